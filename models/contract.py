@@ -1,0 +1,102 @@
+"""What a model file offers, so that one harness can measure every autoencoder.
+
+A model file holds
+
+- ``SETTINGS``: a `Settings` call of literals, which the harness reads without importing the file (importing it would
+  import Keras, which only the measured process may do);
+- ``view(images, rng)``: the digits as this model takes them, ``(n, 28, 28)`` uint8 in, ``(x, y)`` float32 out;
+- ``build(seed)``: a fresh, uncompiled `Autoencoder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+Images: TypeAlias = "NDArray[np.uint8]"
+Floats: TypeAlias = "NDArray[np.float32]"
+Quantity = Literal["train_loss", "val_loss", "val_bce", "code_mean", "fit_s", "ram_mb"]
+Optimizer = Literal["adam", "adadelta", "rmsprop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One figure that somebody published for a model, to hold ours against.
+
+    ``fit_s`` is seconds of training with validation, ``ram_mb`` megabytes of memory, ``code_mean`` the mean activation
+    of the code units over the test digits, ``val_bce`` a validation loss without penalties; the other losses are as
+    Keras prints them.
+    """
+
+    source: Literal["blog", "field notes"]
+    epochs: int
+    quantity: Quantity
+    value: float
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is known of a model before it is built."""
+
+    title: str
+    """What it is, in a few words."""
+    section: str
+    """The blog section that it implements."""
+    source: str
+    """Where batch size, optimizer and epochs are from, with anything that differs from there."""
+    batch_size: int
+    """Digits a step, as published."""
+    optimizer: Optimizer
+    learning_rate: float
+    """The optimizer's learning rate as it was then, not as today's Keras defaults it."""
+    epochs: tuple[int, ...]
+    """Epoch counts for which something was published, ascending."""
+    parameters: int
+    """Trainable parameters, counted by hand."""
+    codes: int
+    """Numbers in one digit's code."""
+    epoch_s: float
+    """Seconds that an epoch of 60,000 digits took with `model.fit` on two cores of a 2024 server processor: a start for
+    the estimate of a sweep's length, never a result."""
+    published: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Autoencoder:
+    """A built model and its halves; all share their weights."""
+
+    model: keras.Model
+    """x to reconstruction, uncompiled."""
+    loss: str | Callable[[Any, Any], Any]
+    """What `compile` gets as ``loss``; penalties that layers add come on top."""
+    encoder: keras.Model
+    """x to code."""
+    decoder: keras.Model | None
+    """Code to reconstruction; None where the reconstruction needs more than the code."""
+
+
+class ModelFile(Protocol):
+    """A module of this package that holds an autoencoder."""
+
+    SETTINGS: Settings
+
+    def view(self, images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """``images``: (n, 28, 28) uint8. Returns what the model is fed and what it is to give back, float32 in [0, 1],
+        one row a digit in the same order; the same array twice where input and target are one. Whatever is random
+        in it (noise) is drawn from ``rng``.
+        """
+        ...
+
+    def build(self, seed: int) -> Autoencoder:
+        """A fresh model. What it draws while it trains (a sampling layer) comes from ``seed``; the initial weights
+        come from Keras' global seed, which the caller has set.
+        """
+        ...

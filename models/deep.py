@@ -1,0 +1,68 @@
+"""A stack of dense layers on either side of the codes.
+
+Implements "Deep autoencoder" of https://blog.keras.io/building-autoencoders-in-keras.html: 784 pixels, layers
+of 128, 64, 32, 64 and 128 rectified units, 784 sigmoid pixels, a cross-entropy per pixel.
+
+Differs from the blog: Adadelta's learning rate is written out (1.0 in 2016, 0.001 in Keras 3).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+from keras import layers
+
+from models.contract import Autoencoder, Published, Settings
+
+if TYPE_CHECKING:
+    from models.contract import Floats, Images
+
+SETTINGS = Settings(
+    title="three dense layers each way",
+    section="Deep autoencoder",
+    source="Batch size, optimizer and epochs are the 2016 post's.",
+    batch_size=256,
+    optimizer="adadelta",
+    learning_rate=1.0,
+    epochs=(100,),
+    parameters=222_384,
+    codes=32,
+    epoch_s=1.9,
+    published=(
+        Published(source="blog", epochs=100, quantity="train_loss", value=0.097, note="about"),
+        Published(source="blog", epochs=100, quantity="val_loss", value=0.097, note="about"),
+    ),
+)
+
+
+def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
+    """The digits as rows of 784 pixels in [0, 1], (n, 784) float32; the input is the target, so one array twice."""
+    # Divided as float32 from the start: no array of doubles appears on the way.
+    pixels = np.divide(images.reshape(len(images), 784), 255, dtype=np.float32)
+    return pixels, pixels
+
+
+def build(seed: int) -> Autoencoder:  # noqa: ARG001
+    """(n, 784) pixels to (n, 32) codes and back."""
+    encoder = keras.Sequential(
+        [
+            keras.Input((784,)),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(32, activation="relu"),
+        ],
+        name="encoder",
+    )
+    decoder = keras.Sequential(
+        [
+            keras.Input((32,)),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(784, activation="sigmoid"),
+        ],
+        name="decoder",
+    )
+    model = keras.Sequential([keras.Input((784,)), encoder, decoder], name="deep")
+    return Autoencoder(model=model, loss="binary_crossentropy", encoder=encoder, decoder=decoder)

@@ -1,0 +1,78 @@
+"""The basic autoencoder with a price on activity: sparse codes.
+
+Implements "Adding a sparsity constraint on the encoded representations" of
+https://blog.keras.io/building-autoencoders-in-keras.html: the basic model, with an L1 penalty of 10e-5 (that is 1e-4)
+on its codes, averaged over the batch.
+
+Differs from the blog: the penalty stands in a layer of its own, so that the dense layer stays as it is under any
+precision; it is part of the validation loss too, where the Keras of 2016 left it out, so the blog's test loss compares
+with a bare cross-entropy; Adadelta's learning rate is written out (1.0 in 2016, 0.001 in Keras 3).
+
+Needs Keras 3.14 or later: the releases before it summed an activity penalty over the batch (keras-team/keras #22018,
+mended by #22021), which is another model, `sparse_batch_sum`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+from keras import layers
+
+from models.contract import Autoencoder, Published, Settings
+
+if TYPE_CHECKING:
+    from models.contract import Floats, Images
+
+SETTINGS = Settings(
+    title="basic with a penalty on its codes, averaged over the batch",
+    section="Adding a sparsity constraint on the encoded representations",
+    source="Epochs and penalty are the 2016 post's; batch size and optimizer are its basic model's.",
+    batch_size=256,
+    optimizer="adadelta",
+    learning_rate=1.0,
+    epochs=(100,),
+    parameters=50_992,
+    codes=32,
+    epoch_s=1.3,
+    published=(
+        Published(source="blog", epochs=100, quantity="train_loss", value=0.11, note="with the penalty, about 0.01"),
+        Published(source="blog", epochs=100, quantity="val_bce", value=0.10),
+        Published(source="blog", epochs=100, quantity="code_mean", value=3.33),
+        Published(source="field notes", epochs=100, quantity="fit_s", value=240.0, note="about four minutes"),
+        Published(source="field notes", epochs=100, quantity="ram_mb", value=542.0, note="the same as the basic model"),
+        Published(source="field notes", epochs=100, quantity="train_loss", value=0.27, note="see sparse_batch_sum"),
+        Published(source="field notes", epochs=100, quantity="val_loss", value=0.27, note="see sparse_batch_sum"),
+    ),
+)
+
+
+def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
+    """The digits as rows of 784 pixels in [0, 1], (n, 784) float32; the input is the target, so one array twice."""
+    # Divided as float32 from the start: no array of doubles appears on the way.
+    pixels = np.divide(images.reshape(len(images), 784), 255, dtype=np.float32)
+    return pixels, pixels
+
+
+def build(seed: int) -> Autoencoder:  # noqa: ARG001
+    """(n, 784) pixels to (n, 32) codes and back."""
+    encoder = keras.Sequential(
+        [
+            keras.Input((784,)),
+            layers.Dense(32, activation="relu"),
+            # Keras divides what it sums by the number of digits in the batch, and on TensorFlow it can add a bfloat16
+            # penalty to no float32 loss: hence the type, whatever the policy.
+            layers.ActivityRegularization(l1=1e-4, dtype="float32"),
+        ],
+        name="encoder",
+    )
+    decoder = keras.Sequential(
+        [
+            keras.Input((32,)),
+            layers.Dense(784, activation="sigmoid"),
+        ],
+        name="decoder",
+    )
+    model = keras.Sequential([keras.Input((784,)), encoder, decoder], name="sparse")
+    return Autoencoder(model=model, loss="binary_crossentropy", encoder=encoder, decoder=decoder)
