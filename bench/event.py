@@ -1,0 +1,161 @@
+"""What passes between the parent and a measured process: the job, and what the process tells of itself, in order.
+
+Plain dataclasses and JSON lines, since the measured process must carry no library that training does not need; the
+parent validates each line against these types.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+PhaseName = Literal["interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness"]
+
+_STRICT: dict[str, Any] = {"extra": "forbid"}
+
+
+class Message(Protocol):
+    """Any dataclass of this module."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+def to_line(message: Message) -> bytes:
+    """One line of JSON, its newline included."""
+    return json.dumps(dataclasses.asdict(message), allow_nan=False).encode() + b"\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a measured process is told to do: a case, without what only the parent needs."""
+
+    model: str
+    backend: str
+    loop: str
+    precision: str
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    seed: int
+    marks: tuple[int, ...]
+    data: str
+    """Path of the prepared npz."""
+    started_ns: int
+    """The parent's `perf_counter_ns` when it started the process; that clock is the system's, so both may use it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseEvent:
+    """A phase of the process' life; those of training come with every mark and speak of all their turns so far."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    name: PhaseName
+    seconds: float
+    """Wall seconds, over all turns."""
+    peak_mib: float | None
+    """Peak resident memory within the phase, over all turns; None where the system cannot tell phases apart."""
+    rss_mib: float
+    """Resident memory at the phase's end."""
+    anon_mib: float | None
+    """Of it, anonymous memory; None where the system does not say."""
+    file_mib: float | None
+    """Of it, mapped files and shared memory; None where the system does not say."""
+    kind: Literal["phase"] = field(default="phase")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupEvent:
+    """The model stands, compiled."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    params: int
+    """Trainable parameters."""
+    peak_rss_method: str
+    """How peaks of resident memory are read in this process."""
+    kind: Literal["setup"] = field(default="setup")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEvent:
+    """An epoch ended. Its parts add up to the wall time from its begin to this event's sending."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    epoch: int
+    """From 1."""
+    train_s: float
+    val_s: float
+    callback_s: float
+    harness_s: float
+    """Seconds of the harness' own readings, within the epoch and at its end."""
+    cpu_s: float
+    """CPU seconds of the process, user and system, within train, validation and callbacks."""
+    train_loss: float | None
+    """None where it is not finite."""
+    val_loss: float | None
+    """None where it is not finite."""
+    rss_mib: float
+    """Resident memory at the epoch's end."""
+    kind: Literal["epoch"] = field(default="epoch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkEvent:
+    """An epoch count that the case asked for was reached; all figures are those of a run that would end here."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    epochs: int
+    wall_s: float
+    """Wall seconds from the process' start to here, the harness' own work left out."""
+    cpu_s: float
+    """CPU seconds of the process from its start to here."""
+    peak_rss_mib: float
+    """Largest peak of the phases up to here, the harness' own work left out."""
+    anon_peak_mib: float | None
+    """Largest anonymous memory at the end of a phase up to here; None where the system does not say."""
+    phases: tuple[PhaseEvent, ...]
+    """The phases of training so far: first_epoch, train (after the first epoch), val."""
+    kind: Literal["mark"] = field(default="mark")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationEvent:
+    """What the model was at a mark, found out after training so that training was not disturbed."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    epochs: int
+    val_bce: float | None
+    """Mean binary cross-entropy a pixel, nats; None where it is not finite."""
+    code_mean: float | None
+    """Mean activation of the code units; None where it is not finite."""
+    code_units: int
+    dead_units: int
+    kind: Literal["evaluation"] = field(default="evaluation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureEvent:
+    """The process raised; the traceback is in the case's log."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    error: str
+    diverged: bool = False
+    """Whether a loss that is not finite ended the run."""
+    kind: Literal["failure"] = field(default="failure")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedEvent:
+    """The last word of a process that did all it had to."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    kind: Literal["finished"] = field(default="finished")
+
+
+Event = PhaseEvent | SetupEvent | EpochEvent | MarkEvent | EvaluationEvent | FailureEvent | FinishedEvent

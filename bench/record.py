@@ -1,0 +1,250 @@
+"""The rows: every field with its unit and when it is empty; and the journal's lines that they are made of.
+
+Schema history:
+
+1  (0.1.0) first version: the journal's lines, results.csv and epochs.csv.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+from bench.event import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, SetupEvent
+from bench.spec import Case, Profile
+
+SCHEMA_VERSION = 1
+
+Status = Literal["ok", "failed", "killed", "timeout", "diverged", "invalid"]
+"""How a run ended. ok: every mark was reached. failed: the process raised or exited non-zero. killed: a signal ended
+it. timeout: it ran past its limit and was ended. diverged: a loss became NaN or infinite. invalid: it ended without
+saying all that it had to say."""
+
+
+class Strict(BaseModel):
+    """Refuses unknown fields, so that a wrong line is an error and not a loss."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+def _column(description: str, unit: str = "", empty: str = "") -> Any:
+    """A column's entry in the data dictionary; one that can be empty says when."""
+    extra: dict[str, Any] = {"unit": unit, "empty": empty}
+    return Field(default=None if empty else ..., description=description, json_schema_extra=extra)
+
+
+# ---------------------------------------------------------------- the machine
+
+
+class Fingerprint(Strict):
+    """Stable facts of machine and software; no host name, no user, no path, so that rows may be shared."""
+
+    cpu_model: str | None = _column("processor, as it names itself", empty="unknown")
+    cpu_arch: str = _column("instruction set, as `uname -m` names it")
+    cores_physical: int | None = _column("physical cores", empty="unknown")
+    cores_logical: int = _column("hardware threads of the machine")
+    cpu_limit: float = _column(
+        "cores' worth of time this process may use: the least of affinity, cgroup quota and hardware threads", "cores"
+    )
+    ram_mib: int = _column("memory of the machine, rounded to 256 MiB", "MiB")
+    ram_limit_mib: int | None = _column("cgroup memory limit", "MiB", empty="no limit below the machine's memory")
+    gpu: str | None = _column("GPUs, as their driver names them", empty="none found")
+    gpu_driver: str | None = _column("GPU driver's version", empty="none found")
+    os: str = _column("operating system and its release")
+    kernel: str = _column("kernel release")
+    python: str = _column("Python's implementation and version")
+    numpy: str | None = _column("NumPy's version", empty="not installed")
+    keras: str | None = _column("Keras' version", empty="not installed")
+    tensorflow: str | None = _column("TensorFlow's version", empty="not installed")
+    jax: str | None = _column("JAX's version", empty="not installed")
+    torch: str | None = _column("PyTorch's version", empty="not installed")
+    threads: int | None = _column("threads asked for", empty="the backend's own choice")
+    env_flags: str | None = _column(
+        "environment settings that change speed (oneDNN, XLA, OpenMP, BLAS), as NAME=VALUE, paths left out",
+        empty="none set",
+    )
+    aebench: str = _column("this harness' version")
+
+
+# ------------------------------------------------------------------- the journal
+
+
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+Printable = Annotated[str, AfterValidator(lambda text: _CONTROL.sub("", text))]
+"""Text that a process wrote, or a stranger's journal: without the colours and commands that a terminal would obey."""
+
+
+class SweepHeader(Strict):
+    """The journal's first line: what this folder measures, on what."""
+
+    kind: Literal["header"] = "header"
+    schema_version: int = SCHEMA_VERSION
+    profile: Profile
+    dataset_digest: str
+    dataset_genuine: bool | None
+    dataset_origin: str
+    train_samples: int
+    val_samples: int
+    machine_id: str
+    fingerprint: Fingerprint
+    git_commit: str | None
+    git_dirty: bool | None
+    created_at: str
+
+
+class Outcome(Strict):
+    """All that is known of one case's run, whether it went well or not: one line of the journal."""
+
+    kind: Literal["outcome"] = "outcome"
+    case: Case
+    status: Status
+    error: Printable | None = None
+    signal: str | None = None
+    exit_code: int | None = None
+    log_tail: Printable | None = None
+    started_at: str
+    """UTC, ISO 8601."""
+    duration_s: float
+    """Wall seconds from the child's start to its end, as the parent saw it."""
+    setup: SetupEvent | None = None
+    phases: tuple[PhaseEvent, ...] = ()
+    epochs: tuple[EpochEvent, ...] = ()
+    marks: tuple[MarkEvent, ...] = ()
+    evaluations: tuple[EvaluationEvent, ...] = ()
+
+
+JournalLine = Annotated[SweepHeader | Outcome, Field(discriminator="kind")]
+JOURNAL_LINE: TypeAdapter[JournalLine] = TypeAdapter(JournalLine)
+
+
+# ---------------------------------------------------------------- rows of the CSVs
+
+
+_NOT_REACHED = "the mark was not reached"
+_NOT_EVALUATED = "the run ended before its end, where marks are evaluated"
+_NOT_STEADY = "no epoch after the first"
+
+
+class Measurement(Strict):
+    """What was measured of a case at one of its marks: the first columns of results.csv."""
+
+    schema_version: int = _column("version of this table")
+    case_id: str = _column("names the case on every machine alike")
+    model: str = _column("file in `models/`")
+    backend: str = _column("Keras backend")
+    loop: str = _column("training loop")
+    precision: str = _column("Keras dtype policy")
+    optimizer: str = _column("optimizer")
+    learning_rate: float = _column("the optimizer's learning rate")
+    batch_size: int = _column("digits a step", "samples")
+    epochs: int = _column("the mark: epochs trained when this row was taken")
+    run_epochs: int = _column("epochs of the whole run that passed this mark")
+    dataset: str = _column("dataset's name")
+    dataset_digest: str = _column("SHA-256 over the arrays")
+    dataset_genuine: bool | None = _column(
+        "whether the arrays are the dataset of that name", empty="no reference digest"
+    )
+    train_samples: int = _column("training digits", "samples")
+    val_samples: int = _column("validation digits", "samples")
+    seed: int = _column("seed of weights, shuffling, noise and sampling")
+    repeat: int = _column("number of the process for the same case, from 0")
+    status: Status = _column("ok where this mark was reached; else how the run ended before it")
+    run_status: Status = _column("how the whole run ended")
+    error: str | None = _column("what went wrong", empty="status is ok")
+    train_loss: float | None = _column("training loss of the mark's epoch, as Keras prints it", empty=_NOT_REACHED)
+    val_loss: float | None = _column("validation loss after the mark's epoch, as Keras prints it", empty=_NOT_REACHED)
+    val_bce: float | None = _column(
+        "mean binary cross-entropy a pixel of the validation digits rebuilt from their codes: compares across models",
+        "nats",
+        _NOT_EVALUATED,
+    )
+    code_mean: float | None = _column(
+        "mean activation of the code units over the validation digits", empty=_NOT_EVALUATED
+    )
+    code_units: int | None = _column("numbers in one digit's code", empty=_NOT_EVALUATED)
+    dead_units: int | None = _column("code units that stay at zero for every validation digit", empty=_NOT_EVALUATED)
+    epoch_s_median: float | None = _column(
+        "median training seconds of the steady epochs up to the mark", "s", _NOT_STEADY
+    )
+    epoch_s_ci_low: float | None = _column(
+        "lower end of the median's 95 % interval, from order statistics", "s", "fewer than 6 steady epochs"
+    )
+    epoch_s_ci_high: float | None = _column("upper end of that interval", "s", "fewer than 6 steady epochs")
+    steady_epochs: int | None = _column("epochs that the median is of", empty=_NOT_REACHED)
+    val_s_median: float | None = _column("median validation seconds of the steady epochs", "s", _NOT_STEADY)
+    first_epoch_s: float | None = _column(
+        "training seconds of the first epoch, with tracing and compilation", "s", _NOT_REACHED
+    )
+    import_s: float | None = _column("seconds to import Keras and its backend", "s", _NOT_REACHED)
+    build_s: float | None = _column("seconds to build and compile the model", "s", _NOT_REACHED)
+    train_s_total: float | None = _column(
+        "training seconds of all epochs up to the mark, the first included", "s", _NOT_REACHED
+    )
+    val_s_total: float | None = _column("validation seconds of all epochs up to the mark", "s", _NOT_REACHED)
+    wall_s_total: float | None = _column(
+        "wall seconds from the process' start to the mark, the harness' own work left out", "s", _NOT_REACHED
+    )
+    cpu_s_total: float | None = _column(
+        "CPU seconds of the process from its start to the mark, the harness' own work left out", "s", _NOT_REACHED
+    )
+    samples_per_s: float | None = _column("training digits a second in a median steady epoch", "1/s", _NOT_STEADY)
+    peak_rss_mib: float | None = _column(
+        "peak resident memory of the process up to the mark, the harness' own work left out", "MiB", _NOT_REACHED
+    )
+    peak_rss_method: str | None = _column("how the peaks were read", empty=_NOT_REACHED)
+    rss_import_mib: float | None = _column(
+        "peak resident memory while Keras and its backend were imported", "MiB", "not told apart on this system"
+    )
+    rss_data_mib: float | None = _column("peak while the data were loaded", "MiB", "not told apart on this system")
+    rss_build_mib: float | None = _column(
+        "peak while the model was built and compiled", "MiB", "not told apart on this system"
+    )
+    rss_first_epoch_mib: float | None = _column(
+        "peak within the first epoch's training", "MiB", "not told apart on this system"
+    )
+    rss_train_mib: float | None = _column(
+        "peak while training, after the first epoch",
+        "MiB",
+        "not told apart on this system, or no epoch after the first",
+    )
+    rss_val_mib: float | None = _column("peak while validating", "MiB", "not told apart on this system")
+    anon_peak_mib: float | None = _column(
+        "largest anonymous memory at the end of a phase", "MiB", "not told apart on this system"
+    )
+    sampled_peak_mib: float | None = _column(
+        "peak resident memory that sampling from outside saw", "MiB", "not sampled"
+    )
+    params: int | None = _column("trainable parameters", empty="the model was not built")
+    flops_per_sample: float | None = _column("floating-point operations to train on one digit", "FLOP", "not counted")
+    gflop_per_s: float | None = _column("arithmetic rate of a median steady epoch", "GFLOP/s", "not counted")
+    peak_share: float | None = _column("share of the machine's measured peak that this rate is", "", "not measured")
+    bound: str | None = _column("what held the run: dispatch, memory or arithmetic", empty="not measured")
+    steal_percent: float | None = _column(
+        "share of CPU time that the hypervisor took during the run", "%", "not measured"
+    )
+    contaminated_epochs: int | None = _column("epochs whose noise witnesses were out of bounds", empty="not measured")
+    machine_id: str = _column("digest of the fingerprint")
+
+
+class ResultRow(Fingerprint, Measurement):
+    """A row of results.csv: a case at one of its marks, with the machine that it ran on."""
+
+    started_at: str = _column("when the run began, UTC")
+    git_commit: str | None = _column("commit of the harness' checkout", empty="not in a git checkout")
+    git_dirty: bool | None = _column("whether that checkout held uncommitted changes", empty="not in a git checkout")
+
+
+class EpochRow(Strict):
+    """A row of epochs.csv: one epoch of one case."""
+
+    case_id: str = _column("the case, as in results.csv")
+    epoch: int = _column("epoch, from 1")
+    train_s: float = _column("training seconds: from the epoch's begin to the validation's begin", "s")
+    val_s: float = _column("validation seconds", "s")
+    callback_s: float = _column("seconds from the validation's end to the epoch's end", "s")
+    harness_s: float = _column("seconds that the harness' own work took within the epoch and before the next one", "s")
+    cpu_s: float = _column("CPU seconds of the process within the epoch, user and system", "s")
+    train_loss: float | None = _column("training loss, as Keras prints it", empty="not finite")
+    val_loss: float | None = _column("validation loss, as Keras prints it", empty="not finite")
+    rss_mib: float = _column("resident memory at the epoch's end", "MiB")
+    flags: str | None = _column("what made the epoch untrustworthy, separated by spaces", empty="nothing seen")

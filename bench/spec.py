@@ -1,0 +1,308 @@
+"""Profile → cases: what to train, validated in one pass so that every mistake is told at once."""
+
+import difflib
+import itertools
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from bench import catalog
+from bench.errors import InvalidInput
+
+PROFILE_FOLDER = Path(__file__).parent / "profiles"
+DATASET_SIZES = {"mnist-5k": (4_000, 1_000), "mnist": (60_000, 10_000), "fashion-mnist": (60_000, 10_000)}
+"""Training and validation digits of each dataset, as known by that name."""
+LEARNING_RATES = {"adam": 0.001, "adadelta": 1.0, "rmsprop": 0.001}
+"""What "adam" and "adadelta" mean in a profile: Adam as Keras defaults it, Adadelta as the blog's Keras did."""
+
+_MAX_PROFILE_BYTES = 1 << 20
+_MAX_CASES = 100_000
+_MAX_VALUES = 1_000
+STORED = {"stored": True}
+"""Validation context of a profile that was measured already: it may name what this checkout no longer has."""
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
+Counts = Annotated[tuple[Count, ...], Field(min_length=1, max_length=_MAX_VALUES)]
+
+
+class Case(BaseModel):
+    """One training run in one fresh process. Its marks are the epoch counts at which it gives a row."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    backend: str
+    loop: str
+    precision: str
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    dataset: str
+    seed: int
+    repeat: int
+    marks: tuple[int, ...]
+
+    @property
+    def case_id(self) -> str:
+        """Names the case on every machine alike: all that decides what is trained, without how long."""
+        return (
+            f"{self.model}.{self.backend}.{self.loop}.{self.precision}.{self.optimizer}-{self.learning_rate:g}"
+            f".b{self.batch_size}.{self.dataset}.s{self.seed}.r{self.repeat}"
+        )
+
+    @property
+    def run_epochs(self) -> int:
+        """Epochs that the run trains: its last mark."""
+        return self.marks[-1]
+
+
+def _known(kind: str, known: Iterable[str], info: ValidationInfo) -> Any:
+    names = list(known)
+
+    def check(value: str) -> str:
+        if value not in names and info.context != STORED:
+            raise PydanticCustomError("unknown", "{message}", {"message": unknown(kind, value, names)})
+        return value
+
+    return check
+
+
+def unknown(kind: str, value: str, names: Sequence[str]) -> str:
+    """Say "unknown model 'basci': did you mean 'basic'? Known: …"."""
+    close = difflib.get_close_matches(str(value), names, n=1)
+    hint = f": did you mean {close[0]!r}?" if close else "."
+    return f"unknown {kind} {value!r}{hint} Known: {', '.join(names)}"
+
+
+def _ascending(value: tuple[int, ...]) -> tuple[int, ...]:
+    if any(later <= earlier for earlier, later in itertools.pairwise(value)):
+        raise PydanticCustomError(
+            "order", "epochs must ascend without repeats, for example [50, 100, 500]; got {got}", {"got": list(value)}
+        )
+    return value
+
+
+def _distinct(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    doubled = sorted({item for item in value if value.count(item) > 1})
+    if doubled:
+        raise PydanticCustomError("doubled", "named more than once: {names}", {"names": doubled})
+    return value
+
+
+class ModelOverride(BaseModel):
+    """What a profile says of one model where it differs from the sweep."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: Counts | None = None
+    batch_sizes: Counts | None = None
+
+    @field_validator("epochs")
+    @classmethod
+    def _epochs_ascend(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        return value and _ascending(value)
+
+    @field_validator("batch_sizes")
+    @classmethod
+    def _no_doubles(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        return value and _distinct(value)
+
+
+class Profile(BaseModel):
+    """A sweep as a person writes it: the product of its axes, with a model's own epochs and batch sizes where given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")] = "custom"
+    description: str = ""
+    dataset: str = "mnist-5k"
+    models: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        default_factory=lambda: tuple(catalog.model_settings()), validate_default=False
+    )
+    epochs: Counts
+    batch_sizes: Counts
+    backends: Annotated[tuple[str, ...], Field(min_length=1)] = ("tensorflow",)
+    loops: Annotated[tuple[str, ...], Field(min_length=1)] = ("fit",)
+    precisions: Annotated[tuple[Literal["float32"], ...], Field(min_length=1)] = ("float32",)
+    optimizer: Literal["adam", "adadelta", "blog"] = "adam"
+    repeats: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+    timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
+    model: Mapping[str, ModelOverride] = Field(default_factory=dict)
+
+    @field_validator("dataset")
+    @classmethod
+    def _dataset_known(cls, value: str, info: ValidationInfo) -> str:
+        return str(_known("dataset", DATASET_SIZES, info)(value))
+
+    @field_validator("models")
+    @classmethod
+    def _models_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return _distinct(tuple(map(_known("model", catalog.model_settings(), info), value)))
+
+    @field_validator("backends")
+    @classmethod
+    def _backends_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return _distinct(tuple(map(_known("backend", catalog.BACKENDS, info), value)))
+
+    @field_validator("loops")
+    @classmethod
+    def _loops_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return _distinct(tuple(map(_known("loop", catalog.loop_backends(), info), value)))
+
+    @field_validator("precisions", "batch_sizes")
+    @classmethod
+    def _no_doubles(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        return _distinct(value)
+
+    @field_validator("epochs")
+    @classmethod
+    def _epochs_ascend(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return _ascending(value)
+
+    @field_validator("model")
+    @classmethod
+    def _overridden_models_known(
+        cls, value: Mapping[str, ModelOverride], info: ValidationInfo
+    ) -> Mapping[str, ModelOverride]:
+        check = _known("model", catalog.model_settings(), info)
+        return {check(name): override for name, override in value.items()}
+
+    @model_validator(mode="after")
+    def _loops_run_on_backends(self, info: ValidationInfo) -> Self:
+        if info.context == STORED:
+            return self
+        for loop, backend in itertools.product(self.loops, self.backends):
+            supported = catalog.loop_backends()[loop]
+            if backend not in supported:
+                message = f"loop {loop!r} does not run on backend {backend!r}; it runs on {', '.join(supported)}"
+                raise PydanticCustomError("unsupported", "{message}", {"message": message})
+        return self
+
+    def cases(self) -> list[Case]:
+        """Every case of the sweep, repeats outermost so that a noisy minute does not hit one case alone."""
+        self._refuse_too_many()
+        axes = itertools.product(range(self.repeats), self.models, self.backends, self.loops, self.precisions)
+        return [
+            self._case(repeat, model, backend, loop, precision, batch_size)
+            for repeat, model, backend, loop, precision in axes
+            for batch_size in self._override(model).batch_sizes or self.batch_sizes
+        ]
+
+    def _refuse_too_many(self) -> None:
+        batches = sum(len(self._override(model).batch_sizes or self.batch_sizes) for model in self.models)
+        count = self.repeats * len(self.backends) * len(self.loops) * len(self.precisions) * batches
+        if count > _MAX_CASES:
+            raise InvalidInput(f"profile {self.name!r} expands to {count:,} cases; at most {_MAX_CASES:,} are run.")
+
+    def _override(self, model: str) -> ModelOverride:
+        return self.model.get(model, ModelOverride())
+
+    def _case(self, repeat: int, model: str, backend: str, loop: str, precision: str, batch_size: int) -> Case:
+        optimizer, learning_rate = self._optimizer(model)
+        return Case(
+            model=model,
+            backend=backend,
+            loop=loop,
+            precision=precision,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            dataset=self.dataset,
+            seed=self.seed,
+            repeat=repeat,
+            marks=self._override(model).epochs or self.epochs,
+        )
+
+    def _optimizer(self, model: str) -> tuple[str, float]:
+        if self.optimizer == "blog":
+            settings = catalog.model_settings()[model]
+            return settings.optimizer, settings.learning_rate
+        return self.optimizer, LEARNING_RATES[self.optimizer]
+
+
+def profile_names() -> list[str]:
+    """The profiles that come with the harness."""
+    return sorted(path.stem for path in PROFILE_FOLDER.glob("*.toml"))
+
+
+def read_profile(name_or_file: str, overrides: Mapping[str, Any] | None = None) -> Profile:
+    """A profile by its name or its TOML file, with flags laid over it.
+
+    A flag that names epochs or batch sizes speaks for every model, so the profile's exceptions fall. Raises
+    `InvalidInput` with every mistake, each with its path in the file.
+    """
+    source, text = _profile_text(name_or_file)
+    try:
+        fields = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, lists thousands deep
+        raise InvalidInput(f"{source} is not TOML: {error}.") from error
+    fields.setdefault("name", _name_from(source))
+    return _validated(_overlaid(fields, overrides or {}), source, set(overrides or {}))
+
+
+def _profile_text(name_or_file: str) -> tuple[str, str]:
+    path = Path(name_or_file)
+    if path.suffix != ".toml":
+        if name_or_file not in profile_names():
+            message = unknown("profile", name_or_file, profile_names())
+            raise InvalidInput(f"{message}; or give the path of a .toml file.")
+        path = PROFILE_FOLDER / f"{name_or_file}.toml"
+    try:
+        if path.stat().st_size > _MAX_PROFILE_BYTES:
+            raise InvalidInput(f"profile {name_or_file} is larger than 1 MiB: that is no profile.")
+        return (path.stem if path.parent == PROFILE_FOLDER else name_or_file), path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"profile {name_or_file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"profile {name_or_file} is not UTF-8 text.") from error
+
+
+def _name_from(source: str) -> str:
+    kept = "".join(char if char.isalnum() and char.isascii() else "-" for char in Path(source).stem).strip("-")
+    return kept[:40] or "custom"
+
+
+def _overlaid(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    axes = {"epochs", "batch_sizes"} & set(overrides)
+    exceptions = fields.get("model")
+    if axes and isinstance(exceptions, dict):
+        kept = {
+            name: {key: value for key, value in own.items() if key not in axes} if isinstance(own, dict) else own
+            for name, own in exceptions.items()
+        }
+        fields = {**fields, "model": kept}
+    return {**fields, **overrides}
+
+
+def _validated(fields: dict[str, Any], source: str, flags: set[str]) -> Profile:
+    try:
+        return Profile.model_validate(fields)
+    except ValidationError as error:
+        details = [detail for detail in error.errors(include_url=False) if not _is_echo(detail)]
+        problems = [_problem(detail, flags) for detail in details]
+    count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    raise InvalidInput(f"profile {source} has {count}:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def _is_echo(detail: ErrorDetails) -> bool:
+    """Whether a list is called too short only because its items, each told of by itself, were refused."""
+    return detail["type"] == "too_short" and bool(detail["input"])
+
+
+def _problem(detail: ErrorDetails, flags: set[str]) -> str:
+    """One line for one mistake: where, what is wrong, what was given."""
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["loc"] and detail["loc"][0] in flags:
+        where = "--" + where.removesuffix("_s").replace("_", "-")
+    if detail["type"] == "extra_forbidden":
+        known = ModelOverride.model_fields if detail["loc"][0] == "model" else Profile.model_fields
+        return f"{where}: {unknown('key', str(detail['loc'][-1]), list(known))}"
+    if detail["type"] in ("unknown", "order", "doubled", "unsupported"):
+        return f"{where}: {detail['msg']}" if where else detail["msg"]
+    given = "" if detail["type"] == "missing" else f"; got {detail['input']!r}"
+    return f"{where}: {detail['msg']}{given}"

@@ -1,0 +1,115 @@
+"""Models and loops are found and read without being run."""
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import models
+from bench import catalog
+from bench.errors import InvalidInput
+from models.contract import Published, Settings
+
+SETTINGS = """
+SETTINGS = Settings(
+    title="t", section="s", source="b", batch_size=8, optimizer="adam", learning_rate=0.001, epochs=(5,),
+    parameters=-1, codes=2, epoch_s=1.0,
+    published=(Published(source="blog", epochs=5, quantity="val_loss", value=0.5),),
+)
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder in the place of `models`."""
+    monkeypatch.setattr(models, "__path__", [str(tmp_path)])
+    catalog.model_settings.cache_clear()
+    yield tmp_path
+    catalog.model_settings.cache_clear()
+
+
+def test_every_model_file_is_found_in_the_blogs_order() -> None:
+    assert list(catalog.model_settings()) == [
+        "basic",
+        "sparse",
+        "sparse_batch_sum",
+        "deep",
+        "convolutional",
+        "denoising_small",
+        "denoising",
+        "sequence",
+        "variational",
+    ]
+
+
+def test_no_model_file_is_missing_from_the_catalog() -> None:
+    files = {path.stem for path in Path(next(iter(models.__path__))).glob("*.py")} - {"__init__", "contract"}
+    assert set(catalog.model_settings()) == files
+
+
+def test_reading_the_catalog_runs_no_model_file(package: Path) -> None:
+    (package / "mine.py").write_text("raise AssertionError\n" + SETTINGS)
+    assert list(catalog.model_settings()) == ["mine"]
+
+
+def test_figures_are_published_in_order_for_epochs_that_the_settings_name() -> None:
+    for name, settings in catalog.model_settings().items():
+        assert list(settings.epochs) == sorted(set(settings.epochs)), name
+        assert {figure.epochs for figure in settings.published} <= set(settings.epochs), name
+        assert settings.parameters > 0, name
+        assert settings.epoch_s > 0, name
+
+
+def test_a_new_file_is_a_new_model_after_the_blogs(package: Path) -> None:
+    for name in ("zebra", "basic", "aardvark"):
+        (package / f"{name}.py").write_text(SETTINGS)
+    assert list(catalog.model_settings()) == ["basic", "aardvark", "zebra"]
+
+
+def test_settings_are_read_with_what_was_published_and_with_signs(package: Path) -> None:
+    (package / "mine.py").write_text("import nothing_that_exists\n" + SETTINGS)
+    [settings] = catalog.model_settings().values()
+    assert isinstance(settings, Settings)
+    assert settings.parameters == -1
+    assert settings.published == (Published(source="blog", epochs=5, quantity="val_loss", value=0.5),)
+
+
+def test_annotated_settings_are_read_too(package: Path) -> None:
+    (package / "mine.py").write_text(SETTINGS.replace("SETTINGS =", "SETTINGS: Settings ="))
+    assert list(catalog.model_settings()) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "OTHER = 1\n", "SETTINGS = 3\n", "def f():\n    SETTINGS = x\n", "SETTINGS: int\n"]
+)
+def test_a_file_without_settings_is_no_model(package: Path, text: str) -> None:
+    (package / "helper.py").write_text(text)
+    assert catalog.model_settings() == {}
+
+
+@pytest.mark.parametrize("value", ["SIZE", "6 ** 2", "int('8')", "[SIZE]"])
+def test_settings_that_are_no_literals_are_refused_with_file_and_line(package: Path, value: str) -> None:
+    (package / "mine.py").write_text("SIZE = 8\n\n" + SETTINGS.replace("batch_size=8", f"batch_size={value}"))
+    with pytest.raises(InvalidInput, match=r"mine\.py, line 5: .*literals"):
+        catalog.model_settings()
+
+
+def test_the_fit_loop_runs_on_tensorflow() -> None:
+    assert "tensorflow" in catalog.loop_backends()["fit"]
+
+
+def test_every_loop_names_known_backends() -> None:
+    folder = Path(catalog.__file__).parent / "child" / "loops"
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    loops = catalog.loop_backends()
+    assert set(loops) == files
+    for backends in loops.values():
+        assert backends
+        assert set(backends) <= set(catalog.BACKENDS)
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "keras", "keras.layers", "jax", "torch"])
+def test_no_unit_test_can_import_what_only_the_measured_process_may(name: str) -> None:
+    with pytest.raises(ImportError, match="tests/integration"):
+        importlib.import_module(name)

@@ -1,0 +1,405 @@
+"""Profiles: what they expand to, and what is said of the wrong ones."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import catalog, spec
+from bench.errors import InvalidInput
+from bench.spec import Profile, read_profile
+
+MODELS = {
+    "basic",
+    "sparse",
+    "sparse_batch_sum",
+    "deep",
+    "convolutional",
+    "denoising_small",
+    "denoising",
+    "sequence",
+    "variational",
+}
+MINIMAL = "epochs = [1]\nbatch_sizes = [8]\n"
+Write = Callable[..., str]
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Write:
+    """Writes a profile and gives its path."""
+
+    def write(text: str | bytes, name: str = "mine.toml") -> str:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+
+    return write
+
+
+def refusal(profile: str, **overrides: Any) -> str:
+    with pytest.raises(InvalidInput) as raised:
+        read_profile(profile, overrides)
+    return str(raised.value)
+
+
+# --- the shipped profiles --------------------------------------------------------------------------------------------
+
+
+def test_four_profiles_come_with_the_harness() -> None:
+    assert spec.profile_names() == ["blog", "ci", "full", "quick"]
+
+
+@pytest.mark.parametrize("name", ["blog", "ci", "full", "quick"])
+def test_a_shipped_profile_carries_its_file_name_and_expands(name: str) -> None:
+    profile = read_profile(name)
+    assert profile.name == name
+    assert profile.description
+    assert profile.cases()
+
+
+def test_the_blog_profile_trains_each_model_as_published() -> None:
+    cases = read_profile("blog").cases()
+    trained = {case.model: (case.batch_size, case.optimizer, case.learning_rate, case.marks) for case in cases}
+    assert len(cases) == len(trained)
+    assert {case.dataset for case in cases} == {"mnist"}
+    assert trained == {
+        "basic": (256, "adadelta", 1.0, (50, 100, 500)),
+        "sparse": (256, "adadelta", 1.0, (100,)),
+        "sparse_batch_sum": (256, "adadelta", 1.0, (100,)),
+        "deep": (256, "adadelta", 1.0, (100,)),
+        "convolutional": (128, "adadelta", 1.0, (50,)),
+        "denoising_small": (128, "adadelta", 1.0, (100,)),
+        "denoising": (128, "adadelta", 1.0, (100,)),
+        "sequence": (256, "adam", 0.001, (50,)),
+        "variational": (100, "rmsprop", 0.001, (50,)),
+    }
+
+
+def test_the_blog_profile_gives_each_model_its_own_batch_size_and_reaches_its_published_epochs() -> None:
+    settings = catalog.model_settings()
+    for case in read_profile("blog").cases():
+        assert case.batch_size == settings[case.model].batch_size, case.model
+        assert set(settings[case.model].epochs) <= set(case.marks), case.model
+
+
+def test_the_quick_profile_runs_nine_models_at_two_batch_sizes_and_three_marks_as_far_apart_as_the_blogs() -> None:
+    cases = read_profile("quick").cases()
+    assert {case.model for case in cases} == MODELS
+    assert len(cases) == 18
+    assert {case.dataset for case in cases} == {"mnist-5k"}
+    for case in cases:
+        first = case.marks[0]
+        assert case.marks == (first, 2 * first, 10 * first)
+    for model in MODELS:
+        assert len({case.batch_size for case in cases if case.model == model}) == 2
+
+
+def test_the_full_profile_runs_every_model_at_the_blogs_epochs_and_four_batch_sizes() -> None:
+    cases = read_profile("full").cases()
+    assert {(case.model, case.batch_size) for case in cases} == set(itertools.product(MODELS, (64, 128, 256, 512)))
+    assert {case.marks for case in cases} == {(50, 100, 500)}
+    assert {case.dataset for case in cases} == {"mnist"}
+
+
+def test_the_ci_profile_is_small() -> None:
+    cases = read_profile("ci").cases()
+    assert len(cases) == 3
+    assert {case.dataset for case in cases} == {"mnist-5k"}
+
+
+# --- cases -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_run_has_all_epoch_counts_as_marks() -> None:
+    [case] = Profile(models=("basic",), epochs=(50, 100, 500), batch_sizes=(256,)).cases()
+    assert case.marks == (50, 100, 500)
+    assert case.run_epochs == 500
+
+
+def test_repeats_are_outermost() -> None:
+    cases = Profile(models=("basic", "deep"), epochs=(1,), batch_sizes=(8, 16), repeats=2).cases()
+    assert [(case.repeat, case.model, case.batch_size) for case in cases] == list(
+        itertools.product((0, 1), ("basic", "deep"), (8, 16))
+    )
+
+
+def test_every_case_carries_the_profiles_seed() -> None:
+    cases = Profile(epochs=(1,), batch_sizes=(8,), seed=17, repeats=2).cases()
+    assert {case.seed for case in cases} == {17}
+
+
+@pytest.mark.parametrize(
+    ("asked", "model", "expected"),
+    [
+        ("adam", "basic", ("adam", 0.001)),
+        ("adadelta", "basic", ("adadelta", 1.0)),
+        ("adadelta", "variational", ("adadelta", 1.0)),
+        ("blog", "basic", ("adadelta", 1.0)),
+        ("blog", "variational", ("rmsprop", 0.001)),
+    ],
+)
+def test_an_optimizer_stands_for_its_learning_rate(asked: Any, model: str, expected: tuple[str, float]) -> None:
+    [case] = Profile(models=(model,), epochs=(1,), batch_sizes=(8,), optimizer=asked).cases()
+    assert (case.optimizer, case.learning_rate) == expected
+
+
+def test_a_model_may_differ_from_the_sweep() -> None:
+    profile = Profile.model_validate(
+        {"models": ["basic", "deep"], "epochs": [1], "batch_sizes": [8], "model": {"deep": {"epochs": [2, 4]}}}
+    )
+    assert {case.model: (case.marks, case.batch_size) for case in profile.cases()} == {
+        "basic": ((1,), 8),
+        "deep": ((2, 4), 8),
+    }
+
+
+def test_a_case_id_does_not_depend_on_how_long_the_case_runs() -> None:
+    short, long = (Profile(models=("basic",), epochs=epochs, batch_sizes=(8,)).cases() for epochs in [(1,), (1, 50)])
+    assert short[0].case_id == long[0].case_id
+
+
+COUNTS = st.integers(1, 10**6)
+MARKS = st.sets(COUNTS, min_size=1, max_size=4).map(sorted)
+SIZES = st.lists(COUNTS, min_size=1, max_size=4, unique=True)
+OVERRIDES = st.fixed_dictionaries({}, optional={"epochs": MARKS, "batch_sizes": SIZES})
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "models": st.lists(st.sampled_from(sorted(MODELS)), min_size=1, unique=True),
+            "epochs": MARKS,
+            "batch_sizes": SIZES,
+            "repeats": st.integers(1, 3),
+            "seed": st.integers(0, 2**31 - 1),
+            "optimizer": st.sampled_from(["adam", "adadelta", "blog"]),
+            "dataset": st.sampled_from(sorted(spec.DATASET_SIZES)),
+            "model": st.dictionaries(st.sampled_from(sorted(MODELS)), OVERRIDES, max_size=3),
+        }
+    )
+)
+def test_any_valid_profile_expands_to_distinct_cases_whose_marks_ascend(fields: dict[str, Any]) -> None:
+    profile = Profile.model_validate(fields)
+    cases = profile.cases()
+    assert len({case.case_id for case in cases}) == len(cases)
+    assert len({(case.repeat, case.model, case.batch_size) for case in cases}) == len(cases)
+    assert all(list(case.marks) == sorted(set(case.marks)) and case.marks[0] >= 1 for case in cases)
+    assert [case.repeat for case in cases] == sorted(case.repeat for case in cases)
+    assert {case.seed for case in cases} == {profile.seed}
+    assert Profile.model_validate_json(profile.model_dump_json()) == profile
+
+
+# --- files and flags -------------------------------------------------------------------------------------------------
+
+
+def test_a_persons_own_file_is_read(toml: Write) -> None:
+    profile = read_profile(toml(MINIMAL + 'models = ["deep"]\ntimeout_s = 60\n', "on my laptop.toml"))
+    assert [case.model for case in profile.cases()] == ["deep"]
+    assert profile.timeout_s == 60
+    assert profile.name == "on-my-laptop"
+
+
+def test_without_models_all_are_run(toml: Write) -> None:
+    assert {case.model for case in read_profile(toml(MINIMAL)).cases()} == MODELS
+
+
+def test_flags_beat_the_profile() -> None:
+    profile = read_profile("quick", {"models": ["deep"], "seed": 5, "repeats": 2, "dataset": "mnist"})
+    assert {(case.model, case.seed, case.dataset) for case in profile.cases()} == {("deep", 5, "mnist")}
+    assert len(profile.cases()) == 4
+
+
+def test_flags_beat_a_models_exception() -> None:
+    profile = read_profile("quick", {"epochs": [1, 2], "batch_sizes": [32]})
+    assert {case.marks for case in profile.cases()} == {(1, 2)}
+    assert {case.batch_size for case in profile.cases()} == {32}
+
+
+def test_a_flag_for_epochs_leaves_a_models_own_batch_sizes() -> None:
+    cases = read_profile("blog", {"epochs": [1]}).cases()
+    assert {case.model: case.batch_size for case in cases}["variational"] == 100
+    assert {case.marks for case in cases} == {(1,)}
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_profile_is_answered_with_the_nearest_name_and_with_what_else_would_do() -> None:
+    message = refusal("qiuck")
+    assert "'qiuck'" in message
+    assert "did you mean 'quick'" in message
+    for expected in ("blog", "ci", "full", ".toml"):
+        assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("fields", "given", "near"),
+    [
+        ({"models": ["basci"]}, "basci", "basic"),
+        ({"dataset": "mnist5k"}, "mnist5k", "mnist-5k"),
+        ({"backends": ["tensorflo"]}, "tensorflo", "tensorflow"),
+        ({"loops": ["fitt"]}, "fitt", "fit"),
+    ],
+)
+def test_an_unknown_name_in_a_flag_is_answered_with_the_nearest(fields: dict[str, Any], given: str, near: str) -> None:
+    message = refusal("quick", **fields)
+    [flag] = fields
+    assert f"--{flag}" in message
+    assert repr(given) in message
+    assert f"did you mean {near!r}" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "near"),
+    [
+        ("epoch = [1]", "epoch", "epochs"),
+        ("[model.basic]\nbatch_size = [8]", "model.basic.batch_size", "batch_sizes"),
+        ("[model.basci]\nepochs = [8]", "model", "basic"),
+    ],
+)
+def test_an_unknown_key_in_a_file_is_named_by_its_path_with_the_nearest(
+    toml: Write, text: str, path: str, near: str
+) -> None:
+    message = refusal(toml(MINIMAL + text + "\n"))
+    assert f"{path}: " in message
+    assert f"did you mean {near!r}" in message
+
+
+@pytest.mark.parametrize(
+    "epochs",
+    [
+        "[0]",
+        "[-1]",
+        "[100, 50]",
+        "[50, 50]",
+        "[true]",
+        "[1.0]",
+        "[1.5]",
+        '["1"]',
+        "50",
+        "[]",
+        '"50"',
+        f"[1{'0' * 400}]",
+    ],
+)
+def test_epochs_that_are_no_ascending_counts_are_refused(toml: Write, epochs: str) -> None:
+    message = refusal(toml(f"epochs = {epochs}\nbatch_sizes = [8]\n"))
+    assert "1 mistake" in message
+    assert "  epochs" in message
+
+
+def test_unordered_epochs_are_shown_with_an_example() -> None:
+    message = refusal("quick", epochs=[100, 50])
+    assert "--epochs" in message
+    assert "[100, 50]" in message
+    assert "[50, 100, 500]" in message
+
+
+@pytest.mark.parametrize("sizes", ["[0]", "[-8]", "[8, 8]", "[true]", "[8.0]", '["8"]', "8", "[]"])
+def test_batch_sizes_that_are_no_distinct_counts_are_refused(toml: Write, sizes: str) -> None:
+    assert "  batch_sizes" in refusal(toml(f"epochs = [1]\nbatch_sizes = {sizes}\n"))
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("timeout_s = nan", "timeout_s"),
+        ("timeout_s = inf", "timeout_s"),
+        ("timeout_s = 0", "timeout_s"),
+        ("timeout_s = -1.5", "timeout_s"),
+        ("repeats = 0", "repeats"),
+        ("repeats = true", "repeats"),
+        ("repeats = 1001", "repeats"),
+        ("seed = -1", "seed"),
+        ("seed = 2147483648", "seed"),
+        ("seed = 1.0", "seed"),
+        ('name = "../../etc"', "name"),
+        ('name = ""', "name"),
+        ('optimizer = "sgd"', "optimizer"),
+        ('precisions = ["float16"]', "precisions"),
+        ('models = ["basic", "basic"]', "models"),
+        ("models = []", "models"),
+        ('models = "basic"', "models"),
+        ("model = 3", "model"),
+        ("[model]\nbasic = 3", "model.basic"),
+        ("[model.basic]\nepochs = [2, 1]", "model.basic.epochs"),
+        ("[model.basic]\nbatch_sizes = [8, 8]", "model.basic.batch_sizes"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_path(toml: Write, line: str, path: str) -> None:
+    message = refusal(toml(MINIMAL + line + "\n"))
+    assert "1 mistake" in message
+    assert f"  {path}" in message
+
+
+def test_a_missing_key_is_named(toml: Write) -> None:
+    message = refusal(toml(""))
+    assert "2 mistakes" in message
+    assert "epochs: Field required" in message
+    assert "batch_sizes: Field required" in message
+
+
+def test_four_mistakes_are_told_at_once_each_with_its_path(toml: Write) -> None:
+    path = toml('dataset = "mnits"\nmodels = ["deap"]\nepochs = [0]\nbatch_sizes = [8]\n[model.deep]\nepoch = [1]\n')
+    message = refusal(path)
+    first, *lines = message.splitlines()
+    assert path in first
+    assert "4 mistakes" in first
+    assert [line.split(":")[0].strip() for line in lines] == ["dataset", "models", "epochs.0", "model.deep.epoch"]
+
+
+def test_a_loop_that_does_not_run_on_a_backend_says_where_it_runs() -> None:
+    message = refusal("quick", loops=["fit"], backends=["torch"])
+    assert "'fit'" in message
+    assert "'torch'" in message
+    assert "it runs on tensorflow" in message
+
+
+def test_a_flag_is_named_as_it_is_typed() -> None:
+    message = refusal("quick", timeout_s=-1.0, batch_sizes=[0])
+    assert "--timeout:" in message
+    assert "--batch-sizes.0:" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["epochs = [1", "not toml at all", "a = 1\na = 2\n", "epochs = [" + "1" * 5000 + "]", "a = " + "[" * 5000, "\0"],
+    ids=["open bracket", "prose", "doubled key", "endless number", "deep nesting", "null byte"],
+)
+def test_a_file_that_is_not_toml_is_refused(toml: Write, text: str) -> None:
+    path = toml(text)
+    message = refusal(path)
+    assert path in message
+    assert "is not TOML" in message
+
+
+def test_a_file_that_is_not_utf_8_is_refused(toml: Write) -> None:
+    path = toml(b'description = "\xff\xfe"\n')
+    assert refusal(path) == f"profile {path} is not UTF-8 text."
+
+
+def test_a_folder_is_no_profile(tmp_path: Path) -> None:
+    (tmp_path / "folder.toml").mkdir()
+    message = refusal(str(tmp_path / "folder.toml"))
+    assert "folder.toml" in message
+    assert "cannot be read" in message
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    message = refusal(str(tmp_path / "absent.toml"))
+    assert "absent.toml" in message
+    assert "No such file" in message
+
+
+def test_a_huge_file_is_refused_unread(toml: Write) -> None:
+    assert "larger than 1 MiB" in refusal(toml("#" * (2 << 20)))
+
+
+def test_a_sweep_of_too_many_cases_is_refused_with_their_number() -> None:
+    profile = Profile(models=("basic",), epochs=(1,), batch_sizes=tuple(range(1, 102)), repeats=1000)
+    with pytest.raises(InvalidInput, match=r"101,000 cases; at most 100,000"):
+        profile.cases()
