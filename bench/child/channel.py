@@ -1,0 +1,39 @@
+"""The child's line to its parent."""
+
+import json
+import os
+import sys
+import threading
+
+from bench.event import Event, Job, to_line
+
+_ORPHANED = 113
+"""Exit code of a child whose parent is gone: nobody reads it, so any will do."""
+
+
+class Channel:
+    """Events to the parent over what was standard output; whatever else writes there goes to the log from now on.
+
+    The pipe is unbuffered: an event that was sent survives whatever happens to this process afterwards.
+    """
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._out = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
+
+    def receive_job(self) -> Job:
+        """Read the job's line from standard input, then watch that pipe: when the parent dies, so does this process."""
+        fields = json.loads(sys.stdin.buffer.readline())
+        threading.Thread(target=_exit_with_parent, daemon=True).start()
+        return Job(**{**fields, "marks": tuple(fields["marks"])})
+
+    def send(self, event: Event) -> None:
+        """Write one event; returns when the kernel has it."""
+        self._out.write(to_line(event))
+
+
+def _exit_with_parent() -> None:
+    # A read that returns means end of file: nothing is ever sent after the job.
+    os.read(0, 1)
+    os._exit(_ORPHANED)

@@ -1,0 +1,155 @@
+"""The stopwatch that every training loop drives: it splits each epoch, reads memory between the parts and tells the
+parent.
+
+An epoch runs begin → validation begins → validation ends → end. Readings are taken between two time stamps of their
+own, so that no part holds them. Clocks: `perf_counter_ns` (monotonic) for wall time, `process_time_ns` for CPU time.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bench.child.memory import Meter, Reading
+from bench.event import EpochEvent, Event, MarkEvent, PhaseEvent, PhaseName
+
+_NS = 1e9
+_TRAINING: tuple[PhaseName, ...] = ("first_epoch", "train", "val")
+
+
+class Diverged(Exception):
+    """A loss is not finite, so there is nothing left to train."""
+
+
+@dataclass
+class _Phase:
+    """What was seen of a phase over its turns."""
+
+    last: Reading
+    seconds: float = 0.0
+    peak: float = 0.0
+
+    def add(self, seconds: float, reading: Reading) -> None:
+        self.seconds += seconds
+        self.peak = max(self.peak, reading.peak)
+        self.last = reading
+
+
+@dataclass
+class Clock:
+    """Phases before training are ended with `end_phase`; the loop then calls the four epoch methods in turn.
+
+    ``remember`` is called with the epoch count at each of ``marks`` (ascending); its time and memory are kept apart.
+    """
+
+    started_ns: int
+    marks: tuple[int, ...]
+    remember: Callable[[int], None]
+    send: Callable[[Event], None]
+    meter: Meter
+    _phases: dict[PhaseName, _Phase] = field(default_factory=dict)
+    _epoch: int = 0
+    _stamps: list[int] = field(default_factory=list)
+    _harness_ns: int = 0
+    _epoch_harness_ns: int = 0
+
+    def end_phase(self, name: PhaseName, since_ns: int) -> int:
+        """End a phase of the set-up that began at ``since_ns`` and tell it; returns where the next one begins."""
+        now = time.perf_counter_ns()
+        self._add(name, (now - since_ns) / _NS)
+        self.send(self._told(name))
+        return time.perf_counter_ns()
+
+    def epoch_begin(self) -> None:
+        """Call right before an epoch's first step."""
+        self._epoch += 1
+        # What the loop prepares before the first epoch (its copy of the data, say) is memory of training; between
+        # epochs nothing runs but the harness.
+        self._add("first_epoch" if self._epoch == 1 else "harness", 0.0)
+        self._epoch_harness_ns = 0
+        self._cpu_ns = time.process_time_ns()
+        self._stamps = [time.perf_counter_ns()]
+
+    def validation_begin(self) -> None:
+        """Call when an epoch's last step is done and nothing of it is pending."""
+        self._part("first_epoch" if self._epoch == 1 else "train")
+
+    def validation_end(self) -> None:
+        """Call when the validation's losses are there."""
+        self._part("val")
+
+    def epoch_end(self, losses: Mapping[str, float]) -> None:
+        """Call at the epoch's very end with ``loss`` and ``val_loss``. Raises `Diverged` where one is not finite."""
+        now = time.perf_counter_ns()
+        cpu_ns = time.process_time_ns() - self._cpu_ns
+        self._stamps.append(now)
+        reading = self._add("val", 0.0)
+        train, val, callback = (self._between(part) for part in range(3))
+        self._epoch_harness_ns += time.perf_counter_ns() - now
+        event = EpochEvent(
+            epoch=self._epoch,
+            train_s=train,
+            val_s=val,
+            callback_s=callback,
+            harness_s=self._epoch_harness_ns / _NS,
+            cpu_s=cpu_ns / _NS,
+            train_loss=finite(losses["loss"]),
+            val_loss=finite(losses["val_loss"]),
+            rss_mib=reading.rss,
+        )
+        self.send(event)
+        if event.train_loss is None or event.val_loss is None:
+            raise Diverged(f"epoch {self._epoch}: loss {losses['loss']}, validation loss {losses['val_loss']}")
+        if self._epoch in self.marks:
+            self._mark(now)
+        self._harness_ns += time.perf_counter_ns() - now
+
+    def _part(self, name: PhaseName) -> None:
+        """End the epoch's part that is running, read memory, begin the next part."""
+        now = time.perf_counter_ns()
+        self._add(name, (now - self._stamps[-1]) / _NS)
+        resumed = time.perf_counter_ns()
+        self._stamps += [now, resumed]
+        self._epoch_harness_ns += resumed - now
+        self._harness_ns += resumed - now
+
+    def _between(self, part: int) -> float:
+        """Seconds of the epoch's part, 0 train, 1 validation, 2 callbacks, without the readings between them."""
+        return (self._stamps[2 * part + 1] - self._stamps[2 * part]) / _NS
+
+    def _add(self, name: PhaseName, seconds: float) -> Reading:
+        reading = self.meter.end_phase()
+        self._phases.setdefault(name, _Phase(reading)).add(seconds, reading)
+        return reading
+
+    def _told(self, name: PhaseName) -> PhaseEvent:
+        phase = self._phases[name]
+        return PhaseEvent(
+            name=name,
+            seconds=phase.seconds,
+            peak_mib=phase.peak if self.meter.per_phase else None,
+            rss_mib=phase.last.rss,
+            anon_mib=phase.last.anon,
+            file_mib=phase.last.file,
+        )
+
+    def _mark(self, ended_ns: int) -> None:
+        """Tell the mark that was reached at ``ended_ns``."""
+        measured = {name: phase for name, phase in self._phases.items() if name != "harness"}
+        anon = [phase.last.anon for phase in measured.values() if phase.last.anon is not None]
+        self.send(
+            MarkEvent(
+                epochs=self._epoch,
+                wall_s=(ended_ns - self.started_ns - self._harness_ns) / _NS,
+                cpu_s=time.process_time_ns() / _NS,
+                peak_rss_mib=max(phase.peak for phase in measured.values()),
+                anon_peak_mib=max(anon, default=None),
+                phases=tuple(self._told(name) for name in _TRAINING if name in measured),
+            )
+        )
+        self.remember(self._epoch)
+
+
+def finite(value: float) -> float | None:
+    """The value as a plain float; None where it is NaN or infinite."""
+    return float(value) if math.isfinite(value) else None

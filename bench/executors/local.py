@@ -1,0 +1,271 @@
+"""Cases one after another, each in a fresh process on this machine."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+import bench
+from bench.event import (
+    EpochEvent,
+    EvaluationEvent,
+    Event,
+    FailureEvent,
+    FinishedEvent,
+    Job,
+    MarkEvent,
+    PhaseEvent,
+    SetupEvent,
+    to_line,
+)
+from bench.executors import Listener
+from bench.folder import ReportFolder
+from bench.record import Outcome, Status
+from bench.spec import Case
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+_MAX_LINE_BYTES = 1 << 20
+_LOG_TAIL_BYTES = 4096
+_LOG_TAIL_LINES = 25
+_GRACE_S = 5.0
+
+
+@dataclass
+class LocalExecutor:
+    """Starts ``python -m bench.child`` for each case, as its own process group, and waits for it without polling."""
+
+    folder: ReportFolder
+    timeout_s: float | None = None
+    """Seconds after which a case is ended; None for no limit."""
+    command: tuple[str, ...] = (sys.executable, "-P", "-m", "bench.child")
+
+    def outcomes(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
+        """Run the cases in order; see `bench.executors.Executor`."""
+        self.folder.logs.mkdir(exist_ok=True)
+        for case in cases:
+            listen(case, None)
+            yield self._outcome(case, listen)
+
+    def _outcome(self, case: Case, listen: Listener) -> Outcome:
+        started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        began = time.perf_counter_ns()
+        told, ended = self._watched(case, listen, began)
+        return Outcome(
+            case=case,
+            status=ended.status,
+            error=ended.error,
+            signal=_signal_name(ended.exit_code),
+            exit_code=None if ended.exit_code is None or ended.exit_code < 0 else ended.exit_code,
+            log_tail=None if ended.status == "ok" else _tail(self.folder.log(case.case_id)),
+            started_at=started_at,
+            duration_s=(time.perf_counter_ns() - began) / 1e9,
+            setup=told.setup,
+            phases=tuple(told.phases),
+            epochs=tuple(told.epochs),
+            marks=tuple(told.marks),
+            evaluations=tuple(told.evaluations),
+        )
+
+    def _watched(self, case: Case, listen: Listener, began: int) -> tuple["_Told", "_Ended"]:
+        """Run the case's process to its end."""
+        told = _Told()
+        try:
+            with (
+                self.folder.log(case.case_id).open("wb") as log,
+                self._child(case, log, began) as child,
+                _time_limit(child, self.timeout_s) as expired,
+            ):
+                told.listen(child, case, listen)
+                exit_code = child.wait()
+        except _NotStarted as error:
+            return told, _Ended("failed", str(error), None)
+        if expired.is_set():
+            return told, _Ended("timeout", f"ended after {self.timeout_s:g} seconds, its limit", exit_code)
+        return told, told.verdict(case, exit_code)
+
+    @contextmanager
+    def _child(self, case: Case, log: IO[bytes], began: int) -> Iterator[subprocess.Popen[bytes]]:
+        """A child that has been told its job; it and its group are gone when the context is left."""
+        child = self._started(case, log)
+        try:
+            _tell_job(child, _job(case, self.folder.data, began))
+            yield child
+        finally:
+            _end_group(child)
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def _started(self, case: Case, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=_environment(case),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise _NotStarted(f"the process could not be started: {error}") from error
+
+
+class _NotStarted(Exception):
+    """The system did not start the process."""
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a process ended; without an exit code it never began, a negative one is a signal's number."""
+
+    status: Status
+    error: str | None
+    exit_code: int | None
+
+
+@dataclass
+class _Told:
+    """What a child has told so far."""
+
+    setup: SetupEvent | None = None
+    phases: list[PhaseEvent] = field(default_factory=list)
+    epochs: list[EpochEvent] = field(default_factory=list)
+    marks: list[MarkEvent] = field(default_factory=list)
+    evaluations: list[EvaluationEvent] = field(default_factory=list)
+    failure: FailureEvent | None = None
+    finished: bool = False
+    nonsense: str | None = None
+
+    def listen(self, child: subprocess.Popen[bytes], case: Case, listen: Listener) -> None:
+        """Take events until the child closes its side; blocked in between, so that the child has the machine."""
+        assert child.stdout is not None  # noqa: S101 - opened as a pipe above
+        for line in iter(lambda: child.stdout.readline(_MAX_LINE_BYTES), b""):  # type: ignore[union-attr]
+            try:
+                event = _EVENT.validate_json(line)
+            except ValidationError:
+                self.nonsense = self.nonsense or f"the process wrote what is no event: {line[:80]!r}"
+                continue
+            self._take(event)
+            listen(case, event)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case PhaseEvent():
+                self.phases.append(event)
+            case SetupEvent():
+                self.setup = event
+            case EpochEvent():
+                self.epochs.append(event)
+            case MarkEvent():
+                self.marks.append(event)
+            case EvaluationEvent():
+                self.evaluations.append(event)
+            case FailureEvent():
+                self.failure = event
+            case FinishedEvent():
+                self.finished = True
+
+    def verdict(self, case: Case, exit_code: int) -> _Ended:
+        """How the run ended, and why if not well."""
+        if self.failure is not None:
+            return _Ended("diverged" if self.failure.diverged else "failed", self.failure.error, exit_code)
+        if exit_code < 0:
+            return _Ended("killed", f"ended by {_signal_name(exit_code)}", exit_code)
+        if exit_code != 0:
+            return _Ended("failed", f"ended with exit code {exit_code}", exit_code)
+        missing = self.nonsense or self._missing(case)
+        return _Ended("invalid" if missing else "ok", missing, exit_code)
+
+    def _missing(self, case: Case) -> str | None:
+        """What a process that ended well has left out."""
+        marks = tuple(mark.epochs for mark in self.marks)
+        evaluated = tuple(evaluation.epochs for evaluation in self.evaluations)
+        told_all = self.setup and self.finished and len(self.epochs) == case.run_epochs
+        if told_all and marks == evaluated == case.marks:
+            return None
+        told = f"{len(self.epochs)} epochs, marks {marks}, evaluations of {evaluated}"
+        return f"ended well without telling all: {told}; expected {case.run_epochs} epochs and marks {case.marks}"
+
+
+def _job(case: Case, data: Path, began: int) -> Job:
+    fields = case.model_dump(exclude={"dataset", "repeat"})
+    return Job(**fields, data=str(data.resolve()), started_ns=began)
+
+
+def _tell_job(child: subprocess.Popen[bytes], job: Job) -> None:
+    assert child.stdin is not None  # noqa: S101 - opened as a pipe
+    # A broken pipe: it died at once, and its exit code says so.
+    with contextlib.suppress(BrokenPipeError):
+        child.stdin.write(to_line(job))
+        child.stdin.flush()
+
+
+def _environment(case: Case) -> dict[str, str]:
+    """The parent's, with the backend, and with this very package first, whatever else is installed."""
+    package = str(Path(bench.__file__).resolve().parent.parent)
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "KERAS_BACKEND": case.backend, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+@contextmanager
+def _time_limit(child: subprocess.Popen[bytes], timeout_s: float | None) -> Iterator[threading.Event]:
+    """End the child's group after so many seconds; the event says whether that happened."""
+    expired = threading.Event()
+    if timeout_s is None:
+        yield expired
+        return
+
+    def expire() -> None:
+        expired.set()
+        _end_group(child)
+
+    timer = threading.Timer(timeout_s, expire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield expired
+    finally:
+        timer.cancel()
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """Ask the child to stop, then kill whatever is left of its group."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    if hasattr(os, "killpg"):
+        # No such group: it ended with its leader.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def _signal_name(exit_code: int | None) -> str | None:
+    if exit_code is None or exit_code >= 0:
+        return None
+    try:
+        return signal.Signals(-exit_code).name
+    except ValueError:
+        return f"signal {-exit_code}"
+
+
+def _tail(log: Path) -> str:
+    """The last lines of a log."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    return "\n".join(text.splitlines()[-_LOG_TAIL_LINES:])

@@ -1,0 +1,78 @@
+"""A report folder: every file of it is named here."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ReportFolder:
+    """The paths of one report."""
+
+    root: Path
+
+    @property
+    def journal(self) -> Path:
+        """The truth: a line a finished case."""
+        return self.root / "journal.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one run that writes here."""
+        return self.root / ".lock"
+
+    @property
+    def results(self) -> Path:
+        """A row a case and mark."""
+        return self.root / "results.csv"
+
+    @property
+    def epochs(self) -> Path:
+        """A row an epoch."""
+        return self.root / "epochs.csv"
+
+    @property
+    def environment(self) -> Path:
+        """The machine's fingerprint."""
+        return self.root / "environment.json"
+
+    @property
+    def status(self) -> Path:
+        """Counts and exit code, for programs."""
+        return self.root / "status.json"
+
+    @property
+    def report(self) -> Path:
+        """The report for people."""
+        return self.root / "report.md"
+
+    @property
+    def logs(self) -> Path:
+        """A log file a case: what the measured process wrote."""
+        return self.root / "logs"
+
+    @property
+    def data(self) -> Path:
+        """The prepared dataset while a run is on."""
+        return self.root / ".data.npz"
+
+    def log(self, case_id: str) -> Path:
+        """The log of one case."""
+        return self.logs / f"{case_id}.log"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file beside its place, then move it there, so that a reader never sees half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    beside = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.chmod(0o644)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
