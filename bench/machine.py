@@ -1,0 +1,264 @@
+"""What a run ran on: the machine's fingerprint and the harness' own revision.
+
+Everything of Linux is read through `root`, so that a test can hand in a /proc and a /sys of its own.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bench import __version__, cgroup
+from bench.procfs import ROOT, cpuinfo, lines, logical_cores, meminfo, psutil, read
+from bench.record import Fingerprint
+
+ENV_FLAGS = (
+    "CUDA_VISIBLE_DEVICES",
+    "KMP_AFFINITY",
+    "KMP_BLOCKTIME",
+    "LD_PRELOAD",
+    "MALLOC_ARENA_MAX",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "OMP_PROC_BIND",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_NUM_THREADS",
+    "TF_CPU_ALLOCATOR_USE_BFC",
+    "TF_DETERMINISTIC_OPS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_FORCE_GPU_ALLOW_GROWTH",
+    "TF_GPU_ALLOCATOR",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_XLA_FLAGS",
+    "VECLIB_MAXIMUM_THREADS",
+    "XLA_FLAGS",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+)
+"""Names in the environment that change speed or memory and so belong to the fingerprint; no other is shown."""
+
+_PERSONAL = ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", "USERPROFILE")
+"""Names in the environment that tell who and where: their values must come out nowhere."""
+
+_DISTRIBUTIONS = {
+    "numpy": ("numpy",),
+    "keras": ("keras", "keras-nightly"),
+    "tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu", "tensorflow-macos"),
+    "jax": ("jax",),
+    "torch": ("torch",),
+}
+"""Distributions that give a library, in the order they are asked for: TensorFlow comes under several names."""
+
+_GIT_SECONDS = 5.0
+
+
+def fingerprint(
+    *,
+    threads: int | None = None,
+    root: Path = ROOT,
+    environ: Mapping[str, str] = os.environ,
+    nvml: Any = None,
+) -> Fingerprint:
+    """Stable facts of this machine and its software: equal from call to call while nothing of them changed.
+
+    `threads` is what the run asks for. `nvml` stands in for the module `pynvml`, which is used where it is installed.
+    """
+    ram = _ram_mib(root)
+    gpu, driver = gpus(nvml)
+    return Fingerprint(
+        cpu_model=_cpu_model(root),
+        cpu_arch=platform.machine(),
+        cores_physical=_physical_cores(root),
+        cores_logical=logical_cores(root),
+        cpu_limit=cgroup.cpu_limit(root),
+        ram_mib=round(ram / 256) * 256,
+        ram_limit_mib=cgroup.ram_limit_mib(root, ram),
+        gpu=gpu,
+        gpu_driver=driver,
+        os=_os_name(root),
+        kernel=_kernel(root, environ),
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        threads=threads,
+        env_flags=_env_flags(environ),
+        aebench=__version__,
+        **{library: _version(*names) for library, names in _DISTRIBUTIONS.items()},
+    )
+
+
+def machine_id(machine: Fingerprint) -> str:
+    """Twelve hex digits over all of a fingerprint's fields: equal where and only where every field is."""
+    canonical = json.dumps(machine.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def label(machine: Fingerprint) -> str:
+    """A short word for folder names, from processor and usable cores: `xeon-2c`, `ryzen-9-7950x-32c`."""
+    model = re.sub(r"\((r|tm)\)|@.*|\bwith\b.*|\b\d+-core\b", " ", (machine.cpu_model or "").lower())
+    words = [word for word in re.findall(r"[a-z0-9]+", model) if not re.fullmatch(_NO_NAME, word)]
+    name = "-".join(words) or re.sub(r"[^a-z0-9]+", "-", machine.cpu_arch.lower()).strip("-") or "cpu"
+    return f"{name[:32].strip('-')}-{machine.cpu_limit:g}c"
+
+
+_NO_NAME = r"intel|amd|arm|cpu|processor|gen|\d+(st|nd|rd|th)"
+"""Words of a processor's name that tell nothing or are said by the others."""
+
+
+# ------------------------------------------------------------------ processor and memory
+
+
+def _cpu_model(root: Path) -> str | None:
+    """The processor's name; py-cpuinfo starts processes and takes a second, so it is asked last."""
+    fields = dict(cpuinfo(root))
+    found = fields.get("model name") or _asked_cpu_model() or fields.get("Hardware") or fields.get("cpu model")
+    return " ".join(found.split()) if found else None
+
+
+def _asked_cpu_model() -> str | None:
+    try:
+        told = importlib.import_module("cpuinfo").get_cpu_info()
+    except Exception:  # noqa: BLE001 - it parses the output of many programs, and a name is not worth a failure
+        return None
+    name = told.get("brand_raw")
+    return str(name) if name else None
+
+
+def _physical_cores(root: Path) -> int | None:
+    """Distinct sets of sibling threads in sysfs, since /proc/cpuinfo names no cores on arm."""
+    siblings = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")
+    cores = {text for path in siblings if (text := read(path))}
+    if cores or (root / "proc/cpuinfo").exists():
+        return len(cores) or None
+    count: int | None = psutil().cpu_count(logical=False)
+    return count
+
+
+def _ram_mib(root: Path) -> float:
+    """MemTotal, in MiB; other systems through psutil."""
+    kib = meminfo(root).get("MemTotal")
+    return (kib / 1024) if kib else float(psutil().virtual_memory().total / 2**20)
+
+
+# ----------------------------------------------------------------------------- software
+
+
+def gpus(nvml: Any = None) -> tuple[str | None, str | None]:
+    """The GPUs' names and their driver's version, from NVML; two Nones without a GPU, a driver or `nvidia-ml-py`."""
+    try:
+        nvml = nvml or importlib.import_module("pynvml")
+        nvml.nvmlInit()
+    except Exception:  # noqa: BLE001 - the optional module, its library or the driver is not there
+        return None, None
+    try:
+        names, driver = _gpu_names(nvml), _text(nvml.nvmlSystemGetDriverVersion())
+    except nvml.NVMLError:
+        return None, None
+    finally:
+        nvml.nvmlShutdown()
+    return (names, driver) if names else (None, None)
+
+
+def _gpu_names(nvml: Any) -> str | None:
+    handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+    names = [_text(nvml.nvmlDeviceGetName(handle)) for handle in handles]
+    counted = [f"{names.count(name)} x {name}" if names.count(name) > 1 else name for name in sorted(set(names))]
+    return ", ".join(counted) or None
+
+
+def _text(told: str | bytes) -> str:
+    """NVML's older bindings answer in bytes."""
+    return told.decode(errors="replace") if isinstance(told, bytes) else told
+
+
+def _version(*distributions: str) -> str | None:
+    """The installed version, from its metadata: importing TensorFlow to ask would cost seconds and 500 MB."""
+    for name in distributions:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _os_name(root: Path) -> str:
+    for file in ("etc/os-release", "usr/lib/os-release"):
+        for line in lines(root / file):
+            if line.startswith("PRETTY_NAME="):
+                return line.partition("=")[2].strip("\"'")
+    if platform.system() == "Darwin":
+        return f"macOS {platform.mac_ver()[0]}"
+    return f"{platform.system()} {platform.release()}".strip()
+
+
+def _kernel(root: Path, environ: Mapping[str, str]) -> str:
+    """The kernel's release; its number alone where who built it named it after a person or a host."""
+    release = (read(root / "proc/sys/kernel/osrelease") or platform.release()).strip()
+    number = re.match(r"[\d.]*\d", release)
+    return number[0] if number and _is_personal(release, environ) else release
+
+
+def _env_flags(environ: Mapping[str, str]) -> str | None:
+    shown = (f"{name}={_shown(name, environ)}" for name in sorted(ENV_FLAGS) if environ.get(name))
+    return "; ".join(shown) or None
+
+
+def _shown(name: str, environ: Mapping[str, str]) -> str:
+    """A flag's value without anything that names a person, a place or a single device."""
+    if name == "LD_PRELOAD":
+        libraries = (re.split(r"[/\\]", library)[-1] for library in re.split(r"[:\s]+", environ[name]))
+        return " ".join(library for library in libraries if not _is_personal(library, environ))
+    return " ".join(_reduced(word, environ) for word in environ[name].split()).strip()
+
+
+def _reduced(word: str, environ: Mapping[str, str]) -> str:
+    """`--flag=value` without the value, or nothing, where the value is a path, a person's or a device's."""
+    if not re.search(r"[/\\~]|[0-9a-f]{8}-", word, re.IGNORECASE) and not _is_personal(word, environ):
+        return word
+    flag, equals, _ = word.partition("=")
+    safe = equals and not re.search(r"[/\\~]", flag) and not _is_personal(flag, environ)
+    return flag if safe else ""
+
+
+def _is_personal(text: str, environ: Mapping[str, str]) -> bool:
+    """Whether a user's or the host's name stands in the text; names of one or two letters stand everywhere."""
+    whole = [platform.node(), *(re.split(r"[/\\]", environ.get(name, ""))[-1] for name in _PERSONAL)]
+    names = {*whole, *(name.partition(".")[0] for name in whole)}
+    return any(len(name) > 2 and name.lower() in text.lower() for name in names)
+
+
+def git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """Commit of the harness' checkout in `folder`, and whether `bench` or `models` hold uncommitted changes there.
+
+    Two Nones where `folder` is no checkout that tracks the package: an installed wheel within somebody's repository is
+    not that repository. Never fails and never waits longer than a few seconds.
+    """
+    if _git(folder, "ls-files", "--error-unmatch", "bench/__init__.py") is None:
+        return None, None
+    changes = _git(folder, "status", "--porcelain", "--", "bench", "models")
+    return _git(folder, "rev-parse", "--verify", "HEAD"), None if changes is None else bool(changes)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git says within exactly this folder; None where it fails, is missing or does not answer in time."""
+    folder = folder.resolve()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environ |= {"GIT_CEILING_DIRECTORIES": str(folder.parent), "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(
+            command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_GIT_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace").strip()

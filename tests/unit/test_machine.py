@@ -1,0 +1,323 @@
+"""The fingerprint and the harness' revision, read from folders that stand in for / ."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.system import MIB, V2_MOUNT, cpuinfo, eight_threads, write
+
+import bench
+from bench import machine
+from bench.record import Fingerprint
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Eight hardware threads on four cores, 16 GiB, no cgroups."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    return eight_threads(tmp_path)
+
+
+def seen(root: Path, **environ: str) -> Fingerprint:
+    return machine.fingerprint(root=root, environ=environ)
+
+
+# --------------------------------------------------------------------- the machine itself
+
+
+def test_a_machine_without_cgroups_has_its_own_cores_and_memory(root: Path) -> None:
+    found = seen(root)
+    assert (found.cores_logical, found.cores_physical, found.cpu_limit) == (8, 4, 8)
+    assert (found.ram_mib, found.ram_limit_mib) == (15872, None)
+    assert found.cpu_model == "Intel(R) Xeon(R) Processor"
+    assert (found.os, found.kernel) == ("Debian GNU/Linux 12 (bookworm)", "6.1.0-28-amd64")
+
+
+def test_affinity_limits_the_cores_that_may_be_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 5, 6}, raising=False)
+    assert seen(root).cpu_limit == 3
+    assert seen(root).cores_logical == 8
+
+
+def test_the_limits_of_the_cgroup_are_the_machines(root: Path) -> None:
+    limits = {"sys/fs/cgroup/cpu.max": "150000 100000", "sys/fs/cgroup/memory.max": str(4096 * MIB)}
+    found = seen(write(root, {"proc/self/mountinfo": V2_MOUNT} | limits))
+    assert (found.cpu_limit, found.ram_limit_mib) == (1.5, 4096)
+
+
+def test_memory_is_rounded_so_that_a_kernel_update_does_not_change_it(root: Path) -> None:
+    before = seen(root)
+    write(root, {"proc/meminfo": "MemTotal:       16254000 kB\n"})
+    assert seen(root) == before
+
+
+def test_a_processor_without_a_model_name_is_asked_of_py_cpuinfo(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root, {"proc/cpuinfo": "processor\t: 0\nCPU part\t: 0xd0c\n\nprocessor\t: 1\n\nHardware\t: BCM2835\n"})
+    asked = SimpleNamespace(get_cpu_info=lambda: {"brand_raw": "Neoverse-N1"})
+    monkeypatch.setitem(sys.modules, "cpuinfo", asked)
+    assert seen(root).cpu_model == "Neoverse-N1"
+    asked.get_cpu_info = dict
+    assert seen(root).cpu_model == "BCM2835"
+
+
+def test_a_py_cpuinfo_that_fails_leaves_the_processor_unknown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("py-cpuinfo currently only works on X86")
+
+    write(root, {"proc/cpuinfo": "processor\t: 0\n"})
+    monkeypatch.setitem(sys.modules, "cpuinfo", SimpleNamespace(get_cpu_info=fail))
+    assert seen(root).cpu_model is None
+
+
+def test_a_machine_without_proc_is_asked_through_psutil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    psutil = SimpleNamespace(
+        cpu_count=lambda logical=True: 10 if logical else 8,
+        virtual_memory=lambda: SimpleNamespace(total=32 * 1024 * MIB),
+        Process=SimpleNamespace,
+    )
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setitem(sys.modules, "psutil", psutil)
+    monkeypatch.setitem(sys.modules, "cpuinfo", SimpleNamespace(get_cpu_info=lambda: {"brand_raw": "Apple M2 Pro"}))
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "mac_ver", lambda: ("14.5", ("", "", ""), "arm64"))
+    found = seen(tmp_path)
+    assert (found.cores_logical, found.cores_physical, found.cpu_limit, found.ram_mib) == (10, 8, 10, 32768)
+    assert (found.cpu_model, found.os, found.ram_limit_mib) == ("Apple M2 Pro", "macOS 14.5", None)
+    assert machine.label(found) == "apple-m2-pro-10c"
+
+
+# -------------------------------------------------------------------- stable, and anonymous
+
+
+def test_two_fingerprints_in_a_row_are_equal() -> None:
+    first, second = machine.fingerprint(), machine.fingerprint()
+    assert first == second
+    assert machine.machine_id(first) == machine.machine_id(second)
+
+
+def test_the_identity_changes_with_quota_threads_library_and_flags(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [seen(root), machine.fingerprint(root=root, environ={}, threads=2), seen(root, TF_ENABLE_ONEDNN_OPTS="0")]
+    write(root, {"proc/self/mountinfo": V2_MOUNT, "sys/fs/cgroup/cpu.max": "50000 100000"})
+    found.append(seen(root))
+    monkeypatch.setattr(metadata, "version", lambda name: f"{name} 99")
+    found.append(seen(root))
+    assert len({machine.machine_id(each) for each in found}) == len(found)
+
+
+def test_the_version_of_a_library_that_comes_under_another_name_is_found(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(name: str) -> str:
+        if name == "tensorflow-cpu":
+            return "2.20.0"
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    found = seen(root)
+    assert (found.tensorflow, found.torch, found.aebench) == ("2.20.0", None, bench.__version__)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("OMP_NUM_THREADS", "4", "OMP_NUM_THREADS=4"),
+        ("TF_XLA_FLAGS", "--tf_xla_auto_jit=2  --x=1", "TF_XLA_FLAGS=--tf_xla_auto_jit=2 --x=1"),
+        ("XLA_FLAGS", "--a=1 --xla_dump_to=/data/dump --b", "XLA_FLAGS=--a=1 --xla_dump_to --b"),
+        ("XLA_FLAGS", "--xla_dump_to=~/dump", "XLA_FLAGS=--xla_dump_to"),
+        ("XLA_FLAGS", r"--xla_dump_to=C:\dump", "XLA_FLAGS=--xla_dump_to"),
+        ("XLA_FLAGS", "/data/flags.txt", "XLA_FLAGS="),
+        (
+            "LD_PRELOAD",
+            "/opt/lib/libjemalloc.so.2:/usr/lib/libtcmalloc.so",
+            "LD_PRELOAD=libjemalloc.so.2 libtcmalloc.so",
+        ),
+        ("CUDA_VISIBLE_DEVICES", "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "CUDA_VISIBLE_DEVICES="),
+        ("CUDA_VISIBLE_DEVICES", "0,1", "CUDA_VISIBLE_DEVICES=0,1"),
+        ("OMP_NUM_THREADS", "", None),
+        ("SECRET_TOKEN", "1", None),
+    ],
+)
+def test_only_declared_settings_come_out_and_never_a_path(root: Path, name: str, value: str, shown: str | None) -> None:
+    assert seen(root, **{name: value}).env_flags == shown
+
+
+NAMES = st.text("qzxjkvwQZXJKVW", min_size=4, max_size=10)
+"""Names that stand in no processor's, library's or system's name by chance."""
+
+
+@settings(deadline=None)
+@given(user=NAMES, host=NAMES, home=NAMES, flag=st.sampled_from(machine.ENV_FLAGS))
+def test_no_user_host_or_path_comes_out(user: str, host: str, home: str, flag: str) -> None:
+    environ = {"USER": user, "HOSTNAME": f"{host}.example", "HOME": f"/home/{home}", "PWD": f"/home/{home}/work"}
+    environ[flag] = (
+        f"--a={user} --b=/home/{home}/x {host.lower()} --c={home}:{user}@{host} lib{user}.so --{host}=1 --d=7"
+    )
+    with mock.patch.object(platform, "node", return_value=f"{host}.corp.example"):
+        found = machine.fingerprint(environ=environ)
+    told = found.model_dump_json().lower() + machine.label(found)
+    assert not [name for name in (user, host, home) if name.lower() in told]
+    assert found.env_flags is not None
+    assert not {"/", "~", "\\", "@"} & set(found.env_flags)
+
+
+def test_a_kernel_that_is_named_after_its_builder_keeps_its_number_alone(root: Path) -> None:
+    write(root, {"proc/sys/kernel/osrelease": "6.9.3-qzxuser-rt\n"})
+    assert seen(root, USER="qzxuser").kernel == "6.9.3"
+    assert seen(root, USER="somebody").kernel == "6.9.3-qzxuser-rt"
+
+
+@pytest.mark.parametrize(
+    ("model", "label"),
+    [
+        ("Intel(R) Xeon(R) Processor", "xeon-8c"),
+        ("Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", "xeon-platinum-8375c-8c"),
+        ("13th Gen Intel(R) Core(TM) i7-13700K", "core-i7-13700k-8c"),
+        ("AMD EPYC 9R14 96-Core Processor", "epyc-9r14-8c"),
+        ("AMD Ryzen 7 PRO 6850U with Radeon Graphics", "ryzen-7-pro-6850u-8c"),
+        ("../..", "x86-64-8c"),
+    ],
+)
+def test_the_label_is_a_short_word_for_folder_names(
+    root: Path, monkeypatch: pytest.MonkeyPatch, model: str, label: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert machine.label(seen(write(root, {"proc/cpuinfo": cpuinfo(8, model)}))) == label
+
+
+# --------------------------------------------------------------------------------- GPUs
+
+
+class ScriptedNvml:
+    """NVML as `pynvml` offers it, with declared answers."""
+
+    class NVMLError(Exception):
+        """As in pynvml."""
+
+    def __init__(self, *names: str | bytes, driver: str | bytes = "550.54.15", fails: str | None = None) -> None:
+        self.names, self.driver, self.fails, self.is_open = names, driver, fails, False
+
+    def _answer(self, call: str, value: Any) -> Any:
+        if self.fails == call:
+            raise self.NVMLError(call)
+        return value
+
+    def nvmlInit(self) -> None:  # noqa: N802
+        self.is_open = bool(self._answer("init", value=True))
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        self.is_open = False
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+        return len(self.names)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
+        return index
+
+    def nvmlDeviceGetName(self, handle: int) -> Any:  # noqa: N802
+        return self._answer("name", self.names[handle])
+
+    def nvmlSystemGetDriverVersion(self) -> Any:  # noqa: N802
+        return self._answer("driver", self.driver)
+
+
+def test_gpus_are_told_by_name_number_and_driver() -> None:
+    nvml = ScriptedNvml("NVIDIA L4", b"NVIDIA A100-SXM4-40GB", "NVIDIA L4")
+    assert machine.gpus(nvml) == ("NVIDIA A100-SXM4-40GB, 2 x NVIDIA L4", "550.54.15")
+    assert not nvml.is_open
+
+
+def test_the_fingerprint_carries_the_gpu(root: Path) -> None:
+    found = machine.fingerprint(root=root, environ={}, nvml=ScriptedNvml("NVIDIA L4", driver=b"550.1"))
+    assert (found.gpu, found.gpu_driver) == ("NVIDIA L4", "550.1")
+
+
+@pytest.mark.parametrize("fails", ["init", "name", "driver"])
+def test_a_driver_that_fails_means_no_gpu(fails: str) -> None:
+    nvml = ScriptedNvml("NVIDIA L4", fails=fails)
+    assert machine.gpus(nvml) == (None, None)
+    assert not nvml.is_open
+
+
+def test_a_driver_without_a_gpu_is_not_mentioned() -> None:
+    assert machine.gpus(ScriptedNvml()) == (None, None)
+
+
+def test_without_the_optional_module_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert machine.gpus() == (None, None)
+
+
+# ----------------------------------------------------------------------- the harness' revision
+
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    command = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *arguments]
+    return subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = write(tmp_path / "checkout", {"bench/__init__.py": "", "models/basic.py": "", "README.md": ""})
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "first")
+    return folder
+
+
+@needs_git
+def test_a_checkout_tells_its_commit_and_whether_it_was_changed(checkout: Path) -> None:
+    head = git(checkout, "rev-parse", "HEAD")
+    assert machine.git_state(checkout) == (head, False)
+    write(checkout, {"models/mine.py": ""})
+    assert machine.git_state(checkout) == (head, True)
+
+
+@needs_git
+def test_reports_beside_the_code_do_not_make_a_checkout_dirty(checkout: Path) -> None:
+    write(checkout, {"reports/today/results.csv": "", "README.md": "changed"})
+    assert machine.git_state(checkout)[1] is False
+
+
+@needs_git
+def test_a_package_installed_within_somebodys_repository_is_not_that_repository(checkout: Path) -> None:
+    installed = write(checkout / "venv/site-packages", {"bench/__init__.py": ""})
+    assert machine.git_state(installed) == (None, None)
+    untracked = write(checkout.parent / "project", {"bench/__init__.py": ""})
+    git(untracked, "init", "--quiet")
+    assert machine.git_state(untracked) == (None, None)
+
+
+@needs_git
+def test_the_environment_of_a_git_hook_does_not_mislead(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_DIR", str(checkout / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(checkout))
+    assert machine.git_state(checkout.parent) == (None, None)
+
+
+def test_no_folder_and_no_git_mean_no_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine.git_state(tmp_path / "missing") == (None, None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.git_state(tmp_path) == (None, None)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in for git is a shell script")
+def test_a_git_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"git": "#!/bin/sh\nexec sleep 60\n"})
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(machine, "_GIT_SECONDS", 0.1)
+    assert machine.git_state(tmp_path) == (None, None)

@@ -1,0 +1,132 @@
+"""The reference kernels, what a survey sees, and the verdict on it."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from unit.system import QUIET, write
+
+from bench import quiet
+from bench.quiet import Conditions, Reference, verdict
+from bench.record import Fingerprint
+
+
+@pytest.fixture(autouse=True)
+def two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+
+
+# -------------------------------------------------------------------- reference kernels
+
+
+def test_the_triads_parts_cover_every_number_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: list[np.ndarray[Any, Any]] = []
+    add = np.add
+
+    def spy(left: Any, right: Any, out: Any) -> None:
+        parts.append(add(left, right, out=out))
+
+    monkeypatch.setattr(quiet, "TRIAD", 999)
+    monkeypatch.setattr(np, "add", spy)
+    kernel = quiet._triad(2)
+    for thread in range(2):
+        kernel(thread)
+    assert sum(part.size for part in parts) == 999
+    assert all((part == 1 + 3 * 2).all() for part in parts)
+
+
+def test_a_reference_tells_best_and_median_for_the_threads_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "TRIAD", 1 << 12)
+    monkeypatch.setattr(quiet, "PRODUCTS", 1)
+    seen = quiet.reference(threads=2)
+    assert seen.threads == 2
+    assert seen.gflop_per_s >= seen.gflop_per_s_median > 0
+    assert seen.gb_per_s >= seen.gb_per_s_median > 0
+
+
+def test_a_reference_uses_as_many_threads_as_the_process_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "TRIAD", 1 << 12)
+    monkeypatch.setattr(quiet, "PRODUCTS", 1)
+    for limit, threads in ((0.5, 1), (2.9, 2)):
+        monkeypatch.setattr(quiet, "cpu_limit", lambda limit=limit: limit)
+        assert quiet.reference().threads == threads
+
+
+def test_a_survey_has_an_interval_for_each_reference_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "TRIAD", 1 << 12)
+    monkeypatch.setattr(quiet, "PRODUCTS", 1)
+    monkeypatch.setattr(quiet, "PAUSE_S", 0.0)
+    references, intervals = quiet.survey(rounds=2, threads=1)
+    assert (len(references), len(intervals)) == (2, 2)
+
+
+# ----------------------------------------------------------------------------- verdict
+
+MACHINE = Fingerprint.model_construct(cpu_limit=2.0, threads=None)
+FAST = Reference(threads=2, gflop_per_s=271, gflop_per_s_median=267, gb_per_s=60, gb_per_s_median=56)
+SLOW = replace(FAST, gflop_per_s_median=200)
+CROWDED = replace(QUIET, other_cores=0.9, cpu_pressure_percent=60.0)
+
+
+def test_a_quiet_machine_needs_no_advice() -> None:
+    told = verdict([FAST, FAST], [QUIET, QUIET], MACHINE, Conditions(governor="performance", swap_used_mib=0))
+    assert (told.word, told.advice) == ("quiet", ())
+
+
+def test_a_machine_that_others_use_most_of_the_time_is_busy() -> None:
+    told = verdict([FAST], [CROWDED, QUIET], MACHINE)
+    assert told.word == "busy"
+    assert told.advice[0] == "Other programs use up to 0.9 cores: end them, or wait."
+
+
+def test_a_machine_that_is_disturbed_now_and_then_is_noisy() -> None:
+    assert verdict([FAST], [CROWDED, QUIET, QUIET], MACHINE).word == "noisy"
+
+
+def test_kernels_that_vary_while_nothing_else_runs_point_to_the_clock_or_the_host() -> None:
+    told = verdict([FAST, SLOW], [QUIET], MACHINE)
+    assert told.word == "noisy"
+    assert "differ by 25 %" in told.advice[0]
+    assert not any("differ" in sentence for sentence in verdict([FAST, SLOW], [CROWDED], MACHINE).advice)
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ({"steal_percent": 9.0}, "hypervisor takes up to 9 %"),
+        ({"memory_pressure_percent": 3.0}, "wait for memory"),
+        ({"io_pressure_percent": 20.0}, "disk is busy"),
+        ({"major_faults": 500}, "memory is short"),
+    ],
+)
+def test_advice_fits_what_was_seen(figures: dict[str, Any], words: str) -> None:
+    (sentence,) = verdict([], [replace(QUIET, **figures)], MACHINE).advice
+    assert words in sentence
+
+
+def test_too_few_cores_for_the_threads_and_broken_quotas_are_told() -> None:
+    crowded = Fingerprint.model_construct(cpu_limit=1.5, threads=8)
+    threads, quota = verdict([FAST], [QUIET], crowded).advice
+    assert "8 threads share 1.5 cores' worth of time: use --threads 1." in threads
+    assert "quota of 1.5 cores" in quota
+
+
+def test_governor_and_swap_are_read_and_told(tmp_path: Path) -> None:
+    assert quiet.conditions(tmp_path) == Conditions(governor=None, swap_used_mib=None)
+    files = {
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n",
+        "proc/meminfo": "SwapTotal:       2097148 kB\nSwapFree:        1048572 kB\n",
+    }
+    now = quiet.conditions(write(tmp_path, files))
+    assert now == Conditions(governor="powersave", swap_used_mib=1024)
+    governor, swap = verdict([FAST], [QUIET], MACHINE, now).advice
+    assert "governor is powersave" in governor
+    assert "1024 MiB lie in swap" in swap
+
+
+def test_nothing_seen_is_an_error_and_not_a_quiet_machine() -> None:
+    with pytest.raises(ValueError, match="nothing was seen"):
+        verdict([], [], MACHINE)
