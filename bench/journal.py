@@ -1,0 +1,140 @@
+"""The journal: one line a finished case, on the disk before the next case begins.
+
+A line that was cut off (the machine died while writing it) is recognised by its missing newline: readers pass over it
+and say so, and the next writer cuts it away.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+
+import filelock
+from pydantic import ValidationError
+
+from bench.errors import InvalidInput
+from bench.folder import ReportFolder
+from bench.record import JOURNAL_LINE, SCHEMA_VERSION, Outcome, SweepHeader
+from bench.spec import STORED
+
+_MAX_LINE_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What a journal holds. ``notes`` says what could not be read and where."""
+
+    header: SweepHeader
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...]
+
+    def latest(self) -> dict[str, Outcome]:
+        """The last outcome of each case by its id, in the order in which the cases first ended."""
+        return {outcome.case.case_id: outcome for outcome in self.outcomes}
+
+
+def read(path: Path) -> Journal:
+    """The journal at ``path``. Raises `InvalidInput` where there is none or its header cannot be read."""
+    notes: list[str] = []
+    lines = list(_lines(path, notes))
+    if not lines or not isinstance(lines[0], SweepHeader):
+        raise InvalidInput(f"{path} does not begin with a journal's header: it is not a journal of this harness.")
+    return Journal(lines[0], tuple(line for line in lines if isinstance(line, Outcome)), tuple(notes))
+
+
+def _lines(path: Path, notes: list[str]) -> Iterator[SweepHeader | Outcome]:
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE_BYTES), b""), start=1):
+                if not line.endswith(b"\n"):
+                    notes.append(f"line {number} was cut off while it was written; its case is not counted")
+                    return
+                yield from _parsed(line, number, notes)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _parsed(line: bytes, number: int, notes: list[str]) -> Iterator[SweepHeader | Outcome]:
+    try:
+        parsed = JOURNAL_LINE.validate_json(line, context=STORED)
+    except ValidationError as error:
+        _refuse_newer(line)
+        first = error.errors(include_url=False)[0]
+        notes.append(f"line {number} is set aside: {'.'.join(map(str, first['loc']))} {first['msg']}")
+        return
+    if isinstance(parsed, SweepHeader):
+        _refuse_newer(line)
+    yield parsed
+
+
+def _refuse_newer(line: bytes) -> None:
+    """Raise `InvalidInput` for the header of a newer harness, whatever else it holds."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return
+    version = fields.get("schema_version") if isinstance(fields, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise InvalidInput(
+            f"the journal has schema version {version}, this harness reads up to {SCHEMA_VERSION}: "
+            "use the version that wrote it, or a newer one."
+        )
+
+
+class Writer:
+    """Appends to a journal; each line is on the disk when `append` returns."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+
+    def append(self, line: SweepHeader | Outcome) -> None:
+        """Write one line. Raises `OSError` where the disk does not take it; the lines before stay whole."""
+        data = memoryview(line.model_dump_json().encode() + b"\n")
+        begun = self._file.seek(0, os.SEEK_END)
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(begun)
+            raise
+
+
+@contextmanager
+def writing(folder: ReportFolder) -> Iterator[Writer]:
+    """The folder's journal, open for appending and locked against a second run.
+
+    Raises `InvalidInput` where another run holds it.
+    """
+    lock = filelock.FileLock(folder.lock)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise InvalidInput(
+            f"{folder.root} is being written by another run; wait for it, or choose another --out."
+        ) from error
+    try:
+        with FileIO(folder.journal, "a+") as file:
+            _cut_torn_line(file)
+            yield Writer(file)
+    finally:
+        lock.release()
+
+
+def _cut_torn_line(file: FileIO) -> None:
+    """Cut the file after its last newline."""
+    end = file.seek(0, os.SEEK_END)
+    position = end
+    while position > 0:
+        start = max(0, position - 65536)
+        file.seek(start)
+        newline = file.read(position - start).rfind(b"\n")
+        if newline >= 0:
+            if start + newline + 1 < end:
+                file.truncate(start + newline + 1)
+            return
+        position = start
+    file.truncate(0)

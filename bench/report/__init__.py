@@ -1,0 +1,1 @@
+"""Reports of measured rows: the only folder that imports pandas."""

@@ -1,0 +1,112 @@
+"""report.md, and the same for the terminal: what was measured, in tables."""
+
+from collections.abc import Sequence
+
+from bench import blog, catalog
+from bench.folder import ReportFolder, write_whole
+from bench.record import Fingerprint, Outcome, ResultRow, SweepHeader
+from bench.report.files import result_rows, write_environment, write_status, write_tables
+from bench.report.tables import Table, blog_table, escaped, model_table
+
+_READING = """\
+- **s/epoch**: median training seconds of the epochs after the first, validation not included; **95 %**: that median's
+  confidence interval, from six epochs on. **first**: the first epoch, which carries tracing and compilation.
+- **train**, **val**: losses as Keras prints them after the row's last epoch, penalties included.
+- **bce**: mean binary cross-entropy a pixel of the validation digits rebuilt from their codes. Only this one
+  compares across models: the variational loss is a sum over pixels, the sparse one carries its penalty.
+- **MiB**: peak resident memory of the case's own process up to that epoch, the interpreter and TensorFlow's
+  libraries included.
+- **dead**: code units that are zero for every validation digit, of all code units.
+- **ours is projected**: the median time of a step here, times the steps of as many epochs on the full MNIST. Nothing
+  but time is projected.
+
+Each case ran in a fresh process; its epoch counts are marks on one run. Full precision and every other column are in
+`results.csv`, each epoch in `epochs.csv`.\
+"""
+
+
+def write_report(
+    folder: ReportFolder, header: SweepHeader, outcomes: Sequence[Outcome], notes: Sequence[str], exit_code: int
+) -> None:
+    """Write every file that is made from the journal."""
+    write_tables(folder, outcomes, header)
+    write_environment(folder, header)
+    write_whole(folder.report, markdown(header, outcomes, notes))
+    write_status(folder, header, outcomes, exit_code)
+
+
+def tables(header: SweepHeader, outcomes: Sequence[Outcome]) -> list[Table]:
+    """One table a model in the catalog's order, then the published figures."""
+    rows = result_rows(outcomes, header)
+    settings = catalog.model_settings()
+    found = [model_table(_model_title(name), [row for row in rows if row.model == name]) for name in _models(rows)]
+    comparisons = blog.comparisons(rows, settings)
+    return [*found, *([blog_table(comparisons)] if comparisons else [])]
+
+
+def _models(rows: Sequence[ResultRow]) -> list[str]:
+    """Models with rows, in the catalog's order; one that this checkout no longer has comes last."""
+    order = list(catalog.model_settings())
+    present = {row.model for row in rows}
+    return [*(name for name in order if name in present), *sorted(present - set(order))]
+
+
+def _model_title(name: str) -> str:
+    settings = catalog.model_settings().get(name)
+    return f"{name}: {settings.title}" if settings else name
+
+
+def markdown(header: SweepHeader, outcomes: Sequence[Outcome], notes: Sequence[str]) -> str:
+    """The text of report.md."""
+    sections = [
+        f"# Autoencoders on {_machine(header.fingerprint)}",
+        _summary(header, outcomes),
+        *_failures(outcomes),
+        *(["## Notes\n\n" + "\n".join(f"- {note}" for note in notes)] if notes else []),
+        *(f"## {table.title}\n\n{table.markdown()}" for table in tables(header, outcomes)),
+        f"## How to read this\n\n{_READING}",
+        f"## The machine\n\n{_fingerprint(header)}",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _machine(fingerprint: Fingerprint) -> str:
+    cores = f"{fingerprint.cpu_limit:g} core" + ("" if fingerprint.cpu_limit == 1 else "s")
+    return f"{fingerprint.cpu_model or fingerprint.cpu_arch}, {cores}"
+
+
+def _summary(header: SweepHeader, outcomes: Sequence[Outcome]) -> str:
+    profile = header.profile
+    planned = len(profile.cases())
+    ended = sum(outcome.status == "ok" for outcome in outcomes)
+    genuine = {True: "", False: " (**not the arrays usually known by that name**)", None: ""}[header.dataset_genuine]
+    return (
+        f"Profile `{profile.name}`: {ended} of {planned} cases measured, on {header.train_samples:,} training and "
+        f"{header.val_samples:,} validation digits of {profile.dataset}{genuine} ({header.dataset_origin}); optimizer "
+        f"{profile.optimizer}, seed {profile.seed}. Keras {header.fingerprint.keras}, "
+        f"TensorFlow {header.fingerprint.tensorflow}. Begun {header.created_at}."
+    )
+
+
+def _failures(outcomes: Sequence[Outcome]) -> list[str]:
+    failed = [outcome for outcome in outcomes if outcome.status != "ok"]
+    if not failed:
+        return []
+    return ["## Cases that failed", *map(_failure, failed)]
+
+
+def _failure(outcome: Outcome) -> str:
+    head = f"`{outcome.case.case_id}`: **{outcome.status}**, {escaped(str(outcome.error))}"
+    if not outcome.log_tail:
+        return head
+    return head + "\n\n" + "\n".join(f"    {line}" for line in outcome.log_tail.splitlines())
+
+
+def _fingerprint(header: SweepHeader) -> str:
+    fields = header.fingerprint.model_dump()
+    lines = [
+        f"| {name} | {escaped(str(value))} |"
+        for name, value in {"machine_id": header.machine_id, **fields}.items()
+        if value is not None
+    ]
+    return "\n".join(["| field | value |", "| :--- | :--- |", *lines])

@@ -1,0 +1,149 @@
+"""Tables for people: the same cells for a terminal and for Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from bench.blog import Comparison
+from bench.estimate import duration
+from bench.record import ResultRow
+
+_NOT_MEASURED = "–"
+_MEASURED_HEADERS = ("s/epoch", "95 %", "first", "train", "val", "bce", "MiB", "dead")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first ``labels`` columns are names, the others numbers."""
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    labels: int = 1
+    notes: tuple[str, ...] = ()
+
+    def rich(self) -> RichTable:
+        """For a terminal."""
+        table = RichTable(
+            title=Text(self.title, "bold"),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
+        for number, header in enumerate(self.headers):
+            if number < self.labels:
+                table.add_column(Text(header), overflow="fold")
+            else:  # a number that lost digits must show it
+                table.add_column(Text(header), justify="right", overflow="ellipsis", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*map(Text, row))
+        table.caption, table.caption_justify = Text("\n".join(self.notes)), "left"
+        return table
+
+    def markdown(self) -> str:
+        """For report.md, without the title."""
+        rules = [":---" if number < self.labels else "---:" for number in range(len(self.headers))]
+        lines = [self.headers, tuple(rules), *(tuple(map(escaped, row)) for row in self.rows)]
+        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return "\n\n".join([text, *self.notes])
+
+
+def escaped(cell: str) -> str:
+    """A cell that cannot end itself or become markup."""
+    for char in "\\`*_<>|[]":
+        cell = cell.replace(char, f"\\{char}") if char in "\\`*_[]|" else cell.replace(char, f"&#{ord(char)};")
+    return " ".join(cell.split())
+
+
+def model_table(title: str, rows: Sequence[ResultRow]) -> Table:
+    """Epochs × batch sizes of one model; axes that do not vary among ``rows`` are left out."""
+    varying = [
+        axis for axis in ("backend", "loop", "precision", "repeat") if len({getattr(row, axis) for row in rows}) > 1
+    ]
+    headers = ("epochs", "batch", *varying, *_MEASURED_HEADERS)
+    ordered = sorted(
+        rows, key=lambda row: (row.batch_size, row.backend, row.loop, row.precision, row.repeat, row.epochs)
+    )
+    cells = tuple(_model_cells(row, varying) for row in ordered)
+    return Table(title, headers, cells, labels=0)
+
+
+def _model_cells(row: ResultRow, varying: Sequence[str]) -> tuple[str, ...]:
+    keys = (str(row.epochs), str(row.batch_size), *(str(getattr(row, axis)) for axis in varying))
+    if row.status != "ok":
+        return (*keys, row.status, *[_NOT_MEASURED] * 7)
+    dead = _NOT_MEASURED if row.dead_units is None else f"{row.dead_units}/{row.code_units}"
+    return (
+        *keys,
+        seconds(row.epoch_s_median),
+        _interval(row.epoch_s_ci_low, row.epoch_s_ci_high),
+        seconds(row.first_epoch_s),
+        loss(row.train_loss),
+        loss(row.val_loss),
+        loss(row.val_bce),
+        _NOT_MEASURED if row.peak_rss_mib is None else f"{row.peak_rss_mib:.0f}",
+        dead,
+    )
+
+
+def seconds(value: float | None) -> str:
+    """Three significant figures."""
+    if value is None:
+        return _NOT_MEASURED
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return _NOT_MEASURED if low is None or high is None else f"{seconds(low)}–{seconds(high)}"
+
+
+def loss(value: float | None) -> str:
+    """Four decimals below ten, as Keras prints them; fewer for sums over pixels."""
+    if value is None:
+        return _NOT_MEASURED
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
+
+
+def blog_table(comparisons: Sequence[Comparison]) -> Table:
+    """Published figures beside ours; those that no row can be held against are named below."""
+    headers = ("model", "figure", "published", "ours", "ratio", "ours is")
+    rows = tuple(_blog_cells(comparison) for comparison in comparisons if comparison.ours is not None)
+    missing = [comparison for comparison in comparisons if comparison.ours is None]
+    notes = (_missing_note(missing),) if missing else ()
+    return Table("Against the published figures", headers, rows, labels=2, notes=notes)
+
+
+def _missing_note(missing: Sequence[Comparison]) -> str:
+    models = ", ".join(dict.fromkeys(comparison.model for comparison in missing))
+    figures = "1 published figure was" if len(missing) == 1 else f"{len(missing)} published figures were"
+    return (
+        f"{figures} not run here ({models}): losses, activations and memory compare only after the same epochs on the "
+        "full MNIST. `aebench run --profile blog` runs them."
+    )
+
+
+def _blog_cells(comparison: Comparison) -> tuple[str, ...]:
+    published, ours = comparison.published, comparison.ours
+    source = f"{published.source}: {published.note}" if published.note else published.source
+    return (
+        comparison.model,
+        f"{comparison.quantity}, {published.epochs} epochs ({source})",
+        _published_figure(published.value, comparison),
+        _NOT_MEASURED if ours is None else _published_figure(ours, comparison),
+        _NOT_MEASURED if ours is None else f"{ours / published.value:.2f}",
+        comparison.kind,
+    )
+
+
+def _published_figure(value: float, comparison: Comparison) -> str:
+    match comparison.published.quantity:
+        case "fit_s":
+            return duration(value)
+        case "ram_mb":
+            return f"{value:.0f} MB"
+        case _:
+            return f"{value:.4g}"

@@ -1,0 +1,141 @@
+"""A sweep: what is pending goes to an executor, what comes back goes to the journal."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from bench import journal
+from bench.errors import InvalidInput
+from bench.executors import Executor, Listener
+from bench.folder import ReportFolder
+from bench.record import Outcome, SweepHeader
+from bench.spec import Case, Profile
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A report folder that is open for measuring."""
+
+    folder: ReportFolder
+    header: SweepHeader
+    pending: tuple[Case, ...]
+    kept: tuple[Outcome, ...]
+    """Outcomes of an earlier run, the last of each case, the well-ended ones of which are not repeated."""
+    notes: tuple[str, ...]
+    """What of the journal cannot be read."""
+    found: tuple[str, ...]
+    """The same when the folder was opened: a line that was cut off is among it, and gone since."""
+    writer: journal.Writer
+
+    def outcomes(self, executor: Executor, listen: Listener) -> Iterator[Outcome]:
+        """Run what is pending; an outcome is on the disk before it is yielded."""
+        for outcome in executor.outcomes(self.pending, listen):
+            self.writer.append(outcome)
+            yield outcome
+
+
+def check_batches(cases: Sequence[Case], train_samples: int) -> None:
+    """Raise `InvalidInput` where a batch is larger than the training data."""
+    too_large = sorted({case.batch_size for case in cases if case.batch_size > train_samples})
+    if too_large:
+        sizes = ", ".join(map(str, too_large))
+        raise InvalidInput(
+            f"batch size {sizes} is larger than the {train_samples:,} training digits of {cases[0].dataset}; "
+            "choose smaller ones, or a larger dataset."
+        )
+
+
+def stored_profile(folder: ReportFolder) -> Profile:
+    """The profile that a folder was begun with."""
+    _require_journal(folder)
+    return journal.read(folder.journal).header.profile
+
+
+@contextmanager
+def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterator[Sweep]:
+    """Open a folder for the sweep of ``header``: a new one, or with ``resume`` one that the same sweep began.
+
+    Raises `InvalidInput` where the folder does not fit, before anything is written.
+    """
+    if resume:
+        _require_journal(folder)
+        before = journal.read(folder.journal)
+        _require_same(before.header, header, folder)
+        found = before.notes
+    else:
+        _create(folder.root)
+        found = ()
+    with journal.writing(folder) as writer:
+        if not resume:
+            writer.append(header)
+        stored = journal.read(folder.journal)
+        latest = stored.latest()
+        ended = {case_id for case_id, outcome in latest.items() if outcome.status == "ok"}
+        pending = tuple(case for case in header.profile.cases() if case.case_id not in ended)
+        yield Sweep(folder, stored.header, pending, tuple(latest.values()), stored.notes, found, writer)
+
+
+def check_folder(folder: ReportFolder, *, resume: bool) -> None:
+    """Raise `InvalidInput` where a folder cannot be begun or resumed; nothing is written."""
+    if resume:
+        _require_journal(folder)
+    else:
+        _require_unused(folder.root)
+
+
+def _require_unused(root: Path) -> None:
+    try:
+        used = root.exists() and (not root.is_dir() or any(root.iterdir()))
+    except OSError as error:
+        raise InvalidInput(f"{root} cannot be read: {error.strerror}; choose another --out.") from error
+    if used:
+        raise InvalidInput(f"{root} exists and is not empty; continue it with --resume, or choose another --out.")
+
+
+def _create(root: Path) -> None:
+    _require_unused(root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        probe = root / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InvalidInput(f"{root} cannot be written: {error.strerror}; choose another --out.") from error
+
+
+def _require_journal(folder: ReportFolder) -> None:
+    if not folder.journal.is_file():
+        raise InvalidInput(f"{folder.root} holds no journal to resume; leave --resume out to begin there.")
+
+
+def _require_same(stored: SweepHeader, wanted: SweepHeader, folder: ReportFolder) -> None:
+    """Raise `InvalidInput` with everything in which the stored sweep and the wanted one differ."""
+    compared = ("dataset_digest", "fingerprint", "profile")
+    differences = [
+        line
+        for name in compared
+        for line in _differences(name, getattr(stored, name), getattr(wanted, name))
+        if line.partition(":")[0] not in _MAY_DIFFER
+    ]
+    if differences:
+        raise InvalidInput(
+            f"{folder.root} holds another sweep, so its rows and the new ones do not belong together:\n"
+            + "\n".join(f"  {line}" for line in differences)
+            + "\nResume with the same settings (just --resume --out), or choose another --out."
+        )
+
+
+_MAY_DIFFER = ("profile.timeout_s", "profile.description")
+"""What does not change what is measured."""
+
+
+def _differences(name: str, stored: object, wanted: object) -> list[str]:
+    if isinstance(stored, BaseModel):
+        fields = type(stored).model_fields
+        pairs = [(f"{name}.{key}", getattr(stored, key), getattr(wanted, key)) for key in fields]
+    else:
+        pairs = [(name, stored, wanted)]
+    return [f"{where}: there {there!r}, now {now!r}" for where, there, now in pairs if there != now]
