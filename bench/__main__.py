@@ -1,0 +1,5 @@
+"""``python -m bench`` is ``aebench``."""
+
+from bench.cli import main
+
+main()

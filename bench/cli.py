@@ -1,0 +1,124 @@
+"""The commands: each parses, calls and prints; what they do is elsewhere."""
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench.errors import InvalidInput
+
+app = typer.Typer(
+    name="aebench",
+    help="Measure every autoencoder of the Keras blog on this machine: time per epoch, peak RAM, losses.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+_INVALID, _INTERRUPTED = 2, 130
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _numbers(flag: str, text: str | None) -> list[int] | None:
+    try:
+        return None if text is None else [int(part) for part in _names(text) or []]
+    except ValueError as error:
+        example = "whole numbers with commas between them, such as 50,100,500"
+        raise InvalidInput(f"{flag} takes {example}; got {text!r}.") from error
+
+
+@app.command()
+def run(
+    profile: Annotated[
+        str | None, typer.Option(help="quick, blog, full, ci, or a TOML file; quick if not given")
+    ] = None,
+    models: Annotated[str | None, typer.Option(help="a,b: only these")] = None,
+    epochs: Annotated[str | None, typer.Option(help="50,100,500: epoch counts, all marks on one run")] = None,
+    batch_sizes: Annotated[str | None, typer.Option(help="128,256")] = None,
+    backends: Annotated[str | None, typer.Option(help="Keras backends")] = None,
+    loops: Annotated[str | None, typer.Option(help="training loops")] = None,
+    precisions: Annotated[str | None, typer.Option(help="dtype policies")] = None,
+    optimizer: Annotated[
+        Literal["adam", "adadelta", "blog"] | None, typer.Option(help="blog: each model's own")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="mnist-5k, mnist or fashion-mnist")] = None,
+    data: Annotated[Path | None, typer.Option(help="npz file with x_train, y_train, x_test, y_test")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="never download")] = False,
+    repeats: Annotated[int | None, typer.Option(help="fresh processes a case")] = None,
+    seed: Annotated[int | None, typer.Option(help="of weights, shuffling, noise and sampling")] = None,
+    timeout: Annotated[float | None, typer.Option(help="seconds after which a case is ended")] = None,
+    out: Annotated[Path | None, typer.Option(help="report folder")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue the folder of --out")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="print the cases and the time they may take, run nothing")
+    ] = False,
+) -> None:
+    """Sweep autoencoders over epoch counts and batch sizes and write a report folder."""
+    from bench import sweep  # noqa: PLC0415 - pandas and scipy are for those who measure
+
+    given = {
+        "models": _names(models),
+        "epochs": _numbers("--epochs", epochs),
+        "batch_sizes": _numbers("--batch-sizes", batch_sizes),
+        "backends": _names(backends),
+        "loops": _names(loops),
+        "precisions": _names(precisions),
+        "optimizer": optimizer,
+        "dataset": dataset,
+        "repeats": repeats,
+        "seed": seed,
+        "timeout_s": timeout,
+    }
+    overrides = {name: value for name, value in given.items() if value is not None}
+    request = sweep.Request(profile, overrides, data, offline, out, resume)
+    raise typer.Exit(sweep.show_plan(request) if plan else sweep.measure(request))
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="report folder")]) -> None:
+    """Draw a folder's report again from its journal."""
+    from bench import sweep  # noqa: PLC0415
+
+    raise typer.Exit(sweep.redraw(folder))
+
+
+@app.command()
+def models() -> None:
+    """List the models: what they are, their parameters and the blog's figures."""
+    from bench import listing  # noqa: PLC0415
+
+    listing.show_models()
+
+
+@app.command()
+def datasets() -> None:
+    """List the datasets and where each was looked for."""
+    from bench import listing  # noqa: PLC0415
+
+    listing.show_datasets()
+
+
+@app.command()
+def machine() -> None:
+    """Print this machine's fingerprint."""
+    from bench import listing  # noqa: PLC0415
+
+    listing.show_machine()
+
+
+def main() -> None:
+    """Run the command line; every foreseen mistake is one message and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a code page without "·" is no reason to lose a sweep
+    try:
+        app()
+    except InvalidInput as error:
+        print(f"aebench: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(_INVALID)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)

@@ -1,0 +1,158 @@
+"""Real children on real digits: every model, from the command line to the CSV."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench import catalog
+
+Rows = list[dict[str, str]]
+EXACT = ("train_loss", "val_loss", "val_bce", "code_mean", "dead_units")
+
+
+@dataclass(frozen=True)
+class Report:
+    folder: Path
+    output: str
+
+    @property
+    def rows(self) -> Rows:
+        return read(self.folder / "results.csv")
+
+    @property
+    def epochs(self) -> Rows:
+        return read(self.folder / "epochs.csv")
+
+    def row(self, model: str, epochs: int) -> dict[str, str]:
+        (found,) = (row for row in self.rows if row["model"] == model and row["epochs"] == str(epochs))
+        return found
+
+
+def read(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def sweep(folder: Path, *arguments: str) -> Report:
+    command = [sys.executable, "-m", "bench", "run", "--batch-sizes", "256", "--out", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return Report(folder, done.stdout)
+
+
+@pytest.fixture(scope="module")
+def all_models(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    return sweep(tmp_path_factory.mktemp("all") / "report", "--epochs", "2,4")
+
+
+@pytest.fixture(scope="module")
+def shorter(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    models = "basic,convolutional,denoising_small,sequence,variational"
+    return sweep(tmp_path_factory.mktemp("shorter") / "report", "--epochs", "2", "--models", models)
+
+
+def test_every_model_gives_a_row_for_every_mark(all_models: Report) -> None:
+    expected = {(model, epochs) for model in catalog.model_settings() for epochs in ("2", "4")}
+    assert {(row["model"], row["epochs"]) for row in all_models.rows} == expected
+    assert {row["status"] for row in all_models.rows} == {"ok"}
+
+
+def test_every_model_learns_from_the_second_epoch_to_the_fourth(all_models: Report) -> None:
+    for model in catalog.model_settings():
+        before, after = (float(all_models.row(model, epochs)["val_bce"]) for epochs in (2, 4))
+        assert 0 < after < before < 1, model
+
+
+def test_parameters_are_those_that_the_catalog_declares(all_models: Report) -> None:
+    for model, settings in catalog.model_settings().items():
+        assert int(all_models.row(model, 4)["params"]) == settings.parameters
+        assert int(all_models.row(model, 4)["code_units"]) == settings.codes
+
+
+def test_epochs_add_up_to_the_rows(all_models: Report) -> None:
+    for row in all_models.rows:
+        epochs = [epoch for epoch in all_models.epochs if epoch["case_id"] == row["case_id"]]
+        assert [int(epoch["epoch"]) for epoch in epochs] == [1, 2, 3, 4]
+        trained = epochs[: int(row["epochs"])]
+        assert float(row["train_s_total"]) == pytest.approx(sum(float(epoch["train_s"]) for epoch in trained))
+        assert row["train_loss"] == trained[-1]["train_loss"]
+        assert float(row["wall_s_total"]) > float(row["train_s_total"]) + float(row["val_s_total"])
+
+
+def test_the_peak_is_the_largest_phase(all_models: Report) -> None:
+    phases = [f"rss_{phase}_mib" for phase in ("import", "data", "build", "first_epoch", "train", "val")]
+    for row in all_models.rows:
+        if not row["rss_import_mib"]:
+            pytest.skip("this system does not tell phases apart")
+        peaks = [float(row[phase]) for phase in phases]
+        assert max(peaks) == float(row["peak_rss_mib"])
+        assert min(peaks) > 50
+
+
+def test_a_loss_that_is_a_cross_entropy_equals_val_bce(all_models: Report) -> None:
+    for model in ("basic", "deep", "convolutional", "denoising", "denoising_small", "sequence"):
+        row = all_models.row(model, 4)
+        assert float(row["val_bce"]) == pytest.approx(float(row["val_loss"]), rel=1e-5)
+
+
+def test_a_penalty_summed_over_the_batch_kills_units_and_one_averaged_over_it_does_not(all_models: Report) -> None:
+    averaged, summed = all_models.row("sparse", 4), all_models.row("sparse_batch_sum", 4)
+    assert int(averaged["dead_units"]) <= 4
+    assert int(summed["dead_units"]) >= 16
+    assert float(summed["code_mean"]) < 0.01 < float(averaged["code_mean"])
+    assert float(summed["val_bce"]) > float(averaged["val_bce"])
+
+
+def test_a_mark_equals_to_the_last_bit_a_run_of_just_that_many_epochs(all_models: Report, shorter: Report) -> None:
+    for row in shorter.rows:
+        longer = all_models.row(row["model"], 2)
+        assert {name: row[name] for name in EXACT} == {name: longer[name] for name in EXACT}, row["model"]
+
+
+def test_the_noise_is_the_same_for_both_denoising_models_and_harder_than_clean_digits(all_models: Report) -> None:
+    assert float(all_models.row("denoising_small", 4)["val_bce"]) > float(all_models.row("convolutional", 4)["val_bce"])
+
+
+def test_a_pipe_gets_plain_lines(all_models: Report) -> None:
+    assert all(char.isprintable() or char == "\n" for char in all_models.output)
+    assert "[9/9] variational" in all_models.output
+
+
+def test_tensorflow_s_talk_is_in_the_log_and_not_on_the_terminal(all_models: Report) -> None:
+    assert "oneDNN" not in all_models.output
+    logs = list((all_models.folder / "logs").iterdir())
+    assert len(logs) == len(catalog.model_settings())
+
+
+def test_nothing_is_left_of_the_run_but_its_report(all_models: Report) -> None:
+    names = {path.name for path in all_models.folder.iterdir()} - {".lock"}
+    assert names == {
+        "journal.jsonl",
+        "results.csv",
+        "epochs.csv",
+        "environment.json",
+        "status.json",
+        "report.md",
+        "logs",
+    }
+    assert json.loads((all_models.folder / "status.json").read_text(encoding="utf-8"))["complete"] is True
+
+
+def test_the_field_notes_are_projected_and_named_so(all_models: Report) -> None:
+    report = (all_models.folder / "report.md").read_text(encoding="utf-8")
+    assert "| basic | time of training, 50 epochs (field notes) |" in report
+    assert "| projected |" in report
+
+
+def test_resuming_a_finished_sweep_measures_nothing_again(all_models: Report) -> None:
+    before = (all_models.folder / "results.csv").read_bytes()
+    command = [sys.executable, "-m", "bench", "run", "--resume", "--out", str(all_models.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (all_models.folder / "results.csv").read_bytes() == before

@@ -1,0 +1,80 @@
+"""What the unit tests share. None of them may need TensorFlow or a Keras backend: importing one is an error here."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+import hypothesis
+import pytest
+from unit import scripted
+
+from bench import data, machine, sweep
+from bench.folder import ReportFolder
+from bench.record import SweepHeader
+
+hypothesis.settings.register_profile("unit", deadline=None)  # a slow disk is no mistake
+hypothesis.settings.load_profile("unit")
+
+HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
+
+
+class _Barrier:
+    """Finds no heavy library; their metadata stays readable."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name.partition(".")[0] in HEAVY:
+            raise ImportError(f"a unit test imports {name}; what needs it belongs to tests/integration")
+        return None
+
+
+@contextmanager
+def _without_heavy_libraries() -> Iterator[None]:
+    """Hide the heavy libraries, also where other tests of the session have imported them."""
+    hidden = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in HEAVY}
+    for name in hidden:
+        del sys.modules[name]
+    sys.meta_path.insert(0, _Barrier)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_Barrier)
+        sys.modules.update(hidden)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    """Cover what test files of this folder import when they are read."""
+    with _without_heavy_libraries():
+        return (yield)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _barrier() -> Iterator[None]:
+    with _without_heavy_libraries():
+        yield
+
+
+@pytest.fixture
+def header() -> SweepHeader:
+    return scripted.header()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ReportFolder:
+    """A report folder that does not exist yet."""
+    return ReportFolder(tmp_path / "report")
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> scripted.Script:
+    """A sweep without children, on a machine and a dataset that the test made up."""
+    script = scripted.Script()
+    monkeypatch.setattr(sweep, "LocalExecutor", script.executor)
+    monkeypatch.setattr(data, "find", script.find)
+    monkeypatch.setattr(machine, "fingerprint", lambda: script.fingerprint)
+    monkeypatch.setattr(machine, "git_state", lambda _folder: ("0123456789abcdef", False))
+    return script

@@ -1,0 +1,212 @@
+"""An executor that trains nothing and returns declared outcomes, and factories for what it works on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import data, rows
+from bench.digits import Digits
+from bench.event import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, SetupEvent
+from bench.executors import Listener
+from bench.folder import ReportFolder
+from bench.record import Fingerprint, Outcome, ResultRow, SweepHeader
+from bench.spec import Case, Profile
+
+INEXACT = 0.1 + 0.2
+"""0.30000000000000004: a number that no rounding leaves as it is."""
+
+
+def fingerprint(**changes: Any) -> Fingerprint:
+    fields: dict[str, Any] = {
+        "cpu_model": "Scripted CPU",
+        "cpu_arch": "x86_64",
+        "cores_logical": 2,
+        "cpu_limit": 2.0,
+        "ram_mib": 8192,
+        "os": "Debian GNU/Linux 12",
+        "kernel": "6.1.0",
+        "python": "CPython 3.12.1",
+        "keras": "3.13.2",
+        "tensorflow": "2.20.0",
+        "aebench": "0.1.0",
+    }
+    return Fingerprint(**fields | changes)
+
+
+def profile(**changes: Any) -> Profile:
+    """Two models, a run of two marks each."""
+    fields: dict[str, Any] = {"name": "scripted", "models": ("basic", "deep"), "epochs": (1, 3), "batch_sizes": (4,)}
+    return Profile(**fields | changes)
+
+
+def header(**changes: Any) -> SweepHeader:
+    fields: dict[str, Any] = {
+        "profile": profile(),
+        "dataset_digest": "d" * 64,
+        "dataset_genuine": True,
+        "dataset_origin": "made up",
+        "train_samples": 40,
+        "val_samples": 10,
+        "machine_id": "a1b2c3d4",
+        "fingerprint": fingerprint(),
+        "git_commit": "0123456789abcdef",
+        "git_dirty": False,
+        "created_at": "2026-01-02T03:04:05+00:00",
+    }
+    return SweepHeader(**fields | changes)
+
+
+def case(**changes: Any) -> Case:
+    fields: dict[str, Any] = {
+        "model": "basic",
+        "backend": "tensorflow",
+        "loop": "fit",
+        "precision": "float32",
+        "optimizer": "adam",
+        "learning_rate": 0.001,
+        "batch_size": 4,
+        "dataset": "mnist-5k",
+        "seed": 0,
+        "repeat": 0,
+        "marks": (1, 3),
+    }
+    return Case(**fields | changes)
+
+
+def epoch(number: int, **changes: Any) -> EpochEvent:
+    """The first takes 2.5 seconds, the others a little more than 0.3."""
+    fields: dict[str, Any] = {
+        "epoch": number,
+        "train_s": 2.5 if number == 1 else INEXACT + number / 1000,
+        "val_s": 0.05,
+        "callback_s": 0.001,
+        "harness_s": 0.002,
+        "cpu_s": 0.5,
+        "train_loss": INEXACT / number,
+        "val_loss": 0.4 / number,
+        "rss_mib": 500.0 + number,
+    }
+    return EpochEvent(**fields | changes)
+
+
+def phase(name: Any, seconds: float = 1.0, peak_mib: float | None = 300.0) -> PhaseEvent:
+    return PhaseEvent(name=name, seconds=seconds, peak_mib=peak_mib, rss_mib=290.0, anon_mib=200.0, file_mib=90.0)
+
+
+def mark(epochs: int) -> MarkEvent:
+    training = ("first_epoch", "val") if epochs == 1 else ("first_epoch", "train", "val")
+    return MarkEvent(
+        epochs=epochs,
+        wall_s=10.0 + epochs,
+        cpu_s=12.0 + epochs,
+        peak_rss_mib=600.0 + epochs,
+        anon_peak_mib=400.0,
+        phases=tuple(phase(name, peak_mib=600.0 + epochs) for name in training),
+    )
+
+
+def evaluation(epochs: int, **changes: Any) -> EvaluationEvent:
+    fields: dict[str, Any] = {
+        "epochs": epochs,
+        "val_bce": 0.2 / epochs,
+        "code_mean": 7.5,
+        "code_units": 32,
+        "dead_units": 3,
+    }
+    return EvaluationEvent(**fields | changes)
+
+
+SETUP = SetupEvent(params=50_992, peak_rss_method="VmHWM")
+PHASES = (phase("interpreter", 0.1), phase("import", 4.0), phase("data", 0.2), phase("build", 0.7))
+
+
+def outcome(of: Case | None = None, *, reached: int | None = None, **changes: Any) -> Outcome:
+    """How a case ended; ``reached`` is its last whole epoch, all of them if not given."""
+    of = of or case()
+    last = of.run_epochs if reached is None else reached
+    whole = last == of.run_epochs
+    fields: dict[str, Any] = {
+        "case": of,
+        "status": "ok" if whole else "failed",
+        "error": None if whole else "ValueError: scripted",
+        "exit_code": 0 if whole else 1,
+        "log_tail": None if whole else "Traceback (most recent call last):\nValueError: scripted",
+        "started_at": "2026-01-02T03:04:06+00:00",
+        "duration_s": 20.0,
+        "setup": SETUP,
+        "phases": PHASES,
+        "epochs": tuple(map(epoch, range(1, last + 1))),
+        "marks": tuple(mark(epochs) for epochs in of.marks if epochs <= last),
+        "evaluations": tuple(map(evaluation, of.marks)) if whole else (),
+    }
+    return Outcome(**fields | changes)
+
+
+def result_row(**changes: Any) -> ResultRow:
+    """The row of a well-ended case's last mark, with some columns changed."""
+    row = rows.result_rows(outcome(), header())[-1]
+    return ResultRow(**row.model_dump() | changes)
+
+
+def dataset(**changes: Any) -> data.Dataset:
+    """Forty black digits to train on, ten to validate."""
+    pixels, labels = np.zeros((50, 28, 28), np.uint8), np.zeros(50, np.uint8)
+    fields: dict[str, Any] = {
+        "name": "mnist-5k",
+        "digest": "d" * 64,
+        "train_samples": 40,
+        "val_samples": 10,
+        "genuine": True,
+        "origin": "made up",
+        "digits": Digits(pixels[:40], labels[:40], pixels[40:], labels[40:]),
+    }
+    return data.Dataset(**fields | changes)
+
+
+@dataclass
+class Script:
+    """What is to happen to each case, and what has happened."""
+
+    endings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What `outcome` gets for a model; the cases of all others end well."""
+    interrupt_at: str | None = None
+    """The model during which Ctrl-C is pressed."""
+    stop_at: str | None = None
+    """The model before which the executor ends without a word."""
+    dataset: data.Dataset = field(default_factory=dataset)
+    fingerprint: Fingerprint = field(default_factory=fingerprint)
+    ran: list[str] = field(default_factory=list)
+    """Models of the cases that were begun, in order."""
+
+    def executor(self, folder: ReportFolder, timeout_s: float | None = None) -> "ScriptedExecutor":
+        """Take the place of `LocalExecutor`."""
+        return ScriptedExecutor(self, folder, timeout_s)
+
+    def find(self, name: str, *, data_file: Path | None = None, **_options: Any) -> data.Dataset:
+        """Take the place of `bench.data.find`."""
+        return self.dataset
+
+
+@dataclass
+class ScriptedExecutor:
+    """Plays a script."""
+
+    script: Script
+    folder: ReportFolder | None = None
+    timeout_s: float | None = None
+
+    def outcomes(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
+        for each in cases:
+            if each.model == self.script.stop_at:
+                return
+            self.script.ran.append(each.model)
+            listen(each, None)
+            if each.model == self.script.interrupt_at:
+                raise KeyboardInterrupt
+            ended = outcome(each, **self.script.endings.get(each.model, {}))
+            for event in ended.epochs:
+                listen(each, event)
+            yield ended

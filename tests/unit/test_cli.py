@@ -1,0 +1,220 @@
+"""The command line: what goes wrong is one message, exit code 2, and nothing half-written."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from unit.scripted import Script
+
+from bench import cli, sweep
+
+BASIC = ("--models", "basic", "--epochs", "1,3", "--batch-sizes", "4")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Script) -> Path:
+    """An empty working folder; no case is run for real."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for variable in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(variable, raising=False)
+    return folder
+
+
+def aebench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["aebench", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    code = ended.value.code
+    assert code is None or isinstance(code, int)
+    return code or 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--profile", "qiuck"), ("'qiuck'", "did you mean 'quick'")),
+        (("--profile", "absent.toml"), ("absent.toml", "No such file")),
+        (("--models", "basci"), ("--models", "'basci'", "did you mean 'basic'")),
+        (("--models", ""), ("--models",)),
+        (("--models", "basic,basic"), ("--models", "more than once", "basic")),
+        (("--dataset", "minst"), ("--dataset", "'minst'", "did you mean 'mnist'")),
+        (("--loops", "fti"), ("--loops", "'fti'", "did you mean 'fit'")),
+        (("--backends", "jaxx"), ("--backends", "'jaxx'", "did you mean 'jax'")),
+        (("--precisions", "float3"), ("--precisions", "'float3'", "float32")),
+        (("--optimizer", "sgd"), ("--optimizer", "sgd", "adadelta")),
+        (("--epochs", "0"), ("--epochs", "0")),
+        (("--epochs", "-5"), ("--epochs", "-5")),
+        (("--epochs", "100,50"), ("--epochs", "[100, 50]", "ascend")),
+        (("--epochs", "1.5"), ("--epochs", "1.5", "50,100,500")),
+        (("--epochs", "many"), ("--epochs", "many", "50,100,500")),
+        (("--epochs", "9" * 5000), ("--epochs",)),
+        (("--batch-sizes", "0"), ("--batch-sizes", "0")),
+        (("--batch-sizes", "8,8"), ("--batch-sizes", "8")),
+        (("--batch-sizes", "41"), ("41", "40 training digits")),
+        (("--repeats", "0"), ("--repeats", "0")),
+        (("--repeats", "two"), ("--repeats", "integer")),
+        (("--seed", "-1"), ("--seed", "-1")),
+        (("--timeout", "0"), ("--timeout", "0")),
+        (("--timeout", "nan"), ("--timeout", "nan")),
+        ((*BASIC, "--out", "taken"), ("taken", "--resume", "--out")),
+        ((*BASIC, "--out", "file"), ("file", "--out")),
+        ((*BASIC, "--out", "file/child"), ("file/child", "cannot be written", "--out")),
+        (("--resume",), ("--resume", "--out")),
+        (("--resume", "--out", "absent"), ("absent", "journal", "--resume")),
+        (("--resume", "--out", "taken"), ("taken", "journal", "--resume")),
+        (("--verbose",), ("--verbose",)),
+    ],
+)
+def test_bad_input_is_one_message_with_exit_code_2_and_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    here: Path,
+    script: Script,
+    arguments: tuple[str, ...],
+    named: tuple[str, ...],
+) -> None:
+    (here / "file").write_text("mine")
+    (here / "taken").mkdir()
+    (here / "taken" / "thesis.txt").write_text("mine")
+    before = sorted(here.rglob("*"))
+    assert aebench(monkeypatch, "run", *arguments) == 2
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err + printed.out
+    assert printed.out == ""
+    for expected in named:
+        assert expected in printed.err
+    assert sorted(here.rglob("*")) == before
+    assert (here / "file").read_text() == "mine"
+    assert script.ran == []
+
+
+def test_a_file_with_four_mistakes_is_one_message_with_four_paths(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    (here / "mine.toml").write_text('epochs = [0]\nbatch_sizes = [8]\nseed = -1\nloop = "fit"\nmodels = ["bsaic"]\n')
+    assert aebench(monkeypatch, "run", "--profile", "mine.toml") == 2
+    message = capsys.readouterr().err
+    assert message.count("aebench: ") == 1
+    assert "mine.toml has 4 mistakes" in message
+    for path in ("  epochs.0: ", "  seed: ", "  loop: ", "  models: "):
+        assert path in message
+
+
+@pytest.mark.parametrize("arguments", [("report", "absent"), ("report",), ("bench",), ("run", "extra")])
+def test_wrong_commands_exit_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert aebench(monkeypatch, *arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_a_run_goes_where_it_is_told_and_exits_with_0(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path, script: Script
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert aebench(monkeypatch, "run", *BASIC, "--out", "mine") == 0
+    assert script.ran == ["basic"]
+    assert (here / "mine" / "report.md").is_file()
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", printed.out)
+    assert "…" not in printed.out
+
+
+def test_a_failed_case_exits_with_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], script: Script
+) -> None:
+    script.endings = {"basic": {"reached": 1}}
+    assert aebench(monkeypatch, "run", *BASIC, "--out", "mine") == 3
+    assert "ValueError: scripted" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_exits_with_130_and_is_resumed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], script: Script
+) -> None:
+    script.interrupt_at = "basic"
+    assert aebench(monkeypatch, "run", *BASIC, "--out", "mine") == 130
+    assert "aebench run --resume --out mine" in capsys.readouterr().out
+    script.interrupt_at = None
+    assert aebench(monkeypatch, "run", "--resume", "--out", "mine") == 0
+    assert aebench(monkeypatch, "report", "mine") == 0
+
+
+def test_ctrl_c_before_the_first_case_exits_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    def interrupted(_request: sweep.Request) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "measure", interrupted)
+    assert aebench(monkeypatch, "run", *BASIC) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_plan_prints_the_cases_and_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path, script: Script
+) -> None:
+    assert aebench(monkeypatch, "run", "--plan") == 0
+    printed = capsys.readouterr().out
+    assert "18 cases" in printed
+    assert printed.count("· batch 128") == printed.count("· batch 256") == 9
+    assert list(here.iterdir()) == []
+    assert script.ran == []
+
+
+@pytest.mark.parametrize(("command", "shown"), [("models", "variational"), ("datasets", "mnist-5k")])
+def test_lists_are_printed_into_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, shown: str
+) -> None:
+    assert aebench(monkeypatch, command) == 0
+    assert shown in capsys.readouterr().out
+
+
+def test_the_models_are_listed_with_parameters_and_the_blogs_figures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aebench(monkeypatch, "models")
+    printed = capsys.readouterr().out
+    for expected in ("basic", "50,992", "sparse_batch_sum", "variational", "404,244", "0.11", "7.3", "0.094"):
+        assert expected in printed
+
+
+# --- started as a program --------------------------------------------------------------------------------------------
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    root = Path(cli.__file__).parent.parent
+    return subprocess.run([sys.executable, *arguments], cwd=root, capture_output=True, text=True, check=False)
+
+
+def test_python_m_bench_is_the_same_program() -> None:
+    ended = python("-m", "bench", "--help")
+    assert ended.returncode == 0
+    for command in ("run", "report", "models", "datasets", "machine"):
+        assert re.search(rf"\b{command}\b", ended.stdout)
+    assert ended.stderr == ""
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = "import sys; from bench.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
+    ended = python("-c", program)
+    assert ended.returncode == 0, ended.stderr
+    loaded = {name.partition(".")[0] for name in ended.stdout.splitlines()[-1].split()}
+    assert "bench" in loaded
+    assert not loaded & {"tensorflow", "keras", "jax", "torch", "numpy", "pandas", "scipy", "mlxtend", "matplotlib"}
+
+
+def test_a_plan_imports_no_keras_backend() -> None:
+    program = (
+        "import sys; from bench.cli import app; app(['run', '--plan'], standalone_mode=False); print(*sys.modules)"
+    )
+    ended = python("-c", program)
+    assert ended.returncode == 0, ended.stderr
+    loaded = {name.partition(".")[0] for name in ended.stdout.splitlines()[-1].split()}
+    assert not loaded & {"tensorflow", "keras", "jax", "torch", "mlxtend"}

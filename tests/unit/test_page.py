@@ -1,0 +1,104 @@
+"""report.md: everything that was measured, and everything that was not."""
+
+from pathlib import Path
+
+import pytest
+from unit import scripted
+
+from bench import catalog, journal
+from bench.folder import ReportFolder
+from bench.record import Outcome
+from bench.report import page
+
+EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.model_settings())))
+
+
+def outcomes(*models: str) -> list[Outcome]:
+    return [scripted.outcome(scripted.case(model=model)) for model in models]
+
+
+def headings(text: str) -> list[str]:
+    return [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+
+
+def test_every_model_has_a_table_in_the_catalogs_order() -> None:
+    order = list(catalog.model_settings())
+    text = page.markdown(EVERY, outcomes(*reversed(order)), ())
+    assert [heading.split(":")[0] for heading in headings(text)[: len(order)]] == order
+    for settings in catalog.model_settings().values():
+        assert settings.title in text
+
+
+def test_the_head_says_what_ran_on_what() -> None:
+    text = page.markdown(EVERY, outcomes("basic"), ())
+    head = text.split("\n## ")[0]
+    for expected in ("Scripted CPU", "2 cores", "1 of 9 cases", "40 training", "10 validation", "mnist-5k", "made up"):
+        assert expected in head
+
+
+@pytest.mark.parametrize(("genuine", "warned"), [(True, False), (None, False), (False, True)])
+def test_arrays_that_are_not_what_their_name_says_are_pointed_out(genuine: bool | None, warned: bool) -> None:
+    text = page.markdown(scripted.header(dataset_genuine=genuine), outcomes("basic"), ())
+    assert ("not the arrays" in text) == warned
+
+
+def test_a_failed_case_is_told_first_with_its_last_words_and_stays_in_its_table() -> None:
+    failed = scripted.outcome(scripted.case(model="deep"), reached=1, log_tail="line one\n  MemoryError | <b>")
+    text = page.markdown(scripted.header(), [*outcomes("basic"), failed], ())
+    assert headings(text)[0] == "Cases that failed"
+    last_words = "    line one\n      MemoryError | <b>"
+    for expected in (failed.case.case_id, "**failed**", "ValueError: scripted", last_words):
+        assert expected in text
+    table = text.split("## deep")[1].split("\n## ")[0]
+    assert "| 3 | 4 | failed |" in table
+    assert "| 1 | 4 | –" in table
+
+
+def test_an_error_of_several_lines_with_markup_stays_text() -> None:
+    failed = scripted.outcome(reached=0, error="first line\n\n## Not a heading\n<script>alert(1)</script>")
+    text = page.markdown(scripted.header(), [failed], ())
+    assert "Not a heading" not in headings(text)
+    assert "<script>" not in text
+
+
+def test_without_failures_there_is_no_word_of_them() -> None:
+    assert "failed" not in page.markdown(scripted.header(), outcomes("basic", "deep"), ()).lower()
+
+
+def test_what_could_not_be_read_is_noted() -> None:
+    text = page.markdown(scripted.header(), outcomes("basic"), ["line 3 is set aside"])
+    assert "- line 3 is set aside" in text
+
+
+def test_no_cell_is_none_or_nan() -> None:
+    mixed = [*outcomes("basic"), scripted.outcome(scripted.case(model="deep"), reached=1)]
+    text = page.markdown(scripted.header(git_commit=None, git_dirty=None), mixed, ())
+    assert "None" not in text
+    assert "nan" not in text.lower()
+
+
+def test_a_sweep_that_measured_nothing_has_a_report_that_says_so() -> None:
+    assert "0 of 2 cases" in page.markdown(scripted.header(), [], ())
+
+
+def test_the_machines_fields_cannot_break_their_table() -> None:
+    odd = scripted.fingerprint(cpu_model="A | B\nC", env_flags="XLA_FLAGS=--a|b")
+    table = page.markdown(scripted.header(fingerprint=odd), outcomes("basic"), ()).split("## The machine")[1]
+    assert r"| cpu_model | A \| B C |" in table
+    assert "gpu" not in table
+
+
+def test_the_report_comes_out_of_the_journal_the_same_again(tmp_path: Path) -> None:
+    folder = ReportFolder(tmp_path)
+    header = scripted.header()
+    ended = [*outcomes("basic"), scripted.outcome(scripted.case(model="deep"), reached=1)]
+    with journal.writing(folder) as writer:
+        writer.append(header)
+        for outcome in ended:
+            writer.append(outcome)
+    page.write_report(folder, header, ended, (), 3)
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    stored = journal.read(folder.journal)
+    page.write_report(folder, stored.header, list(stored.latest().values()), stored.notes, 3)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == made
+    assert {"results.csv", "epochs.csv", "environment.json", "status.json", "report.md"} <= set(made)

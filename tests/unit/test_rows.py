@@ -1,0 +1,171 @@
+"""Rows from declared epochs, marks and ends."""
+
+from typing import Any
+
+import pytest
+from unit import scripted
+
+from bench import rows
+from bench.record import Outcome, ResultRow
+
+HEADER = scripted.header()
+TRAIN_S = (9.0, 1.0, 3.0, 2.0, 5.0, 4.0, 6.0, 0.3)
+
+
+def run_of(marks: tuple[int, ...], **changes: Any) -> Outcome:
+    """A run whose epochs take TRAIN_S seconds to train and a tenth of that to validate."""
+    epochs = tuple(
+        scripted.epoch(number, train_s=seconds, val_s=seconds / 10)
+        for number, seconds in enumerate(TRAIN_S[: marks[-1]], start=1)
+    )
+    return scripted.outcome(scripted.case(marks=marks), epochs=epochs, **changes)
+
+
+def rows_of(outcome: Outcome) -> list[ResultRow]:
+    return rows.result_rows(outcome, HEADER)
+
+
+def test_every_mark_has_a_row_in_order() -> None:
+    found = rows_of(run_of((1, 3, 8)))
+    assert [row.epochs for row in found] == [1, 3, 8]
+    assert {row.run_epochs for row in found} == {8}
+    assert {row.status for row in found} == {"ok"}
+
+
+def test_a_row_says_what_was_run_where_and_when() -> None:
+    row = rows_of(run_of((3,)))[0]
+    case = scripted.case()
+    assert row.case_id == case.case_id
+    assert (row.model, row.batch_size, row.optimizer, row.seed) == ("basic", 4, "adam", 0)
+    assert (row.dataset, row.dataset_digest, row.train_samples, row.val_samples) == ("mnist-5k", "d" * 64, 40, 10)
+    assert (row.machine_id, row.cpu_model, row.keras) == ("a1b2c3d4", "Scripted CPU", "3.13.2")
+    assert (row.git_commit, row.git_dirty) == ("0123456789abcdef", False)
+
+
+def test_totals_are_over_all_epochs_up_to_the_mark() -> None:
+    for row in rows_of(run_of((1, 3, 8))):
+        assert row.train_s_total == pytest.approx(sum(TRAIN_S[: row.epochs]))
+        assert row.val_s_total == pytest.approx(sum(TRAIN_S[: row.epochs]) / 10)
+
+
+def test_the_first_epoch_is_reported_apart_and_not_in_the_median() -> None:
+    third, eighth = rows_of(run_of((3, 8)))
+    assert third.first_epoch_s == eighth.first_epoch_s == 9.0
+    assert (third.steady_epochs, third.epoch_s_median) == (2, 2.0)  # of 1, 3
+    assert (eighth.steady_epochs, eighth.epoch_s_median) == (7, 3.0)  # of 0.3, 1, 2, 3, 4, 5, 6
+    assert eighth.val_s_median == 0.3
+
+
+def test_six_steady_epochs_are_needed_for_an_interval() -> None:
+    sixth, seventh = rows_of(run_of((6, 7)))
+    assert sixth.steady_epochs == 5
+    assert sixth.epoch_s_ci_low is sixth.epoch_s_ci_high is None
+    assert (seventh.epoch_s_ci_low, seventh.epoch_s_ci_high) == (1.0, 6.0)
+
+
+def test_samples_per_second_are_of_a_median_steady_epoch() -> None:
+    assert rows_of(run_of((3,)))[0].samples_per_s == 40 / 2.0
+
+
+def test_a_mark_at_the_first_epoch_has_no_median() -> None:
+    row = rows_of(run_of((1, 3)))[0]
+    assert row.steady_epochs == 0
+    assert row.first_epoch_s == 9.0
+    assert row.epoch_s_median is row.val_s_median is row.samples_per_s is row.rss_train_mib is None
+
+
+def test_a_mark_has_the_losses_of_its_own_epoch_and_its_own_evaluation() -> None:
+    first, third = rows_of(run_of((1, 3)))
+    assert first.train_loss == scripted.INEXACT
+    assert (third.train_loss, third.val_loss) == (scripted.INEXACT / 3, 0.4 / 3)
+    assert (first.val_bce, third.val_bce) == (0.2, 0.2 / 3)
+    assert (third.code_units, third.dead_units, third.code_mean) == (32, 3, 7.5)
+
+
+def test_memory_is_that_of_the_mark_and_of_its_phases() -> None:
+    first, third = rows_of(run_of((1, 3)))
+    assert (first.peak_rss_mib, third.peak_rss_mib) == (601.0, 603.0)
+    assert (third.rss_first_epoch_mib, third.rss_train_mib, third.rss_val_mib) == (603.0, 603.0, 603.0)
+    assert (third.rss_import_mib, third.rss_data_mib, third.rss_build_mib) == (300.0, 300.0, 300.0)
+    assert (third.anon_peak_mib, third.peak_rss_method) == (400.0, "VmHWM")
+
+
+def test_set_up_and_totals_come_from_the_process() -> None:
+    row = rows_of(run_of((3,)))[0]
+    assert (row.import_s, row.build_s, row.params) == (4.0, 0.7, 50_992)
+    assert (row.wall_s_total, row.cpu_s_total) == (13.0, 15.0)
+
+
+def test_what_no_one_measured_is_empty() -> None:
+    row = rows_of(run_of((3,)))[0]
+    for column in ("flops_per_sample", "peak_share", "bound", "sampled_peak_mib", "steal_percent"):
+        assert getattr(row, column) is None, column
+
+
+# --- runs that ended early -------------------------------------------------------------------------------------------
+
+
+def test_a_mark_that_was_reached_before_a_failure_keeps_its_numbers() -> None:
+    whole = rows_of(scripted.outcome())[0]
+    reached = rows_of(scripted.outcome(reached=2))[0]
+    assert (reached.status, reached.run_status, reached.error) == ("ok", "failed", None)
+    measured = ("train_loss", "val_loss", "first_epoch_s", "train_s_total", "peak_rss_mib", "wall_s_total", "import_s")
+    for column in measured:
+        assert getattr(reached, column) == getattr(whole, column) is not None, column
+
+
+def test_a_run_that_ended_before_its_evaluation_has_no_cross_entropy() -> None:
+    reached = rows_of(scripted.outcome(reached=2))[0]
+    assert reached.val_bce is reached.dead_units is reached.code_units is None
+
+
+@pytest.mark.parametrize("status", ["failed", "killed", "timeout", "diverged", "invalid"])
+def test_a_mark_that_was_not_reached_carries_how_the_run_ended_and_no_numbers(status: str) -> None:
+    missed = rows_of(scripted.outcome(reached=2, status=status, error="last words"))[1]
+    assert (missed.epochs, missed.status, missed.run_status, missed.error) == (3, status, status, "last words")
+    for column in ("train_loss", "epoch_s_median", "train_s_total", "steady_epochs", "peak_rss_mib", "params"):
+        assert getattr(missed, column) is None, column
+    assert missed.machine_id == HEADER.machine_id
+
+
+def test_a_process_that_told_nothing_still_has_a_row_for_every_mark() -> None:
+    silent = scripted.outcome(reached=0, status="killed", error="ended by SIGKILL", setup=None, phases=())
+    assert [(row.epochs, row.status) for row in rows_of(silent)] == [(1, "killed"), (3, "killed")]
+
+
+def test_a_system_that_cannot_tell_phases_apart_leaves_them_empty() -> None:
+    blind = tuple(scripted.phase(name, peak_mib=None) for name in ("import", "data", "build"))
+    row = rows_of(scripted.outcome(phases=blind))[0]
+    assert row.rss_import_mib is row.rss_data_mib is row.rss_build_mib is None
+    assert row.peak_rss_mib == 601.0
+
+
+# --- epochs.csv ------------------------------------------------------------------------------------------------------
+
+
+def test_every_epoch_that_ended_has_a_row() -> None:
+    outcome = scripted.outcome(reached=2)
+    found = rows.epoch_rows(outcome)
+    assert [row.epoch for row in found] == [1, 2]
+    assert {row.case_id for row in found} == {outcome.case.case_id}
+    for row, epoch in zip(found, outcome.epochs, strict=True):
+        for column in ("train_s", "val_s", "callback_s", "harness_s", "cpu_s", "train_loss", "val_loss", "rss_mib"):
+            assert getattr(row, column) == getattr(epoch, column)
+
+
+def test_a_loss_that_is_not_finite_is_empty() -> None:
+    epochs = (scripted.epoch(1, train_loss=None, val_loss=None),)
+    diverged = scripted.outcome(reached=0, status="diverged", error="epoch 1: loss nan", epochs=epochs)
+    assert rows.epoch_rows(diverged)[0].train_loss is None
+    assert [row.status for row in rows.result_rows(diverged, HEADER)] == ["diverged", "diverged"]
+
+
+def test_a_mark_whose_epochs_were_not_all_told_does_not_count_as_reached() -> None:
+    whole = run_of((3, 8))
+    torn = whole.model_copy(update={"epochs": whole.epochs[:4] + whole.epochs[5:], "status": "invalid"})
+    assert [(row.epochs, row.status) for row in rows_of(torn)] == [(3, "ok"), (8, "invalid")]
+
+
+def test_marks_without_any_epoch_or_phase_are_rows_without_figures() -> None:
+    torn = run_of((3, 8)).model_copy(update={"epochs": (), "phases": (), "setup": None, "status": "invalid"})
+    assert [row.epoch_s_median for row in rows_of(torn)] == [None, None]

@@ -1,0 +1,207 @@
+"""The same cells for a terminal and for Markdown."""
+
+import io
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from unit import scripted
+
+from bench import blog, catalog
+from bench.report import tables
+from bench.report.tables import Table, blog_table, model_table
+from models.contract import Published
+
+
+def cells(markdown: str) -> list[list[str]]:
+    """Cells of a Markdown table, without its rule; pipes that are escaped separate nothing."""
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in (lines[0], *lines[2:])]
+
+
+def printed(table: Table, width: int = 120) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width).print(table.rich())
+    return out.getvalue()
+
+
+def test_a_cell_cannot_end_itself_break_the_line_or_become_markup() -> None:
+    table = Table("t", ("a", "b"), (("x|y", "one\ntwo\r\nthree"), ("**bold** `code`", "<script>[l](u)</script>")))
+    text = table.markdown()
+    assert len(text.splitlines()) == 4
+    assert [len(row) for row in cells(text)] == [2, 2, 2]
+    assert "one two three" in text
+    assert "<" not in text
+    for live in ("**", " `code`", "[l]("):
+        assert live not in text
+
+
+@given(st.text(max_size=30))
+def test_no_text_breaks_a_markdown_row(text: str) -> None:
+    rows = Table("t", ("a", "b"), ((text, "end"),)).markdown().split("\n")
+    assert len(rows) == 3
+    assert len(rows[2].splitlines()) == 1
+    unescaped = re.sub(r"\\.", "", rows[2])
+    assert unescaped.count("|") == 3
+    assert "<" not in unescaped
+    assert "`" not in unescaped
+
+
+def test_markup_is_shown_on_a_terminal_as_it_is() -> None:
+    text = printed(Table("[bold]t", ("a",), (("[red]not a colour[/red]",),)))
+    assert "[red]not a colour[/red]" in text
+    assert "[bold]t" in text
+
+
+def test_labels_stand_left_and_numbers_right() -> None:
+    rule = Table("t", ("name", "n"), (("x", "1"),)).markdown().splitlines()[1]
+    assert rule == "| :--- | ---: |"
+
+
+def test_notes_stand_below() -> None:
+    table = Table("t", ("a",), (("some words",),), notes=("read this",))
+    assert table.markdown().endswith("\n\nread this")
+    assert "read this" in printed(table)
+
+
+# --- a model's table -------------------------------------------------------------------------------------------------
+
+
+def row(**changes: Any) -> Any:
+    return scripted.result_row(**changes)
+
+
+def test_a_models_rows_are_epochs_within_batch_sizes() -> None:
+    rows = [row(epochs=epochs, batch_size=size) for epochs, size in [(500, 256), (50, 256), (500, 64), (50, 64)]]
+    assert [cell[:2] for cell in cells(model_table("t", rows).markdown())] == [
+        ["epochs", "batch"],
+        ["50", "64"],
+        ["500", "64"],
+        ["50", "256"],
+        ["500", "256"],
+    ]
+
+
+def test_a_row_shows_times_losses_memory_and_dead_units() -> None:
+    measured = {
+        "epoch_s_median": 1.23456,
+        "epoch_s_ci_low": 1.2,
+        "epoch_s_ci_high": 1.3,
+        "first_epoch_s": 123.4,
+        "train_loss": 0.10364,
+        "val_loss": 154.321,
+        "val_bce": 0.0944,
+        "peak_rss_mib": 714.4,
+        "dead_units": 32,
+        "code_units": 32,
+    }
+    [headers, shown] = cells(model_table("t", [row(**measured)]).markdown())
+    assert dict(zip(headers[2:], shown[2:], strict=True)) == {
+        "s/epoch": "1.23",
+        "95 %": "1.2–1.3",
+        "first": "123",
+        "train": "0.1036",
+        "val": "154.32",
+        "bce": "0.0944",
+        "MiB": "714",
+        "dead": "32/32",
+    }
+
+
+def test_axes_that_vary_get_a_column_and_others_none() -> None:
+    assert cells(model_table("t", [row(), row(repeat=1)]).markdown())[0][:4] == ["epochs", "batch", "repeat", "s/epoch"]
+    assert "loop" in cells(model_table("t", [row(), row(loop="xla")]).markdown())[0]
+    assert cells(model_table("t", [row(), row(epochs=1)]).markdown())[0][2] == "s/epoch"
+
+
+@pytest.mark.parametrize("status", ["failed", "killed", "timeout", "diverged", "invalid"])
+def test_a_failed_row_says_how_it_ended_and_shows_no_number(status: str) -> None:
+    table = model_table("t", [row(), row(status=status, epochs=9)])
+    failed = cells(table.markdown())[-1]
+    assert failed[:3] == ["9", "4", status]
+    assert set(failed[3:]) == {"–"}
+    assert len(failed) == len(table.headers)
+    assert status in printed(table, width=80)
+
+
+def test_what_was_not_measured_is_a_dash_and_never_none_or_nan() -> None:
+    empty = dict.fromkeys(
+        ("epoch_s_median", "epoch_s_ci_low", "epoch_s_ci_high", "val_bce", "dead_units", "peak_rss_mib", "val_loss")
+    )
+    for text in (model_table("t", [row(**empty)]).markdown(), printed(model_table("t", [row(**empty)]))):
+        assert "None" not in text
+        assert "nan" not in text.lower()
+        assert text.count("–") == len(empty) - 1  # an interval has two ends and one cell
+
+
+def test_a_number_that_does_not_fit_shows_that_it_lost_digits() -> None:
+    rows = [
+        row(
+            epochs=500,
+            batch_size=256,
+            repeat=repeat,
+            epoch_s_median=10.25,
+            epoch_s_ci_low=10.13,
+            epoch_s_ci_high=10.87,
+            first_epoch_s=12.34,
+            train_loss=0.1234,
+            val_loss=0.2345,
+            val_bce=0.3456,
+            peak_rss_mib=1475.0,
+            dead_units=32,
+        )
+        for repeat in (0, 1)
+    ]
+    table = model_table("t", rows)
+    whole = {cell for line in table.rows for cell in line}
+    narrow, wide = (printed(table, width) for width in (60, 160))
+    assert "…" not in wide
+    shown = [word for line in narrow.splitlines()[4:] for word in line.split()]
+    assert shown
+    assert all(word in whole or word.endswith("…") for word in shown)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0.0, "0"), (0.01234, "0.0123"), (12.345, "12.3"), (100.0, "100"), (1234.5, "1234")],
+)
+def test_seconds_have_three_figures(value: float | None, text: str) -> None:
+    assert tables.seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "–"), (0.0, "0.0000"), (0.09444, "0.0944"), (9.99, "9.9900"), (152.345, "152.34")]
+)
+def test_losses_are_shown_as_keras_prints_them(value: float | None, text: str) -> None:
+    assert tables.loss(value) == text
+
+
+# --- against what was published --------------------------------------------------------------------------------------
+
+
+def test_published_figures_stand_beside_ours_with_their_ratio() -> None:
+    full = {"dataset": "mnist", "train_samples": 60_000, "val_samples": 10_000, "batch_size": 256}
+    rows = [row(**full, epochs=50, val_loss=0.1017, train_s_total=28.0, val_s_total=2.0)]
+    figures = (
+        Published(source="blog", epochs=50, quantity="val_loss", value=0.11),
+        Published(source="field notes", epochs=50, quantity="fit_s", value=60.0, note="about"),
+        Published(source="field notes", epochs=500, quantity="fit_s", value=960.0),
+    )
+    settings = {"basic": replace(catalog.model_settings()["basic"], published=figures)}
+    table = blog_table(blog.comparisons(rows, settings))
+    shown = {line[1]: line[2:] for line in cells(table.markdown())[1:]}
+    assert shown["validation loss, 50 epochs (blog)"] == ["0.11", "0.1017", "0.92", "measured"]
+    assert shown["time of training, 50 epochs (field notes: about)"] == ["1 min 0 s", "30 s", "0.50", "measured"]
+    assert shown["time of training, 500 epochs (field notes)"][-1] == "projected"
+
+
+def test_figures_that_were_not_run_are_named_below_with_what_would_run_them() -> None:
+    table = blog_table(blog.comparisons([row(epochs=3)], catalog.model_settings()))
+    assert {line[-1] for line in table.rows} == {"projected"}
+    [note] = table.notes
+    for expected in ("4 published figures", "basic", "full MNIST", "aebench run --profile blog"):
+        assert expected in note
