@@ -50,6 +50,9 @@ def run(
     offline: Annotated[bool, typer.Option("--offline", help="never download")] = False,
     repeats: Annotated[int | None, typer.Option(help="fresh processes a case")] = None,
     seed: Annotated[int | None, typer.Option(help="of weights, shuffling, noise and sampling")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="threads that the backend may use; its own choice if not given")
+    ] = None,
     timeout: Annotated[float | None, typer.Option(help="seconds after which a case is ended")] = None,
     out: Annotated[Path | None, typer.Option(help="report folder")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the folder of --out")] = False,
@@ -71,6 +74,7 @@ def run(
         "dataset": dataset,
         "repeats": repeats,
         "seed": seed,
+        "threads": threads,
         "timeout_s": timeout,
     }
     overrides = {name: value for name, value in given.items() if value is not None}
@@ -79,11 +83,16 @@ def run(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="report folder")]) -> None:
+def report(
+    folder: Annotated[Path, typer.Argument(help="report folder")],
+    without_flagged: Annotated[
+        bool, typer.Option("--without-flagged", help="leave epochs out whose noise witnesses were out of bounds")
+    ] = False,
+) -> None:
     """Draw a folder's report again from its journal."""
     from bench import sweep  # noqa: PLC0415
 
-    raise typer.Exit(sweep.redraw(folder))
+    raise typer.Exit(sweep.redraw(folder, without_flagged=without_flagged))
 
 
 @app.command()

@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+from bench.noise import Interval
+
 PhaseName = Literal["interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness"]
 
 _STRICT: dict[str, Any] = {"extra": "forbid"}
@@ -38,6 +40,8 @@ class Job:
     batch_size: int
     seed: int
     marks: tuple[int, ...]
+    threads: int | None
+    """Threads that the backend may use for one operation, and for operations side by side; None for its own choice."""
     data: str
     """Path of the prepared npz."""
     started_ns: int
@@ -74,6 +78,10 @@ class SetupEvent:
     """Trainable parameters."""
     peak_rss_method: str
     """How peaks of resident memory are read in this process."""
+    intra_threads: int | None
+    """Threads for one operation as the backend tells them back; None where it does not."""
+    inter_threads: int | None
+    """Threads for operations side by side, likewise."""
     kind: Literal["setup"] = field(default="setup")
 
 
@@ -98,6 +106,8 @@ class EpochEvent:
     """None where it is not finite."""
     rss_mib: float
     """Resident memory at the epoch's end."""
+    noise: Interval
+    """What machine and process saw within train, validation and callbacks."""
     kind: Literal["epoch"] = field(default="epoch")
 
 
@@ -108,16 +118,24 @@ class MarkEvent:
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     epochs: int
+    at_s: float
+    """Wall seconds from the process' start to here, all included."""
     wall_s: float
-    """Wall seconds from the process' start to here, the harness' own work left out."""
+    """The same, the harness' own work left out."""
     cpu_s: float
     """CPU seconds of the process from its start to here."""
     peak_rss_mib: float
     """Largest peak of the phases up to here, the harness' own work left out."""
     anon_peak_mib: float | None
     """Largest anonymous memory at the end of a phase up to here; None where the system does not say."""
+    gpu_peak_mib: float | None
+    """Peak GPU memory as the framework counts its own, up to here; None without a GPU."""
+    gpu_used_mib: float | None
+    """Largest memory in use on the GPU at the end of a phase, as the driver counts it; None without a GPU."""
+    threads_alive: int | None
+    """Threads of the process; None where the system does not say."""
     phases: tuple[PhaseEvent, ...]
-    """The phases of training so far: first_epoch, train (after the first epoch), val."""
+    """The phases of training so far: first_epoch, train (after the first epoch), val; and the harness' own work."""
     kind: Literal["mark"] = field(default="mark")
 
 

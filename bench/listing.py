@@ -1,10 +1,14 @@
 """What there is to measure, with what, on what: the lists that the command line prints."""
 
+import statistics
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.text import Text
 
-from bench import catalog, data, machine
+from bench import catalog, data, machine, quiet
 from bench.blog import figure_text
+from bench.kernels import Reference
 from bench.report.tables import Table
 
 
@@ -31,8 +35,27 @@ def show_datasets(console: Console | None = None) -> None:
 
 
 def show_machine(console: Console | None = None) -> None:
-    """Print the fingerprint."""
+    """Print the fingerprint, what the reference kernels reach, and how quiet the machine is now; takes two seconds."""
+    console = console or Console()
     fingerprint = machine.fingerprint()
     fields = {"machine_id": machine.machine_id(fingerprint), **fingerprint.model_dump()}
-    rows = tuple((name, str(value)) for name, value in fields.items() if value is not None)
-    (console or Console()).print(Table("This machine", ("field", "value"), rows, labels=2).rich())
+    facts = tuple((name, str(value)) for name, value in fields.items() if value is not None)
+    console.print(Table("This machine", ("field", "value"), facts, labels=2).rich())
+    references, intervals = quiet.survey()
+    figures = tuple(_figure(*column, references) for column in _KERNELS)
+    headers = ("reference kernel", "best", "median", "lowest median", "unit")
+    console.print(Table(f"With {references[0].threads} threads, just now", headers, figures).rich())
+    found = quiet.verdict(references, intervals, fingerprint, quiet.conditions())
+    console.print(Text(found.word, "bold"), *(f"- {sentence}" for sentence in found.advice), sep="\n", highlight=False)
+
+
+_KERNELS = (
+    ("matrix product in cache, float32", "gflop_per_s", "GFLOP/s"),
+    ("triad through memory", "gb_per_s", "GB/s"),
+)
+
+
+def _figure(title: str, column: str, unit: str, references: Sequence[Reference]) -> tuple[str, ...]:
+    medians = [getattr(run, f"{column}_median") for run in references]
+    best = max(getattr(run, column) for run in references)
+    return (title, f"{best:.0f}", f"{statistics.median(medians):.0f}", f"{min(medians):.0f}", unit)

@@ -11,14 +11,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from bench.event import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, SetupEvent
+from bench.kernels import Reference
+from bench.noise import Interval
 from bench.spec import Case, Profile
 
 SCHEMA_VERSION = 1
 
-Status = Literal["ok", "failed", "killed", "timeout", "diverged", "invalid"]
+Status = Literal["ok", "failed", "killed", "oom", "timeout", "diverged", "invalid"]
 """How a run ended. ok: every mark was reached. failed: the process raised or exited non-zero. killed: a signal ended
-it. timeout: it ran past its limit and was ended. diverged: a loss became NaN or infinite. invalid: it ended without
-saying all that it had to say."""
+it. oom: the kernel ended it for want of memory. timeout: it ran past its limit and was ended. diverged: a loss became
+NaN or infinite. invalid: it ended without saying all that it had to say."""
 
 
 class Strict(BaseModel):
@@ -92,6 +94,15 @@ class SweepHeader(Strict):
     created_at: str
 
 
+class Timeline(Strict):
+    """Resident memory of the process, sampled by the parent."""
+
+    interval_s: float
+    """Seconds between samples; doubled whenever there are too many to keep, every second one of which then goes."""
+    samples: tuple[tuple[float, float], ...]
+    """Seconds since the process' start, and MiB. The largest of each stretch that was thinned is kept."""
+
+
 class Outcome(Strict):
     """All that is known of one case's run, whether it went well or not: one line of the journal."""
 
@@ -111,6 +122,16 @@ class Outcome(Strict):
     epochs: tuple[EpochEvent, ...] = ()
     marks: tuple[MarkEvent, ...] = ()
     evaluations: tuple[EvaluationEvent, ...] = ()
+    noise: Interval | None = None
+    """What the machine saw from the process' start to its end."""
+    parent_cpu_s: float | None = None
+    """CPU seconds of the harness' parent meanwhile: its display, its sampling."""
+    reference_before: Reference | None = None
+    """What the machine's reference kernels reached right before the process began."""
+    reference_after: Reference | None = None
+    """The same, right after it ended."""
+    timeline: Timeline | None = None
+    """Resident memory seen from outside."""
 
 
 JournalLine = Annotated[SweepHeader | Outcome, Field(discriminator="kind")]
@@ -122,7 +143,7 @@ JOURNAL_LINE: TypeAdapter[JournalLine] = TypeAdapter(JournalLine)
 
 _NOT_REACHED = "the mark was not reached"
 _NOT_EVALUATED = "the run ended before its end, where marks are evaluated"
-_NOT_STEADY = "no epoch after the first"
+_NOT_STEADY = "no epoch after the warm-up"
 
 
 class Measurement(Strict):
@@ -170,7 +191,11 @@ class Measurement(Strict):
         "lower end of the median's 95 % interval, from order statistics", "s", "fewer than 6 steady epochs"
     )
     epoch_s_ci_high: float | None = _column("upper end of that interval", "s", "fewer than 6 steady epochs")
+    warmup_epochs: int | None = _column("epochs before the steady ones; the first always counts", empty=_NOT_REACHED)
     steady_epochs: int | None = _column("epochs that the median is of", empty=_NOT_REACHED)
+    steady: bool | None = _column(
+        "whether the times of the steady epochs have no trend", empty="fewer than 6 steady epochs"
+    )
     val_s_median: float | None = _column("median validation seconds of the steady epochs", "s", _NOT_STEADY)
     first_epoch_s: float | None = _column(
         "training seconds of the first epoch, with tracing and compilation", "s", _NOT_REACHED
@@ -219,6 +244,29 @@ class Measurement(Strict):
     gflop_per_s: float | None = _column("arithmetic rate of a median steady epoch", "GFLOP/s", "not counted")
     peak_share: float | None = _column("share of the machine's measured peak that this rate is", "", "not measured")
     bound: str | None = _column("what held the run: dispatch, memory or arithmetic", empty="not measured")
+    harness_epoch_s: float | None = _column(
+        "what the harness' own readings add to an epoch: their median seconds, in no other figure", "s", _NOT_REACHED
+    )
+    parent_cores: float | None = _column(
+        "CPU seconds a second that the harness' parent took beside the process: display, sampling", empty="not measured"
+    )
+    gpu_peak_mib: float | None = _column("peak GPU memory as the framework counts its own", "MiB", "no GPU")
+    gpu_used_mib: float | None = _column(
+        "largest GPU memory in use at a phase's end, as its driver counts it", "MiB", "no GPU"
+    )
+    intra_threads: int | None = _column(
+        "threads for one operation, as the backend tells them back", empty="its own choice, not told"
+    )
+    inter_threads: int | None = _column(
+        "threads for operations side by side, likewise", empty="its own choice, not told"
+    )
+    threads_alive: int | None = _column("threads of the process at the mark", empty="the system does not say")
+    reference_gflop_per_s: float | None = _column(
+        "matrix product of the reference kernel, the mean of right before and right after the run",
+        "GFLOP/s",
+        "not measured",
+    )
+    reference_gb_per_s: float | None = _column("memory triad of the reference kernel, likewise", "GB/s", "not measured")
     steal_percent: float | None = _column(
         "share of CPU time that the hypervisor took during the run", "%", "not measured"
     )
@@ -247,4 +295,15 @@ class EpochRow(Strict):
     train_loss: float | None = _column("training loss, as Keras prints it", empty="not finite")
     val_loss: float | None = _column("validation loss, as Keras prints it", empty="not finite")
     rss_mib: float = _column("resident memory at the epoch's end", "MiB")
+    steal_percent: float | None = _column("share of the CPUs' time that the hypervisor took", "%", "not readable")
+    own_cores: float | None = _column("CPU seconds a second of the process", empty="not readable")
+    other_cores: float | None = _column("CPU seconds a second of everything else on its CPUs", empty="not readable")
+    cpu_pressure_percent: float | None = _column(
+        "time in which some task waited for a CPU, the process' own threads included", "%", "not readable"
+    )
+    memory_pressure_percent: float | None = _column("time in which some task waited for memory", "%", "not readable")
+    io_pressure_percent: float | None = _column("time in which some task waited for a disk", "%", "not readable")
+    involuntary_per_s: float | None = _column("involuntary context switches of the process", "1/s", "not readable")
+    load: float | None = _column("load average over a minute, at the epoch's end", empty="not readable")
+    mhz: float | None = _column("CPU clock at the epoch's end", "MHz", "not readable")
     flags: str | None = _column("what made the epoch untrustworthy, separated by spaces", empty="nothing seen")

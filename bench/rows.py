@@ -1,41 +1,48 @@
 """An outcome's rows for results.csv and epochs.csv: pure functions."""
 
+import statistics
+from collections.abc import Sequence
 from typing import Any
 
-from bench import stats
+from bench import noise, stats
 from bench.event import EpochEvent, MarkEvent, PhaseEvent
 from bench.record import SCHEMA_VERSION, EpochRow, Outcome, ResultRow, SweepHeader
 
 
-def result_rows(outcome: Outcome, header: SweepHeader) -> list[ResultRow]:
+def result_rows(outcome: Outcome, header: SweepHeader, *, without_flagged: bool = False) -> list[ResultRow]:
     """A row for each of the case's marks, also for those that the run did not reach.
 
-    A mark without all its epochs does not count as reached: something of what the process told is missing.
+    A mark without all its epochs does not count as reached: something of what the process told is missing. With
+    ``without_flagged`` the medians leave out epochs whose noise witnesses were out of bounds.
     """
     told = [epoch.epoch for epoch in outcome.epochs]
     reached = {mark.epochs: mark for mark in outcome.marks if told[: mark.epochs] == list(range(1, mark.epochs + 1))}
     shared = _shared(outcome, header)
-    return [_row(outcome, shared, epochs, reached.get(epochs)) for epochs in outcome.case.marks]
+    return [_row(outcome, shared, epochs, reached.get(epochs), without_flagged) for epochs in outcome.case.marks]
 
 
 def epoch_rows(outcome: Outcome) -> list[EpochRow]:
     """A row for each epoch that ended."""
-    case_id = outcome.case.case_id
-    return [
-        EpochRow(
-            case_id=case_id,
-            epoch=epoch.epoch,
-            train_s=epoch.train_s,
-            val_s=epoch.val_s,
-            callback_s=epoch.callback_s,
-            harness_s=epoch.harness_s,
-            cpu_s=epoch.cpu_s,
-            train_loss=epoch.train_loss,
-            val_loss=epoch.val_loss,
-            rss_mib=epoch.rss_mib,
-        )
-        for epoch in outcome.epochs
-    ]
+    return [_epoch_row(outcome.case.case_id, epoch) for epoch in outcome.epochs]
+
+
+def _epoch_row(case_id: str, epoch: EpochEvent) -> EpochRow:
+    seen = {name: getattr(epoch.noise, name) for name in _SEEN}
+    timed = {name: getattr(epoch, name) for name in EpochRow.model_fields if hasattr(epoch, name)}
+    return EpochRow(case_id=case_id, **timed, **seen, flags=" ".join(noise.flags(epoch.noise)) or None)
+
+
+_SEEN = (
+    "steal_percent",
+    "own_cores",
+    "other_cores",
+    "cpu_pressure_percent",
+    "memory_pressure_percent",
+    "io_pressure_percent",
+    "involuntary_per_s",
+    "load",
+    "mhz",
+)
 
 
 def _shared(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
@@ -58,7 +65,9 @@ def _shared(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
     }
 
 
-def _row(outcome: Outcome, shared: dict[str, Any], epochs: int, mark: MarkEvent | None) -> ResultRow:
+def _row(
+    outcome: Outcome, shared: dict[str, Any], epochs: int, mark: MarkEvent | None, without_flagged: bool
+) -> ResultRow:
     if mark is None:
         return ResultRow(**shared, epochs=epochs, status=outcome.status, error=outcome.error)
     trained = outcome.epochs[:epochs]
@@ -66,9 +75,10 @@ def _row(outcome: Outcome, shared: dict[str, Any], epochs: int, mark: MarkEvent 
         **shared,
         epochs=epochs,
         status="ok",
-        **_times(trained, shared["train_samples"]),
+        **_times(trained, shared["train_samples"], without_flagged),
         **_setup(outcome),
-        **_memory(mark),
+        **_memory(outcome, mark),
+        **_surroundings(outcome),
         train_loss=trained[-1].train_loss,
         val_loss=trained[-1].val_loss,
         **_evaluation(outcome, epochs),
@@ -77,14 +87,20 @@ def _row(outcome: Outcome, shared: dict[str, Any], epochs: int, mark: MarkEvent 
     )
 
 
-def _times(epochs: tuple[EpochEvent, ...], samples: int) -> dict[str, Any]:
-    """The first epoch carries tracing and compilation; the steady ones are those after it."""
-    steady = epochs[1:]
+def _times(epochs: Sequence[EpochEvent], samples: int, without_flagged: bool) -> dict[str, Any]:
+    """Medians of the steady epochs; sums of all."""
+    state = stats.steady_state([epoch.train_s for epoch in epochs])
+    flagged = [bool(noise.flags(epoch.noise)) for epoch in epochs]
+    steady = [
+        epoch for epoch, bad in list(zip(epochs, flagged, strict=True))[state.warmup :] if not (without_flagged and bad)
+    ]
     train = stats.median([epoch.train_s for epoch in steady])
     validation = stats.median([epoch.val_s for epoch in steady])
     return {
         "first_epoch_s": epochs[0].train_s,
+        "warmup_epochs": state.warmup,
         "steady_epochs": len(steady),
+        "steady": state.steady,
         "epoch_s_median": train and train.value,
         "epoch_s_ci_low": train and train.low,
         "epoch_s_ci_high": train and train.high,
@@ -92,6 +108,8 @@ def _times(epochs: tuple[EpochEvent, ...], samples: int) -> dict[str, Any]:
         "train_s_total": sum(epoch.train_s for epoch in epochs),
         "val_s_total": sum(epoch.val_s for epoch in epochs),
         "samples_per_s": samples / train.value if train else None,
+        "harness_epoch_s": statistics.median(epoch.harness_s for epoch in epochs),
+        "contaminated_epochs": sum(flagged),
     }
 
 
@@ -102,6 +120,8 @@ def _setup(outcome: Outcome) -> dict[str, Any]:
         **{f"rss_{name}_mib": phases[name].peak_mib for name in ("import", "data", "build") if name in phases},
         "params": outcome.setup and outcome.setup.params,
         "peak_rss_method": outcome.setup and outcome.setup.peak_rss_method,
+        "intra_threads": outcome.setup and outcome.setup.intra_threads,
+        "inter_threads": outcome.setup and outcome.setup.inter_threads,
     }
 
 
@@ -111,9 +131,28 @@ def _evaluation(outcome: Outcome, epochs: int) -> dict[str, Any]:
     return {name: getattr(found[0], name) for name in columns} if found else {}
 
 
-def _memory(mark: MarkEvent) -> dict[str, Any]:
+def _memory(outcome: Outcome, mark: MarkEvent) -> dict[str, Any]:
     phases: dict[str, PhaseEvent] = {phase.name: phase for phase in mark.phases}
-    peaks = {
-        f"rss_{name}_mib": phases[name].peak_mib if name in phases else None for name in ("first_epoch", "train", "val")
+    peaks = {f"rss_{name}_mib": phases[name].peak_mib for name in ("first_epoch", "train", "val") if name in phases}
+    sampled = [mib for at_s, mib in outcome.timeline.samples if at_s <= mark.at_s] if outcome.timeline else []
+    return {
+        **peaks,
+        "peak_rss_mib": mark.peak_rss_mib,
+        "anon_peak_mib": mark.anon_peak_mib,
+        "sampled_peak_mib": max(sampled, default=None),
+        "gpu_peak_mib": mark.gpu_peak_mib,
+        "gpu_used_mib": mark.gpu_used_mib,
+        "threads_alive": mark.threads_alive,
     }
-    return {**peaks, "peak_rss_mib": mark.peak_rss_mib, "anon_peak_mib": mark.anon_peak_mib}
+
+
+def _surroundings(outcome: Outcome) -> dict[str, Any]:
+    """What was seen beside the process."""
+    references = [run for run in (outcome.reference_before, outcome.reference_after) if run is not None]
+    cpu_s = outcome.parent_cpu_s
+    return {
+        "parent_cores": None if cpu_s is None else cpu_s / outcome.duration_s,
+        "steal_percent": outcome.noise and outcome.noise.steal_percent,
+        "reference_gflop_per_s": statistics.fmean(run.gflop_per_s for run in references) if references else None,
+        "reference_gb_per_s": statistics.fmean(run.gb_per_s for run in references) if references else None,
+    }

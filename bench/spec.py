@@ -131,6 +131,7 @@ class Profile(BaseModel):
     optimizer: Literal["adam", "adadelta", "blog"] = "adam"
     repeats: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+    threads: Annotated[int, Field(ge=1, le=4096, strict=True)] | None = None
     timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
     model: Mapping[str, ModelOverride] = Field(default_factory=dict)
 

@@ -8,6 +8,11 @@ from typing import Any
 from scipy import stats
 
 CONFIDENCE = 0.95
+_FEWEST_LATER = 4
+_LONGEST = 1000
+"""Epochs that a trend is looked for in: the last ones, since all pairs of them are compared."""
+_TREND_LEVEL = 0.01
+_TREND_SIZE = 0.1
 _FEWEST = 6
 """1 - 2 · 0.5⁶ = 0.969 is the first coverage of the two extremes that reaches 0.95."""
 
@@ -37,3 +42,45 @@ def median(values: Sequence[float]) -> Median | None:
 def _interval(values: Sequence[float]) -> tuple[float, float]:
     interval: Any = stats.quantile_test(values, q=0, p=0.5).confidence_interval(CONFIDENCE)
     return float(interval.low), float(interval.high)
+
+
+@dataclass(frozen=True)
+class SteadyState:
+    """Where the warm-up of a series of epochs ends, and whether what follows is steady."""
+
+    warmup: int
+    """Epochs before the steady ones."""
+    steady: bool | None
+    """Whether the times after the warm-up have no trend; None below six of them."""
+
+
+def steady_state(times: Sequence[float]) -> SteadyState:
+    """Find the steady part of an epoch series, in seconds.
+
+    The first epoch is always warm-up: it traces and compiles. Each following one is while it lies above the upper fence
+    of all later ones (Tukey: third quartile + 1.5 interquartile ranges) and more than 5 % above their median; at most
+    half of the series. The rest is steady unless it has a trend: Kendall's tau differs from zero at the 1 % level and
+    the Theil-Sen line changes by more than 10 % of the median from end to end. Order alone decides, so that bursts of
+    noise and a machine with two speeds are no trend.
+    """
+    warmup = min(1, len(times))
+    while warmup < len(times) // 2 and _stands_out(times[warmup], times[warmup + 1 :]):
+        warmup += 1
+    rest = times[warmup:]
+    return SteadyState(warmup, None if len(rest) < _FEWEST else not _has_trend(rest[-_LONGEST:]))
+
+
+def _stands_out(value: float, later: Sequence[float]) -> bool:
+    if len(later) < _FEWEST_LATER:
+        return False
+    first, middle, third = statistics.quantiles(later, n=4)
+    return value > third + 1.5 * (third - first) and value > 1.05 * middle
+
+
+def _has_trend(times: Sequence[float]) -> bool:
+    if len(set(times)) == 1:
+        return False
+    order = range(len(times))
+    change = float(stats.theilslopes(times, order).slope) * (len(times) - 1)
+    tau: Any = stats.kendalltau(order, times)
+    return bool(tau.pvalue < _TREND_LEVEL) and abs(change) > _TREND_SIZE * statistics.median(times)

@@ -77,10 +77,10 @@ def measure(request: Request, console: Console | None = None) -> int:
     header = _header(profile, dataset)
     folder = ReportFolder(request.out or _default_out(header))
     with run.opened(folder, header, resume=request.resume) as sweep, _prepared(dataset, folder):
-        return _carry_out(sweep, LocalExecutor(folder, profile.timeout_s), console)
+        return _carry_out(sweep, LocalExecutor(folder, profile.threads, profile.timeout_s), console)
 
 
-def redraw(root: Path, console: Console | None = None) -> int:
+def redraw(root: Path, console: Console | None = None, *, without_flagged: bool = False) -> int:
     """Write a folder's report again from its journal, print its tables; returns 0.
 
     Its status.json says anew how that sweep ended.
@@ -91,8 +91,8 @@ def redraw(root: Path, console: Console | None = None) -> int:
     outcomes = list(stored.latest().values())
     planned = len(stored.header.profile.cases())
     code = _exit_code(planned, outcomes, interrupted=len(outcomes) < planned)
-    page.write_report(folder, stored.header, outcomes, stored.notes, code)
-    _print_tables(console, stored.header, outcomes)
+    page.write_report(folder, stored.header, outcomes, stored.notes, code, without_flagged=without_flagged)
+    _print_tables(console, stored.header, outcomes, without_flagged=without_flagged)
     _say(console, f"\nReport: {folder.report}")
     return _OK
 
@@ -122,7 +122,7 @@ def _dataset(name: str, request: Request, console: Console) -> data.Dataset:
 
 
 def _header(profile: spec.Profile, dataset: data.Dataset) -> SweepHeader:
-    fingerprint = machine.fingerprint()
+    fingerprint = machine.fingerprint(threads=profile.threads)
     commit, dirty = machine.git_state(Path(__file__).parent.parent)
     return SweepHeader(
         profile=profile,
@@ -199,10 +199,14 @@ def _exit_code(planned: int, outcomes: list[Outcome], *, interrupted: bool) -> i
     return _OK if sum(outcome.status == "ok" for outcome in outcomes) == planned else _CASE_FAILED
 
 
-def _print_tables(console: Console, header: SweepHeader, outcomes: list[Outcome]) -> None:
-    for table in page.tables(header, outcomes):
+def _print_tables(
+    console: Console, header: SweepHeader, outcomes: list[Outcome], *, without_flagged: bool = False
+) -> None:
+    for table in page.tables(header, outcomes, without_flagged=without_flagged):
         console.print()
         console.print(table.rich())
+    for remark in page.remarks(header, outcomes, without_flagged=without_flagged):
+        _say(console, f"Note: {remark}")
 
 
 def _say_farewell(sweep: run.Sweep, outcomes: list[Outcome], code: int, console: Console) -> None:

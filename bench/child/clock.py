@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bench.child.memory import Meter, Reading
+from bench.child.device import Device
+from bench.child.memory import Meter, Reading, threads_alive
 from bench.event import EpochEvent, Event, MarkEvent, PhaseEvent, PhaseName
+from bench.noise import ProcessWitness, Witness, between, process_witness, witness
 
 _NS = 1e9
-_TRAINING: tuple[PhaseName, ...] = ("first_epoch", "train", "val")
+_TRAINING: tuple[PhaseName, ...] = ("first_epoch", "train", "val", "harness")
 
 
 class Diverged(Exception):
@@ -47,11 +49,14 @@ class Clock:
     remember: Callable[[int], None]
     send: Callable[[Event], None]
     meter: Meter
+    device: Device = field(default_factory=Device)
     _phases: dict[PhaseName, _Phase] = field(default_factory=dict)
     _epoch: int = 0
     _stamps: list[int] = field(default_factory=list)
     _harness_ns: int = 0
     _epoch_harness_ns: int = 0
+    _cpu_ns: int = 0
+    _witnesses: tuple[Witness, ProcessWitness] = field(default_factory=lambda: (witness(), process_witness()))
 
     def end_phase(self, name: PhaseName, since_ns: int) -> int:
         """End a phase of the set-up that began at ``since_ns`` and tell it; returns where the next one begins."""
@@ -67,6 +72,8 @@ class Clock:
         # epochs nothing runs but the harness.
         self._add("first_epoch" if self._epoch == 1 else "harness", 0.0)
         self._epoch_harness_ns = 0
+        self.device.synchronise()
+        self._witnesses = (witness(), process_witness())
         self._cpu_ns = time.process_time_ns()
         self._stamps = [time.perf_counter_ns()]
 
@@ -82,6 +89,7 @@ class Clock:
         """Call at the epoch's very end with ``loss`` and ``val_loss``. Raises `Diverged` where one is not finite."""
         now = time.perf_counter_ns()
         cpu_ns = time.process_time_ns() - self._cpu_ns
+        noise = between(self._witnesses[0], witness(), self._witnesses[1], process_witness())
         self._stamps.append(now)
         reading = self._add("val", 0.0)
         train, val, callback = (self._between(part) for part in range(3))
@@ -96,6 +104,7 @@ class Clock:
             train_loss=finite(losses["loss"]),
             val_loss=finite(losses["val_loss"]),
             rss_mib=reading.rss,
+            noise=noise,
         )
         self.send(event)
         if event.train_loss is None or event.val_loss is None:
@@ -106,6 +115,7 @@ class Clock:
 
     def _part(self, name: PhaseName) -> None:
         """End the epoch's part that is running, read memory, begin the next part."""
+        self.device.synchronise()
         now = time.perf_counter_ns()
         self._add(name, (now - self._stamps[-1]) / _NS)
         resumed = time.perf_counter_ns()
@@ -119,6 +129,7 @@ class Clock:
 
     def _add(self, name: PhaseName, seconds: float) -> Reading:
         reading = self.meter.end_phase()
+        self.device.observe()
         self._phases.setdefault(name, _Phase(reading)).add(seconds, reading)
         return reading
 
@@ -140,10 +151,14 @@ class Clock:
         self.send(
             MarkEvent(
                 epochs=self._epoch,
+                at_s=(ended_ns - self.started_ns) / _NS,
                 wall_s=(ended_ns - self.started_ns - self._harness_ns) / _NS,
                 cpu_s=time.process_time_ns() / _NS,
                 peak_rss_mib=max(phase.peak for phase in measured.values()),
                 anon_peak_mib=max(anon, default=None),
+                gpu_peak_mib=self.device.peak_mib(),
+                gpu_used_mib=self.device.used_mib,
+                threads_alive=threads_alive(),
                 phases=tuple(self._told(name) for name in _TRAINING if name in measured),
             )
         )

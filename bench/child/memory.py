@@ -91,3 +91,12 @@ def _lifetime_peak(info: object) -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak) if sys.platform == "darwin" else float(peak) * 1024  # bytes there, KiB elsewhere
+
+
+def threads_alive(status: Path = Path("/proc/self/status")) -> int | None:
+    """Threads of this process now; None where there is no ``/proc``."""
+    try:
+        lines = status.read_bytes().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith(b"Threads:")), None)

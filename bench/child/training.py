@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.child.channel import Channel
 from bench.child.clock import Clock, Diverged
+from bench.child.device import device, limit_threads
 from bench.child.evaluation import evaluate
 from bench.child.memory import Meter
 from bench.digits import load
@@ -47,12 +48,21 @@ def _run(job: Job, channel: Channel) -> None:
     )
     now = clock.end_phase("interpreter", job.started_ns)
     keras, model_file, loop = _imported(job)
+    intra, inter = limit_threads(job.backend, job.threads)
+    clock.device = device(job.backend)
     now = clock.end_phase("import", now)
     training, validation = _views(job, model_file)
     now = clock.end_phase("data", now)
     autoencoder = _compiled(job, keras, model_file)
     clock.end_phase("build", now)
-    channel.send(SetupEvent(params=_trainable(autoencoder.model), peak_rss_method=clock.meter.method))
+    channel.send(
+        SetupEvent(
+            params=_trainable(autoencoder.model),
+            peak_rss_method=clock.meter.method,
+            intra_threads=intra,
+            inter_threads=inter,
+        )
+    )
     loop.train(autoencoder.model, training, validation, epochs=job.marks[-1], batch_size=job.batch_size, clock=clock)
     for epochs, weights in snapshots.items():
         autoencoder.model.set_weights(weights)

@@ -17,6 +17,7 @@ from typing import IO, Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 import bench
+from bench.cgroup import oom_kills
 from bench.event import (
     EpochEvent,
     EvaluationEvent,
@@ -30,8 +31,11 @@ from bench.event import (
     to_line,
 )
 from bench.executors import Listener
+from bench.executors.follower import Follower
 from bench.folder import ReportFolder
-from bench.record import Outcome, Status
+from bench.kernels import reference
+from bench.noise import Interval, between, witness
+from bench.record import Outcome, Status, Timeline
 from bench.spec import Case
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
@@ -46,6 +50,8 @@ class LocalExecutor:
     """Starts ``python -m bench.child`` for each case, as its own process group, and waits for it without polling."""
 
     folder: ReportFolder
+    threads: int | None = None
+    """Threads that the backend may use; None for its own choice."""
     timeout_s: float | None = None
     """Seconds after which a case is ended; None for no limit."""
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "bench.child")
@@ -58,9 +64,9 @@ class LocalExecutor:
             yield self._outcome(case, listen)
 
     def _outcome(self, case: Case, listen: Listener) -> Outcome:
+        reference_before = reference(self.threads)
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        began = time.perf_counter_ns()
-        told, ended = self._watched(case, listen, began)
+        told, ended, seen = self._watched(case, listen)
         return Outcome(
             case=case,
             status=ended.status,
@@ -69,37 +75,47 @@ class LocalExecutor:
             exit_code=None if ended.exit_code is None or ended.exit_code < 0 else ended.exit_code,
             log_tail=None if ended.status == "ok" else _tail(self.folder.log(case.case_id)),
             started_at=started_at,
-            duration_s=(time.perf_counter_ns() - began) / 1e9,
             setup=told.setup,
             phases=tuple(told.phases),
             epochs=tuple(told.epochs),
             marks=tuple(told.marks),
             evaluations=tuple(told.evaluations),
+            duration_s=seen.seconds,
+            parent_cpu_s=seen.parent_cpu_s,
+            noise=seen.noise,
+            timeline=seen.timeline,
+            reference_before=reference_before,
+            reference_after=reference(self.threads),
         )
 
-    def _watched(self, case: Case, listen: Listener, began: int) -> tuple["_Told", "_Ended"]:
-        """Run the case's process to its end."""
-        told = _Told()
+    def _watched(self, case: Case, listen: Listener) -> tuple["_Told", "_Ended", "_Seen"]:
+        """Run the case's process to its end, and look on from outside."""
+        told, seen = _Told(), _Seen()
         try:
             with (
                 self.folder.log(case.case_id).open("wb") as log,
-                self._child(case, log, began) as child,
+                self._child(case, log, seen.began_ns) as child,
+                seen.following(child.pid),
                 _time_limit(child, self.timeout_s) as expired,
             ):
                 told.listen(child, case, listen)
                 exit_code = child.wait()
         except _NotStarted as error:
-            return told, _Ended("failed", str(error), None)
+            seen.end()
+            return told, _Ended("failed", str(error), None), seen
+        seen.end()
         if expired.is_set():
-            return told, _Ended("timeout", f"ended after {self.timeout_s:g} seconds, its limit", exit_code)
-        return told, told.verdict(case, exit_code)
+            return told, _Ended("timeout", f"ended after {self.timeout_s:g} seconds, its limit", exit_code), seen
+        if exit_code == -signal.SIGKILL and seen.kernel_killed:
+            return told, _Ended("oom", "ended by the kernel for want of memory", exit_code), seen
+        return told, told.verdict(case, exit_code), seen
 
     @contextmanager
     def _child(self, case: Case, log: IO[bytes], began: int) -> Iterator[subprocess.Popen[bytes]]:
         """A child that has been told its job; it and its group are gone when the context is left."""
         child = self._started(case, log)
         try:
-            _tell_job(child, _job(case, self.folder.data, began))
+            _tell_job(child, _job(case, self.folder.data, self.threads, began))
             yield child
         finally:
             _end_group(child)
@@ -114,11 +130,37 @@ class LocalExecutor:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=_environment(case),
+                env=_environment(case, self.threads),
                 start_new_session=True,
             )
         except OSError as error:
             raise _NotStarted(f"the process could not be started: {error}") from error
+
+
+class _Seen:
+    """What the parent sees beside a process, from right before its start."""
+
+    def __init__(self) -> None:
+        self._witness = witness()
+        self._parent_cpu_ns = time.process_time_ns()
+        self._kills = oom_kills()
+        self.timeline: Timeline | None = None
+        self.began_ns = time.perf_counter_ns()
+
+    @contextmanager
+    def following(self, pid: int) -> Iterator[None]:
+        """Follow the process' memory."""
+        with Follower(pid, self.began_ns) as follower:
+            yield
+        self.timeline = follower.timeline
+
+    def end(self) -> None:
+        """Look a last time, right after the process' end."""
+        self.seconds = (time.perf_counter_ns() - self.began_ns) / 1e9
+        self.parent_cpu_s = (time.process_time_ns() - self._parent_cpu_ns) / 1e9
+        self.noise: Interval = between(self._witness, witness())
+        kills = oom_kills()
+        self.kernel_killed = kills is not None and self._kills is not None and kills > self._kills
 
 
 class _NotStarted(Exception):
@@ -198,9 +240,9 @@ class _Told:
         return f"ended well without telling all: {told}; expected {case.run_epochs} epochs and marks {case.marks}"
 
 
-def _job(case: Case, data: Path, began: int) -> Job:
+def _job(case: Case, data: Path, threads: int | None, began: int) -> Job:
     fields = case.model_dump(exclude={"dataset", "repeat"})
-    return Job(**fields, data=str(data.resolve()), started_ns=began)
+    return Job(**fields, threads=threads, data=str(data.resolve()), started_ns=began)
 
 
 def _tell_job(child: subprocess.Popen[bytes], job: Job) -> None:
@@ -211,11 +253,12 @@ def _tell_job(child: subprocess.Popen[bytes], job: Job) -> None:
         child.stdin.flush()
 
 
-def _environment(case: Case) -> dict[str, str]:
-    """The parent's, with the backend, and with this very package first, whatever else is installed."""
+def _environment(case: Case, threads: int | None) -> dict[str, str]:
+    """The parent's, with backend and threads, and with this very package first, whatever else is installed."""
     package = str(Path(bench.__file__).resolve().parent.parent)
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "KERAS_BACKEND": case.backend, "PYTHONPATH": os.pathsep.join(paths)}
+    limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    return {**os.environ, **limits, "KERAS_BACKEND": case.backend, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 @contextmanager

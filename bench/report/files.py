@@ -18,9 +18,9 @@ def csv_text(kind: type[BaseModel], records: Iterable[BaseModel]) -> str:
     return frame.to_csv(index=False, lineterminator="\n")
 
 
-def result_rows(outcomes: Iterable[Outcome], header: SweepHeader) -> list[ResultRow]:
-    """The rows of results.csv."""
-    return [row for outcome in outcomes for row in rows.result_rows(outcome, header)]
+def result_rows(outcomes: Iterable[Outcome], header: SweepHeader, *, without_flagged: bool = False) -> list[ResultRow]:
+    """The rows of results.csv; with ``without_flagged``, their medians without flagged epochs."""
+    return [row for outcome in outcomes for row in rows.result_rows(outcome, header, without_flagged=without_flagged)]
 
 
 def write_tables(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:

@@ -2,21 +2,25 @@
 
 from collections.abc import Sequence
 
-from bench import blog, catalog
+from bench import blog, catalog, kernels, noise
 from bench.folder import ReportFolder, write_whole
 from bench.record import Fingerprint, Outcome, ResultRow, SweepHeader
 from bench.report.files import result_rows, write_environment, write_status, write_tables
 from bench.report.tables import Table, blog_table, escaped, model_table
 
 _READING = """\
-- **s/epoch**: median training seconds of the epochs after the first, validation not included; **95 %**: that median's
-  confidence interval, from six epochs on. **first**: the first epoch, which carries tracing and compilation.
+- **s/epoch**: median training seconds of the epochs after the warm-up, validation not included; **95 %**: that median's
+  confidence interval, from six epochs on. **first**: the first epoch, which carries tracing and compilation. Where a
+  case ran in several processes, the median is over processes, and so is the interval; below six it is their range, with
+  their number.
 - **train**, **val**: losses as Keras prints them after the row's last epoch, penalties included.
 - **bce**: mean binary cross-entropy a pixel of the validation digits rebuilt from their codes. Only this one
   compares across models: the variational loss is a sum over pixels, the sparse one carries its penalty.
 - **MiB**: peak resident memory of the case's own process up to that epoch, the interpreter and TensorFlow's
   libraries included.
 - **dead**: code units that are zero for every validation digit, of all code units.
+- **remarks**: *flagged* epochs were disturbed by other programs or by the hypervisor (`epochs.csv` says by what); *not
+  steady*: the times after the warm-up have a trend.
 - **ours is projected**: the median time of a step here, times the steps of as many epochs on the full MNIST. Nothing
   but time is projected.
 
@@ -26,18 +30,27 @@ Each case ran in a fresh process; its epoch counts are marks on one run. Full pr
 
 
 def write_report(
-    folder: ReportFolder, header: SweepHeader, outcomes: Sequence[Outcome], notes: Sequence[str], exit_code: int
+    folder: ReportFolder,
+    header: SweepHeader,
+    outcomes: Sequence[Outcome],
+    notes: Sequence[str],
+    exit_code: int,
+    *,
+    without_flagged: bool = False,
 ) -> None:
-    """Write every file that is made from the journal."""
+    """Write every file that is made from the journal.
+
+    ``without_flagged`` is for the tables of report.md; the CSV files always tell of every epoch.
+    """
     write_tables(folder, outcomes, header)
     write_environment(folder, header)
-    write_whole(folder.report, markdown(header, outcomes, notes))
+    write_whole(folder.report, markdown(header, outcomes, notes, without_flagged=without_flagged))
     write_status(folder, header, outcomes, exit_code)
 
 
-def tables(header: SweepHeader, outcomes: Sequence[Outcome]) -> list[Table]:
+def tables(header: SweepHeader, outcomes: Sequence[Outcome], *, without_flagged: bool = False) -> list[Table]:
     """One table a model in the catalog's order, then the published figures."""
-    rows = result_rows(outcomes, header)
+    rows = result_rows(outcomes, header, without_flagged=without_flagged)
     settings = catalog.model_settings()
     found = [model_table(_model_title(name), [row for row in rows if row.model == name]) for name in _models(rows)]
     comparisons = blog.comparisons(rows, settings)
@@ -56,18 +69,69 @@ def _model_title(name: str) -> str:
     return f"{name}: {settings.title}" if settings else name
 
 
-def markdown(header: SweepHeader, outcomes: Sequence[Outcome], notes: Sequence[str]) -> str:
+def markdown(
+    header: SweepHeader, outcomes: Sequence[Outcome], notes: Sequence[str], *, without_flagged: bool = False
+) -> str:
     """The text of report.md."""
+    notes = [*notes, *remarks(header, outcomes, without_flagged=without_flagged)]
     sections = [
         f"# Autoencoders on {_machine(header.fingerprint)}",
         _summary(header, outcomes),
         *_failures(outcomes),
         *(["## Notes\n\n" + "\n".join(f"- {note}" for note in notes)] if notes else []),
-        *(f"## {table.title}\n\n{table.markdown()}" for table in tables(header, outcomes)),
+        *(
+            f"## {table.title}\n\n{table.markdown()}"
+            for table in tables(header, outcomes, without_flagged=without_flagged)
+        ),
         f"## How to read this\n\n{_READING}",
         f"## The machine\n\n{_fingerprint(header)}",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def remarks(header: SweepHeader, outcomes: Sequence[Outcome], *, without_flagged: bool = False) -> list[str]:
+    """What a reader must know before trusting the tables."""
+    rows = result_rows(outcomes, header)
+    flagged = sum(bool(noise.flags(epoch.noise)) for outcome in outcomes for epoch in outcome.epochs)
+    epochs = sum(len(outcome.epochs) for outcome in outcomes)
+    treatment = (
+        "are left out of the medians" if without_flagged else "are in the medians (--without-flagged drops them)"
+    )
+    return [
+        *([f"{flagged} of {epochs} epochs were disturbed by others and {treatment}."] if flagged else []),
+        *_drift(outcomes),
+        *_cross_check(rows),
+    ]
+
+
+def _drift(outcomes: Sequence[Outcome]) -> list[str]:
+    """Say where the machine itself changed its speed over the sweep."""
+    runs = [
+        run for outcome in outcomes for run in (outcome.reference_before, outcome.reference_after) if run is not None
+    ]
+    spread = kernels.spread_percent(runs)
+    if spread <= kernels.SPREAD_PERCENT:
+        return []
+    low, high = min(run.gflop_per_s for run in runs), max(run.gflop_per_s for run in runs)
+    reached = f"The reference kernel between the cases reached {low:.0f} to {high:.0f} GFLOP/s"
+    return [f"{reached}: the machine's own speed changed, so times of different cases compare no better than that."]
+
+
+def _cross_check(rows: Sequence[ResultRow]) -> list[str]:
+    """Sampling can miss a peak, never exceed it: where it does, one of the two is wrong."""
+    wrong = [
+        row.case_id
+        for row in rows
+        if row.sampled_peak_mib is not None
+        and row.peak_rss_mib is not None
+        and row.sampled_peak_mib > row.peak_rss_mib + max(_TOLERANCE_MIB, row.peak_rss_mib / 100)
+    ]
+    if not wrong:
+        return []
+    return [f"Sampling saw more memory than the peak that was read, so neither is to be trusted: {', '.join(wrong)}."]
+
+
+_TOLERANCE_MIB = 1.0
 
 
 def _machine(fingerprint: Fingerprint) -> str:

@@ -1,18 +1,21 @@
 """Tables for people: the same cells for a terminal and for Markdown."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from bench import stats
 from bench.blog import Comparison
 from bench.estimate import duration
 from bench.record import ResultRow
 
 _NOT_MEASURED = "–"
-_MEASURED_HEADERS = ("s/epoch", "95 %", "first", "train", "val", "bce", "MiB", "dead")
+_MEASURED_HEADERS = ("s/epoch", "95 %", "first", "train", "val", "bce", "MiB", "dead", "remarks")
 
 
 @dataclass(frozen=True)
@@ -60,34 +63,86 @@ def escaped(cell: str) -> str:
 
 
 def model_table(title: str, rows: Sequence[ResultRow]) -> Table:
-    """Epochs × batch sizes of one model; axes that do not vary among ``rows`` are left out."""
-    varying = [
-        axis for axis in ("backend", "loop", "precision", "repeat") if len({getattr(row, axis) for row in rows}) > 1
-    ]
+    """Epochs × batch sizes of one model; axes that do not vary among ``rows`` are left out.
+
+    Where a case ran in several processes, they share a line: the process is then the unit of the statistics.
+    """
+    varying = [axis for axis in _AXES if len({getattr(row, axis) for row in rows}) > 1]
+    groups: dict[tuple[Any, ...], list[ResultRow]] = {}
+    for row in sorted(rows, key=_place):
+        groups.setdefault(_place(row)[:-1], []).append(row)
+    cells = [_model_cells(group, varying) for group in groups.values()]
     headers = ("epochs", "batch", *varying, *_MEASURED_HEADERS)
-    ordered = sorted(
-        rows, key=lambda row: (row.batch_size, row.backend, row.loop, row.precision, row.repeat, row.epochs)
+    if not any(line[-1] for line in cells):
+        return Table(title, headers[:-1], tuple(line[:-1] for line in cells), labels=0)
+    return Table(title, headers, tuple(cells), labels=0)
+
+
+_AXES = ("backend", "loop", "precision")
+
+
+def _place(row: ResultRow) -> tuple[Any, ...]:
+    return (row.batch_size, row.backend, row.loop, row.precision, row.epochs, row.repeat)
+
+
+def _model_cells(processes: Sequence[ResultRow], varying: Sequence[str]) -> tuple[str, ...]:
+    """One line: a case at a mark, over its processes."""
+    keys = (
+        str(processes[0].epochs),
+        str(processes[0].batch_size),
+        *(str(getattr(processes[0], axis)) for axis in varying),
     )
-    cells = tuple(_model_cells(row, varying) for row in ordered)
-    return Table(title, headers, cells, labels=0)
-
-
-def _model_cells(row: ResultRow, varying: Sequence[str]) -> tuple[str, ...]:
-    keys = (str(row.epochs), str(row.batch_size), *(str(getattr(row, axis)) for axis in varying))
-    if row.status != "ok":
-        return (*keys, row.status, *[_NOT_MEASURED] * 7)
-    dead = _NOT_MEASURED if row.dead_units is None else f"{row.dead_units}/{row.code_units}"
+    well = [row for row in processes if row.status == "ok"]
+    if not well:
+        return (*keys, processes[0].status, *[_NOT_MEASURED] * 7, "")
+    dead, units = _middle(well, "dead_units"), well[0].code_units
     return (
         *keys,
-        seconds(row.epoch_s_median),
-        _interval(row.epoch_s_ci_low, row.epoch_s_ci_high),
-        seconds(row.first_epoch_s),
-        loss(row.train_loss),
-        loss(row.val_loss),
-        loss(row.val_bce),
-        _NOT_MEASURED if row.peak_rss_mib is None else f"{row.peak_rss_mib:.0f}",
-        dead,
+        seconds(_middle(well, "epoch_s_median")),
+        _spread(well),
+        seconds(_middle(well, "first_epoch_s")),
+        loss(_middle(well, "train_loss")),
+        loss(_middle(well, "val_loss")),
+        loss(_middle(well, "val_bce")),
+        _whole(_middle(well, "peak_rss_mib")),
+        _NOT_MEASURED if dead is None else f"{dead:.0f}/{units}",
+        _remarks(processes, well),
     )
+
+
+def _middle(processes: Sequence[ResultRow], column: str) -> float | None:
+    """The median over processes of a column."""
+    values = [getattr(row, column) for row in processes if getattr(row, column) is not None]
+    return statistics.median(values) if values else None
+
+
+def _spread(processes: Sequence[ResultRow]) -> str:
+    """One process: the interval of its median. Several: the interval over their medians; below six, their range."""
+    if len(processes) == 1:
+        return _interval(processes[0].epoch_s_ci_low, processes[0].epoch_s_ci_high)
+    medians = [row.epoch_s_median for row in processes if row.epoch_s_median is not None]
+    over = stats.median(medians)
+    if over is None:
+        return _NOT_MEASURED
+    if over.low is None:
+        return f"{_interval(min(medians), max(medians))} ({over.count})"
+    return _interval(over.low, over.high)
+
+
+def _remarks(processes: Sequence[ResultRow], well: Sequence[ResultRow]) -> str:
+    """What makes a line less trustworthy than others."""
+    flagged, epochs = sum(row.contaminated_epochs or 0 for row in well), sum(row.epochs for row in well)
+    return "; ".join(
+        [
+            *([f"{len(well)} of {len(processes)} processes"] if len(well) < len(processes) else []),
+            *([f"{flagged}/{epochs} flagged"] if flagged else []),
+            *(["not steady"] if any(row.steady is False for row in well) else []),
+        ]
+    )
+
+
+def _whole(value: float | None) -> str:
+    return _NOT_MEASURED if value is None else f"{value:.0f}"
 
 
 def seconds(value: float | None) -> str:

@@ -5,58 +5,32 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import get_args
 
 import psutil
 import pytest
+import scripted
 
-from bench.event import (
-    EpochEvent,
-    EvaluationEvent,
-    Event,
-    FinishedEvent,
-    MarkEvent,
-    PhaseEvent,
-    PhaseName,
-    SetupEvent,
-    to_line,
-)
+from bench.event import Event, FinishedEvent, to_line
 from bench.executors.local import LocalExecutor
 from bench.folder import ReportFolder
 from bench.record import Outcome
 from bench.spec import Case
 
-PHASES = [
-    PhaseEvent(name=name, seconds=0.1, peak_mib=50.0, rss_mib=50.0, anon_mib=20.0, file_mib=30.0)
-    for name in get_args(PhaseName)[:4]
-]
-SETUP = SetupEvent(params=1, peak_rss_method="declared")
+SETUP = scripted.SETUP
 FINISHED = FinishedEvent()
+epoch, mark, evaluation = scripted.epoch, scripted.mark, scripted.evaluation
 
-
-def epoch(number: int) -> EpochEvent:
-    return EpochEvent(
-        epoch=number,
-        train_s=1.0,
-        val_s=0.1,
-        callback_s=0.0,
-        harness_s=0.0,
-        cpu_s=1.0,
-        train_loss=0.5,
-        val_loss=0.4,
-        rss_mib=60.0,
-    )
-
-
-def mark(epochs: int) -> MarkEvent:
-    return MarkEvent(epochs=epochs, wall_s=2.0, cpu_s=2.0, peak_rss_mib=70.0, anon_peak_mib=30.0, phases=())
-
-
-def evaluation(epochs: int) -> EvaluationEvent:
-    return EvaluationEvent(epochs=epochs, val_bce=0.4, code_mean=1.0, code_units=32, dead_units=0)
-
-
-WELL: list[Event] = [*PHASES, SETUP, epoch(1), mark(1), epoch(2), mark(2), evaluation(1), evaluation(2), FINISHED]
+WELL: list[Event] = [
+    *scripted.PHASES,
+    SETUP,
+    epoch(1),
+    mark(1),
+    epoch(2),
+    mark(2),
+    evaluation(1),
+    evaluation(2),
+    FINISHED,
+]
 
 
 def child(*steps: Event | str) -> tuple[str, ...]:
@@ -76,7 +50,9 @@ def case() -> Case:
 
 def run(tmp_path: Path, case: Case, command: tuple[str, ...], timeout_s: float | None = 60.0) -> Outcome:
     folder = ReportFolder(tmp_path)
-    (outcome,) = LocalExecutor(folder, timeout_s, command).outcomes([case], lambda _case, _event: None)
+    (outcome,) = LocalExecutor(folder, timeout_s=timeout_s, command=command).outcomes(
+        [case], lambda _case, _event: None
+    )
     return outcome
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import hypothesis
 import pytest
-from unit import scripted
+import scripted
 
 from bench import data, machine, sweep
 from bench.folder import ReportFolder
@@ -75,6 +75,6 @@ def script(monkeypatch: pytest.MonkeyPatch) -> scripted.Script:
     script = scripted.Script()
     monkeypatch.setattr(sweep, "LocalExecutor", script.executor)
     monkeypatch.setattr(data, "find", script.find)
-    monkeypatch.setattr(machine, "fingerprint", lambda: script.fingerprint)
+    monkeypatch.setattr(machine, "fingerprint", lambda **_: script.fingerprint)
     monkeypatch.setattr(machine, "git_state", lambda _folder: ("0123456789abcdef", False))
     return script

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from unit import scripted
+import scripted
 
 from bench import blog, catalog
 from bench.blog import Comparison

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from unit.scripted import Script
+from scripted import Script
 
 from bench import cli, sweep
 

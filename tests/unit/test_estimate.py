@@ -1,7 +1,7 @@
 """The time left: planned before anything ran, corrected by what ran."""
 
 import pytest
-from unit import scripted
+import scripted
 
 from bench.estimate import Remaining, case_seconds, duration
 

@@ -8,7 +8,7 @@ import math
 
 import pandas as pd
 import pytest
-from unit import scripted
+import scripted
 
 from bench import rows
 from bench.folder import ReportFolder

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scripted
 from hypothesis import given
 from hypothesis import strategies as st
-from unit import scripted
 
 from bench import journal
 from bench.errors import InvalidInput

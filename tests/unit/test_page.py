@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from unit import scripted
+import scripted
 
 from bench import catalog, journal
 from bench.folder import ReportFolder

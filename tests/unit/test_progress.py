@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 import pytest
+import scripted
 from rich.console import Console
 from rich.live import Live
-from unit import scripted
 
 from bench.estimate import Remaining
 from bench.progress import LiveDisplay, PlainDisplay, describe, display, download_progress, summary

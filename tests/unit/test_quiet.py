@@ -1,16 +1,16 @@
-"""The reference kernels, what a survey sees, and the verdict on it."""
+"""What a survey sees, and the verdict on it."""
 
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from unit.system import QUIET, write
 
-from bench import quiet
-from bench.quiet import Conditions, Reference, verdict
+from bench import kernels, quiet
+from bench.kernels import Reference
+from bench.quiet import Conditions, verdict
 from bench.record import Fingerprint
 
 
@@ -19,45 +19,9 @@ def two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
 
 
-# -------------------------------------------------------------------- reference kernels
-
-
-def test_the_triads_parts_cover_every_number_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts: list[np.ndarray[Any, Any]] = []
-    add = np.add
-
-    def spy(left: Any, right: Any, out: Any) -> None:
-        parts.append(add(left, right, out=out))
-
-    monkeypatch.setattr(quiet, "TRIAD", 999)
-    monkeypatch.setattr(np, "add", spy)
-    kernel = quiet._triad(2)
-    for thread in range(2):
-        kernel(thread)
-    assert sum(part.size for part in parts) == 999
-    assert all((part == 1 + 3 * 2).all() for part in parts)
-
-
-def test_a_reference_tells_best_and_median_for_the_threads_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quiet, "TRIAD", 1 << 12)
-    monkeypatch.setattr(quiet, "PRODUCTS", 1)
-    seen = quiet.reference(threads=2)
-    assert seen.threads == 2
-    assert seen.gflop_per_s >= seen.gflop_per_s_median > 0
-    assert seen.gb_per_s >= seen.gb_per_s_median > 0
-
-
-def test_a_reference_uses_as_many_threads_as_the_process_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quiet, "TRIAD", 1 << 12)
-    monkeypatch.setattr(quiet, "PRODUCTS", 1)
-    for limit, threads in ((0.5, 1), (2.9, 2)):
-        monkeypatch.setattr(quiet, "cpu_limit", lambda limit=limit: limit)
-        assert quiet.reference().threads == threads
-
-
 def test_a_survey_has_an_interval_for_each_reference_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quiet, "TRIAD", 1 << 12)
-    monkeypatch.setattr(quiet, "PRODUCTS", 1)
+    monkeypatch.setattr(kernels, "TRIAD", 1 << 12)
+    monkeypatch.setattr(kernels, "PRODUCTS", 1)
     monkeypatch.setattr(quiet, "PAUSE_S", 0.0)
     references, intervals = quiet.survey(rounds=2, threads=1)
     assert (len(references), len(intervals)) == (2, 2)

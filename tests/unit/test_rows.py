@@ -1,12 +1,14 @@
 """Rows from declared epochs, marks and ends."""
 
+import dataclasses
 from typing import Any
 
 import pytest
-from unit import scripted
+import scripted
 
 from bench import rows
-from bench.record import Outcome, ResultRow
+from bench.kernels import Reference
+from bench.record import Outcome, ResultRow, Timeline
 
 HEADER = scripted.header()
 TRAIN_S = (9.0, 1.0, 3.0, 2.0, 5.0, 4.0, 6.0, 0.3)
@@ -169,3 +171,47 @@ def test_a_mark_whose_epochs_were_not_all_told_does_not_count_as_reached() -> No
 def test_marks_without_any_epoch_or_phase_are_rows_without_figures() -> None:
     torn = run_of((3, 8)).model_copy(update={"epochs": (), "phases": (), "setup": None, "status": "invalid"})
     assert [row.epoch_s_median for row in rows_of(torn)] == [None, None]
+
+
+def test_warm_up_epochs_are_counted_and_stay_out_of_the_medians() -> None:
+    seconds = (9.0, 5.0, *[1.0, 1.1, 0.9, 1.05, 0.95, 1.0] * 2)
+    epochs = tuple(scripted.epoch(number, train_s=train_s) for number, train_s in enumerate(seconds, start=1))
+    (row,) = rows_of(scripted.outcome(scripted.case(marks=(14,)), epochs=epochs))
+    assert (row.warmup_epochs, row.steady_epochs, row.steady, row.epoch_s_median) == (2, 12, True, 1.0)
+
+
+def disturbed_run() -> Outcome:
+    """Every third epoch takes ten times as long, beside another program."""
+    slow = {"train_s": 10.0, "noise": scripted.DISTURBED}
+    epochs = tuple(scripted.epoch(number, **(slow if number % 3 == 0 else {"train_s": 1.0})) for number in range(1, 13))
+    return scripted.outcome(scripted.case(marks=(12,)), epochs=epochs)
+
+
+def test_disturbed_epochs_are_counted_and_named() -> None:
+    assert rows_of(disturbed_run())[0].contaminated_epochs == 4
+    flags = [row.flags for row in rows.epoch_rows(disturbed_run())]
+    assert flags[:3] == [None, None, "other-load cpu-pressure"]
+
+
+def test_medians_are_drawn_with_and_without_disturbed_epochs() -> None:
+    (among,) = rows.result_rows(disturbed_run(), HEADER)
+    (without,) = rows.result_rows(disturbed_run(), HEADER, without_flagged=True)
+    assert (among.steady_epochs, without.steady_epochs) == (11, 7)
+    assert without.epoch_s_median == 1.0
+    assert among.train_s_total == without.train_s_total == 48.0
+
+
+def test_the_sampled_peak_of_a_mark_is_the_largest_sample_up_to_it() -> None:
+    samples = ((1.0, 100.0), (11.5, 300.0), (13.5, 250.0), (15.0, 900.0))
+    timeline = Timeline(interval_s=0.2, samples=samples)
+    first, second = rows_of(run_of((1, 3), timeline=timeline))  # marks are scripted to be reached at 12 and 14 seconds
+    assert (first.sampled_peak_mib, second.sampled_peak_mib) == (300.0, 300.0)
+    assert rows_of(run_of((1,)))[0].sampled_peak_mib is None
+
+
+def test_reference_kernels_are_the_mean_of_before_and_after() -> None:
+    before = Reference(threads=2, gflop_per_s=100.0, gflop_per_s_median=99.0, gb_per_s=10.0, gb_per_s_median=9.0)
+    after = dataclasses.replace(before, gflop_per_s=200.0, gb_per_s=30.0)
+    (row,) = rows_of(run_of((3,), reference_before=before, reference_after=after, parent_cpu_s=0.5))
+    assert (row.reference_gflop_per_s, row.reference_gb_per_s) == (150.0, 20.0)
+    assert row.parent_cores == 0.5 / 20.0

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit import scripted
+import scripted
 
 from bench import journal, run
 from bench.errors import InvalidInput

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import scripted
 from rich.console import Console
-from unit import scripted
-from unit.scripted import Script
+from scripted import Script
 
 from bench import journal, sweep
 from bench.errors import InvalidInput
@@ -77,9 +77,9 @@ def test_the_prepared_data_are_there_while_cases_run(
 ) -> None:
     seen: list[bool] = []
 
-    def executor(of: ReportFolder, timeout_s: float | None = None) -> scripted.ScriptedExecutor:
+    def executor(of: ReportFolder, threads: int | None, timeout_s: float | None) -> scripted.ScriptedExecutor:
         seen.append(of.data.is_file())
-        return script.executor(of, timeout_s)
+        return script.executor(of, threads, timeout_s)
 
     monkeypatch.setattr(sweep, "LocalExecutor", executor)
     measured(folder)
@@ -109,18 +109,18 @@ def test_the_tables_on_the_terminal_have_every_model(folder: ReportFolder, scrip
     assert "Against the published figures" in printed
 
 
-def test_the_profiles_time_limit_reaches_the_executor(
+def test_the_profiles_limits_reach_the_executor(
     folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits: list[float | None] = []
+    limits: list[tuple[int | None, float | None]] = []
 
-    def executor(of: ReportFolder, timeout_s: float | None = None) -> scripted.ScriptedExecutor:
-        limits.append(timeout_s)
-        return script.executor(of, timeout_s)
+    def executor(of: ReportFolder, threads: int | None, timeout_s: float | None) -> scripted.ScriptedExecutor:
+        limits.append((threads, timeout_s))
+        return script.executor(of, threads, timeout_s)
 
     monkeypatch.setattr(sweep, "LocalExecutor", executor)
-    measured(folder, overrides=PROFILE | {"timeout_s": 7.5})
-    assert limits == [7.5]
+    measured(folder, overrides=PROFILE | {"timeout_s": 7.5, "threads": 3})
+    assert limits == [(3, 7.5)]
 
 
 def test_results_are_on_the_disk_after_every_case(

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import scripted
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from unit import scripted
 
 from bench import blog, catalog
 from bench.report import tables
@@ -113,9 +113,35 @@ def test_a_row_shows_times_losses_memory_and_dead_units() -> None:
 
 
 def test_axes_that_vary_get_a_column_and_others_none() -> None:
-    assert cells(model_table("t", [row(), row(repeat=1)]).markdown())[0][:4] == ["epochs", "batch", "repeat", "s/epoch"]
     assert "loop" in cells(model_table("t", [row(), row(loop="xla")]).markdown())[0]
     assert cells(model_table("t", [row(), row(epochs=1)]).markdown())[0][2] == "s/epoch"
+
+
+def test_processes_of_one_case_share_a_line_with_the_median_over_them_and_their_range() -> None:
+    times = (1.0, 4.0, 2.0)
+    rows = [row(repeat=repeat, epoch_s_median=median, peak_rss_mib=700 + median) for repeat, median in enumerate(times)]
+    [headers, shown] = cells(model_table("t", rows).markdown())
+    line = dict(zip(headers, shown, strict=True))
+    assert (line["s/epoch"], line["95 %"], line["MiB"]) == ("2", "1–4 (3)", "702")
+
+
+def test_from_six_processes_on_their_medians_have_an_interval() -> None:
+    rows = [row(repeat=repeat, epoch_s_median=1.0 + repeat) for repeat in range(6)]
+    [headers, shown] = cells(model_table("t", rows).markdown())
+    line = dict(zip(headers, shown, strict=True))
+    assert (line["s/epoch"], line["95 %"]) == ("3.5", "1–6")
+
+
+def test_a_process_that_failed_among_others_is_told_of() -> None:
+    rows = [row(), row(repeat=1, status="killed", epoch_s_median=None)]
+    [headers, shown] = cells(model_table("t", rows).markdown())
+    assert dict(zip(headers, shown, strict=True))["remarks"] == "1 of 2 processes"
+
+
+def test_flagged_epochs_and_a_trend_are_remarked_and_nothing_is_where_all_is_well() -> None:
+    assert "remarks" not in cells(model_table("t", [row()]).markdown())[0]
+    [_, shown] = cells(model_table("t", [row(contaminated_epochs=2, steady=False)]).markdown())
+    assert shown[-1] == "2/3 flagged; not steady"
 
 
 @pytest.mark.parametrize("status", ["failed", "killed", "timeout", "diverged", "invalid"])
@@ -142,8 +168,7 @@ def test_a_number_that_does_not_fit_shows_that_it_lost_digits() -> None:
     rows = [
         row(
             epochs=500,
-            batch_size=256,
-            repeat=repeat,
+            batch_size=batch_size,
             epoch_s_median=10.25,
             epoch_s_ci_low=10.13,
             epoch_s_ci_high=10.87,
@@ -154,7 +179,7 @@ def test_a_number_that_does_not_fit_shows_that_it_lost_digits() -> None:
             peak_rss_mib=1475.0,
             dead_units=32,
         )
-        for repeat in (0, 1)
+        for batch_size in (128, 256)
     ]
     table = model_table("t", rows)
     whole = {cell for line in table.rows for cell in line}

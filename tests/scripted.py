@@ -1,7 +1,7 @@
 """An executor that trains nothing and returns declared outcomes, and factories for what it works on."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,29 @@ from bench.digits import Digits
 from bench.event import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, SetupEvent
 from bench.executors import Listener
 from bench.folder import ReportFolder
+from bench.noise import Interval
 from bench.record import Fingerprint, Outcome, ResultRow, SweepHeader
 from bench.spec import Case, Profile
 
+QUIET = Interval(
+    seconds=1.0,
+    cores=2,
+    steal_percent=0.0,
+    own_cores=1.4,
+    other_cores=0.01,
+    cpu_pressure_percent=10.0,
+    memory_pressure_percent=0.0,
+    io_pressure_percent=0.0,
+    involuntary_per_s=900.0,
+    voluntary_per_s=900.0,
+    major_faults=0,
+    minor_faults=10,
+    mhz=2600.0,
+    load=1.0,
+)
+"""An epoch that nobody disturbed."""
+DISTURBED = replace(QUIET, other_cores=1.0, cpu_pressure_percent=60.0)
+"""One beside a program that takes a core."""
 INEXACT = 0.1 + 0.2
 """0.30000000000000004: a number that no rounding leaves as it is."""
 
@@ -88,6 +108,7 @@ def epoch(number: int, **changes: Any) -> EpochEvent:
         "train_loss": INEXACT / number,
         "val_loss": 0.4 / number,
         "rss_mib": 500.0 + number,
+        "noise": QUIET,
     }
     return EpochEvent(**fields | changes)
 
@@ -100,10 +121,14 @@ def mark(epochs: int) -> MarkEvent:
     training = ("first_epoch", "val") if epochs == 1 else ("first_epoch", "train", "val")
     return MarkEvent(
         epochs=epochs,
+        at_s=11.0 + epochs,
         wall_s=10.0 + epochs,
         cpu_s=12.0 + epochs,
         peak_rss_mib=600.0 + epochs,
         anon_peak_mib=400.0,
+        gpu_peak_mib=None,
+        gpu_used_mib=None,
+        threads_alive=10,
         phases=tuple(phase(name, peak_mib=600.0 + epochs) for name in training),
     )
 
@@ -119,7 +144,7 @@ def evaluation(epochs: int, **changes: Any) -> EvaluationEvent:
     return EvaluationEvent(**fields | changes)
 
 
-SETUP = SetupEvent(params=50_992, peak_rss_method="VmHWM")
+SETUP = SetupEvent(params=50_992, peak_rss_method="VmHWM", intra_threads=None, inter_threads=None)
 PHASES = (phase("interpreter", 0.1), phase("import", 4.0), phase("data", 0.2), phase("build", 0.7))
 
 
@@ -181,9 +206,11 @@ class Script:
     ran: list[str] = field(default_factory=list)
     """Models of the cases that were begun, in order."""
 
-    def executor(self, folder: ReportFolder, timeout_s: float | None = None) -> "ScriptedExecutor":
+    def executor(
+        self, folder: ReportFolder, threads: int | None = None, timeout_s: float | None = None
+    ) -> "ScriptedExecutor":
         """Take the place of `LocalExecutor`."""
-        return ScriptedExecutor(self, folder, timeout_s)
+        return ScriptedExecutor(self, folder, threads, timeout_s)
 
     def find(self, name: str, *, data_file: Path | None = None, **_options: Any) -> data.Dataset:
         """Take the place of `bench.data.find`."""
@@ -196,6 +223,7 @@ class ScriptedExecutor:
 
     script: Script
     folder: ReportFolder | None = None
+    threads: int | None = None
     timeout_s: float | None = None
 
     def outcomes(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
