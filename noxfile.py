@@ -59,6 +59,13 @@ def micro(session: nox.Session) -> None:
 
 
 @nox.session
+def validate(session: nox.Session) -> None:
+    """Hold the measurements against known truth; ARGS name subjects: memory, time, bare, repeat."""
+    session.install("-e", ".")
+    session.run("python", "tests/validation", *session.posargs)
+
+
+@nox.session
 def columns(session: nox.Session) -> None:
     """Write reports/COLUMNS.md from the row types."""
     session.install("-e", ".")

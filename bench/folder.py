@@ -33,6 +33,11 @@ class ReportFolder:
         return self.root / "epochs.csv"
 
     @property
+    def phases(self) -> Path:
+        """A row a phase of a case's process."""
+        return self.root / "phases.csv"
+
+    @property
     def environment(self) -> Path:
         """The machine's fingerprint."""
         return self.root / "environment.json"

@@ -239,6 +239,7 @@ class Measurement(Strict):
     sampled_peak_mib: float | None = _column(
         "peak resident memory that sampling from outside saw", "MiB", "not sampled"
     )
+    sampled_every_s: float | None = _column("seconds between those samples at the run's end", "s", "not sampled")
     params: int | None = _column("trainable parameters", empty="the model was not built")
     flops_per_sample: float | None = _column("floating-point operations to train on one digit", "FLOP", "not counted")
     gflop_per_s: float | None = _column("arithmetic rate of a median steady epoch", "GFLOP/s", "not counted")
@@ -307,3 +308,18 @@ class EpochRow(Strict):
     load: float | None = _column("load average over a minute, at the epoch's end", empty="not readable")
     mhz: float | None = _column("CPU clock at the epoch's end", "MHz", "not readable")
     flags: str | None = _column("what made the epoch untrustworthy, separated by spaces", empty="nothing seen")
+
+
+class PhaseRow(Strict):
+    """A row of phases.csv: one phase of one case's process; those of training as they stood at its last mark."""
+
+    case_id: str = _column("the case, as in results.csv")
+    phase: str = _column(
+        "interpreter, import, data, build, first_epoch, train (after the first epoch), val, "
+        "or harness: what the harness did between epochs, which no peak of results.csv contains"
+    )
+    seconds: float = _column("wall seconds, over all turns of the phase", "s")
+    peak_mib: float | None = _column("peak resident memory within the phase", "MiB", "not told apart on this system")
+    rss_mib: float = _column("resident memory at the phase's last end", "MiB")
+    anon_mib: float | None = _column("of it, anonymous memory", "MiB", "the system does not say")
+    file_mib: float | None = _column("of it, mapped files and shared memory", "MiB", "the system does not say")

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench import noise, stats
 from bench.event import EpochEvent, MarkEvent, PhaseEvent
-from bench.record import SCHEMA_VERSION, EpochRow, Outcome, ResultRow, SweepHeader
+from bench.record import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
 
 
 def result_rows(outcome: Outcome, header: SweepHeader, *, without_flagged: bool = False) -> list[ResultRow]:
@@ -24,6 +24,23 @@ def result_rows(outcome: Outcome, header: SweepHeader, *, without_flagged: bool 
 def epoch_rows(outcome: Outcome) -> list[EpochRow]:
     """A row for each epoch that ended."""
     return [_epoch_row(outcome.case.case_id, epoch) for epoch in outcome.epochs]
+
+
+def phase_rows(outcome: Outcome) -> list[PhaseRow]:
+    """A row for each phase that ended."""
+    training = outcome.marks[-1].phases if outcome.marks else ()
+    return [
+        PhaseRow(
+            case_id=outcome.case.case_id,
+            phase=phase.name,
+            seconds=phase.seconds,
+            peak_mib=phase.peak_mib,
+            rss_mib=phase.rss_mib,
+            anon_mib=phase.anon_mib,
+            file_mib=phase.file_mib,
+        )
+        for phase in (*outcome.phases, *training)
+    ]
 
 
 def _epoch_row(case_id: str, epoch: EpochEvent) -> EpochRow:
@@ -140,6 +157,7 @@ def _memory(outcome: Outcome, mark: MarkEvent) -> dict[str, Any]:
         "peak_rss_mib": mark.peak_rss_mib,
         "anon_peak_mib": mark.anon_peak_mib,
         "sampled_peak_mib": max(sampled, default=None),
+        "sampled_every_s": outcome.timeline.interval_s if sampled and outcome.timeline else None,
         "gpu_peak_mib": mark.gpu_peak_mib,
         "gpu_used_mib": mark.gpu_used_mib,
         "threads_alive": mark.threads_alive,

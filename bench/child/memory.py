@@ -5,6 +5,7 @@ to ``clear_refs`` (proc_pid_clear_refs(5)), so each phase has an exact peak of i
 write. Elsewhere the system keeps one peak for the process' whole life, and phases cannot be told apart.
 """
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,17 +32,18 @@ class Meter:
     def __init__(self, proc: Path = Path("/proc/self")) -> None:
         self._status = proc / "status"
         self._clear_refs = proc / "clear_refs"
-        self.per_phase = self._has_peak() and self._reset()
+        self._has_peak = self._tells_peak()
+        self.per_phase = self._has_peak and self._reset()
         self.method = self._name_method()
 
     def end_phase(self) -> Reading:
         """Memory of the phase that ends here; the next one begins."""
-        reading = self._read()
+        reading = self._read() if self._has_peak else _portable_reading()
         if self.per_phase:
             self._reset()
         return reading
 
-    def _has_peak(self) -> bool:
+    def _tells_peak(self) -> bool:
         try:
             return b"VmHWM:" in self._status.read_bytes()
         except OSError:
@@ -58,21 +60,18 @@ class Meter:
     def _name_method(self) -> str:
         if self.per_phase:
             return "VmHWM, reset at each phase"
-        if self._has_peak():
+        if self._has_peak:
             return "VmHWM of the whole process"
         return "peak working set" if sys.platform == "win32" else "ru_maxrss"
 
     def _read(self) -> Reading:
-        if not self._has_peak():
-            return _portable_reading()
-        fields = dict(line.split(b":", 1) for line in self._status.read_bytes().splitlines() if b":" in line)
+        found = dict(_FIELDS.findall(self._status.read_bytes()))
+        mib = {name: int(value) / _KIB_PER_MIB for name, value in found.items()}
+        anon, rss = mib.get(b"RssAnon"), mib[b"VmRSS"]
+        return Reading(peak=mib[b"VmHWM"], rss=rss, anon=anon, file=None if anon is None else rss - anon)
 
-        def mib(name: bytes) -> float:
-            return int(fields[name].split()[0]) / _KIB_PER_MIB
 
-        anon = mib(b"RssAnon") if b"RssAnon" in fields else None
-        rss = mib(b"VmRSS")
-        return Reading(peak=mib(b"VmHWM"), rss=rss, anon=anon, file=None if anon is None else rss - anon)
+_FIELDS = re.compile(rb"^(VmHWM|VmRSS|RssAnon):\s*(\d+) kB", re.MULTILINE)
 
 
 def _portable_reading() -> Reading:

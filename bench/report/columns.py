@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from bench.record import SCHEMA_VERSION, EpochRow, ResultRow
+from bench.record import SCHEMA_VERSION, EpochRow, PhaseRow, ResultRow
 
 _HEAD = f"""\
 # Columns
@@ -15,7 +15,9 @@ CSV: UTF-8, comma, decimal point, a header line, full precision, an empty cell w
 
 def markdown() -> str:
     """The text of reports/COLUMNS.md."""
-    return "\n".join([_HEAD, _table("results.csv", ResultRow), _table("epochs.csv", EpochRow)])
+    return "\n".join(
+        [_HEAD, _table("results.csv", ResultRow), _table("epochs.csv", EpochRow), _table("phases.csv", PhaseRow)]
+    )
 
 
 def _table(title: str, rows: type[BaseModel]) -> str:

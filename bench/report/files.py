@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from bench import rows
 from bench.folder import ReportFolder, write_whole
-from bench.record import EpochRow, Outcome, ResultRow, SweepHeader
+from bench.record import EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
 
 
 def csv_text(kind: type[BaseModel], records: Iterable[BaseModel]) -> str:
@@ -24,10 +24,12 @@ def result_rows(outcomes: Iterable[Outcome], header: SweepHeader, *, without_fla
 
 
 def write_tables(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:
-    """Write results.csv and epochs.csv."""
+    """Write results.csv, epochs.csv and phases.csv."""
     epochs = [row for outcome in outcomes for row in rows.epoch_rows(outcome)]
+    phases = [row for outcome in outcomes for row in rows.phase_rows(outcome)]
     write_whole(folder.results, csv_text(ResultRow, result_rows(outcomes, header)))
     write_whole(folder.epochs, csv_text(EpochRow, epochs))
+    write_whole(folder.phases, csv_text(PhaseRow, phases))
 
 
 def write_environment(folder: ReportFolder, header: SweepHeader) -> None:

@@ -95,6 +95,29 @@ def test_the_peak_is_the_largest_phase(all_models: Report) -> None:
         assert min(peaks) > 50
 
 
+def test_a_peak_from_inside_and_one_from_outside_agree(all_models: Report) -> None:
+    for row in all_models.rows:
+        inside, outside = float(row["peak_rss_mib"]), float(row["sampled_peak_mib"])
+        assert outside <= inside * 1.01 + 1, "sampling can miss a peak, never exceed it"
+        assert outside > 0.7 * inside
+
+
+def test_every_phase_of_every_case_has_its_row(all_models: Report) -> None:
+    phases = read(all_models.folder / "phases.csv")
+    names = {"interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness"}
+    for row in all_models.rows:
+        found = {phase["phase"]: phase for phase in phases if phase["case_id"] == row["case_id"]}
+        assert set(found) == names
+        assert float(found["import"]["seconds"]) == float(row["import_s"])
+
+
+def test_the_machine_was_witnessed_and_the_harness_cost_is_told(all_models: Report) -> None:
+    for row in all_models.rows:
+        assert 0 <= float(row["parent_cores"]) < 0.5
+        assert 0 <= float(row["harness_epoch_s"]) < 0.1 * float(row["train_s_total"])
+        assert float(row["reference_gflop_per_s"]) > 0
+
+
 def test_a_loss_that_is_a_cross_entropy_equals_val_bce(all_models: Report) -> None:
     for model in ("basic", "deep", "convolutional", "denoising", "denoising_small", "sequence"):
         row = all_models.row(model, 4)

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 import bench
-from bench.record import EpochRow, Fingerprint, ResultRow
+from bench.record import EpochRow, Fingerprint, PhaseRow, ResultRow
 from bench.report import columns
 
 PROMISED = """
@@ -35,7 +35,7 @@ def test_epochs_csv_has_every_promised_column() -> None:
     assert set(PROMISED_OF_AN_EPOCH.split()) <= set(EpochRow.model_fields)
 
 
-@pytest.mark.parametrize("kind", [ResultRow, EpochRow])
+@pytest.mark.parametrize("kind", [ResultRow, EpochRow, PhaseRow])
 def test_every_column_is_described_and_says_when_it_is_empty(kind: type[BaseModel]) -> None:
     for name, field in kind.model_fields.items():
         assert field.description, name
@@ -45,7 +45,7 @@ def test_every_column_is_described_and_says_when_it_is_empty(kind: type[BaseMode
         assert bool(extra["empty"]) == optional == (not field.is_required()), name
 
 
-@pytest.mark.parametrize("kind", [ResultRow, EpochRow])
+@pytest.mark.parametrize("kind", [ResultRow, EpochRow, PhaseRow])
 def test_a_column_named_after_its_unit_has_that_unit(kind: type[BaseModel]) -> None:
     units = {"_s": "s", "_mib": "MiB", "_percent": "%"}
     for name, field in kind.model_fields.items():
@@ -58,5 +58,5 @@ def test_a_column_named_after_its_unit_has_that_unit(kind: type[BaseModel]) -> N
 
 def test_every_line_of_the_dictionary_has_four_cells() -> None:
     lines = [line for line in columns.markdown().splitlines() if line.startswith("|")]
-    assert len(lines) == len(ResultRow.model_fields) + len(EpochRow.model_fields) + 4
+    assert len(lines) == sum(len(kind.model_fields) + 2 for kind in (ResultRow, EpochRow, PhaseRow))
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {5}

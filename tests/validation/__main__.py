@@ -1,0 +1,38 @@
+"""Proof of the measurements against known truth: ``nox -s validate [-- memory time bare repeat]``.
+
+Prints Markdown: a table a subject, each with its bound and whether it holds. It takes about ten minutes on an otherwise
+idle machine, and says nothing on a busy one.
+"""
+
+import importlib
+import sys
+
+from bench import machine, quiet
+from bench.report.tables import Table
+
+SUBJECTS = {"memory": "memory_truth", "time": "time_truth", "bare": "bare_script", "repeat": "repetition"}
+"""Module by name; each is imported in its turn, since one of them imports TensorFlow and children inherit peaks."""
+
+
+def main() -> int:
+    """Validate the subjects that were named, all of them by default; exit code 1 where a bound does not hold."""
+    named = sys.argv[1:] or list(SUBJECTS)
+    if unknown := sorted(set(named) - set(SUBJECTS)):
+        print(f"validate: unknown {', '.join(unknown)}; known: {', '.join(SUBJECTS)}", file=sys.stderr)
+        return 2
+    fingerprint = machine.fingerprint()
+    references, intervals = quiet.survey()
+    word = quiet.verdict(references, intervals, fingerprint).word
+    print(f"{fingerprint.cpu_model}, {fingerprint.cpu_limit:g} cores, {fingerprint.os}; the machine is {word}.\n")
+    held = [_hold(importlib.import_module(SUBJECTS[name]).validate()) for name in named]
+    return 0 if all(held) else 1
+
+
+def _hold(result: tuple[Table, bool]) -> bool:
+    table, holds = result
+    print(f"## {table.title}\n\n{table.markdown()}\n\n{'Holds.' if holds else 'DOES NOT HOLD.'}\n", flush=True)
+    return holds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The harness against a bare script with the blog's own ``model.fit`` on the same data, in turns.
+
+Both train the basic model in a fresh process each; the script takes nothing but time stamps at the same two
+callbacks, and reads its own peak at its end.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import data, spec, stats
+from bench.executors.local import LocalExecutor
+from bench.folder import ReportFolder
+from bench.record import Outcome
+from bench.report.tables import Table
+
+PAIRS = 12
+EPOCHS = {"mnist-5k": 40, "mnist": 8}
+
+_SCRIPT = """
+import json, os, sys, time
+os.environ["KERAS_BACKEND"] = "tensorflow"
+import keras, numpy as np
+
+keras.utils.set_random_seed(0)
+with np.load(sys.argv[1]) as file:
+    x_train = (file["x_train"].reshape(-1, 784) / np.float32(255)).astype("float32", copy=False)
+    x_test = (file["x_test"].reshape(-1, 784) / np.float32(255)).astype("float32", copy=False)
+
+digits = keras.Input((784,))
+codes = keras.layers.Dense(32, activation="relu")(digits)
+autoencoder = keras.Model(digits, keras.layers.Dense(784, activation="sigmoid")(codes))
+autoencoder.compile(optimizer="adam", loss="binary_crossentropy")
+
+class Stamps(keras.callbacks.Callback):
+    seconds = []
+    def on_epoch_begin(self, epoch, logs=None): self.begin = time.perf_counter()
+    def on_test_begin(self, logs=None): self.seconds.append(time.perf_counter() - self.begin)
+
+stamps = Stamps()
+autoencoder.fit(x_train, x_train, epochs=int(sys.argv[2]), batch_size=256, shuffle=True,
+                validation_data=(x_test, x_test), verbose=0, callbacks=[stamps])
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
+print(json.dumps({"seconds": stamps.seconds, "peak": peak}))
+"""
+
+
+def validate() -> tuple[Table, bool]:
+    """Ratios harness ÷ script over pairs; bounds on the medians: 1.01 for time, 1.02 for peak memory.
+
+    The environment variable AEBENCH_MNIST adds the full MNIST.
+    """
+    names = ["mnist-5k", *(["mnist"] if "AEBENCH_MNIST" in os.environ else [])]
+    rows, holds = [], True
+    for name in names:
+        time_ratios, peak_ratios = _ratios(name)
+        for what, ratios, bound in (("seconds an epoch", time_ratios, 1.01), ("peak RSS", peak_ratios, 1.02)):
+            middle = statistics.median(ratios)
+            holds &= middle <= bound
+            over = stats.median(ratios)
+            assert over is not None
+            low_high = f"{over.low:.4f} to {over.high:.4f}"
+            rows.append((name, what, str(over.count), f"{middle:.4f}", low_high, f"{bound:.2f}"))
+    headers = ("digits", "ratio harness ÷ script", "pairs", "median", "95 %", "bound")
+    return Table("Cost: the harness against a bare script", headers, tuple(rows), labels=2), holds
+
+
+def _ratios(name: str) -> tuple[list[float], list[float]]:
+    with tempfile.TemporaryDirectory() as directory:
+        folder = ReportFolder(Path(directory))
+        data.prepare(data.find(name), folder.data)
+        times, peaks = [], []
+        for pair in range(PAIRS):
+            runs = {}
+            for side in ("script", "harness") if pair % 2 else ("harness", "script"):
+                runs[side] = _script(folder, name) if side == "script" else _harness(folder, name)
+            times.append(runs["harness"][0] / runs["script"][0])
+            peaks.append(runs["harness"][1] / runs["script"][1])
+    return times, peaks
+
+
+def _script(folder: ReportFolder, name: str) -> tuple[float, float]:
+    """Median seconds of the epochs after the first, and peak MiB."""
+    command = [sys.executable, "-c", _SCRIPT, str(folder.data), str(EPOCHS[name])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    told = json.loads(done.stdout)
+    return statistics.median(told["seconds"][1:]), told["peak"]
+
+
+def _harness(folder: ReportFolder, name: str) -> tuple[float, float]:
+    profile = spec.Profile(models=("basic",), epochs=(EPOCHS[name],), batch_sizes=(256,), dataset=name)
+    (outcome,) = LocalExecutor(folder).outcomes(profile.cases(), lambda _case, _event: None)
+    return median_seconds(outcome), outcome.marks[-1].peak_rss_mib
+
+
+def median_seconds(outcome: Outcome) -> float:
+    """Median training seconds of the epochs after the first."""
+    return statistics.median(epoch.train_s for epoch in outcome.epochs[1:])
