@@ -24,7 +24,15 @@ CODE = ("bench", "models", "tests", "noxfile.py")
 def bench(session: nox.Session) -> None:
     """Run a sweep on this machine; ARGS go to `aebench run`."""
     session.install("-e", ".")
-    session.run("aebench", "run", *session.posargs)
+    session.run(
+        "aebench",
+        "run",
+        *session.posargs,
+        env={"AEBENCH_COMMAND": "nox -s bench --"},
+        # Ctrl-C reaches the sweep too; nox would kill it within half a second, before it has written its report.
+        interrupt_timeout=120.0,
+        terminate_timeout=30.0,
+    )
 
 
 @nox.session

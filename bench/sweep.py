@@ -1,6 +1,7 @@
 """What `aebench run` and `aebench report` do, from the request to the exit code."""
 
 import contextlib
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -218,7 +219,8 @@ def _say_farewell(sweep: run.Sweep, outcomes: list[Outcome], code: int, console:
                 f"\n{describe(outcome.case)}: {outcome.status}: {outcome.error}\n{outcome.log_tail}\nLog: {log}",
             )
     if code == _INTERRUPTED:
-        again = f"aebench run --resume --out {shlex.quote(str(sweep.folder.root))}"
+        command = os.environ.get("AEBENCH_COMMAND", "aebench run")
+        again = f"{command} --resume --out {shlex.quote(str(sweep.folder.root))}"
         _say(console, f"\nInterrupted; what was finished is kept. Continue with: {again}")
     _say(console, f"\nReport: {sweep.folder.report}")
 

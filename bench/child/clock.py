@@ -30,10 +30,14 @@ class _Phase:
     last: Reading
     seconds: float = 0.0
     peak: float = 0.0
+    anon: float | None = None
+    """Largest at the end of any turn."""
 
     def add(self, seconds: float, reading: Reading) -> None:
         self.seconds += seconds
         self.peak = max(self.peak, reading.peak)
+        if reading.anon is not None:
+            self.anon = max(self.anon or 0.0, reading.anon)
         self.last = reading
 
 
@@ -63,19 +67,23 @@ class Clock:
         now = time.perf_counter_ns()
         self._add(name, (now - since_ns) / _NS)
         self.send(self._told(name))
-        return time.perf_counter_ns()
+        resumed = time.perf_counter_ns()
+        self._harness_ns += resumed - now
+        return resumed
 
     def epoch_begin(self) -> None:
         """Call right before an epoch's first step."""
+        self.device.synchronise()
+        began = time.perf_counter_ns()
         self._epoch += 1
         # What the loop prepares before the first epoch (its copy of the data, say) is memory of training; between
         # epochs nothing runs but the harness.
         self._add("first_epoch" if self._epoch == 1 else "harness", 0.0)
         self._epoch_harness_ns = 0
-        self.device.synchronise()
         self._witnesses = (witness(), process_witness())
         self._cpu_ns = time.process_time_ns()
         self._stamps = [time.perf_counter_ns()]
+        self._harness_ns += self._stamps[0] - began
 
     def validation_begin(self) -> None:
         """Call when an epoch's last step is done and nothing of it is pending."""
@@ -87,6 +95,7 @@ class Clock:
 
     def epoch_end(self, losses: Mapping[str, float]) -> None:
         """Call at the epoch's very end with ``loss`` and ``val_loss``. Raises `Diverged` where one is not finite."""
+        self.device.synchronise()
         now = time.perf_counter_ns()
         cpu_ns = time.process_time_ns() - self._cpu_ns
         noise = between(self._witnesses[0], witness(), self._witnesses[1], process_witness())
@@ -147,7 +156,7 @@ class Clock:
     def _mark(self, ended_ns: int) -> None:
         """Tell the mark that was reached at ``ended_ns``."""
         measured = {name: phase for name, phase in self._phases.items() if name != "harness"}
-        anon = [phase.last.anon for phase in measured.values() if phase.last.anon is not None]
+        anon = [phase.anon for phase in measured.values() if phase.anon is not None]
         self.send(
             MarkEvent(
                 epochs=self._epoch,

@@ -58,7 +58,7 @@ class Follower:
                 self._thin()
 
     def _thin(self) -> None:
-        """Keep the larger one of each pair."""
-        pairs = zip(self._samples[::2], self._samples[1::2], strict=False)
+        """Keep the larger one of each pair, and an odd last one."""
+        pairs = (self._samples[first : first + 2] for first in range(0, len(self._samples), 2))
         self._samples = [max(pair, key=lambda sample: sample[1]) for pair in pairs]
         self._interval_s *= 2
