@@ -168,7 +168,7 @@ class Clock:
                 gpu_peak_mib=self.device.peak_mib(),
                 gpu_used_mib=self.device.used_mib,
                 threads_alive=threads_alive(),
-                phases=tuple(self._told(name) for name in _TRAINING if name in measured),
+                phases=tuple(self._told(name) for name in _TRAINING if name in self._phases),
             )
         )
         self.remember(self._epoch)

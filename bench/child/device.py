@@ -3,6 +3,7 @@
 Without a GPU nothing here costs anything: the processor is never behind, and its memory is `bench.child.memory`'s.
 """
 
+import contextlib
 import importlib
 import os
 from typing import Any
@@ -41,7 +42,10 @@ class TensorFlowGpu(Device):
 
     def observe(self) -> None:
         """All processes' memory on this GPU: the driver tells a container no more."""
-        if self._handle is not None:
+        if self._handle is None:
+            return
+        # A driver that does not tell (a slice of a GPU, say) is no reason to lose the case.
+        with contextlib.suppress(self._nvml.NVMLError):
             used = self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used / _MIB
             self.used_mib = max(self.used_mib or 0.0, used)
 
@@ -85,12 +89,17 @@ def _imported_nvml() -> Any:
 
 
 def _handle(nvml: Any) -> Any:
-    """The GPU of TensorFlow's ``GPU:0``: the first of ``CUDA_VISIBLE_DEVICES``, else the first of all."""
+    """The GPU of TensorFlow's ``GPU:0``: the first of ``CUDA_VISIBLE_DEVICES``, else the first of all.
+
+    CUDA and NVML count GPUs in the same order where ``CUDA_DEVICE_ORDER=PCI_BUS_ID`` or all are alike.
+    """
     if nvml is None:
         return None
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
     try:
         nvml.nvmlInit()
+        if first.startswith("GPU-"):
+            return nvml.nvmlDeviceGetHandleByUUID(first)
         return nvml.nvmlDeviceGetHandleByIndex(int(first) if first.isdigit() else 0)
     except nvml.NVMLError:
         return None

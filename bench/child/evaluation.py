@@ -43,5 +43,6 @@ def _rebuilt(autoencoder: Autoencoder, x: Floats, codes: Floats) -> Floats:
 def _cross_entropy(rebuilt: Floats, target: Floats) -> float:
     """Sum of the binary cross-entropies over all pixels, in double precision."""
     probability = np.clip(rebuilt.astype(np.float64), _EPSILON, 1 - _EPSILON)
-    terms = target * np.log(probability) + (1 - target) * np.log1p(-probability)
+    wanted = target.astype(np.float64)
+    terms = wanted * np.log(probability) + (1 - wanted) * np.log1p(-probability)
     return -float(terms.sum())
