@@ -1,9 +1,10 @@
 """The commands: each parses, calls and prints; what they do is elsewhere."""
 
 import io
+import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -16,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-_INVALID, _INTERRUPTED = 2, 130
+_INVALID, _REFUSED, _INTERRUPTED = 2, 3, 130
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -120,14 +121,25 @@ def machine() -> None:
 
 
 def main() -> None:
-    """Run the command line; every foreseen mistake is one message and exit code 2."""
+    """Run the command line; each foreseen mistake is one message, with exit code 2, or 3 where the disk refused."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a code page without "·" is no reason to lose a sweep
     try:
         app()
     except InvalidInput as error:
-        print(f"aebench: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(_INVALID)
+        _end(str(error), _INVALID)
+    except BrokenPipeError:
+        # Whoever read the output has gone; what was measured is in the journal.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_REFUSED)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        _end(f"the system refused{where}: {error.strerror}. What was finished is kept; go on with --resume.", _REFUSED)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"aebench: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)

@@ -106,7 +106,7 @@ class LocalExecutor:
         seen.end()
         if expired.is_set():
             return told, _Ended("timeout", f"ended after {self.timeout_s:g} seconds, its limit", exit_code), seen
-        if exit_code == -signal.SIGKILL and seen.kernel_killed:
+        if _signal_name(exit_code) == "SIGKILL" and seen.kernel_killed:
             return told, _Ended("oom", "ended by the kernel for want of memory", exit_code), seen
         return told, told.verdict(case, exit_code), seen
 
