@@ -28,7 +28,7 @@ def bench(session: nox.Session) -> None:
         "aebench",
         "run",
         *session.posargs,
-        env={"AEBENCH_COMMAND": "nox -s bench --"},
+        env={"AEBENCH_COMMAND": "python3 -m nox -s bench --"},
         # Ctrl-C reaches the sweep too; nox would kill it within half a second, before it has written its report.
         interrupt_timeout=120.0,
         terminate_timeout=30.0,

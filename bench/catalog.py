@@ -16,7 +16,6 @@ from models.contract import Published, Settings
 _CONSTRUCTORS: dict[str, Any] = {"Settings": Settings, "Published": Published}
 _LOOP_FOLDER = Path(__file__).parent / "child" / "loops"
 BACKENDS = ("tensorflow", "jax", "torch")
-PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 @functools.cache

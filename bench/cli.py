@@ -1,7 +1,6 @@
 """The commands: each parses, calls and prints; what they do is elsewhere."""
 
 import io
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -113,11 +112,13 @@ def datasets() -> None:
 
 
 @app.command()
-def machine() -> None:
-    """Print this machine's fingerprint."""
+def machine(
+    threads: Annotated[int | None, typer.Option(min=1, help="threads that a sweep is to use")] = None,
+) -> None:
+    """Print this machine's fingerprint, its reference kernels' figures and how quiet it is now."""
     from bench import listing  # noqa: PLC0415
 
-    listing.show_machine()
+    listing.show_machine(threads)
 
 
 def main() -> None:
@@ -129,13 +130,9 @@ def main() -> None:
         app()
     except InvalidInput as error:
         _end(str(error), _INVALID)
-    except BrokenPipeError:
-        # Whoever read the output has gone; what was measured is in the journal.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_REFUSED)
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        _end(f"the system refused{where}: {error.strerror}. What was finished is kept; go on with --resume.", _REFUSED)
+        _end(f"the system refused{where}: {error.strerror}. What a journal holds is kept; --resume goes on.", _REFUSED)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from bench.noise import Interval
 
-PhaseName = Literal["interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness"]
+PhaseName = Literal["interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness", "evaluation"]
 
 _STRICT: dict[str, Any] = {"extra": "forbid"}
 
@@ -87,7 +87,7 @@ class SetupEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochEvent:
-    """An epoch ended. Its parts add up to the wall time from its begin to this event's sending."""
+    """An epoch ended. Training, validation, callbacks and the readings between them add up to its wall time."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
@@ -98,6 +98,8 @@ class EpochEvent:
     callback_s: float
     harness_s: float
     """Seconds of the harness' own readings, within the epoch and at its end."""
+    between_s: float
+    """Seconds of the harness' own work between the epoch before and this one: readings, telling, copying weights."""
     cpu_s: float
     """CPU seconds of the process, user and system, within train, validation and callbacks."""
     train_loss: float | None

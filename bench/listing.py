@@ -34,14 +34,14 @@ def show_datasets(console: Console | None = None) -> None:
         (console or Console()).print(text, highlight=False, soft_wrap=True)
 
 
-def show_machine(console: Console | None = None) -> None:
+def show_machine(threads: int | None = None, console: Console | None = None) -> None:
     """Print the fingerprint, what the reference kernels reach, and how quiet the machine is now; takes two seconds."""
     console = console or Console()
-    fingerprint = machine.fingerprint()
+    fingerprint = machine.fingerprint(threads=threads)
     fields = {"machine_id": machine.machine_id(fingerprint), **fingerprint.model_dump()}
     facts = tuple((name, str(value)) for name, value in fields.items() if value is not None)
     console.print(Table("This machine", ("field", "value"), facts, labels=2).rich())
-    references, intervals = quiet.survey()
+    references, intervals = quiet.survey(threads=threads)
     figures = tuple(_figure(*column, references) for column in _KERNELS)
     headers = ("reference kernel", "best", "median", "lowest median", "unit")
     console.print(Table(f"With {references[0].threads} threads, just now", headers, figures).rich())

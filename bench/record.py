@@ -82,6 +82,8 @@ class SweepHeader(Strict):
     kind: Literal["header"] = "header"
     schema_version: int = SCHEMA_VERSION
     profile: Profile
+    cases: tuple[Case, ...]
+    """What the profile expanded to when the sweep began."""
     dataset_digest: str
     dataset_genuine: bool | None
     dataset_origin: str
@@ -210,7 +212,7 @@ class Measurement(Strict):
         "wall seconds from the process' start to the mark, the harness' own work left out", "s", _NOT_REACHED
     )
     cpu_s_total: float | None = _column(
-        "CPU seconds of the process from its start to the mark, the harness' own work left out", "s", _NOT_REACHED
+        "CPU seconds of the process from its start to the mark, the harness' readings among them", "s", _NOT_REACHED
     )
     samples_per_s: float | None = _column("training digits a second in a median steady epoch", "1/s", _NOT_STEADY)
     peak_rss_mib: float | None = _column(
@@ -246,7 +248,9 @@ class Measurement(Strict):
     peak_share: float | None = _column("share of the machine's measured peak that this rate is", "", "not measured")
     bound: str | None = _column("what held the run: dispatch, memory or arithmetic", empty="not measured")
     harness_epoch_s: float | None = _column(
-        "what the harness' own readings add to an epoch: their median seconds, in no other figure", "s", _NOT_REACHED
+        "what the harness' own work adds to an epoch, in it and before it: median seconds, in no other time",
+        "s",
+        _NOT_REACHED,
     )
     parent_cores: float | None = _column(
         "CPU seconds a second that the harness' parent took beside the process: display, sampling", empty="not measured"
@@ -271,6 +275,23 @@ class Measurement(Strict):
     steal_percent: float | None = _column(
         "share of CPU time that the hypervisor took during the run", "%", "not measured"
     )
+    cpu_pressure_percent: float | None = _column(
+        "time of the run in which some task waited for a CPU, its own threads included", "%", "not readable"
+    )
+    memory_pressure_percent: float | None = _column(
+        "time of the run in which some task waited for memory", "%", "not readable"
+    )
+    io_pressure_percent: float | None = _column(
+        "time of the run in which some task waited for a disk", "%", "not readable"
+    )
+    load: float | None = _column("load average over a minute, at the run's end", empty="not readable")
+    other_cores: float | None = _column(
+        "CPU seconds a second of everything else, the largest of the mark's epochs", empty="not readable"
+    )
+    involuntary_per_s: float | None = _column(
+        "involuntary context switches of the process, the median of the mark's epochs", "1/s", "not readable"
+    )
+    mhz: float | None = _column("CPU clock, the median over the ends of the mark's epochs", "MHz", "not readable")
     contaminated_epochs: int | None = _column("epochs whose noise witnesses were out of bounds", empty="not measured")
     machine_id: str = _column("digest of the fingerprint")
 
@@ -291,7 +312,8 @@ class EpochRow(Strict):
     train_s: float = _column("training seconds: from the epoch's begin to the validation's begin", "s")
     val_s: float = _column("validation seconds", "s")
     callback_s: float = _column("seconds from the validation's end to the epoch's end", "s")
-    harness_s: float = _column("seconds that the harness' own work took within the epoch and before the next one", "s")
+    harness_s: float = _column("seconds of the harness' own readings, within the epoch and at its end", "s")
+    between_s: float = _column("seconds of the harness' own work between the epoch before and this one", "s")
     cpu_s: float = _column("CPU seconds of the process within the epoch, user and system", "s")
     train_loss: float | None = _column("training loss, as Keras prints it", empty="not finite")
     val_loss: float | None = _column("validation loss, as Keras prints it", empty="not finite")
@@ -305,6 +327,7 @@ class EpochRow(Strict):
     memory_pressure_percent: float | None = _column("time in which some task waited for memory", "%", "not readable")
     io_pressure_percent: float | None = _column("time in which some task waited for a disk", "%", "not readable")
     involuntary_per_s: float | None = _column("involuntary context switches of the process", "1/s", "not readable")
+    major_faults: int | None = _column("pages that the process had to read back from a disk", empty="not readable")
     load: float | None = _column("load average over a minute, at the epoch's end", empty="not readable")
     mhz: float | None = _column("CPU clock at the epoch's end", "MHz", "not readable")
     flags: str | None = _column("what made the epoch untrustworthy, separated by spaces", empty="nothing seen")
@@ -315,8 +338,8 @@ class PhaseRow(Strict):
 
     case_id: str = _column("the case, as in results.csv")
     phase: str = _column(
-        "interpreter, import, data, build, first_epoch, train (after the first epoch), val, "
-        "or harness: what the harness did between epochs, which no peak of results.csv contains"
+        "interpreter, import, data, build, first_epoch, train (after the first epoch), val; "
+        "harness and evaluation: the harness' own work between epochs and after the last, in no peak of results.csv"
     )
     seconds: float = _column("wall seconds, over all turns of the phase", "s")
     peak_mib: float | None = _column("peak resident memory within the phase", "MiB", "not told apart on this system")

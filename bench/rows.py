@@ -57,6 +57,7 @@ _SEEN = (
     "memory_pressure_percent",
     "io_pressure_percent",
     "involuntary_per_s",
+    "major_faults",
     "load",
     "mhz",
 )
@@ -125,9 +126,19 @@ def _times(epochs: Sequence[EpochEvent], samples: int, without_flagged: bool) ->
         "train_s_total": sum(epoch.train_s for epoch in epochs),
         "val_s_total": sum(epoch.val_s for epoch in epochs),
         "samples_per_s": samples / train.value if train else None,
-        "harness_epoch_s": statistics.median(epoch.harness_s for epoch in epochs),
+        "harness_epoch_s": statistics.median(epoch.harness_s + epoch.between_s for epoch in epochs),
         "contaminated_epochs": sum(flagged),
+        "other_cores": max(_seen(epochs, "other_cores"), default=None),
+        **{name: statistics.median(_seen(epochs, name)) if _seen(epochs, name) else None for name in _TYPICAL},
     }
+
+
+_TYPICAL = ("involuntary_per_s", "mhz")
+
+
+def _seen(epochs: Sequence[EpochEvent], figure: str) -> list[float]:
+    """A witness' figure in each epoch that has it."""
+    return [value for epoch in epochs if (value := getattr(epoch.noise, figure)) is not None]
 
 
 def _setup(outcome: Outcome) -> dict[str, Any]:
@@ -164,13 +175,16 @@ def _memory(outcome: Outcome, mark: MarkEvent) -> dict[str, Any]:
     }
 
 
+_OF_THE_RUN = ("steal_percent", "cpu_pressure_percent", "memory_pressure_percent", "io_pressure_percent", "load")
+
+
 def _surroundings(outcome: Outcome) -> dict[str, Any]:
     """What was seen beside the process."""
     references = [run for run in (outcome.reference_before, outcome.reference_after) if run is not None]
     cpu_s = outcome.parent_cpu_s
     return {
         "parent_cores": None if cpu_s is None else cpu_s / outcome.duration_s,
-        "steal_percent": outcome.noise and outcome.noise.steal_percent,
+        **{name: outcome.noise and getattr(outcome.noise, name) for name in _OF_THE_RUN},
         "reference_gflop_per_s": statistics.fmean(run.gflop_per_s for run in references) if references else None,
         "reference_gb_per_s": statistics.fmean(run.gb_per_s for run in references) if references else None,
     }

@@ -74,7 +74,7 @@ def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterat
         stored = journal.read(folder.journal)
         latest = stored.latest()
         ended = {case_id for case_id, outcome in latest.items() if outcome.status == "ok"}
-        pending = tuple(case for case in header.profile.cases() if case.case_id not in ended)
+        pending = tuple(case for case in header.cases if case.case_id not in ended)
         yield Sweep(folder, stored.header, pending, tuple(latest.values()), stored.notes, found, writer)
 
 
@@ -113,7 +113,7 @@ def _require_journal(folder: ReportFolder) -> None:
 
 def _require_same(stored: SweepHeader, wanted: SweepHeader, folder: ReportFolder) -> None:
     """Raise `InvalidInput` with everything in which the stored sweep and the wanted one differ."""
-    compared = ("dataset_digest", "fingerprint", "profile")
+    compared = ("dataset_digest", "fingerprint", "profile", "git_commit", "git_dirty")
     differences = [
         line
         for name in compared

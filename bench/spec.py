@@ -132,7 +132,7 @@ class Profile(BaseModel):
     repeats: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     threads: Annotated[int, Field(ge=1, le=4096, strict=True)] | None = None
-    timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False, strict=True)] | None = None
     model: Mapping[str, ModelOverride] = Field(default_factory=dict)
 
     @field_validator("dataset")
@@ -244,6 +244,12 @@ def read_profile(name_or_file: str, overrides: Mapping[str, Any] | None = None) 
         raise InvalidInput(f"{source} is not TOML: {error}.") from error
     fields.setdefault("name", _name_from(source))
     return _validated(_overlaid(fields, overrides or {}), source, set(overrides or {}))
+
+
+def changed(stored: Profile, overrides: Mapping[str, Any]) -> Profile:
+    """A profile that was measured before with flags laid over it, checked against what there is today."""
+    fields = stored.model_dump(mode="json", exclude_none=True)
+    return _validated(_overlaid(fields, overrides), stored.name, set(overrides))
 
 
 def _profile_text(name_or_file: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shlex
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,7 +79,8 @@ def measure(request: Request, console: Console | None = None) -> int:
     header = _header(profile, dataset)
     folder = ReportFolder(request.out or _default_out(header))
     with run.opened(folder, header, resume=request.resume) as sweep, _prepared(dataset, folder):
-        return _carry_out(sweep, LocalExecutor(folder, profile.threads, profile.timeout_s), console)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends a sweep gets its report
+        return _carry_out(sweep, LocalExecutor(folder, profile.threads, profile.timeout_s), request, console)
 
 
 def redraw(root: Path, console: Console | None = None, *, without_flagged: bool = False) -> int:
@@ -90,7 +92,7 @@ def redraw(root: Path, console: Console | None = None, *, without_flagged: bool 
     folder = ReportFolder(root)
     stored = journal.read(folder.journal)
     outcomes = list(stored.latest().values())
-    planned = len(stored.header.profile.cases())
+    planned = len(stored.header.cases)
     code = _exit_code(planned, outcomes, interrupted=len(outcomes) < planned)
     page.write_report(folder, stored.header, outcomes, stored.notes, code, without_flagged=without_flagged)
     _print_tables(console, stored.header, outcomes, without_flagged=without_flagged)
@@ -109,8 +111,8 @@ def _console() -> Console:
 def _profile(request: Request) -> spec.Profile:
     if request.resume and request.out is None:
         raise InvalidInput("--resume continues a report folder; name it with --out DIR.")
-    if request.resume and request.out is not None and request.profile is None and not request.overrides:
-        return run.stored_profile(ReportFolder(request.out))
+    if request.resume and request.out is not None and request.profile is None:
+        return spec.changed(run.stored_profile(ReportFolder(request.out)), request.overrides)
     return spec.read_profile(request.profile or _DEFAULT_PROFILE, request.overrides)
 
 
@@ -127,6 +129,7 @@ def _header(profile: spec.Profile, dataset: data.Dataset) -> SweepHeader:
     commit, dirty = machine.git_state(Path(__file__).parent.parent)
     return SweepHeader(
         profile=profile,
+        cases=tuple(profile.cases()),
         dataset_digest=dataset.digest,
         dataset_genuine=dataset.genuine,
         dataset_origin=dataset.origin,
@@ -155,11 +158,11 @@ def _prepared(dataset: data.Dataset, folder: ReportFolder) -> Iterator[None]:
         folder.data.unlink(missing_ok=True)
 
 
-def _carry_out(sweep: run.Sweep, executor: Executor, console: Console) -> int:
+def _carry_out(sweep: run.Sweep, executor: Executor, request: Request, console: Console) -> int:
     header, folder = sweep.header, sweep.folder
     outcomes = {outcome.case.case_id: outcome for outcome in sweep.kept}
     remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
-    total = len(header.profile.cases())
+    total = len(header.cases)
     _announce(sweep, total, remaining, console)
     interrupted = False
     try:
@@ -173,7 +176,7 @@ def _carry_out(sweep: run.Sweep, executor: Executor, console: Console) -> int:
     code = _exit_code(total, list(outcomes.values()), interrupted=interrupted)
     page.write_report(folder, header, list(outcomes.values()), sweep.notes, code)
     _print_tables(console, header, list(outcomes.values()))
-    _say_farewell(sweep, list(outcomes.values()), code, console)
+    _say_farewell(sweep, list(outcomes.values()), code, request, console)
     return code
 
 
@@ -210,7 +213,7 @@ def _print_tables(
         _say(console, f"Note: {remark}")
 
 
-def _say_farewell(sweep: run.Sweep, outcomes: list[Outcome], code: int, console: Console) -> None:
+def _say_farewell(sweep: run.Sweep, outcomes: list[Outcome], code: int, request: Request, console: Console) -> None:
     for outcome in outcomes:
         if outcome.status != "ok":
             log = sweep.folder.log(outcome.case.case_id)
@@ -219,10 +222,18 @@ def _say_farewell(sweep: run.Sweep, outcomes: list[Outcome], code: int, console:
                 f"\n{describe(outcome.case)}: {outcome.status}: {outcome.error}\n{outcome.log_tail}\nLog: {log}",
             )
     if code == _INTERRUPTED:
-        command = os.environ.get("AEBENCH_COMMAND", "aebench run")
-        again = f"{command} --resume --out {shlex.quote(str(sweep.folder.root))}"
-        _say(console, f"\nInterrupted; what was finished is kept. Continue with: {again}")
+        _say(console, f"\nInterrupted; what was finished is kept. Continue with: {_again(sweep, request)}")
+    if code == _CASE_FAILED:
+        _say(console, f"\nTo run what failed again: {_again(sweep, request)}")
     _say(console, f"\nReport: {sweep.folder.report}")
+
+
+def _again(sweep: run.Sweep, request: Request) -> str:
+    """The command that resumes this sweep with the same data."""
+    words = ["--resume", "--out", str(sweep.folder.root)]
+    words += ["--data", str(request.data)] if request.data is not None else []
+    words += ["--offline"] if request.offline else []
+    return f"{os.environ.get('AEBENCH_COMMAND', 'aebench run')} {shlex.join(words)}"
 
 
 def _say(console: Console, text: str) -> None:

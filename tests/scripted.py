@@ -76,7 +76,8 @@ def header(**changes: Any) -> SweepHeader:
         "git_dirty": False,
         "created_at": "2026-01-02T03:04:05+00:00",
     }
-    return SweepHeader(**fields | changes)
+    fields |= changes
+    return SweepHeader(**{"cases": tuple(fields["profile"].cases()), **fields})
 
 
 def case(**changes: Any) -> Case:
@@ -104,6 +105,7 @@ def epoch(number: int, **changes: Any) -> EpochEvent:
         "val_s": 0.05,
         "callback_s": 0.001,
         "harness_s": 0.002,
+        "between_s": 0.001,
         "cpu_s": 0.5,
         "train_loss": INEXACT / number,
         "val_loss": 0.4 / number,

@@ -59,6 +59,8 @@ class Clock:
     _stamps: list[int] = field(default_factory=list)
     _harness_ns: int = 0
     _epoch_harness_ns: int = 0
+    _between_ns: int = 0
+    """The harness' own work between the last epoch and this one."""
     _cpu_ns: int = 0
     _witnesses: tuple[Witness, ProcessWitness] = field(default_factory=lambda: (witness(), process_witness()))
 
@@ -78,12 +80,13 @@ class Clock:
         self._epoch += 1
         # What the loop prepares before the first epoch (its copy of the data, say) is memory of training; between
         # epochs nothing runs but the harness.
-        self._add("first_epoch" if self._epoch == 1 else "harness", 0.0)
-        self._epoch_harness_ns = 0
+        self._add("first_epoch" if self._epoch == 1 else "harness", self._between_ns / _NS)
         self._witnesses = (witness(), process_witness())
         self._cpu_ns = time.process_time_ns()
         self._stamps = [time.perf_counter_ns()]
         self._harness_ns += self._stamps[0] - began
+        self._epoch_harness_ns = 0
+        self._between_ns += self._stamps[0] - began
 
     def validation_begin(self) -> None:
         """Call when an epoch's last step is done and nothing of it is pending."""
@@ -102,13 +105,15 @@ class Clock:
         self._stamps.append(now)
         reading = self._add("val", 0.0)
         train, val, callback = (self._between(part) for part in range(3))
-        self._epoch_harness_ns += time.perf_counter_ns() - now
+        told_ns = time.perf_counter_ns()
+        self._epoch_harness_ns += told_ns - now
         event = EpochEvent(
             epoch=self._epoch,
             train_s=train,
             val_s=val,
             callback_s=callback,
             harness_s=self._epoch_harness_ns / _NS,
+            between_s=self._between_ns / _NS,
             cpu_s=cpu_ns / _NS,
             train_loss=finite(losses["loss"]),
             val_loss=finite(losses["val_loss"]),
@@ -120,7 +125,9 @@ class Clock:
             raise Diverged(f"epoch {self._epoch}: loss {losses['loss']}, validation loss {losses['val_loss']}")
         if self._epoch in self.marks:
             self._mark(now)
-        self._harness_ns += time.perf_counter_ns() - now
+        ended_ns = time.perf_counter_ns()
+        self._harness_ns += ended_ns - now
+        self._between_ns = ended_ns - told_ns
 
     def _part(self, name: PhaseName) -> None:
         """End the epoch's part that is running, read memory, begin the next part."""

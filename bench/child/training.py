@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import time
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -63,10 +64,16 @@ def _run(job: Job, channel: Channel) -> None:
             inter_threads=inter,
         )
     )
-    loop.train(autoencoder.model, training, validation, epochs=job.marks[-1], batch_size=job.batch_size, clock=clock)
-    for epochs, weights in snapshots.items():
-        autoencoder.model.set_weights(weights)
-        channel.send(evaluate(autoencoder, *validation, epochs=epochs))
+    try:
+        loop.train(
+            autoencoder.model, training, validation, epochs=job.marks[-1], batch_size=job.batch_size, clock=clock
+        )
+    finally:  # what was reached before a loss ran away is evaluated all the same
+        now = time.perf_counter_ns()
+        for epochs, weights in snapshots.items():
+            autoencoder.model.set_weights(weights)
+            channel.send(evaluate(autoencoder, *validation, epochs=epochs))
+        clock.end_phase("evaluation", now)
 
 
 def _imported(job: Job) -> tuple[Any, ModuleType, ModuleType]:
@@ -91,6 +98,7 @@ def _views(job: Job, model_file: ModuleType) -> tuple[tuple[Floats, Floats], tup
 
 def _compiled(job: Job, keras: Any, model_file: ModuleType) -> Autoencoder:
     keras.utils.set_random_seed(job.seed)
+    keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(job.precision)
     autoencoder: Autoencoder = model_file.build(job.seed)
     optimizer = {"class_name": job.optimizer, "config": {"learning_rate": job.learning_rate}}

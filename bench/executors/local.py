@@ -70,7 +70,7 @@ class LocalExecutor:
         return Outcome(
             case=case,
             status=ended.status,
-            error=ended.error,
+            error=ended.error and _shareable(ended.error),
             signal=_signal_name(ended.exit_code),
             exit_code=None if ended.exit_code is None or ended.exit_code < 0 else ended.exit_code,
             log_tail=None if ended.status == "ok" else _tail(self.folder.log(case.case_id)),
@@ -258,7 +258,12 @@ def _environment(case: Case, threads: int | None) -> dict[str, str]:
     package = str(Path(bench.__file__).resolve().parent.parent)
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    return {**os.environ, **limits, "KERAS_BACKEND": case.backend, "PYTHONPATH": os.pathsep.join(paths)}
+    inherited = {name: value for name, value in os.environ.items() if name not in _SHORTENING}
+    return {**inherited, **limits, "KERAS_BACKEND": case.backend, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+_SHORTENING = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
+"""Keras cuts training short where these are set, and says so in its log only."""
 
 
 @contextmanager
@@ -311,4 +316,14 @@ def _tail(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
         text = file.read().decode(errors="replace")
-    return "\n".join(text.splitlines()[-_LOG_TAIL_LINES:])
+    return _shareable("\n".join(text.splitlines()[-_LOG_TAIL_LINES:]))
+
+
+def _shareable(text: str) -> str:
+    """Text without this machine's folders: rows and reports are made to be handed around."""
+    folders = {str(Path(bench.__file__).resolve().parent.parent): "<aebench>", sys.prefix: "<python>"}
+    folders |= {sys.base_prefix: "<python>", str(Path.home()): "~"}
+    for folder in sorted(folders, key=len, reverse=True):
+        if len(folder) > 1:
+            text = text.replace(folder, folders[folder])
+    return text

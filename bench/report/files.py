@@ -39,7 +39,7 @@ def write_environment(folder: ReportFolder, header: SweepHeader) -> None:
 
 def write_status(folder: ReportFolder, header: SweepHeader, outcomes: Sequence[Outcome], exit_code: int) -> None:
     """Write status.json: how many cases ended how, and the exit code."""
-    planned = len(header.profile.cases())
+    planned = len(header.cases)
     counts: dict[str, int] = {}
     for outcome in outcomes:
         counts[outcome.status] = counts.get(outcome.status, 0) + 1

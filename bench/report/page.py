@@ -101,6 +101,7 @@ def remarks(header: SweepHeader, outcomes: Sequence[Outcome], *, without_flagged
         *([f"{flagged} of {epochs} epochs were disturbed by others and {treatment}."] if flagged else []),
         *_drift(outcomes),
         *_cross_check(rows),
+        *blog.explanations(rows),
     ]
 
 
@@ -112,25 +113,35 @@ def _drift(outcomes: Sequence[Outcome]) -> list[str]:
     spread = kernels.spread_percent(runs)
     if spread <= kernels.SPREAD_PERCENT:
         return []
-    low, high = min(run.gflop_per_s for run in runs), max(run.gflop_per_s for run in runs)
+    low, high = min(run.gflop_per_s_median for run in runs), max(run.gflop_per_s_median for run in runs)
     reached = f"The reference kernel between the cases reached {low:.0f} to {high:.0f} GFLOP/s"
     return [f"{reached}: the machine's own speed changed, so times of different cases compare no better than that."]
 
 
 def _cross_check(rows: Sequence[ResultRow]) -> list[str]:
-    """Sampling can miss a peak, never exceed it: where it does, one of the two is wrong."""
-    wrong = [
-        row.case_id
+    """Sampling can miss a peak that is short, never exceed one: otherwise one of the two is wrong."""
+    pairs = [
+        (row.case_id, row.sampled_peak_mib, row.peak_rss_mib)
         for row in rows
-        if row.sampled_peak_mib is not None
-        and row.peak_rss_mib is not None
-        and row.sampled_peak_mib > row.peak_rss_mib + max(_TOLERANCE_MIB, row.peak_rss_mib / 100)
+        if row.sampled_peak_mib is not None and row.peak_rss_mib is not None
     ]
-    if not wrong:
-        return []
-    return [f"Sampling saw more memory than the peak that was read, so neither is to be trusted: {', '.join(wrong)}."]
+    above = dict.fromkeys(name for name, seen, peak in pairs if seen > peak + max(_TOLERANCE_MIB, peak / 100))
+    below = dict.fromkeys(name for name, seen, peak in pairs if seen < _SHORT_OF * peak)
+    return [
+        *(
+            [f"Sampling saw more memory than the peak that was read; trust neither: {', '.join(above)}."]
+            if above
+            else []
+        ),
+        *(
+            [f"Memory peaked for less than a sampling interval, far above what sampling saw: {', '.join(below)}."]
+            if below
+            else []
+        ),
+    ]
 
 
+_SHORT_OF = 0.8
 _TOLERANCE_MIB = 1.0
 
 
@@ -141,7 +152,7 @@ def _machine(fingerprint: Fingerprint) -> str:
 
 def _summary(header: SweepHeader, outcomes: Sequence[Outcome]) -> str:
     profile = header.profile
-    planned = len(profile.cases())
+    planned = len(header.cases)
     ended = sum(outcome.status == "ok" for outcome in outcomes)
     genuine = {True: "", False: " (**not the arrays usually known by that name**)", None: ""}[header.dataset_genuine]
     return (

@@ -190,7 +190,7 @@ def _blog_cells(comparison: Comparison) -> tuple[str, ...]:
         _published_figure(published.value, comparison),
         _NOT_MEASURED if ours is None else _published_figure(ours, comparison),
         _NOT_MEASURED if ours is None else f"{ours / published.value:.2f}",
-        comparison.kind,
+        f"{comparison.kind}: {comparison.how}" if comparison.how else comparison.kind,
     )
 
 

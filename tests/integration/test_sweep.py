@@ -6,10 +6,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from bench import catalog
+from bench.event import PhaseName
 
 Rows = list[dict[str, str]]
 EXACT = ("train_loss", "val_loss", "val_bce", "code_mean", "dead_units")
@@ -104,7 +106,7 @@ def test_a_peak_from_inside_and_one_from_outside_agree(all_models: Report) -> No
 
 def test_every_phase_of_every_case_has_its_row(all_models: Report) -> None:
     phases = read(all_models.folder / "phases.csv")
-    names = {"interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness"}
+    names = set(get_args(PhaseName))
     for row in all_models.rows:
         found = {phase["phase"]: phase for phase in phases if phase["case_id"] == row["case_id"]}
         assert set(found) == names
@@ -159,6 +161,7 @@ def test_nothing_is_left_of_the_run_but_its_report(all_models: Report) -> None:
         "journal.jsonl",
         "results.csv",
         "epochs.csv",
+        "phases.csv",
         "environment.json",
         "status.json",
         "report.md",

@@ -117,8 +117,31 @@ def test_the_full_data_are_preferred_to_the_nearest_batch_size() -> None:
     assert compared("val_loss", small, row(batch_size=64, val_loss=0.1)).ours == 0.1
 
 
-def test_the_first_of_several_repeats_is_taken() -> None:
-    assert compared("val_loss", row(repeat=1, val_loss=0.3), row(repeat=0, val_loss=0.1)).ours == 0.1
+def test_of_several_processes_the_median_is_taken() -> None:
+    repeats = [row(repeat=repeat, val_loss=value) for repeat, value in enumerate((0.3, 0.1, 0.2))]
+    assert compared("val_loss", *repeats, row(batch_size=64, val_loss=9.0)).ours == 0.2
+
+
+def test_a_run_of_the_same_epochs_is_preferred_to_the_published_batch_size() -> None:
+    assert compared("val_loss", row(epochs=100, val_loss=0.3), row(batch_size=512, val_loss=0.1)).ours == 0.1
+
+
+def test_a_loss_needs_no_steady_epoch() -> None:
+    assert compared("val_loss", row(epoch_s_median=None, val_loss=0.1)).ours == 0.1
+
+
+def test_a_run_with_other_settings_than_the_published_one_says_which() -> None:
+    published = {"optimizer": "adadelta", "learning_rate": 1.0}
+    assert compared("val_loss", row(**published)).how == ""
+    assert compared("val_loss", row(**published, batch_size=512, loop="xla")).how == "batch 512, xla"
+    assert compared("val_loss", row()).how == "adam 0.001"
+
+
+def test_the_units_that_a_summed_penalty_kills_are_explained_where_they_are_seen() -> None:
+    (sentence,) = blog.explanations([row(model="sparse_batch_sum", dead_units=27, code_units=32)])
+    assert "27 of 32" in sentence
+    assert "#22018" in sentence
+    assert blog.explanations([row(model="sparse_batch_sum", dead_units=3, code_units=32), row(dead_units=32)]) == []
 
 
 def test_a_single_epoch_gives_no_step_to_project_from() -> None:

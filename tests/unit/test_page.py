@@ -7,7 +7,8 @@ import scripted
 
 from bench import catalog, journal
 from bench.folder import ReportFolder
-from bench.record import Outcome
+from bench.kernels import Reference
+from bench.record import Outcome, Timeline
 from bench.report import page
 
 EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.model_settings())))
@@ -102,3 +103,42 @@ def test_the_report_comes_out_of_the_journal_the_same_again(tmp_path: Path) -> N
     page.write_report(folder, stored.header, list(stored.latest().values()), stored.notes, 3)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == made
     assert {"results.csv", "epochs.csv", "environment.json", "status.json", "report.md"} <= set(made)
+
+
+def reference(gflop_per_s: float) -> Reference:
+    best = gflop_per_s + 50  # the best repeat is not what is judged, nor what is told
+    return Reference(threads=2, gflop_per_s=best, gflop_per_s_median=gflop_per_s, gb_per_s=20.0, gb_per_s_median=19.0)
+
+
+def test_a_machine_that_changed_its_speed_is_told_of() -> None:
+    steady = scripted.outcome(reference_before=reference(100.0), reference_after=reference(96.0))
+    assert page.remarks(scripted.header(), [steady]) == []
+    drifting = scripted.outcome(reference_before=reference(100.0), reference_after=reference(60.0))
+    (remark,) = page.remarks(scripted.header(), [drifting])
+    assert "60 to 100 GFLOP/s" in remark
+
+
+def followed(mib: float) -> Outcome:
+    """A run whose peaks are 601 and 603 MiB, sampled from outside."""
+    return scripted.outcome(timeline=Timeline(interval_s=0.2, samples=((1.0, mib),)))
+
+
+def test_sampling_that_sees_more_than_the_peak_is_told_of_once() -> None:
+    assert page.remarks(scripted.header(), [followed(602.0)]) == []
+    (remark,) = page.remarks(scripted.header(), [followed(700.0)])
+    assert remark.count("basic.tensorflow") == 1
+    assert "trust neither" in remark
+
+
+def test_a_peak_that_sampling_missed_by_far_is_told_of() -> None:
+    (remark,) = page.remarks(scripted.header(), [followed(300.0)])
+    assert "less than a sampling interval" in remark
+
+
+def test_disturbed_epochs_are_told_of_with_how_to_leave_them_out() -> None:
+    outcome = scripted.outcome(
+        epochs=(scripted.epoch(1), scripted.epoch(2, noise=scripted.DISTURBED), scripted.epoch(3))
+    )
+    (remark,) = page.remarks(scripted.header(), [outcome])
+    assert remark.startswith("1 of 3 epochs")
+    assert "--without-flagged" in remark

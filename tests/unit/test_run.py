@@ -75,7 +75,7 @@ def test_a_finished_sweep_has_nothing_left_to_resume(folder: ReportFolder, heade
 
 def test_resuming_keeps_the_first_header(folder: ReportFolder, header: SweepHeader) -> None:
     swept(folder, header, scripted.Script(stop_at="deep"))
-    later = scripted.header(created_at="2026-02-03T00:00:00+00:00", git_commit="f" * 16)
+    later = scripted.header(created_at="2026-02-03T00:00:00+00:00", dataset_origin="elsewhere")
     with run.opened(folder, later, resume=True) as sweep:
         assert sweep.header == header
 
@@ -111,6 +111,7 @@ def test_a_torn_line_is_told_of_when_the_sweep_is_resumed(folder: ReportFolder, 
         ({"dataset_digest": "e" * 64}, "dataset_digest", ["d" * 64, "e" * 64]),
         ({"fingerprint": scripted.fingerprint(keras="9.9")}, "fingerprint.keras", ["3.13.2", "9.9"]),
         ({"fingerprint": scripted.fingerprint(cpu_limit=1.5)}, "fingerprint.cpu_limit", ["2.0", "1.5"]),
+        ({"git_commit": "f" * 16}, "git_commit", ["0123456789abcdef", "f" * 16]),
     ],
 )
 def test_a_folder_of_another_sweep_is_refused_with_what_differs(

@@ -403,3 +403,9 @@ def test_a_sweep_of_too_many_cases_is_refused_with_their_number() -> None:
     profile = Profile(models=("basic",), epochs=(1,), batch_sizes=tuple(range(1, 102)), repeats=1000)
     with pytest.raises(InvalidInput, match=r"101,000 cases; at most 100,000"):
         profile.cases()
+
+
+def test_every_key_of_a_profile_is_documented() -> None:
+    page = (Path(spec.__file__).parent.parent / "docs" / "profiles.md").read_text(encoding="utf-8")
+    documented = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    assert documented == (set(spec.Profile.model_fields) - {"model"}) | {"model.NAME"}

@@ -359,3 +359,24 @@ def test_a_plan_prints_every_case_and_the_time_and_runs_and_writes_nothing(
 def test_a_plan_refuses_what_the_run_would_refuse(folder: ReportFolder, script: Script) -> None:
     with pytest.raises(InvalidInput, match="4001"):
         sweep.show_plan(request(folder, overrides=PROFILE | {"batch_sizes": [4001]}))
+
+
+def test_the_hint_to_resume_names_the_same_data(folder: ReportFolder, script: Script, tmp_path: Path) -> None:
+    script.interrupt_at = "deep"
+    _, printed = measured(folder, data=tmp_path / "my digits.npz", offline=True)
+    assert f"--resume --out {folder.root} --data '{tmp_path}/my digits.npz' --offline" in printed
+
+
+def test_after_a_failed_case_the_hint_says_how_to_run_it_again(folder: ReportFolder, script: Script) -> None:
+    script.endings = {"deep": {"reached": 1}}
+    code, printed = measured(folder)
+    assert code == 3
+    assert f"--resume --out {folder.root}" in printed
+
+
+def test_a_resumed_sweep_may_get_another_time_limit(folder: ReportFolder, script: Script) -> None:
+    script.interrupt_at = "deep"
+    measured(folder)
+    script.interrupt_at = None
+    code, _ = measured(folder, profile=None, overrides={"timeout_s": 99.0}, resume=True)
+    assert code == 0

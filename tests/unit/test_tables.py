@@ -219,14 +219,19 @@ def test_published_figures_stand_beside_ours_with_their_ratio() -> None:
     settings = {"basic": replace(catalog.model_settings()["basic"], published=figures)}
     table = blog_table(blog.comparisons(rows, settings))
     shown = {line[1]: line[2:] for line in cells(table.markdown())[1:]}
-    assert shown["validation loss, 50 epochs (blog)"] == ["0.11", "0.1017", "0.92", "measured"]
-    assert shown["time of training, 50 epochs (field notes: about)"] == ["1 min 0 s", "30 s", "0.50", "measured"]
-    assert shown["time of training, 500 epochs (field notes)"][-1] == "projected"
+    assert shown["validation loss, 50 epochs (blog)"] == ["0.11", "0.1017", "0.92", "measured: adam 0.001"]
+    assert shown["time of training, 50 epochs (field notes: about)"] == [
+        "1 min 0 s",
+        "30 s",
+        "0.50",
+        "measured: adam 0.001",
+    ]
+    assert shown["time of training, 500 epochs (field notes)"][-1] == "projected: adam 0.001"
 
 
 def test_figures_that_were_not_run_are_named_below_with_what_would_run_them() -> None:
     table = blog_table(blog.comparisons([row(epochs=3)], catalog.model_settings()))
-    assert {line[-1] for line in table.rows} == {"projected"}
+    assert {line[-1] for line in table.rows} == {"projected: batch 4, adam 0.001"}
     [note] = table.notes
     for expected in ("4 published figures", "basic", "full MNIST", "aebench run --profile blog"):
         assert expected in note
