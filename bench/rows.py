@@ -2,10 +2,10 @@
 
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from bench import noise, stats
-from bench.event import EpochEvent, MarkEvent, PhaseEvent
+from bench.event import EpochEvent, MarkEvent, PhaseEvent, PhaseName
 from bench.record import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
 
 
@@ -27,8 +27,9 @@ def epoch_rows(outcome: Outcome) -> list[EpochRow]:
 
 
 def phase_rows(outcome: Outcome) -> list[PhaseRow]:
-    """A row for each phase that ended."""
+    """A row for each phase that ended, in the order of a process' life."""
     training = outcome.marks[-1].phases if outcome.marks else ()
+    order = get_args(PhaseName)
     return [
         PhaseRow(
             case_id=outcome.case.case_id,
@@ -39,7 +40,7 @@ def phase_rows(outcome: Outcome) -> list[PhaseRow]:
             anon_mib=phase.anon_mib,
             file_mib=phase.file_mib,
         )
-        for phase in (*outcome.phases, *training)
+        for phase in sorted((*outcome.phases, *training), key=lambda phase: order.index(phase.name))
     ]
 
 

@@ -215,3 +215,9 @@ def test_reference_kernels_are_the_mean_of_before_and_after() -> None:
     (row,) = rows_of(run_of((3,), reference_before=before, reference_after=after, parent_cpu_s=0.5))
     assert (row.reference_gflop_per_s, row.reference_gb_per_s) == (150.0, 20.0)
     assert row.parent_cores == 0.5 / 20.0
+
+
+def test_phases_stand_in_the_order_of_a_process_life() -> None:
+    outcome = scripted.outcome(phases=(*scripted.PHASES, scripted.phase("evaluation")))
+    found = [row.phase for row in rows.phase_rows(outcome)]
+    assert found == ["interpreter", "import", "data", "build", "first_epoch", "train", "val", "evaluation"]
