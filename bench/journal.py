@@ -104,11 +104,8 @@ class Writer:
 
 
 @contextmanager
-def writing(folder: ReportFolder) -> Iterator[Writer]:
-    """The folder's journal, open for appending and locked against a second run.
-
-    Raises `InvalidInput` where another run holds it.
-    """
+def locked(folder: ReportFolder) -> Iterator[None]:
+    """The folder, for this process alone. Raises `InvalidInput` where another one holds it."""
     lock = filelock.FileLock(folder.lock)
     try:
         lock.acquire(timeout=0)
@@ -117,11 +114,29 @@ def writing(folder: ReportFolder) -> Iterator[Writer]:
             f"{folder.root} is being written by another run; wait for it, or choose another --out."
         ) from error
     try:
-        with FileIO(folder.journal, "a+") as file:
-            _cut_torn_line(file)
-            yield Writer(file)
+        yield
     finally:
         lock.release()
+
+
+@contextmanager
+def writing(folder: ReportFolder) -> Iterator[Writer]:
+    """The locked folder's journal, open for appending. Raises `InvalidInput` where another run holds it."""
+    with locked(folder), FileIO(folder.journal, "a+") as file:
+        _cut_torn_line(file)
+        _keep_entry(folder)
+        yield Writer(file)
+
+
+def _keep_entry(folder: ReportFolder) -> None:
+    """A new file survives a power cut once its folder is on the disk too; Windows knows no such call."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder.root, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _cut_torn_line(file: FileIO) -> None:

@@ -94,7 +94,8 @@ def redraw(root: Path, console: Console | None = None, *, without_flagged: bool 
     outcomes = list(stored.latest().values())
     planned = len(stored.header.cases)
     code = _exit_code(planned, outcomes, interrupted=len(outcomes) < planned)
-    page.write_report(folder, stored.header, outcomes, stored.notes, code, without_flagged=without_flagged)
+    with journal.locked(folder):  # a sweep that is on writes its report itself
+        page.write_report(folder, stored.header, outcomes, stored.notes, code, without_flagged=without_flagged)
     _print_tables(console, stored.header, outcomes, without_flagged=without_flagged)
     _say(console, f"\nReport: {folder.report}")
     return _OK
@@ -170,7 +171,9 @@ def _carry_out(sweep: run.Sweep, executor: Executor, request: Request, console: 
             for outcome in sweep.outcomes(executor, shown.listen):
                 outcomes[outcome.case.case_id] = outcome
                 shown.finished(outcome)
-                write_tables(folder, list(outcomes.values()), header)
+                # Windows lets nobody replace a file that a spreadsheet has open; the journal has the case all the same.
+                with contextlib.suppress(PermissionError):
+                    write_tables(folder, list(outcomes.values()), header)
     except KeyboardInterrupt:
         interrupted = True
     code = _exit_code(total, list(outcomes.values()), interrupted=interrupted)

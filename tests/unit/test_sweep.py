@@ -380,3 +380,21 @@ def test_a_resumed_sweep_may_get_another_time_limit(folder: ReportFolder, script
     script.interrupt_at = None
     code, _ = measured(folder, profile=None, overrides={"timeout_s": 99.0}, resume=True)
     assert code == 0
+
+
+def test_the_report_of_a_sweep_that_is_on_is_left_to_it(folder: ReportFolder, script: Script) -> None:
+    measured(folder)
+    with journal.locked(folder), pytest.raises(InvalidInput, match="another run"):
+        sweep.redraw(folder.root, Console(file=io.StringIO()))
+
+
+def test_tables_that_cannot_be_replaced_now_do_not_end_the_sweep(
+    folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(13, "open in a spreadsheet")
+
+    monkeypatch.setattr(sweep, "write_tables", refuse)
+    code, _ = measured(folder)
+    assert code == 0
+    assert folder.results.is_file()
