@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import tempfile
 from io import FileIO
 from pathlib import Path
@@ -70,11 +71,17 @@ def test_a_line_is_in_the_file_as_soon_as_it_is_appended(begun: ReportFolder) ->
 def test_a_line_is_flushed_to_the_disk_before_append_returns(
     begun: ReportFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced: list[int] = []
-    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_size))
+    synced: list[tuple[bool, int]] = []
+
+    def sync(handle: int) -> None:
+        told = os.fstat(handle)
+        synced.append((stat.S_ISDIR(told.st_mode), told.st_size))
+
+    monkeypatch.setattr(os, "fsync", sync)
     with journal.writing(begun) as writer:
         writer.append(HEADER)
-    assert synced == [begun.journal.stat().st_size]
+    assert synced[-1] == (False, begun.journal.stat().st_size)
+    assert [is_folder for is_folder, _ in synced] == [True, False], "first the new file's entry, then the line"
 
 
 def test_the_last_outcome_of_a_case_counts(begun: ReportFolder) -> None:
