@@ -173,7 +173,7 @@ def test_nothing_is_left_of_the_run_but_its_report(all_models: Report) -> None:
 def test_the_field_notes_are_projected_and_named_so(all_models: Report) -> None:
     report = (all_models.folder / "report.md").read_text(encoding="utf-8")
     assert "| basic | time of training, 50 epochs (field notes: about a minute) |" in report
-    assert "| projected |" in report
+    assert "| projected: adam 0.001 |" in report
 
 
 def test_resuming_a_finished_sweep_measures_nothing_again(all_models: Report) -> None:
