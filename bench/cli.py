@@ -38,7 +38,9 @@ def run(
     ] = None,
     models: Annotated[str | None, typer.Option(help="a,b: only these")] = None,
     epochs: Annotated[str | None, typer.Option(help="50,100,500: epoch counts, all marks on one run")] = None,
-    batch_sizes: Annotated[str | None, typer.Option(help="128,256")] = None,
+    batch_sizes: Annotated[
+        str | None, typer.Option(help="128,256; with --epochs alone, each model's published one")
+    ] = None,
     backends: Annotated[str | None, typer.Option(help="Keras backends")] = None,
     loops: Annotated[str | None, typer.Option(help="training loops")] = None,
     precisions: Annotated[str | None, typer.Option(help="dtype policies")] = None,

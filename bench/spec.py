@@ -246,6 +246,11 @@ def read_profile(name_or_file: str, overrides: Mapping[str, Any] | None = None) 
     return _validated(_overlaid(fields, overrides or {}), source, set(overrides or {}))
 
 
+def published_batch_sizes() -> dict[str, dict[str, list[int]]]:
+    """Each model's published batch size, as a profile's exceptions from its sweep."""
+    return {name: {"batch_sizes": [settings.batch_size]} for name, settings in catalog.model_settings().items()}
+
+
 def changed(stored: Profile, overrides: Mapping[str, Any]) -> Profile:
     """A profile that was measured before with flags laid over it, checked against what there is today."""
     fields = stored.model_dump(mode="json", exclude_none=True)

@@ -398,3 +398,16 @@ def test_tables_that_cannot_be_replaced_now_do_not_end_the_sweep(
     code, _ = measured(folder)
     assert code == 0
     assert folder.results.is_file()
+
+
+def test_epochs_alone_take_each_models_published_batch_size(folder: ReportFolder, script: Script) -> None:
+    script.dataset = scripted.dataset(train_samples=4_000)
+    chosen = {"models": ["basic", "convolutional"], "epochs": [1, 2]}
+    measured(folder, profile=None, overrides=chosen)
+    rows = pd.read_csv(folder.results)
+    assert list(zip(rows["model"], rows["batch_size"], rows["epochs"], strict=True)) == [
+        ("basic", 256, 1),
+        ("basic", 256, 2),
+        ("convolutional", 128, 1),
+        ("convolutional", 128, 2),
+    ]
