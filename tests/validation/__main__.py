@@ -1,7 +1,7 @@
 """Proof of the measurements against known truth: ``nox -s validate [-- memory time bare repeat]``.
 
-Prints Markdown: a table a subject, each with its bound and whether it holds. With the full MNIST it took 25 minutes; run
-it on an otherwise idle machine, since it says nothing on a busy one.
+Prints Markdown: a table a subject, each with its bound and whether it holds. With the full MNIST it took 25 minutes;
+run it on an otherwise idle machine, since it says nothing on a busy one.
 """
 
 import importlib
