@@ -71,7 +71,12 @@ def verdict(
     if not references and not intervals:
         raise ValueError("nothing was seen: a verdict needs reference runs or intervals")
     seen = [flags(interval) for interval in intervals]
-    advice = (*_advice_on_flags(seen, intervals), *_advice_on_spread(references, seen), *_advice_on(machine, now))
+    advice = (
+        *_advice_on_flags(seen, intervals),
+        *_advice_on_spread(references, seen),
+        *_advice_on_blindness(intervals),
+        *_advice_on(machine, now),
+    )
     return Verdict(word=_word(references, seen), advice=advice)
 
 
@@ -109,6 +114,15 @@ def _advice_on_spread(references: Sequence[Reference], seen: Sequence[tuple[str,
         "(heat, battery, turbo) or neighbours share this host. Take more repeats; compare interleaved runs only."
     )
     return [sentence]
+
+
+def _advice_on_blindness(intervals: Sequence[Interval]) -> list[str]:
+    if any(getattr(interval, figure) is not None for interval in intervals for figure in _WITNESSES):
+        return []
+    return ["This system does not tell what other programs do: the verdict rests on the reference kernels alone."]
+
+
+_WITNESSES = ("other_cores", "steal_percent", "cpu_pressure_percent")
 
 
 def _advice_on(machine: Fingerprint, now: Conditions | None) -> list[str]:

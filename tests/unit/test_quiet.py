@@ -94,3 +94,11 @@ def test_governor_and_swap_are_read_and_told(tmp_path: Path) -> None:
 def test_nothing_seen_is_an_error_and_not_a_quiet_machine() -> None:
     with pytest.raises(ValueError, match="nothing was seen"):
         verdict([], [], MACHINE)
+
+
+def test_a_system_without_witnesses_is_not_called_quiet_without_a_word() -> None:
+    blind = replace(QUIET, other_cores=None, steal_percent=None, cpu_pressure_percent=None)
+    told = verdict([FAST, FAST], [blind, blind], MACHINE)
+    assert told.advice == (
+        "This system does not tell what other programs do: the verdict rests on the reference kernels alone.",
+    )
