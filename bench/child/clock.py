@@ -2,7 +2,9 @@
 parent.
 
 An epoch runs begin → validation begins → validation ends → end. Readings are taken between two time stamps of their
-own, so that no part holds them. Clocks: `perf_counter_ns` (monotonic) for wall time, `process_time_ns` for CPU time.
+own, so that no part holds them. What the loop itself does from an epoch's end to the next one's begin (Keras resets its
+metrics there) is in no epoch's part, but in the time of a mark. Clocks: `perf_counter_ns` (monotonic) for wall time,
+`process_time_ns` for CPU time.
 """
 
 import math

@@ -274,6 +274,16 @@ def test_the_time_of_a_mark_leaves_out_all_of_the_harness_work(
         assert mark.at_s == pytest.approx((ended_ns - STARTED) / S, abs=0.001)
 
 
+def test_what_the_loop_does_between_epochs_is_in_the_time_of_a_mark_and_in_no_epoch() -> None:
+    with staged(Costs(look=0, witness=0, send=S), marks=(2,)) as stage:
+        stage.epoch(S, S, S)
+        stage.time.spend(5 * MS)
+        stage.epoch(S, S, S)
+    assert [(each.train_s, each.val_s, each.callback_s) for each in stage.epochs] == [(1.0, 1.0, 1.0)] * 2
+    assert stage.epochs[1].between_s == 1.0, "the telling alone"
+    assert stage.marks[0].wall_s == 6.005
+
+
 def test_no_time_is_taken_while_the_device_is_behind() -> None:
     with staged() as stage:
         gpu = stage.clock.device

@@ -1,0 +1,78 @@
+"""The parts of real epochs against a stopwatch that is not the harness' own."""
+
+import importlib.util
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import data, spec
+from bench.executors.local import LocalExecutor
+from bench.folder import ReportFolder
+from bench.record import Outcome
+
+EPOCHS = 12
+
+_WATCHED = """
+import json, sys, time
+import keras
+from bench.child.channel import Channel
+from bench.child.training import train
+from bench.event import EpochEvent
+
+begun, told = [], []
+
+class Stopwatch(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        begun.append(time.perf_counter_ns())
+
+fit, send = keras.Model.fit, Channel.send
+
+def fit_watched(model, *arguments, callbacks, **options):
+    return fit(model, *arguments, callbacks=[*callbacks, Stopwatch()], **options)
+
+def send_watched(channel, event):
+    if isinstance(event, EpochEvent):
+        told.append(time.perf_counter_ns())
+    send(channel, event)
+
+keras.Model.fit, Channel.send = fit_watched, send_watched
+channel = Channel()
+code = train(channel.receive_job(), channel)
+with open(sys.argv[1], "w", encoding="utf-8") as file:
+    json.dump([begun, told], file)
+sys.exit(code)
+"""
+"""A measured process in which somebody else, too, notes when each epoch begins and when it is told."""
+
+
+def watched(backend: str, folder: Path) -> tuple[Outcome, Any]:
+    """How a run of the basic model ended, and the other stopwatch's nanoseconds."""
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    report, notes = ReportFolder(folder), folder / "notes.json"
+    profile = spec.Profile(
+        models=("basic",), backends=(backend,), epochs=(EPOCHS // 2, EPOCHS), batch_sizes=(256,), dataset="mnist-5k"
+    )
+    data.prepare(data.find("mnist-5k"), report.data)
+    executor = LocalExecutor(report, command=(sys.executable, "-P", "-c", _WATCHED, str(notes)))
+    (outcome,) = executor.outcomes(profile.cases(), lambda _case, _event: None)
+    assert outcome.status == "ok", outcome.log_tail
+    return outcome, json.loads(notes.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_the_parts_of_real_epochs_add_up_to_their_wall_time(backend: str, tmp_path: Path) -> None:
+    outcome, (begun, told) = watched(backend, tmp_path)
+    assert len(told) == len(outcome.epochs) == EPOCHS
+    begun = begun[:EPOCHS]  # what is trained once the case is over is nobody's epoch
+    parts = [epoch.train_s + epoch.val_s + epoch.callback_s + epoch.harness_s for epoch in outcome.epochs]
+    missed = [(end - begin) / 1e9 - part for begin, end, part in zip(begun, told, parts, strict=True)]
+    # Whoever is set aside between two looks at the clock misses more; that may befall an epoch, not most of them.
+    assert statistics.median(map(abs, missed)) < 0.001
+    between = [(begin - end) / 1e9 for begin, end in zip(begun[1:], told, strict=False)]
+    harness = [epoch.between_s for epoch in outcome.epochs[1:]]
+    assert all(own < passed + 0.001 for own, passed in zip(harness, between, strict=True))

@@ -1,0 +1,55 @@
+"""How many threads each backend really uses, read back in fresh processes."""
+
+import ast
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc and affinity are Linux's")
+
+
+def told(backend: str, *lines: str, first: str = "") -> object:
+    """What a fresh process prints last, with Keras on the backend; ``first`` runs before Keras is imported."""
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    code = "\n".join(["import os", first, "import keras", "from bench.child.device import limit_threads", *lines])
+    unset = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "OMP_NUM_THREADS")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    done = subprocess.run(
+        (sys.executable, "-c", code),
+        env={**environment, "KERAS_BACKEND": backend},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=300,
+    )
+    return ast.literal_eval(done.stdout.decode().splitlines()[-1])
+
+
+@linux
+def test_tensorflows_pools_are_told_apart_by_their_threads_names() -> None:
+    counted = told(
+        "tensorflow",
+        "import tensorflow as tf",
+        "from bench.child.pools import started",
+        "tf.config.threading.set_intra_op_parallelism_threads(3)",
+        "tf.config.threading.set_inter_op_parallelism_threads(5)",
+        "seen = started(tf.config.list_logical_devices)",
+        "print((seen[''], seen['tf_Compute']))",
+    )
+    assert counted == (3, 5)
+
+
+@linux
+@pytest.mark.parametrize(("backend", "expected"), [("tensorflow", (1, 1)), ("jax", (1, None)), ("torch", (1, 1))])
+def test_a_backends_own_choice_on_one_cpu_is_one_thread(backend: str, expected: tuple[int | None, int | None]) -> None:
+    one = "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
+    assert told(backend, f"print(limit_threads({backend!r}, None))", first=one) == expected
+
+
+@linux
+@pytest.mark.parametrize(("backend", "expected"), [("tensorflow", (3, 3)), ("jax", (3, None)), ("torch", (3, 3))])
+def test_a_limit_is_what_the_backend_uses(backend: str, expected: tuple[int | None, int | None]) -> None:
+    assert told(backend, f"print(limit_threads({backend!r}, 3))") == expected
