@@ -101,6 +101,7 @@ def _otherwise(row: ResultRow, settings: Settings) -> str:
             if (row.optimizer, row.learning_rate) != (settings.optimizer, settings.learning_rate)
             else []
         ),
+        *([row.backend] if row.backend != "tensorflow" else []),
         *([row.loop] if row.loop != "fit" else []),
         *([row.precision] if row.precision != "float32" else []),
     ]

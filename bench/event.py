@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from bench.noise import Interval
 
-PhaseName = Literal["interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness", "evaluation"]
+PhaseName = Literal[
+    "interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness", "evaluation", "roof"
+]
 
 _STRICT: dict[str, Any] = {"extra": "forbid"}
 
@@ -46,6 +48,8 @@ class Job:
     """Path of the prepared npz."""
     started_ns: int
     """The parent's `perf_counter_ns` when it started the process; that clock is the system's, so both may use it."""
+    samples: str | None = None
+    """Path of the marks' samples, each of which ends it with its epochs; None for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +83,15 @@ class SetupEvent:
     peak_rss_method: str
     """How peaks of resident memory are read in this process."""
     intra_threads: int | None
-    """Threads for one operation as the backend tells them back; None where it does not."""
+    """Threads for one operation as the backend tells them, else counted as it starts them; None where neither works."""
     inter_threads: int | None
     """Threads for operations side by side, likewise."""
+    forward_flops: float | None = None
+    """Operations of one digit's forward pass, matrix products only; None where a layer cannot be counted."""
+    training_flops: float | None = None
+    """Operations to train on one digit, likewise."""
+    step_bytes: float | None = None
+    """Memory traffic of one training step, estimated; None likewise."""
     kind: Literal["setup"] = field(default="setup")
 
 
@@ -158,6 +168,21 @@ class EvaluationEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RoofEvent:
+    """What the process could reach at best, measured in it after training."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    gflop_per_s: float
+    """Best rate of the backend's matrix product in the run's precision and threads, 10^9 operations a second."""
+    gb_per_s: float
+    """Best rate of the backend's sum of two large arrays, 10^9 bytes a second."""
+    dispatch_s: float
+    """Seconds of a training step of a near-empty model in the run's loop, batch size and optimizer."""
+    kind: Literal["roof"] = field(default="roof")
+
+
+@dataclass(frozen=True, kw_only=True)
 class FailureEvent:
     """The process raised; the traceback is in the case's log."""
 
@@ -178,4 +203,4 @@ class FinishedEvent:
     kind: Literal["finished"] = field(default="finished")
 
 
-Event = PhaseEvent | SetupEvent | EpochEvent | MarkEvent | EvaluationEvent | FailureEvent | FinishedEvent
+Event = PhaseEvent | SetupEvent | EpochEvent | MarkEvent | EvaluationEvent | RoofEvent | FailureEvent | FinishedEvent

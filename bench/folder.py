@@ -53,6 +53,36 @@ class ReportFolder:
         return self.root / "report.md"
 
     @property
+    def pytest_benchmark(self) -> Path:
+        """For `pytest-benchmark compare`."""
+        return self.root / "pytest-benchmark.json"
+
+    @property
+    def github_action_benchmark(self) -> Path:
+        """For github-action-benchmark."""
+        return self.root / "github-action-benchmark.json"
+
+    @property
+    def bencher(self) -> Path:
+        """For Bencher."""
+        return self.root / "bencher.json"
+
+    @property
+    def page(self) -> Path:
+        """The report for people, with curves and pictures, in one file."""
+        return self.root / "report.html"
+
+    @property
+    def plots(self) -> Path:
+        """The page's curves and pictures, a PNG each."""
+        return self.root / "plots"
+
+    @property
+    def samples(self) -> Path:
+        """A few digits a case and mark, as the model rebuilds them."""
+        return self.root / "samples"
+
+    @property
     def logs(self) -> Path:
         """A log file a case: what the measured process wrote."""
         return self.root / "logs"
@@ -61,6 +91,10 @@ class ReportFolder:
     def data(self) -> Path:
         """The prepared dataset while a run is on."""
         return self.root / ".data.npz"
+
+    def sample(self, case_id: str, epochs: int) -> Path:
+        """The samples of one case at one mark."""
+        return self.samples / f"{case_id}-{epochs}.npz"
 
     def log(self, case_id: str) -> Path:
         """The log of one case."""

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from bench.event import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, SetupEvent
+from bench.event import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, RoofEvent, SetupEvent
 from bench.kernels import Reference
 from bench.noise import Interval
+from bench.roofline import Bound
 from bench.spec import Case, Profile
 
 SCHEMA_VERSION = 1
@@ -124,6 +125,7 @@ class Outcome(Strict):
     epochs: tuple[EpochEvent, ...] = ()
     marks: tuple[MarkEvent, ...] = ()
     evaluations: tuple[EvaluationEvent, ...] = ()
+    roof: RoofEvent | None = None
     noise: Interval | None = None
     """What the machine saw from the process' start to its end."""
     parent_cpu_s: float | None = None
@@ -146,6 +148,8 @@ JOURNAL_LINE: TypeAdapter[JournalLine] = TypeAdapter(JournalLine)
 _NOT_REACHED = "the mark was not reached"
 _NOT_EVALUATED = "the run ended before its end, where marks are evaluated"
 _NOT_STEADY = "no epoch after the warm-up"
+_NOT_COUNTED = "a layer cannot be counted"
+_NO_ROOF = "the run ended before its end, where peaks are measured"
 
 
 class Measurement(Strict):
@@ -243,10 +247,43 @@ class Measurement(Strict):
     )
     sampled_every_s: float | None = _column("seconds between those samples at the run's end", "s", "not sampled")
     params: int | None = _column("trainable parameters", empty="the model was not built")
-    flops_per_sample: float | None = _column("floating-point operations to train on one digit", "FLOP", "not counted")
-    gflop_per_s: float | None = _column("arithmetic rate of a median steady epoch", "GFLOP/s", "not counted")
-    peak_share: float | None = _column("share of the machine's measured peak that this rate is", "", "not measured")
-    bound: str | None = _column("what held the run: dispatch, memory or arithmetic", empty="not measured")
+    forward_flops_per_sample: float | None = _column(
+        "floating-point operations of one digit's forward pass: matrix products, a multiplication and an addition are "
+        "two",
+        "FLOP",
+        _NOT_COUNTED,
+    )
+    flops_per_sample: float | None = _column(
+        "the same to train on one digit, gradients included; optimizer and elementwise work are not in it",
+        "FLOP",
+        _NOT_COUNTED,
+    )
+    step_bytes: float | None = _column("memory traffic of one training step, estimated", "bytes", _NOT_COUNTED)
+    gflop_per_s: float | None = _column(
+        "arithmetic rate of a median steady epoch, training only", "GFLOP/s", f"{_NOT_COUNTED}, or {_NOT_STEADY}"
+    )
+    peak_gflop_per_s: float | None = _column(
+        "the machine's peak in the row's precision and threads: the best of matrix products, the backend's after "
+        "training and, in float32 on a processor, the reference kernel's before and after the run",
+        "GFLOP/s",
+        _NO_ROOF,
+    )
+    peak_gb_per_s: float | None = _column(
+        "the machine's memory traffic: the best of the backend's sum of two large arrays after training and, on a "
+        "processor, the reference kernel's triad",
+        "GB/s",
+        _NO_ROOF,
+    )
+    dispatch_s: float | None = _column(
+        "seconds of a training step of a near-empty model in the same loop, batch size and optimizer", "s", _NO_ROOF
+    )
+    peak_share: float | None = _column(
+        "gflop_per_s over peak_gflop_per_s: the share of the machine that was reached", "", "either is empty"
+    )
+    bound: Bound | None = _column(
+        "what takes longest of a step at the least: its dispatch, its memory traffic or its arithmetic at their peaks",
+        empty="not counted, or no peaks",
+    )
     harness_epoch_s: float | None = _column(
         "what the harness' own work adds to an epoch, in it and before it: median seconds, in no other time",
         "s",
@@ -260,11 +297,10 @@ class Measurement(Strict):
         "largest GPU memory in use at a phase's end, as its driver counts it", "MiB", "no GPU"
     )
     intra_threads: int | None = _column(
-        "threads for one operation, as the backend tells them back", empty="its own choice, not told"
+        "threads for one operation, as the backend tells them, else counted from the threads that it starts",
+        empty="not told",
     )
-    inter_threads: int | None = _column(
-        "threads for operations side by side, likewise", empty="its own choice, not told"
-    )
+    inter_threads: int | None = _column("threads for operations side by side, likewise", empty="not told")
     threads_alive: int | None = _column("threads of the process at the mark", empty="the system does not say")
     reference_gflop_per_s: float | None = _column(
         "matrix product of the reference kernel, the mean of right before and right after the run",

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from bench import noise, stats
+from bench import noise, roofline, stats
 from bench.event import EpochEvent, MarkEvent, PhaseEvent, PhaseName
 from bench.record import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
 
@@ -90,11 +90,13 @@ def _row(
     if mark is None:
         return ResultRow(**shared, epochs=epochs, status=outcome.status, error=outcome.error)
     trained = outcome.epochs[:epochs]
+    times = _times(trained, shared["train_samples"], without_flagged)
     return ResultRow(
         **shared,
         epochs=epochs,
         status="ok",
-        **_times(trained, shared["train_samples"], without_flagged),
+        **times,
+        **_roof(outcome, mark, times["samples_per_s"]),
         **_setup(outcome),
         **_memory(outcome, mark),
         **_surroundings(outcome),
@@ -151,6 +153,39 @@ def _setup(outcome: Outcome) -> dict[str, Any]:
         "peak_rss_method": outcome.setup and outcome.setup.peak_rss_method,
         "intra_threads": outcome.setup and outcome.setup.intra_threads,
         "inter_threads": outcome.setup and outcome.setup.inter_threads,
+    }
+
+
+def _roof(outcome: Outcome, mark: MarkEvent, samples_per_s: float | None) -> dict[str, Any]:
+    """What the arithmetic comes to, and what the machine could do."""
+    setup, peaks = outcome.setup, _peaks(outcome, on_gpu=mark.gpu_peak_mib is not None)
+    flops = setup.training_flops if setup else None
+    moved = setup.step_bytes if setup else None
+    counted = {
+        "forward_flops_per_sample": setup.forward_flops if setup else None,
+        "flops_per_sample": flops,
+        "step_bytes": moved,
+    }
+    reached = flops * samples_per_s / 1e9 if flops is not None and samples_per_s is not None else None
+    figures = {**counted, **peaks, "gflop_per_s": reached}
+    if not peaks or flops is None or moved is None:
+        return figures
+    step = roofline.step(flop=flops * outcome.case.batch_size, moved=moved, **peaks)
+    share = None if reached is None else reached / peaks["peak_gflop_per_s"]
+    return {**figures, "peak_share": share, "bound": step.bound}
+
+
+def _peaks(outcome: Outcome, *, on_gpu: bool) -> dict[str, float]:
+    """The best that was seen of the device that trained; the reference kernels are the processor's, in float32."""
+    roof = outcome.roof
+    if roof is None:
+        return {}
+    kernels = [] if on_gpu else [run for run in (outcome.reference_before, outcome.reference_after) if run is not None]
+    products = kernels if outcome.case.precision == "float32" else []
+    return {
+        "dispatch_s": roof.dispatch_s,
+        "peak_gflop_per_s": max([roof.gflop_per_s, *(run.gflop_per_s for run in products)]),
+        "peak_gb_per_s": max([roof.gb_per_s, *(run.gb_per_s for run in kernels)]),
     }
 
 

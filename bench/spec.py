@@ -93,6 +93,10 @@ def _distinct(value: tuple[Any, ...]) -> tuple[Any, ...]:
     return value
 
 
+def _loops(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    return _distinct(tuple(map(_known("loop", catalog.loop_backends(), info), value)))
+
+
 class ModelOverride(BaseModel):
     """What a profile says of one model where it differs from the sweep."""
 
@@ -100,6 +104,12 @@ class ModelOverride(BaseModel):
 
     epochs: Counts | None = None
     batch_sizes: Counts | None = None
+    loops: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+
+    @field_validator("loops")
+    @classmethod
+    def _loops_known(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        return value and _loops(value, info)
 
     @field_validator("epochs")
     @classmethod
@@ -127,7 +137,7 @@ class Profile(BaseModel):
     batch_sizes: Counts
     backends: Annotated[tuple[str, ...], Field(min_length=1)] = ("tensorflow",)
     loops: Annotated[tuple[str, ...], Field(min_length=1)] = ("fit",)
-    precisions: Annotated[tuple[Literal["float32"], ...], Field(min_length=1)] = ("float32",)
+    precisions: Annotated[tuple[Literal["float32", "mixed_bfloat16"], ...], Field(min_length=1)] = ("float32",)
     optimizer: Literal["adam", "adadelta", "blog"] = "adam"
     repeats: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -153,7 +163,7 @@ class Profile(BaseModel):
     @field_validator("loops")
     @classmethod
     def _loops_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return _distinct(tuple(map(_known("loop", catalog.loop_backends(), info), value)))
+        return _loops(value, info)
 
     @field_validator("precisions", "batch_sizes")
     @classmethod
@@ -177,7 +187,8 @@ class Profile(BaseModel):
     def _loops_run_on_backends(self, info: ValidationInfo) -> Self:
         if info.context == STORED:
             return self
-        for loop, backend in itertools.product(self.loops, self.backends):
+        wanted = dict.fromkeys(loop for model in self.models for loop in self._override(model).loops or self.loops)
+        for loop, backend in itertools.product(wanted, self.backends):
             supported = catalog.loop_backends()[loop]
             if backend not in supported:
                 message = f"loop {loop!r} does not run on backend {backend!r}; it runs on {', '.join(supported)}"
@@ -187,16 +198,19 @@ class Profile(BaseModel):
     def cases(self) -> list[Case]:
         """Every case of the sweep, repeats outermost so that a noisy minute does not hit one case alone."""
         self._refuse_too_many()
-        axes = itertools.product(range(self.repeats), self.models, self.backends, self.loops, self.precisions)
+        axes = itertools.product(range(self.repeats), self.models, self.backends)
         return [
             self._case(repeat, model, backend, loop, precision, batch_size)
-            for repeat, model, backend, loop, precision in axes
+            for repeat, model, backend in axes
+            for loop in self._override(model).loops or self.loops
+            for precision in self.precisions
             for batch_size in self._override(model).batch_sizes or self.batch_sizes
         ]
 
     def _refuse_too_many(self) -> None:
-        batches = sum(len(self._override(model).batch_sizes or self.batch_sizes) for model in self.models)
-        count = self.repeats * len(self.backends) * len(self.loops) * len(self.precisions) * batches
+        own = [self._override(model) for model in self.models]
+        varied = sum(len(each.batch_sizes or self.batch_sizes) * len(each.loops or self.loops) for each in own)
+        count = self.repeats * len(self.backends) * len(self.precisions) * varied
         if count > _MAX_CASES:
             raise InvalidInput(f"profile {self.name!r} expands to {count:,} cases; at most {_MAX_CASES:,} are run.")
 
@@ -234,7 +248,7 @@ def profile_names() -> list[str]:
 def read_profile(name_or_file: str, overrides: Mapping[str, Any] | None = None) -> Profile:
     """A profile by its name or its TOML file, with flags laid over it.
 
-    A flag that names epochs or batch sizes speaks for every model, so the profile's exceptions fall. Raises
+    A flag that names epochs, batch sizes or loops speaks for every model, so the profile's exceptions fall. Raises
     `InvalidInput` with every mistake, each with its path in the file.
     """
     source, text = _profile_text(name_or_file)
@@ -280,7 +294,7 @@ def _name_from(source: str) -> str:
 
 
 def _overlaid(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    axes = {"epochs", "batch_sizes"} & set(overrides)
+    axes = set(ModelOverride.model_fields) & set(overrides)
     exceptions = fields.get("model")
     if axes and isinstance(exceptions, dict):
         kept = {

@@ -91,7 +91,7 @@ class ModelFile(Protocol):
     def view(self, images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """``images``: (n, 28, 28) uint8. Returns what the model is fed and what it is to give back, float32 in [0, 1],
         one row a digit in the same order; the same array twice where input and target are one. Whatever is random
-        in it (noise) is drawn from ``rng``.
+        in it (noise) is drawn from ``rng``, digit by digit: two calls for two halves give what one call for both does.
         """
         ...
 

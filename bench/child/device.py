@@ -6,7 +6,10 @@ Without a GPU nothing here costs anything: the processor is never behind, and it
 import contextlib
 import importlib
 import os
+from collections import Counter
 from typing import Any
+
+from bench.child.pools import started
 
 _MIB = 1 << 20
 
@@ -42,16 +45,55 @@ class TensorFlowGpu(Device):
 
     def observe(self) -> None:
         """All processes' memory on this GPU: the driver tells a container no more."""
-        if self._handle is None:
-            return
-        # A driver that does not tell (a slice of a GPU, say) is no reason to lose the case.
-        with contextlib.suppress(self._nvml.NVMLError):
-            used = self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used / _MIB
-            self.used_mib = max(self.used_mib or 0.0, used)
+        self.used_mib = _largest_use(self._nvml, self._handle, self.used_mib)
 
     def peak_mib(self) -> float | None:
         """See `Device.peak_mib`."""
         return float(self._tensorflow.config.experimental.get_memory_info("GPU:0")["peak"]) / _MIB
+
+
+class JaxDevice(Device):
+    """The first device that JAX sees, a processor or a GPU."""
+
+    def __init__(self, jax: Any, nvml: Any) -> None:
+        self._jax = jax
+        self._device = jax.local_devices()[0]
+        self._nvml = nvml if self._device.platform == "gpu" else None
+        self._handle = _handle(self._nvml)
+
+    def synchronise(self) -> None:
+        """JAX computes behind the calls on every device, and in no order that one more call could wait for."""
+        self._jax.block_until_ready(self._jax.live_arrays())
+
+    def observe(self) -> None:
+        """See `TensorFlowGpu.observe`."""
+        self.used_mib = _largest_use(self._nvml, self._handle, self.used_mib)
+
+    def peak_mib(self) -> float | None:
+        """See `Device.peak_mib`."""
+        counted = self._device.memory_stats() or {} if self._device.platform == "gpu" else {}
+        return float(counted["peak_bytes_in_use"]) / _MIB if "peak_bytes_in_use" in counted else None
+
+
+class TorchGpu(Device):
+    """The GPU that PyTorch trains on."""
+
+    def __init__(self, torch: Any, nvml: Any) -> None:
+        self._torch = torch
+        self._nvml = nvml
+        self._handle = _handle(nvml)
+
+    def synchronise(self) -> None:
+        """Kernels run behind the calls that start them."""
+        self._torch.cuda.synchronize()
+
+    def observe(self) -> None:
+        """See `TensorFlowGpu.observe`."""
+        self.used_mib = _largest_use(self._nvml, self._handle, self.used_mib)
+
+    def peak_mib(self) -> float | None:
+        """See `Device.peak_mib`."""
+        return float(self._torch.cuda.max_memory_allocated()) / _MIB
 
 
 def tensorflow_device(tensorflow: Any, nvml: Any = None) -> Device:
@@ -61,24 +103,65 @@ def tensorflow_device(tensorflow: Any, nvml: Any = None) -> Device:
     return TensorFlowGpu(tensorflow, nvml if nvml is not None else _imported_nvml())
 
 
+def torch_device(torch: Any, nvml: Any = None) -> Device:
+    """The device that Keras' PyTorch backend trains on: a GPU where there is one."""
+    return TorchGpu(torch, nvml if nvml is not None else _imported_nvml()) if torch.cuda.is_available() else Device()
+
+
 def device(backend: str) -> Device:
     """The device of a Keras backend, which is imported already."""
-    return tensorflow_device(importlib.import_module("tensorflow")) if backend == "tensorflow" else Device()
+    module = importlib.import_module(backend)
+    match backend:
+        case "tensorflow":
+            return tensorflow_device(module)
+        case "jax":
+            return JaxDevice(module, _imported_nvml())
+        case _:
+            return torch_device(module)
 
 
 def limit_threads(backend: str, threads: int | None) -> tuple[int | None, int | None]:
-    """Let the backend use so many threads, before its first operation; returns what it tells back.
+    """Let the backend use so many threads, or as many as it likes; returns how many it really uses.
 
-    That is the threads for one operation and for operations side by side; None where the backend does not tell, and
-    where the choice is its own.
+    That is the threads for one operation and for operations side by side; None where nobody tells. Call it before the
+    backend's first operation: its pools of threads are started here.
     """
-    if backend != "tensorflow":
-        return None, None
-    threading = importlib.import_module("tensorflow").config.threading
+    match backend:
+        case "tensorflow":
+            return _tensorflow_threads(importlib.import_module("tensorflow"), threads)
+        case "jax":
+            return _jax_threads(importlib.import_module("jax"), threads)
+        case _:
+            return _torch_threads(importlib.import_module("torch"), threads)
+
+
+def _tensorflow_threads(tensorflow: Any, threads: int | None) -> tuple[int | None, int | None]:
+    """What was set, TensorFlow tells back; of its own choice it says nothing, but the threads that it starts do.
+
+    Those of the pool for one operation stay nameless, since ``tf_numa_-1_Eigen`` is longer than a thread's name may be;
+    those of the other one are ``tf_Compute``. Not with a GPU, which starts nameless ones too.
+    """
+    config = tensorflow.config
     if threads is not None:
-        threading.set_intra_op_parallelism_threads(threads)
-        threading.set_inter_op_parallelism_threads(threads)
-    return threading.get_intra_op_parallelism_threads() or None, threading.get_inter_op_parallelism_threads() or None
+        config.threading.set_intra_op_parallelism_threads(threads)
+        config.threading.set_inter_op_parallelism_threads(threads)
+    told = config.threading.get_intra_op_parallelism_threads(), config.threading.get_inter_op_parallelism_threads()
+    seen = Counter[str]() if config.list_physical_devices("GPU") else started(config.list_logical_devices)
+    return told[0] or seen[""] or None, told[1] or seen["tf_Compute"] or None
+
+
+def _jax_threads(jax: Any, threads: int | None) -> tuple[int | None, int | None]:
+    """XLA takes the size of its pool on the processor from NPROC, else from the CPUs that the process may run on."""
+    if threads is not None:
+        os.environ["NPROC"] = str(threads)
+    return started(jax.local_devices)["tf_XLAEigen"] or None, None
+
+
+def _torch_threads(torch: Any, threads: int | None) -> tuple[int, int]:
+    if threads is not None:
+        torch.set_num_threads(threads)
+        torch.set_num_interop_threads(threads)
+    return torch.get_num_threads(), torch.get_num_interop_threads()
 
 
 def _imported_nvml() -> Any:
@@ -86,6 +169,16 @@ def _imported_nvml() -> Any:
         return importlib.import_module("pynvml")
     except ImportError:
         return None
+
+
+def _largest_use(nvml: Any, handle: Any, before: float | None) -> float | None:
+    """The larger of what was seen ``before`` and the GPU's memory in use now, MiB."""
+    if handle is None:
+        return before
+    # A driver that does not tell (a slice of a GPU, say) is no reason to lose the case.
+    with contextlib.suppress(nvml.NVMLError):
+        return max(before or 0.0, float(nvml.nvmlDeviceGetMemoryInfo(handle).used) / _MIB)
+    return before
 
 
 def _handle(nvml: Any) -> Any:

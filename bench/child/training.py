@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -15,9 +16,11 @@ from bench.child.clock import Clock, Diverged
 from bench.child.device import device, limit_threads
 from bench.child.evaluation import evaluate
 from bench.child.memory import Meter
+from bench.child.packing import Pairs, floats, packed
+from bench.child.samples import keep
 from bench.digits import load
 from bench.event import FailureEvent, FinishedEvent, Job, SetupEvent
-from models.contract import Autoencoder, Floats
+from models.contract import Autoencoder
 
 
 def train(job: Job, channel: Channel) -> int:
@@ -43,7 +46,7 @@ def _run(job: Job, channel: Channel) -> None:
     clock = Clock(
         started_ns=job.started_ns,
         marks=job.marks,
-        remember=lambda epochs: snapshots.update({epochs: autoencoder.model.get_weights()}),
+        remember=lambda epochs: snapshots.update({epochs: _weights(autoencoder.model)}),
         send=channel.send,
         meter=Meter(),
     )
@@ -52,33 +55,34 @@ def _run(job: Job, channel: Channel) -> None:
     intra, inter = limit_threads(job.backend, job.threads)
     clock.device = device(job.backend)
     now = clock.end_phase("import", now)
-    training, validation = _views(job, model_file)
+    training, validation = _views(job, model_file, loop)
     now = clock.end_phase("data", now)
     autoencoder = _compiled(job, keras, model_file)
     clock.end_phase("build", now)
-    channel.send(
-        SetupEvent(
-            params=_trainable(autoencoder.model),
-            peak_rss_method=clock.meter.method,
-            intra_threads=intra,
-            inter_threads=inter,
-        )
-    )
+    channel.send(_setup(job, autoencoder, clock, intra, inter))
     try:
         loop.train(
             autoencoder.model, training, validation, epochs=job.marks[-1], batch_size=job.batch_size, clock=clock
         )
     finally:  # what was reached before a loss ran away is evaluated all the same
         now = time.perf_counter_ns()
+        x, y = floats(validation.x), floats(validation.y)
         for epochs, weights in snapshots.items():
             autoencoder.model.set_weights(weights)
-            channel.send(evaluate(autoencoder, *validation, epochs=epochs))
-        clock.end_phase("evaluation", now)
+            channel.send(evaluate(autoencoder, x, y, epochs=epochs))
+            keep(job, autoencoder, x, y, epochs=epochs)
+        now = clock.end_phase("evaluation", now)
+    channel.send(importlib.import_module("bench.child.roof").roof(job, loop, clock.device))
+    clock.end_phase("roof", now)
 
 
 def _imported(job: Job) -> tuple[Any, ModuleType, ModuleType]:
     """Keras on the job's backend, the model's file and the loop's."""
     os.environ["KERAS_BACKEND"] = job.backend
+    if job.backend != "tensorflow":
+        # Keras would import TensorFlow wherever it is installed: rows of other backends would carry its memory here
+        # and not elsewhere.
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
     keras = importlib.import_module("keras")
     if keras.backend.backend() != job.backend:
         raise RuntimeError(f"Keras runs on {keras.backend.backend()!r}, asked for {job.backend!r}")
@@ -89,11 +93,13 @@ def _imported(job: Job) -> tuple[Any, ModuleType, ModuleType]:
     )
 
 
-def _views(job: Job, model_file: ModuleType) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-    """Training and validation digits as the model takes them, their noise drawn from the case's seed."""
+def _views(job: Job, model_file: ModuleType, loop: ModuleType) -> tuple[Pairs, Pairs]:
+    """Training and validation digits as model and loop take them, their noise drawn from the case's seed."""
     digits = load(Path(job.data))
     rng = np.random.default_rng(job.seed)
-    return model_file.view(digits.x_train, rng), model_file.view(digits.x_val, rng)
+    if loop.PACKED:
+        return packed(model_file.view, digits.x_train, rng), packed(model_file.view, digits.x_val, rng)
+    return Pairs(*model_file.view(digits.x_train, rng)), Pairs(*model_file.view(digits.x_val, rng))
 
 
 def _compiled(job: Job, keras: Any, model_file: ModuleType) -> Autoencoder:
@@ -106,5 +112,20 @@ def _compiled(job: Job, keras: Any, model_file: ModuleType) -> Autoencoder:
     return autoencoder
 
 
-def _trainable(model: Any) -> int:
-    return int(sum(np.prod(weight.shape) for weight in model.trainable_weights))
+def _setup(job: Job, autoencoder: Autoencoder, clock: Clock, intra: int | None, inter: int | None) -> SetupEvent:
+    model = autoencoder.model
+    work = importlib.import_module("bench.child.arithmetic").work(model, job.batch_size)
+    return SetupEvent(
+        params=int(sum(np.prod(weight.shape) for weight in model.trainable_weights)),
+        peak_rss_method=clock.meter.method,
+        intra_threads=intra,
+        inter_threads=inter,
+        forward_flops=work and work.forward_flops,
+        training_flops=work and work.training_flops,
+        step_bytes=work and work.step_bytes,
+    )
+
+
+def _weights(model: Any) -> list[Any]:
+    """Copies: what PyTorch and JAX give may be the very memory that the next step writes to."""
+    return [np.array(weight) for weight in model.get_weights()]

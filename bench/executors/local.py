@@ -27,6 +27,7 @@ from bench.event import (
     Job,
     MarkEvent,
     PhaseEvent,
+    RoofEvent,
     SetupEvent,
     to_line,
 )
@@ -80,6 +81,7 @@ class LocalExecutor:
             epochs=tuple(told.epochs),
             marks=tuple(told.marks),
             evaluations=tuple(told.evaluations),
+            roof=told.roof,
             duration_s=seen.seconds,
             parent_cpu_s=seen.parent_cpu_s,
             noise=seen.noise,
@@ -115,7 +117,7 @@ class LocalExecutor:
         """A child that has been told its job; it and its group are gone when the context is left."""
         child = self._started(case, log)
         try:
-            _tell_job(child, _job(case, self.folder.data, self.threads, began))
+            _tell_job(child, _job(case, self.folder, self.threads, began))
             yield child
         finally:
             _end_group(child)
@@ -185,6 +187,7 @@ class _Told:
     epochs: list[EpochEvent] = field(default_factory=list)
     marks: list[MarkEvent] = field(default_factory=list)
     evaluations: list[EvaluationEvent] = field(default_factory=list)
+    roof: RoofEvent | None = None
     failure: FailureEvent | None = None
     finished: bool = False
     nonsense: str | None = None
@@ -213,6 +216,8 @@ class _Told:
                 self.marks.append(event)
             case EvaluationEvent():
                 self.evaluations.append(event)
+            case RoofEvent():
+                self.roof = event
             case FailureEvent():
                 self.failure = event
             case FinishedEvent():
@@ -240,9 +245,10 @@ class _Told:
         return f"ended well without telling all: {told}; expected {case.run_epochs} epochs and marks {case.marks}"
 
 
-def _job(case: Case, data: Path, threads: int | None, began: int) -> Job:
+def _job(case: Case, folder: ReportFolder, threads: int | None, began: int) -> Job:
     fields = case.model_dump(exclude={"dataset", "repeat"})
-    return Job(**fields, threads=threads, data=str(data.resolve()), started_ns=began)
+    samples = str(folder.samples.resolve() / case.case_id)
+    return Job(**fields, threads=threads, data=str(folder.data.resolve()), started_ns=began, samples=samples)
 
 
 def _tell_job(child: subprocess.Popen[bytes], job: Job) -> None:

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from bench import stats
+from bench import stats, variants
 from bench.blog import Comparison
 from bench.estimate import duration
 from bench.record import ResultRow
@@ -161,6 +161,46 @@ def loss(value: float | None) -> str:
     if value is None:
         return _NOT_MEASURED
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
+
+
+def variants_table(entries: Sequence[variants.SideBySide]) -> Table:
+    """Loops, backends and precisions side by side, a sentence for each model below."""
+    headers = (
+        "model",
+        "trained by",
+        "batch",
+        "epochs",
+        "s/epoch",
+        "× fit",
+        "MiB",
+        "of fit",
+        "GFLOP/s",
+        "share",
+        "bound",
+    )
+    rows = tuple(_variant_cells(entry, variant) for entry in entries for variant in entry.variants)
+    notes = tuple(told for entry in entries if (told := variants.sentence(entry)))
+    return Table("Loops side by side", headers, rows, labels=2, notes=notes)
+
+
+def _variant_cells(entry: variants.SideBySide, variant: variants.Variant) -> tuple[str, ...]:
+    return (
+        entry.model,
+        variant.name,
+        str(entry.batch_size),
+        str(entry.epochs),
+        seconds(variant.epoch_s),
+        _NOT_MEASURED if variant.faster is None else f"{variant.faster:.2f}",
+        _whole(variant.peak_rss_mib),
+        _percent(variant.memory),
+        seconds(variant.gflop_per_s),
+        _percent(variant.peak_share),
+        variant.bound or _NOT_MEASURED,
+    )
+
+
+def _percent(share: float | None) -> str:
+    return _NOT_MEASURED if share is None else f"{100 * share:.0f} %"
 
 
 def blog_table(comparisons: Sequence[Comparison]) -> Table:

@@ -7,6 +7,7 @@ import pytest
 import scripted
 
 from bench import rows
+from bench.event import RoofEvent
 from bench.kernels import Reference
 from bench.record import Outcome, ResultRow, Timeline
 
@@ -221,3 +222,47 @@ def test_phases_stand_in_the_order_of_a_process_life() -> None:
     outcome = scripted.outcome(phases=(*scripted.PHASES, scripted.phase("evaluation")))
     found = [row.phase for row in rows.phase_rows(outcome)]
     assert found == ["interpreter", "import", "data", "build", "first_epoch", "train", "val", "evaluation"]
+
+
+ROOF = RoofEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
+COUNTED = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
+
+
+def test_a_rate_is_the_operations_of_all_digits_over_the_median_epoch() -> None:
+    row = rows_of(run_of((8,), setup=COUNTED, roof=ROOF))[0]
+    assert (row.forward_flops_per_sample, row.flops_per_sample) == (1e6, 2.5e6)
+    assert row.gflop_per_s == pytest.approx(2.5e6 * 40 / 3.0 / 1e9)
+    assert row.peak_share == pytest.approx(2.5e6 * 40 / 3.0 / 1e9 / 100.0)
+
+
+def test_the_peak_is_the_best_that_was_seen_in_the_same_precision() -> None:
+    kernel = Reference(threads=2, gflop_per_s=150.0, gflop_per_s_median=140.0, gb_per_s=30.0, gb_per_s_median=29.0)
+    changes: dict[str, Any] = {"setup": COUNTED, "roof": ROOF, "reference_after": kernel}
+    single = rows_of(run_of((8,), **changes))[0]
+    half = rows_of(run_of((8,), **changes | {"case": scripted.case(marks=(8,), precision="mixed_bfloat16")}))[0]
+    assert (single.peak_gflop_per_s, single.peak_gb_per_s) == (150.0, 30.0)
+    assert (half.peak_gflop_per_s, half.peak_gb_per_s) == (100.0, 30.0)
+
+
+def test_the_processors_kernels_are_no_peak_of_a_gpu() -> None:
+    kernel = Reference(threads=2, gflop_per_s=150.0, gflop_per_s_median=140.0, gb_per_s=30.0, gb_per_s_median=29.0)
+    on_gpu = (dataclasses.replace(scripted.mark(8), gpu_peak_mib=10.0),)
+    run = run_of((8,), setup=COUNTED, roof=ROOF, reference_before=kernel)
+    row = rows_of(run.model_copy(update={"marks": on_gpu}))[0]
+    assert (row.peak_gflop_per_s, row.peak_gb_per_s) == (100.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("dispatch_s", "bytes_moved", "bound"),
+    [(0.001, 1e6, "dispatch"), (1e-6, 1e6, "arithmetic"), (1e-6, 1e8, "memory")],
+)
+def test_the_bound_is_what_takes_longest_at_the_least(dispatch_s: float, bytes_moved: float, bound: str) -> None:
+    setup = dataclasses.replace(COUNTED, step_bytes=bytes_moved)
+    roof = dataclasses.replace(ROOF, dispatch_s=dispatch_s)
+    assert rows_of(run_of((8,), setup=setup, roof=roof))[0].bound == bound
+
+
+@pytest.mark.parametrize("missing", [{"setup": COUNTED}, {"roof": ROOF}])
+def test_without_a_count_or_a_roof_there_is_no_share_and_no_bound(missing: dict[str, Any]) -> None:
+    row = rows_of(run_of((8,), **missing))[0]
+    assert (row.peak_share, row.bound) == (None, None)

@@ -353,10 +353,30 @@ def test_four_mistakes_are_told_at_once_each_with_its_path(toml: Write) -> None:
 
 
 def test_a_loop_that_does_not_run_on_a_backend_says_where_it_runs() -> None:
-    message = refusal("quick", loops=["fit"], backends=["torch"])
-    assert "'fit'" in message
+    message = refusal("quick", loops=["graph"], backends=["torch"])
+    assert "'graph'" in message
     assert "'torch'" in message
     assert "it runs on tensorflow" in message
+
+
+def test_a_models_own_loop_must_run_on_every_backend_too(toml: Write) -> None:
+    text = 'epochs = [1]\nbatch_sizes = [4]\nbackends = ["jax"]\n[model.basic]\nloops = ["graph"]\n'
+    message = refusal(toml(text))
+    assert "loop 'graph' does not run on backend 'jax'; it runs on tensorflow" in message
+
+
+def test_a_model_may_be_trained_in_loops_of_its_own(toml: Write) -> None:
+    text = 'models = ["basic", "deep"]\nepochs = [1]\nbatch_sizes = [4]\n[model.basic]\nloops = ["fit", "xla"]\n'
+    found = read_profile(toml(text))
+    assert [(case.model, case.loop) for case in found.cases()] == [("basic", "fit"), ("basic", "xla"), ("deep", "fit")]
+    flagged = read_profile(toml(text), {"loops": ["graph"]})
+    assert [(case.model, case.loop) for case in flagged.cases()] == [("basic", "graph"), ("deep", "graph")]
+
+
+def test_both_precisions_are_known_and_no_other() -> None:
+    found = read_profile("quick", {"precisions": ["float32", "mixed_bfloat16"], "models": ["basic"]})
+    assert {case.precision for case in found.cases()} == {"float32", "mixed_bfloat16"}
+    assert "--precisions.0" in refusal("quick", precisions=["float16"])
 
 
 def test_a_flag_is_named_as_it_is_typed() -> None:

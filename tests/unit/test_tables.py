@@ -13,7 +13,8 @@ from rich.console import Console
 
 from bench import blog, catalog
 from bench.report import tables
-from bench.report.tables import Table, blog_table, model_table
+from bench.report.tables import Table, blog_table, model_table, variants_table
+from bench.variants import side_by_side
 from models.contract import Published
 
 
@@ -235,3 +236,24 @@ def test_figures_that_were_not_run_are_named_below_with_what_would_run_them() ->
     [note] = table.notes
     for expected in ("4 published figures", "basic", "full MNIST", "aebench run --profile blog"):
         assert expected in note
+
+
+def test_ways_to_train_stand_side_by_side_with_a_sentence_below() -> None:
+    measured: dict[str, Any] = {"peak_share": 0.2, "gflop_per_s": 40.0, "bound": "dispatch"}
+    fit = row(epoch_s_median=6.0, peak_rss_mib=1000.0, **measured)
+    xla = row(loop="xla", epoch_s_median=1.0, peak_rss_mib=550.0, **measured)
+    table = variants_table(side_by_side([fit, xla]))
+    assert table.rows == (
+        ("basic", "fit", "4", "3", "6", "1.00", "1000", "100 %", "40", "20 %", "dispatch"),
+        ("basic", "xla", "4", "3", "1", "6.00", "550", "55 %", "40", "20 %", "dispatch"),
+    )
+    assert table.notes == (
+        "basic, batch 4: `fit` spends 4 of every 5 seconds outside the arithmetic; "
+        "`xla` trains this model 6.0 times as fast here, in 55 % of the memory.",
+    )
+
+
+def test_what_was_not_measured_of_a_way_is_a_dash() -> None:
+    empty: dict[str, Any] = {"peak_rss_mib": None, "gflop_per_s": None, "peak_share": None, "bound": None}
+    table = variants_table(side_by_side([row(loop="graph", **empty), row(loop="xla", **empty)]))
+    assert [line[5:] for line in table.rows] == [("–",) * 6] * 2

@@ -6,9 +6,10 @@ from typing import Any
 import keras
 
 from bench.child.clock import Clock
-from models.contract import Floats
+from bench.child.packing import Pairs
 
-BACKENDS = ("tensorflow",)
+BACKENDS = ("tensorflow", "jax", "torch")
+PACKED = False
 
 
 class _EpochParts(keras.callbacks.Callback):
@@ -32,23 +33,16 @@ class _EpochParts(keras.callbacks.Callback):
 
 
 def train(
-    model: keras.Model,
-    training: tuple[Floats, Floats],
-    validation: tuple[Floats, Floats],
-    *,
-    epochs: int,
-    batch_size: int,
-    clock: Clock,
+    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: Clock
 ) -> None:
-    """Train a compiled model; the last, smaller batch of an epoch is trained on too."""
-    x, y = training
+    """See `bench.child.loops`."""
     model.fit(
-        x,
-        y,
+        training.x,
+        training.y,
         epochs=epochs,
         batch_size=batch_size,
         shuffle=True,
-        validation_data=validation,
+        validation_data=(validation.x, validation.y),
         verbose=0,
         callbacks=[_EpochParts(clock)],
     )

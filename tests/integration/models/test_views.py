@@ -50,6 +50,15 @@ def test_input_and_target_are_one_array_unless_noise_parts_them(name: str, file:
     assert (x is y) == (name not in NOISY)
 
 
+def test_two_halves_give_what_one_call_for_both_gives(file: Any, digits: Images) -> None:
+    """Compiled loops take a view stretch by stretch."""
+    whole = file.view(digits, generator())
+    rng = generator()
+    halves = [file.view(part, rng) for part in (digits[:24], digits[24:])]
+    for place in range(2):
+        np.testing.assert_array_equal(np.concatenate([half[place] for half in halves]), whole[place])
+
+
 def test_the_digits_given_are_left_alone(file: Any, digits: Images) -> None:
     before = digits.copy()
     file.view(digits, generator())

@@ -1,6 +1,9 @@
 """GPUs, drivers and thread pools that are made up."""
 
+import os
 import sys
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -55,11 +58,14 @@ class TensorFlow:
     intra: int = 0
     inter: int = 0
     synchronised: int = 0
+    began: bool = False
+    """Whether its devices, and its threads with them, are up."""
 
     @property
     def config(self) -> Any:
         return SimpleNamespace(
             list_physical_devices=lambda kind: [f"{kind}:{n}" for n in range(self.gpus if kind == "GPU" else 1)],
+            list_logical_devices=lambda: setattr(self, "began", True),
             experimental=SimpleNamespace(
                 get_memory_info=lambda name: {"GPU:0": {"current": 1, "peak": 777 * MIB}}[name]
             ),
@@ -77,6 +83,40 @@ class TensorFlow:
 
     def _synchronise(self) -> None:
         self.synchronised += 1
+
+
+@dataclass
+class Jax:
+    """Stands in for the module `jax`."""
+
+    platform: str
+    stats: dict[str, int] | None = None
+    waited_for: list[object] = field(default_factory=list)
+
+    def local_devices(self) -> list[Any]:
+        return [SimpleNamespace(platform=self.platform, memory_stats=lambda: self.stats)]
+
+    def live_arrays(self) -> list[str]:
+        return ["a", "b"]
+
+    def block_until_ready(self, arrays: object) -> None:
+        self.waited_for.append(arrays)
+
+
+@dataclass
+class Torch:
+    """Stands in for the module `torch`."""
+
+    gpu: bool
+    synchronised: int = 0
+
+    @property
+    def cuda(self) -> Any:
+        return SimpleNamespace(
+            is_available=lambda: self.gpu,
+            synchronize=lambda: setattr(self, "synchronised", self.synchronised + 1),
+            max_memory_allocated=lambda: 44 * MIB,
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -109,10 +149,20 @@ def test_tensorflow_without_a_gpu_trains_on_the_processor(tensorflow: TensorFlow
     assert type(device("tensorflow")) is Device
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends_are_not_asked(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
-    assert type(device(backend)) is Device
+def test_torch_without_a_gpu_trains_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", Torch(gpu=False))
+    assert type(device("torch")) is Device
+
+
+def test_jax_on_the_processor_is_waited_for_and_has_no_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    jax = Jax("cpu")
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(used_mib=[5]))
+    processor = device("jax")
+    processor.observe()
+    processor.synchronise()
+    assert (processor.used_mib, processor.peak_mib()) == (None, None)
+    assert jax.waited_for == [["a", "b"]], "all that is being computed"
 
 
 # -------------------------------------------------------------------------------- GPU
@@ -180,7 +230,50 @@ def test_without_the_drivers_module_the_frameworks_figure_is_left(monkeypatch: p
     assert (gpu.used_mib, gpu.peak_mib()) == (None, 777.0)
 
 
+def test_jax_on_a_gpu_tells_the_drivers_figure_and_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jax", Jax("gpu", {"peak_bytes_in_use": 55 * MIB}))
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(used_mib=[300, 200]))
+    gpu = device("jax")
+    gpu.observe()
+    gpu.observe()
+    assert (gpu.used_mib, gpu.peak_mib()) == (300.0, 55.0)
+
+
+@pytest.mark.parametrize("stats", [None, {}, {"bytes_in_use": 3}])
+def test_a_jax_that_counts_no_peak_leaves_it_empty(
+    stats: dict[str, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jax", Jax("gpu", stats))
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert device("jax").peak_mib() is None
+
+
+def test_torch_on_a_gpu_is_waited_for_and_tells_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = Torch(gpu=True)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(used_mib=[9]))
+    gpu = device("torch")
+    gpu.synchronise()
+    gpu.observe()
+    assert (gpu.used_mib, gpu.peak_mib(), torch.synchronised) == (9.0, 44.0, 1)
+
+
 # ---------------------------------------------------------------------------- threads
+
+
+def start(monkeypatch: pytest.MonkeyPatch, **names: int) -> None:
+    """Have whatever is called start so many threads of each name; those without a name are ``nameless``."""
+
+    def started(call: Callable[[], object]) -> Counter[str]:
+        call()
+        return Counter({"" if name == "nameless" else name: count for name, count in names.items()})
+
+    monkeypatch.setattr(device_file, "started", started)
+
+
+@pytest.fixture(autouse=True)
+def nothing_tells_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_file, "started", lambda _call: Counter())
 
 
 def test_a_limit_holds_for_one_operation_and_for_operations_side_by_side(tensorflow: TensorFlow) -> None:
@@ -193,13 +286,54 @@ def test_without_a_limit_nothing_is_set_and_what_there_is_is_told(tensorflow: Te
     assert limit_threads("tensorflow", None) == (4, 2)
 
 
-def test_a_choice_of_tensorflows_own_is_empty(tensorflow: TensorFlow) -> None:
-    assert limit_threads("tensorflow", None) == (None, None)
+def test_a_choice_of_tensorflows_own_shows_in_the_threads_that_it_starts(
+    tensorflow: TensorFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensorflow.gpus = 0
+    start(monkeypatch, nameless=5, tf_Compute=3, tf_graph_runner=1)
+    assert limit_threads("tensorflow", None) == (5, 3)
+    assert tensorflow.began, "its pools are there to be counted"
+    assert (tensorflow.intra, tensorflow.inter) == (0, 0), "the choice is still its own"
     tensorflow.inter = 2
-    assert limit_threads("tensorflow", None) == (None, 2)
+    assert limit_threads("tensorflow", None) == (5, 2)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends_tell_no_threads(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tensorflow", None)
-    assert limit_threads(backend, 3) == (None, None)
+def test_a_choice_of_tensorflows_own_that_does_not_show_is_empty(
+    tensorflow: TensorFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensorflow.gpus = 0
+    assert limit_threads("tensorflow", None) == (None, None)
+    start(monkeypatch)
+    assert limit_threads("tensorflow", None) == (None, None)
+
+
+def test_threads_are_not_counted_where_a_gpu_has_its_own_among_them(
+    tensorflow: TensorFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(monkeypatch, nameless=9, tf_Compute=3)
+    assert limit_threads("tensorflow", None) == (None, None)
+    assert not tensorflow.began
+
+
+@pytest.mark.parametrize("threads", [None, 3])
+def test_jax_shows_its_threads_for_one_operation_alone(threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NPROC", "7")
+    seen: list[str] = []
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(local_devices=lambda: seen.append(os.environ["NPROC"])))
+    assert limit_threads("jax", threads) == (None, None)
+    start(monkeypatch, nameless=9, tf_XLAEigen=4)
+    assert limit_threads("jax", threads) == (4, None)
+    assert seen == ["7" if threads is None else "3"], "a limit is set before the pools are started"
+
+
+def test_torch_tells_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = {"intra": 8, "inter": 4}
+    torch = SimpleNamespace(
+        get_num_threads=lambda: now["intra"],
+        get_num_interop_threads=lambda: now["inter"],
+        set_num_threads=lambda threads: now.update(intra=threads),
+        set_num_interop_threads=lambda threads: now.update(inter=threads),
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    assert limit_threads("torch", None) == (8, 4)
+    assert limit_threads("torch", 3) == (3, 3)

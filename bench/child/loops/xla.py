@@ -1,0 +1,31 @@
+"""A whole epoch compiled by XLA: on TensorFlow `graph` with ``jit_compile``, on JAX a `lax.scan` under `jit`."""
+
+import importlib
+
+import keras
+
+from bench.child.clock import Clock
+from bench.child.packing import Pairs
+from bench.child.passes import Passes, drive
+
+BACKENDS = ("tensorflow", "jax")
+PACKED = True
+
+
+def train(
+    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: Clock
+) -> None:
+    """See `bench.child.loops`."""
+    drive(_passes(model, training, validation, batch_size), epochs=epochs, clock=clock)
+
+
+def _passes(model: keras.Model, training: Pairs, validation: Pairs, batch_size: int) -> Passes:
+    """Each backend's file is imported only where that backend is there."""
+    passes: Passes
+    if keras.backend.backend() == "jax":
+        file = importlib.import_module("bench.child.passes.jax")
+        passes = file.JaxPasses(model, training, validation, batch_size=batch_size)
+    else:
+        file = importlib.import_module("bench.child.passes.tensorflow")
+        passes = file.TensorFlowPasses(model, training, validation, batch_size=batch_size, compiled=True)
+    return passes

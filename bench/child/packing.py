@@ -1,0 +1,72 @@
+"""Digits as compiled loops keep them on the device: bytes where the model's view of them is no more than that.
+
+A view is taken stretch by stretch, so that the float arrays of a whole dataset, four times its size, never exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from models.contract import Floats, Images
+
+_STRETCH = 1_000
+"""Digits a stretch: 3 MB as floats."""
+
+Array = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+View = Callable[[npt.NDArray[np.uint8], np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """What a model is fed and what it is to give back, (n, …) each; one array twice where they are one.
+
+    Bytes stand for 255ths; whatever is not made of 255ths (noise) stays float32.
+    """
+
+    x: Array
+    y: Array
+
+
+def packed(view: View, images: Images, rng: np.random.Generator) -> Pairs:
+    """A model's view of ``images``, (n, 28, 28) uint8, as small as it can be held without loss.
+
+    The view's random numbers are those that it would draw for all digits at once, since it draws them digit by digit.
+    """
+    x, y, same = _Packing(len(images)), _Packing(len(images)), True
+    for start in range(0, len(images), _STRETCH):
+        given, wanted = view(images[start : start + _STRETCH], rng)
+        same = same and given is wanted
+        x.put(start, given)
+        if not same:
+            y.put(start, wanted)
+    return Pairs(x.array, x.array if same else y.array)
+
+
+def floats(array: Array) -> Floats:
+    """The array as a model takes it: float32 in [0, 1]."""
+    return np.divide(array, 255, dtype=np.float32) if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
+
+
+class _Packing:
+    """An array that holds bytes for as long as all that is put into it is made of 255ths."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self.array: Array = np.empty((0,), np.uint8)
+
+    def put(self, start: int, values: Floats) -> None:
+        if self.array.size == 0:
+            self.array = np.empty((self._rows, *values.shape[1:]), np.uint8)
+        if self.array.dtype == np.uint8:
+            quantised = np.rint(values * np.float32(255)).clip(0, 255).astype(np.uint8)
+            if np.array_equal(floats(quantised), values):
+                self.array[start : start + len(values)] = quantised
+                return
+            self.array = floats(self.array)
+        self.array[start : start + len(values)] = values

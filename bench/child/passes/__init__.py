@@ -1,0 +1,31 @@
+"""A whole epoch as one compiled function, for each backend that can; the loops `graph` and `xla` drive them."""
+
+from typing import Any, Protocol
+
+from bench.child.clock import Clock
+
+
+class Passes(Protocol):
+    """Training and validation over all digits, their data on the device."""
+
+    def order(self) -> Any:
+        """A fresh random order of the training digits, drawn on the device from Keras' seed."""
+
+    def train(self, order: Any) -> float:
+        """Train on every digit once, in this order, the last batch smaller where they do not divide; returns the mean
+        loss over the digits, as Keras prints it. Nothing is pending when it returns.
+        """
+
+    def validate(self) -> float:
+        """The mean loss over the validation digits, likewise."""
+
+
+def drive(passes: Passes, *, epochs: int, clock: Clock) -> None:
+    """Train for so many epochs and drive the clock."""
+    for _ in range(epochs):
+        clock.epoch_begin()
+        loss = passes.train(passes.order())
+        clock.validation_begin()
+        val_loss = passes.validate()
+        clock.validation_end()
+        clock.epoch_end({"loss": loss, "val_loss": val_loss})

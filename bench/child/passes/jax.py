@@ -1,0 +1,86 @@
+"""A whole epoch as one `jax.jit`: `lax.scan` of Keras' own stateless `train_step` over batches on the device."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+
+from bench.child.packing import Pairs
+
+State = tuple[list[jax.Array], ...]
+"""Values of the model's variables, a list a kind, as Keras' stateless steps take them."""
+
+
+class JaxPasses:
+    """See `bench.child.passes.Passes`."""
+
+    def __init__(self, model: keras.Model, training: Pairs, validation: Pairs, *, batch_size: int) -> None:
+        model.optimizer.build(model.trainable_variables)
+        self._model = model
+        self._batch_size = batch_size
+        self._training = _on_device(training)
+        self._validation = _on_device(validation)
+        # An epoch's last state is given up to the next, so that it is never held twice.
+        self._train = jax.jit(self._train_all, donate_argnums=0)
+        self._validate = jax.jit(self._validate_all)
+
+    def order(self) -> Any:
+        """See `bench.child.passes.Passes`."""
+        return keras.random.shuffle(jnp.arange(len(self._training[0])))
+
+    def train(self, order: Any) -> float:
+        """See `bench.child.passes.Passes`; ``order`` holds indices, (n,) int32."""
+        model = self._model
+        variables = [model.trainable_variables, model.non_trainable_variables, model.optimizer.variables]
+        return self._pass(variables, lambda state: self._train(state, order, *self._training))
+
+    def validate(self) -> float:
+        """See `bench.child.passes.Passes`."""
+        model = self._model
+        variables = [model.trainable_variables, model.non_trainable_variables]
+        return self._pass(variables, lambda state: self._validate(state, *self._validation))
+
+    def _pass(self, variables: Sequence[Sequence[keras.Variable]], run: Callable[[State], State]) -> float:
+        """Run over the state of ``variables`` and the metrics, leave it in the model, and return Keras' mean loss."""
+        self._model.reset_metrics()
+        kept = [*variables, self._model.metrics_variables]
+        state = run(tuple([variable.value for variable in kind] for kind in kept))
+        for kind, values in zip(kept, state, strict=True):
+            for variable, value in zip(kind, values, strict=True):
+                variable.assign(value)
+        return float(self._model.get_metrics_result()["loss"])
+
+    def _train_all(self, state: State, order: jax.Array, x: jax.Array, y: jax.Array | None = None) -> State:
+        def step(state: State, chosen: jax.Array) -> tuple[State, None]:
+            given = _scaled(x[chosen])
+            pair = (given, given if y is None else _scaled(y[chosen]))
+            return self._model.train_step(state, pair)[1], None
+
+        return self._over_batches(state, order, step)
+
+    def _validate_all(self, state: State, x: jax.Array, y: jax.Array | None = None) -> State:
+        def step(state: State, chosen: jax.Array) -> tuple[State, None]:
+            given = _scaled(x[chosen])
+            pair = (given, given if y is None else _scaled(y[chosen]))
+            return self._model.test_step(state, pair)[1], None
+
+        return self._over_batches(state, jnp.arange(len(x)), step)
+
+    def _over_batches(self, state: State, order: jax.Array, step: Any) -> State:
+        """The state after ``step`` on the indices of every batch, the last one smaller where they do not divide."""
+        full = len(order) // self._batch_size * self._batch_size
+        if full:
+            state = jax.lax.scan(step, state, order[:full].reshape(-1, self._batch_size))[0]
+        return step(state, order[full:])[0] if full < len(order) else state
+
+
+def _on_device(pairs: Pairs) -> tuple[jax.Array, ...]:
+    arrays = (pairs.x,) if pairs.y is pairs.x else (pairs.x, pairs.y)
+    return tuple(jnp.asarray(array) for array in arrays)
+
+
+def _scaled(batch: jax.Array) -> jax.Array:
+    """Bytes as float32 in [0, 1]; floats as they are."""
+    return batch.astype(jnp.float32) / 255 if batch.dtype == jnp.uint8 else batch

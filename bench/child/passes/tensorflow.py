@@ -1,0 +1,81 @@
+"""A whole epoch as one `tf.function`: the step is Keras' own `train_step`, its loop and its data are on the device."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from bench.child.packing import Pairs
+
+
+class TensorFlowPasses:
+    """See `bench.child.passes.Passes`; ``compiled`` has XLA compile the function."""
+
+    def __init__(
+        self, model: keras.Model, training: Pairs, validation: Pairs, *, batch_size: int, compiled: bool
+    ) -> None:
+        # Variables must exist before a graph is traced that uses them.
+        model.optimizer.build(model.trainable_variables)
+        self._model = model
+        self._batch_size = batch_size
+        self._training = _on_device(training)
+        self._validation = _on_device(validation)
+        self._train = tf.function(self._train_all, autograph=False, jit_compile=compiled)
+        self._validate = tf.function(self._validate_all, autograph=False, jit_compile=compiled)
+
+    def order(self) -> Any:
+        """See `bench.child.passes.Passes`."""
+        return keras.random.shuffle(tf.range(len(self._training[0])))
+
+    def train(self, order: Any) -> float:
+        """See `bench.child.passes.Passes`; ``order`` holds indices, (n,) int32."""
+        return float(self._train(order, *self._training))
+
+    def validate(self) -> float:
+        """See `bench.child.passes.Passes`."""
+        return float(self._validate(*self._validation))
+
+    def _train_all(self, order: tf.Tensor, x: tf.Tensor, y: tf.Tensor | None = None) -> tf.Tensor:
+        def step(start: tf.Tensor | int, size: int) -> None:
+            chosen = tf.slice(order, [start], [size])
+            given = _scaled(tf.gather(x, chosen))
+            self._model.train_step((given, given if y is None else _scaled(tf.gather(y, chosen))))
+
+        return self._over_batches(x.shape[0], step)
+
+    def _validate_all(self, x: tf.Tensor, y: tf.Tensor | None = None) -> tf.Tensor:
+        def step(start: tf.Tensor | int, size: int) -> None:
+            given = _scaled(_rows(x, start, size))
+            self._model.test_step((given, given if y is None else _scaled(_rows(y, start, size))))
+
+        return self._over_batches(x.shape[0], step)
+
+    def _over_batches(self, samples: int, step: Any) -> tf.Tensor:
+        """Keras' mean loss after ``step(start, size)`` for every batch."""
+        size = self._batch_size
+        full = samples // size
+
+        def body(index: tf.Tensor) -> tuple[tf.Tensor]:
+            step(index * size, size)
+            return (index + 1,)
+
+        self._model.reset_metrics()
+        tf.while_loop(lambda index: index < full, body, (tf.constant(0),), parallel_iterations=1)
+        if samples % size:
+            step(full * size, samples % size)
+        return self._model.get_metrics_result()["loss"]
+
+
+def _on_device(pairs: Pairs) -> tuple[tf.Tensor, ...]:
+    arrays = (pairs.x,) if pairs.y is pairs.x else (pairs.x, pairs.y)
+    return tuple(tf.constant(array) for array in arrays)
+
+
+def _rows(array: tf.Tensor, start: tf.Tensor | int, size: int) -> tf.Tensor:
+    rest = array.shape.rank - 1
+    return tf.slice(array, [start, *[0] * rest], [size, *[-1] * rest])
+
+
+def _scaled(batch: tf.Tensor) -> tf.Tensor:
+    """Bytes as float32 in [0, 1]; floats as they are."""
+    return tf.cast(batch, tf.float32) / 255.0 if batch.dtype == tf.uint8 else batch

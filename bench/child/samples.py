@@ -1,0 +1,129 @@
+"""A few digits as a model rebuilds them at a mark, small enough to keep: what the report's pictures are drawn from."""
+
+import statistics
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.digits import NAMES
+from bench.event import Job
+from models.contract import Autoencoder, Floats
+
+Pixels = npt.NDArray[np.uint8]
+
+DIGITS = 10
+"""One a class, where the labels have ten."""
+CODE_NUMBERS = 2048
+"""Codes of more numbers a digit are not kept."""
+PLANE_DIGITS = 2000
+GRID_SIDE = 15
+GRID_TAIL = 0.05
+"""The grid runs from this quantile of the normal distribution to its mirror image, as the blog's does."""
+_CHUNK = 500
+
+
+def keep(job: Job, autoencoder: Autoencoder, x: Floats, y: Floats, *, epochs: int) -> None:
+    """Write the npz of one mark, where the job asks for it: ``x``, ``y`` are the validation digits, (n, …) each.
+
+    Pictures are no reason to lose a case: what goes wrong is written to standard error, which is the case's log.
+    """
+    if job.samples is None:
+        return
+    try:
+        _write(Path(f"{job.samples}-{epochs}.npz"), samples(autoencoder, x, y, _labels(Path(job.data))))
+    except Exception:  # noqa: BLE001 - a model file may raise anything, a disk may be full
+        traceback.print_exc()
+
+
+def _labels(data: Path) -> Pixels:
+    """The validation digits' classes, (n,), alone: the prepared file's other arrays stay where they are."""
+    with np.load(data, allow_pickle=False) as arrays:
+        labels: Pixels = arrays[NAMES[-1]]
+    return labels
+
+
+def samples(autoencoder: Autoencoder, x: Floats, y: Floats, labels: Pixels) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of one mark.
+
+    Always: ``labels`` (k,) and ``input``, ``target``, ``output`` (k, s, s), all uint8, of the same k ≤ 10 digits in
+    every run on the same data. Where a code has few numbers enough: ``codes`` (k, …) float16. Where it is a plane of
+    two: ``plane`` (m, 2) float16 and ``plane_labels`` (m,) uint8 of m ≤ 2,000 digits; with a decoder also ``grid``
+    (15, 15, s, s) uint8, decoded from the normal distribution's quantiles, the second number growing upwards.
+    """
+    chosen = chosen_digits(labels)
+    codes = _predicted(autoencoder.encoder, x[chosen])
+    rebuilt = _predicted(autoencoder.model, x[chosen]) if autoencoder.decoder is None else None
+    output = _predicted(autoencoder.decoder, codes) if rebuilt is None else rebuilt
+    found: dict[str, npt.NDArray[Any]] = {
+        "labels": labels[chosen].astype(np.uint8),
+        "input": _pixels(x[chosen]),
+        "target": _pixels(y[chosen]),
+        "output": _pixels(output),
+    }
+    if codes[0].size <= CODE_NUMBERS:
+        found["codes"] = _small(codes)
+    if codes.shape[1:] == (2,):
+        found |= _plane(autoencoder, x, labels)
+    return found
+
+
+def chosen_digits(labels: Pixels) -> list[int]:
+    """Indices of the first digit of each class, ascending by class; other first digits where classes are missing."""
+    firsts = {int(label): index for index, label in reversed(list(enumerate(labels)))}
+    chosen = [firsts[label] for label in sorted(firsts)][:DIGITS]
+    others = [index for index in range(min(len(labels), 2 * DIGITS)) if index not in chosen]
+    return [*chosen, *others[: DIGITS - len(chosen)]]
+
+
+def _plane(autoencoder: Autoencoder, x: Floats, labels: Pixels) -> dict[str, npt.NDArray[Any]]:
+    found: dict[str, npt.NDArray[Any]] = {
+        "plane": _small(_predicted(autoencoder.encoder, x[:PLANE_DIGITS])),
+        "plane_labels": labels[:PLANE_DIGITS].astype(np.uint8),
+    }
+    if autoencoder.decoder is not None:
+        images = _pixels(_predicted(autoencoder.decoder, _grid_codes()))
+        found["grid"] = images.reshape(GRID_SIDE, GRID_SIDE, *images.shape[1:])
+    return found
+
+
+def _grid_codes() -> Floats:
+    """(15 · 15, 2) codes, row by row from the top."""
+    shares = np.linspace(GRID_TAIL, 1 - GRID_TAIL, GRID_SIDE)
+    places = np.array([statistics.NormalDist().inv_cdf(share) for share in shares], np.float32)
+    second, first = np.meshgrid(places[::-1], places, indexing="ij")
+    return np.stack([first.ravel(), second.ravel()], axis=1)
+
+
+def _predicted(model: Any, batch: Floats) -> Floats:
+    """What a model gives, float32 whatever backend and policy it computes with."""
+    parts = [model.predict_on_batch(batch[start : start + _CHUNK]) for start in range(0, len(batch), _CHUNK)]
+    return np.concatenate([np.asarray(part).astype(np.float32) for part in parts])
+
+
+def _pixels(images: Floats) -> Pixels:
+    """(n, …) in [0, 1] to (n, s, s) in 0..255."""
+    side = round((images[0].size) ** 0.5)
+    if side * side != images[0].size:
+        raise ValueError(f"{images[0].size} pixels a digit are no square picture; shape {images.shape}")
+    scaled = np.clip(np.nan_to_num(images.astype(np.float32)), 0, 1) * 255
+    return np.rint(scaled).astype(np.uint8).reshape(len(images), side, side)
+
+
+def _small(codes: Floats) -> npt.NDArray[np.float16]:
+    most = np.finfo(np.float16).max
+    return np.clip(np.nan_to_num(codes), -most, most).astype(np.float16)
+
+
+def _write(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    save: Any = np.savez_compressed  # its types take any array's name for an option of its own
+    try:
+        with beside.open("wb") as file:
+            save(file, **arrays)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

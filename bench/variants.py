@@ -1,0 +1,149 @@
+"""The same training by other loops, backends and precisions, side by side: pure functions on rows."""
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from bench.record import ResultRow
+from bench.roofline import Bound
+
+_MOST_PARTS = 20
+"""Nobody pictures more than a twentieth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to train a model; figures are medians over its processes, None where none of them has one."""
+
+    name: str
+    """The loop, with backend and precision where they are not the default: "fit", "jax xla", "graph mixed_bfloat16"."""
+    epoch_s: float
+    peak_rss_mib: float | None
+    val_bce: float | None
+    gflop_per_s: float | None
+    peak_share: float | None
+    bound: Bound | None
+    faster: float | None
+    """How many times as fast as the plain way: the median over the repeats that both have. None without a plain way."""
+    memory: float | None
+    """Peak resident memory as a share of the plain way's, likewise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideBySide:
+    """All ways in which a model was trained with one batch size, at the last mark that all of them reached."""
+
+    model: str
+    batch_size: int
+    epochs: int
+    variants: tuple[Variant, ...]
+    """In the order of the rows."""
+    plain: Variant | None
+    """`fit` in float32, on TensorFlow where that was run: what the others are held against."""
+
+    @property
+    def fastest(self) -> Variant:
+        """The way with the shortest epochs."""
+        return min(self.variants, key=lambda variant: variant.epoch_s)
+
+
+_Key = tuple[str, str, str]
+
+
+def side_by_side(rows: Sequence[ResultRow]) -> list[SideBySide]:
+    """One entry for each model and batch size that was trained in more than one way, in the order of the rows."""
+    cells: dict[tuple[str, int], list[ResultRow]] = {}
+    for row in rows:
+        if row.status == "ok" and row.epoch_s_median is not None:
+            cells.setdefault((row.model, row.batch_size), []).append(row)
+    found = [_compared(model, batch_size, cell) for (model, batch_size), cell in cells.items()]
+    return [entry for entry in found if entry is not None]
+
+
+def _compared(model: str, batch_size: int, rows: Sequence[ResultRow]) -> SideBySide | None:
+    ways: dict[_Key, list[ResultRow]] = {}
+    for row in rows:
+        ways.setdefault((row.backend, row.loop, row.precision), []).append(row)
+    common = set.intersection(*({row.epochs for row in way} for way in ways.values()))
+    if len(ways) < 2 or not common:
+        return None
+    epochs = max(common)
+    processes = {key: [row for row in way if row.epochs == epochs] for key, way in ways.items()}
+    plain = _plain(list(ways))
+    variants = {key: _variant(key, way, processes.get(plain, []) if plain else []) for key, way in processes.items()}
+    return SideBySide(
+        model=model,
+        batch_size=batch_size,
+        epochs=epochs,
+        variants=tuple(variants.values()),
+        plain=variants[plain] if plain else None,
+    )
+
+
+def _plain(ways: Sequence[_Key]) -> _Key | None:
+    """The way that the others are held against; TensorFlow's is the blog's."""
+    plain = [key for key in ways if key[1:] == ("fit", "float32")]
+    return min(plain, key=lambda key: key[0] != "tensorflow", default=None)
+
+
+def _variant(key: _Key, processes: Sequence[ResultRow], plain: Sequence[ResultRow]) -> Variant:
+    bounds = [row.bound for row in processes if row.bound is not None]
+    return Variant(
+        name=_name(*key),
+        epoch_s=statistics.median(row.epoch_s_median for row in processes if row.epoch_s_median is not None),
+        peak_rss_mib=_median(row.peak_rss_mib for row in processes),
+        val_bce=_median(row.val_bce for row in processes),
+        gflop_per_s=_median(row.gflop_per_s for row in processes),
+        peak_share=_median(row.peak_share for row in processes),
+        bound=statistics.mode(bounds) if bounds else None,
+        faster=_ratio(plain, processes, lambda row: row.epoch_s_median),
+        memory=_ratio(processes, plain, lambda row: row.peak_rss_mib),
+    )
+
+
+def _name(backend: str, loop: str, precision: str) -> str:
+    parts = (backend if backend != "tensorflow" else "", loop, precision if precision != "float32" else "")
+    return " ".join(filter(None, parts))
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _ratio(
+    above: Sequence[ResultRow], below: Sequence[ResultRow], figure: Callable[[ResultRow], float | None]
+) -> float | None:
+    """The median ratio over repeats: processes of one repeat ran close to each other, so that noise cancels."""
+    others = {row.repeat: figure(row) for row in below}
+    ratios = [value / other for row in above if (value := figure(row)) and (other := others.get(row.repeat))]
+    return statistics.median(ratios) if ratios else None
+
+
+def sentence(entry: SideBySide) -> str | None:
+    """What the ways come to, in a sentence; None where there is no plain way to hold them against."""
+    plain, fastest = entry.plain, entry.fastest
+    if plain is None:
+        return None
+    case, outside = f"{entry.model}, batch {entry.batch_size}", _outside(plain)
+    if fastest is plain or fastest.faster is None:
+        return f"{case}: `{plain.name}` is the fastest way here{outside and f', and {outside}'}."
+    spent = f"`{plain.name}` {outside}; " if outside else ""
+    memory = "" if fastest.memory is None else f", in {100 * fastest.memory:.0f} % of the memory"
+    faster = f"`{fastest.name}` trains this model {_times(fastest.faster)} as fast here{memory}"
+    return f"{case}: {spent}{faster}."
+
+
+def _outside(variant: Variant) -> str:
+    """For example "spends 5 of every 6 seconds outside the arithmetic", by the machine's measured peak."""
+    if variant.peak_share is None or not 0 < variant.peak_share < 1:
+        return ""
+    part = Fraction(1 - variant.peak_share).limit_denominator(_MOST_PARTS)
+    if part.denominator == 1:
+        return f"spends nearly {'all' if part else 'none'} of its time outside the arithmetic"
+    return f"spends {part.numerator} of every {part.denominator} seconds outside the arithmetic"
+
+
+def _times(factor: float) -> str:
+    return f"{factor:.1f} times" if factor < 10 else f"{factor:.0f} times"
