@@ -98,6 +98,23 @@ def report(
 
 
 @app.command()
+def compare(
+    reports: Annotated[list[Path], typer.Argument(help="report folders or results.csv files, two or more")],
+    reference: Annotated[
+        str | None,
+        typer.Option(help="report or machine's label that all others are held against; the first if not given"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for comparison.csv, comparison.md and comparison.html")
+    ] = None,
+) -> None:
+    """Compare machines: their reports side by side, case by case."""
+    from bench import lineup  # noqa: PLC0415
+
+    raise typer.Exit(lineup.show_comparison(reports, reference, out))
+
+
+@app.command()
 def models() -> None:
     """List the models: what they are, their parameters and the blog's figures."""
     from bench import listing  # noqa: PLC0415

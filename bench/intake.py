@@ -1,0 +1,393 @@
+"""Other people's reports: a results.csv is read as data, checked whole, and refused with one message.
+
+Nothing in such a file is run or trusted: its size is bounded before it is read, every cell of every known column must
+be what the row type says, and text loses what a terminal would obey. Cells are checked a column at a time, each
+different one once, since most columns say the same in every row.
+"""
+
+import csv
+import difflib
+import functools
+import io
+import re
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from bench.errors import InvalidInput
+from bench.folder import ReportFolder
+from bench.record import SCHEMA_VERSION, Fingerprint, ResultRow, Status
+
+MAX_BYTES = 64 << 20
+"""Sizes a results.csv may have: some 70,000 rows."""
+_LONGEST_TEXT = 1_000
+_LONGEST_ERROR = 100_000
+_SHOWN = 60
+_FEW = 5
+
+_COUNTED: dict[str, Any] = {"ge": 1, "le": 10**12}
+_FROM_NOTHING: dict[str, Any] = {"ge": 0, "le": 10**12}
+_MEASURED: dict[str, Any] = {"gt": 1e-9, "lt": 1e9}
+_LOSS: dict[str, Any] = {"gt": -1e9, "lt": 1e9}
+_ANY: dict[str, Any] = {"ge": -(10**18), "le": 10**18}
+_BOUNDS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(
+        ("batch_size", "epochs", "run_epochs", "train_samples", "val_samples", "cores_logical", "ram_mib"), _COUNTED
+    ),
+    **dict.fromkeys(("epoch_s_median", "epoch_s_ci_low", "epoch_s_ci_high"), _MEASURED),
+    **dict.fromkeys(("peak_rss_mib", "anon_peak_mib", "cpu_limit", "reference_gflop_per_s"), _MEASURED),
+    **dict.fromkeys(("train_loss", "val_loss", "val_bce"), _LOSS),
+    **dict.fromkeys(("repeat", "contaminated_epochs"), _FROM_NOTHING),
+}
+"""What numbers may be, so that every ratio of two of them is a number too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The columns of results.csv that a comparison reads, as `ResultRow` has them."""
+
+    case_id: str
+    model: str
+    backend: str
+    loop: str
+    precision: str
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    dataset: str
+    dataset_digest: str
+    train_samples: int
+    val_samples: int
+    seed: int
+    repeat: int
+    status: Status
+    val_bce: float | None
+    epoch_s_median: float | None
+    epoch_s_ci_low: float | None
+    epoch_s_ci_high: float | None
+    peak_rss_mib: float | None
+    peak_rss_method: str | None
+    anon_peak_mib: float | None
+    contaminated_epochs: int | None
+    steady: bool | None = None
+    reference_gflop_per_s: float | None = None
+
+    @property
+    def case(self) -> str:
+        """The case without its repeat: what the processes of one case have in common."""
+        return self.case_id.removesuffix(f".r{self.repeat}")
+
+
+_ROW_COLUMNS = tuple(field.name for field in fields(Row))
+_NEEDED = (
+    *(name for name, field in ResultRow.model_fields.items() if field.is_required()),
+    *(field.name for field in fields(Row) if field.default is MISSING),
+    *("cpu_model", "gpu", "keras", "tensorflow", "jax", "torch", "threads", "env_flags"),
+)
+"""Columns that schema version 1 always had and that a comparison cannot do without. Others may be absent."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report that was found to be in order."""
+
+    path: Path
+    """Its results.csv."""
+    machine_id: str
+    fingerprint: Fingerprint
+    started_at: str
+    """When its first run began, UTC."""
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    """What a person should know of how it was read."""
+
+
+def read(path: Path) -> Report:
+    """Read a report folder or a results.csv.
+
+    Raises `InvalidInput` with the file, the line and the column of the first mistake; says nothing of later ones.
+    """
+    file = located(path)
+    try:
+        lines, cells = _cells(_text(file))
+        header, *body = cells
+        _check_header(header, body)
+        columns = _columns(header, body, lines[1:])
+        return _report(file, columns, lines[1:], _notes(header))
+    except InvalidInput as error:
+        raise InvalidInput(f"{shown(file)}{error}") from error
+
+
+def located(path: Path) -> Path:
+    """The results.csv that a person meant by a folder or a file."""
+    try:
+        return ReportFolder(path).results if path.is_dir() else path
+    except OSError:  # a name too long, a loop of links: reading it says so
+        return path
+
+
+def shown(text: object, longest: int = 1_000) -> str:
+    """Text as a terminal may have it: on one line, nothing in it that a terminal would obey, not too long."""
+    kept = visible(str(text))
+    return kept if len(kept) <= longest else kept[: longest - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """Text without colours, control characters, line ends and marks that turn the direction of reading."""
+    if text.isprintable():  # nearly always
+        return text
+    kept = (char if char.isprintable() else " " for char in _COLOURS.sub("", text))
+    return " ".join("".join(kept).split())
+
+
+_COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+# ------------------------------------------------------------------ the file
+# Messages begin where the file's name ends: ": …" or ", line 3: …".
+
+
+def _text(file: Path) -> str:
+    data = _bytes(file)
+    if not data.strip():
+        raise InvalidInput(" is empty: expected a results.csv of aebench. Did its sweep end, was it copied whole?")
+    if b"\0" in data:
+        raise InvalidInput(f"{_line_of(data, data.index(0))}: a NUL byte; this is no text file.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = _line_of(data, error.start)
+        raise InvalidInput(f"{where}: not UTF-8 text. Give the file as aebench wrote it.") from error
+
+
+def _line_of(data: bytes, position: int) -> str:
+    before = data.count(b"\n", 0, position)
+    return f", line {before + 1}"
+
+
+def _bytes(file: Path) -> bytes:
+    """All of a file, if it is one and not too large."""
+    try:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InvalidInput(" is not a file: expected a report folder or its results.csv.")
+        if found.st_size <= MAX_BYTES:
+            with file.open("rb") as stream:
+                data = stream.read(MAX_BYTES + 1)
+            if len(data) <= MAX_BYTES:
+                return data
+    except FileNotFoundError as error:
+        raise InvalidInput(": no such file. Give report folders or results.csv files.") from error
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f" cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    raise InvalidInput(f" is larger than {MAX_BYTES >> 20} MiB: no results.csv is.")
+
+
+def _cells(text: str) -> tuple[list[int], list[list[str]]]:
+    """The lines that rows begin at, and the rows; the first is the header. Blank lines are none."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines, cells, line = [], [], 1
+    try:
+        for row in reader:
+            if row:
+                lines.append(line)
+                cells.append(row)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InvalidInput(f", line {line}: {_csv_words(str(error))}") from error
+    return lines, cells
+
+
+def _csv_words(message: str) -> str:
+    if "field limit" in message:
+        return f"a cell of more than {csv.field_size_limit():,} characters; no results.csv has such."
+    if "unexpected end" in message:
+        return "a quoted cell never ends: the file was cut short. Copy it again."
+    return f"not CSV as aebench writes it: {message}."
+
+
+# ------------------------------------------------------------------ the header
+
+
+def _check_header(header: Sequence[str], body: Sequence[Sequence[str]]) -> None:
+    if "schema_version" not in header:
+        raise InvalidInput(_foreign(header))
+    doubled = [name for name, following in zip(sorted(header), sorted(header)[1:], strict=False) if name == following]
+    if doubled:
+        raise InvalidInput(f", line 1: the column {shown(doubled[0], _SHOWN)!r} is there twice.")
+    if not body:
+        raise InvalidInput(" has a header and no rows: its sweep measured nothing.")
+    _check_version(body[0][header.index("schema_version") :])
+    missing = [name for name in dict.fromkeys(_NEEDED) if name not in header]
+    if missing:
+        raise InvalidInput(f", line 1: {_missing(missing, header)}")
+
+
+def _foreign(header: Sequence[str]) -> str:
+    if len(header) == 1 and (separator := next((char for char in ";\t" if char in header[0]), None)):
+        name = {";": "semicolons", "\t": "tabs"}[separator]
+        return f", line 1: cells are separated by {name}; a spreadsheet may have saved it so. Give the original."
+    names = ", ".join(shown(name, 20) for name in header[:_FEW])
+    return f", line 1: not a results.csv of aebench: no column schema_version; found {names or 'nothing'}."
+
+
+def _check_version(cells: Sequence[str]) -> None:
+    """Refuse another schema before a column is missed that it named otherwise."""
+    text = cells[0] if cells else ""
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        expected = f"expected {SCHEMA_VERSION}, got {shown(text, _SHOWN)!r}"
+        raise InvalidInput(f", line 2, column schema_version: {expected}.")
+    if int(text) > SCHEMA_VERSION:
+        raise InvalidInput(
+            f": a newer aebench wrote it (schema version {text}; this one reads {SCHEMA_VERSION}). Update aebench."
+        )
+    if int(text) < SCHEMA_VERSION:
+        raise InvalidInput(
+            f": schema version {text}, which no released aebench wrote (this one reads {SCHEMA_VERSION})."
+        )
+
+
+def _missing(missing: Sequence[str], header: Sequence[str]) -> str:
+    strange = [name for name in header if name not in ResultRow.model_fields]
+    close = difflib.get_close_matches(missing[0], strange, n=1)
+    renamed = f"; is it {shown(close[0], _SHOWN)!r}, renamed?" if close else "."
+    others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+    return f"the column {missing[0]}{others} is missing{renamed}"
+
+
+def _notes(header: Sequence[str]) -> tuple[str, ...]:
+    """Columns of the same schema version that this aebench does not know are a later one's, and left aside."""
+    strange = [shown(name, _SHOWN) for name in header if name not in ResultRow.model_fields]
+    if not strange:
+        return ()
+    more = f" and {len(strange) - _FEW} more" if len(strange) > _FEW else ""
+    return (f"ignored columns that this aebench does not know: {', '.join(strange[:_FEW])}{more}",)
+
+
+# ------------------------------------------------------------------ the columns
+
+
+def _columns(header: Sequence[str], body: Sequence[Sequence[str]], lines: Sequence[int]) -> dict[str, list[Any]]:
+    """Each known column's values by its name; columns that are absent are empty in every row."""
+    for cells, line in zip(body, lines, strict=True):
+        if len(cells) != len(header):
+            cut = " Was the file cut short?" if cells is body[-1] and len(cells) < len(header) else ""
+            raise InvalidInput(f", line {line}: {len(cells)} cells, where the header has {len(header)}.{cut}")
+    found = dict(zip(header, zip(*body, strict=True), strict=True))
+    checked = {name: _values(name, found[name], lines) for name in ResultRow.model_fields if name in found}
+    absent = (name for name in ResultRow.model_fields if name not in found)
+    return {**checked, **{name: [None] * len(body) for name in absent}}
+
+
+def _values(name: str, cells: Sequence[str], lines: Sequence[int]) -> list[Any]:
+    """A column's cells as its type has them."""
+    different = list(dict.fromkeys(cells))
+    try:
+        values = _adapter(name).validate_python([visible(cell) or None for cell in different])
+    except ValidationError as error:
+        wrong = different[int(error.errors(include_url=False)[0]["loc"][0])]
+        where = f", line {lines[cells.index(wrong)]}, column {name}"
+        got = f"got {shown(wrong, _SHOWN)!r}" if wrong else "the cell is empty"
+        raise InvalidInput(f"{where}: expected {_expected(name)}; {got}.") from error
+    if len(values) == 1:
+        return values * len(cells)
+    value_of = dict(zip(different, values, strict=True))
+    return [value_of[cell] for cell in cells]
+
+
+@functools.cache
+def _adapter(name: str) -> TypeAdapter[list[Any]]:
+    annotation: Any = ResultRow.model_fields[name].annotation
+    bounded = [_bounded(name, kind) for kind in _kinds(annotation)]
+    item: Any = functools.reduce(lambda one, other: one | other, bounded)
+    return TypeAdapter(list[item], config=ConfigDict(allow_inf_nan=False))
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union; anything else alone."""
+    if annotation is None or get_origin(annotation) is Literal:
+        return (annotation,)
+    return get_args(annotation) or (annotation,)
+
+
+def _bounded(name: str, kind: Any) -> Any:
+    if kind in {int, float}:
+        return Annotated[kind, Field(**_BOUNDS.get(name, _ANY))]
+    if kind is str:
+        return Annotated[str, StringConstraints(max_length=_LONGEST_ERROR if name == "error" else _LONGEST_TEXT)]
+    return kind
+
+
+def _expected(name: str) -> str:
+    annotation: Any = ResultRow.model_fields[name].annotation
+    kinds = _kinds(annotation)
+    nothing = " or nothing" if type(None) in kinds else ""
+    literal = next((kind for kind in kinds if get_origin(kind) is Literal), None)
+    if literal is not None:
+        return "one of " + ", ".join(map(str, get_args(literal))) + nothing
+    words = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
+    word = next(words[kind] for kind in kinds if kind in words)
+    bounds = _BOUNDS.get(name, {})
+    within = " that is plausible" if bounds else ""
+    limit = f" of at most {_LONGEST_TEXT:,} characters" if str in kinds and name != "error" else ""
+    return f"{word}{within}{limit}{nothing}"
+
+
+# ------------------------------------------------------------------ the rows
+
+
+def _report(file: Path, columns: Mapping[str, list[Any]], lines: Sequence[int], notes: tuple[str, ...]) -> Report:
+    facts = ("schema_version", "machine_id", *Fingerprint.model_fields)
+    for name in facts:
+        _check_one_machine(name, columns[name], lines)
+    rows = tuple(map(Row, *(columns[name] for name in _ROW_COLUMNS)))
+    _check_rows(rows, lines, columns["run_epochs"])
+    return Report(
+        path=file,
+        machine_id=columns["machine_id"][0],
+        fingerprint=Fingerprint(**{name: columns[name][0] for name in Fingerprint.model_fields}),
+        started_at=min(columns["started_at"]),
+        rows=rows,
+        notes=notes,
+    )
+
+
+def _check_one_machine(name: str, values: Sequence[Any], lines: Sequence[int]) -> None:
+    for value, line in zip(values, lines, strict=True):
+        if value != values[0]:
+            both = f"{shown(values[0], _SHOWN)!r} in line {lines[0]}, {shown(value, _SHOWN)!r} here"
+            raise InvalidInput(
+                f", line {line}, column {name}: {both}. A results.csv is of one machine; give each its own file."
+            )
+
+
+def _check_rows(rows: Iterable[Row], lines: Sequence[int], run_epochs: Sequence[int]) -> None:
+    seen: dict[tuple[str, int], int] = {}
+    for row, line, last in zip(rows, lines, run_epochs, strict=True):
+        first = seen.setdefault((row.case_id, row.epochs), line)
+        if first != line:
+            case = f"{shown(row.case_id, 100)} at {row.epochs} epochs"
+            raise InvalidInput(f", line {line}: the row of line {first} again ({case}).")
+        mistake = _mistake(row, last)
+        if mistake:
+            raise InvalidInput(f", line {line}, column {mistake}.")
+
+
+def _mistake(row: Row, run_epochs: int) -> str | None:
+    """What no sweep would have written, with the column's name before it."""
+    if not row.case_id.endswith(f".r{row.repeat}"):
+        return f"case_id: does not end in .r{row.repeat}, the number of its process"
+    if row.epochs > run_epochs:
+        return f"epochs: {row.epochs}, in a run of {run_epochs}"
+    if (row.contaminated_epochs or 0) > row.epochs:
+        return f"contaminated_epochs: {row.contaminated_epochs} of {row.epochs} epochs"
+    low, value, high = row.epoch_s_ci_low, row.epoch_s_median, row.epoch_s_ci_high
+    if (low is None) != (high is None) or (low is not None and value is None):
+        return "epoch_s_ci_low: an interval has two ends and a median within"
+    if low is not None and value is not None and high is not None and not low <= value <= high:
+        return f"epoch_s_median: {value:g} lies outside of its interval, {low:g} to {high:g}"
+    return None

@@ -1,0 +1,182 @@
+"""What one machine measured: a report's rows as cases at their marks, each over its processes."""
+
+import functools
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from scipy import special
+
+from bench import stats
+from bench.intake import Report, Row, shown
+from bench.machine import label
+from bench.record import Fingerprint
+from bench.stats import Median
+
+_FEWEST_FOR_RANKS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A case at one of its marks on one machine, over its processes."""
+
+    epochs: int
+    processes: int
+    seconds: Median | None
+    """Of an epoch: the median over processes, with its interval."""
+    anon_mib: float | None
+    rss_mib: float | None
+    loss: float | None
+    """Mean binary cross-entropy a pixel of the validation digits."""
+    dataset_digest: str
+    samples: tuple[int, int]
+    """Training and validation digits."""
+    flagged: int
+    """Epochs that others disturbed, of all epochs of its processes."""
+    flaggable: int
+    """Epochs of the processes that were witnessed."""
+    steady: bool
+    peak_method: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case on one machine: its marks in ascending order, and those that were not reached."""
+
+    row: Row
+    """One of its rows: what is trained."""
+    points: tuple[Point, ...]
+    failures: tuple[str, ...]
+    """Of the processes that failed: "killed at 50 epochs"."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A report, in what a comparison needs of it."""
+
+    source: str
+    """The report's folder or file, by its name alone."""
+    machine_id: str
+    fingerprint: Fingerprint
+    started_at: str
+    cases: dict[str, Case]
+    kernel_gflop_per_s: float | None
+    """What the reference kernel reached beside its cases, the median."""
+    label: str = ""
+    """Names it among the compared: processor, cores, the beginning of its machine_id."""
+
+
+def machine(report: Report) -> Machine:
+    """A report's rows as cases with marks."""
+    cases: dict[str, list[Row]] = {}
+    for row in report.rows:
+        cases.setdefault(row.case, []).append(row)
+    kernels = [row.reference_gflop_per_s for row in report.rows if row.reference_gflop_per_s is not None]
+    source = report.path.parent.resolve().name if report.path.name == "results.csv" else report.path.name
+    return Machine(
+        source=shown(source or report.path.name, 100),
+        machine_id=report.machine_id,
+        fingerprint=report.fingerprint,
+        started_at=report.started_at,
+        cases={name: _case(rows) for name, rows in cases.items()},
+        kernel_gflop_per_s=statistics.median(kernels) if kernels else None,
+    )
+
+
+def _case(rows: Sequence[Row]) -> Case:
+    marks: dict[int, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.epochs, row.repeat)):
+        if row.status == "ok":
+            marks.setdefault(row.epochs, []).append(row)
+    failures = [f"{row.status} at {row.epochs} epochs" for row in rows if row.status != "ok"]
+    points = tuple(_point(epochs, processes) for epochs, processes in marks.items())
+    return Case(rows[0], points, tuple(dict.fromkeys(failures)))
+
+
+def _point(epochs: int, rows: Sequence[Row]) -> Point:
+    witnessed = [row.contaminated_epochs for row in rows if row.contaminated_epochs is not None]
+    return Point(
+        epochs=epochs,
+        processes=len(rows),
+        seconds=_seconds(rows),
+        anon_mib=_middle(row.anon_peak_mib for row in rows),
+        rss_mib=_middle(row.peak_rss_mib for row in rows),
+        loss=_middle(row.val_bce for row in rows),
+        dataset_digest="+".join(sorted({row.dataset_digest for row in rows})),
+        samples=(rows[0].train_samples, rows[0].val_samples),
+        flagged=sum(witnessed),
+        flaggable=epochs * len(witnessed),
+        steady=all(row.steady is not False for row in rows),
+        peak_method=rows[0].peak_rss_method,
+    )
+
+
+def _middle(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _seconds(rows: Sequence[Row]) -> Median | None:
+    """One process: its own median and interval. Several: the median of theirs, the process being the unit.
+
+    From six processes on the interval is distribution-free, as in the report; from two to five it is Student's t on the
+    logarithms, which such a median always lies in.
+    """
+    timed = [row for row in rows if row.epoch_s_median is not None]
+    values = sorted(row.epoch_s_median for row in timed if row.epoch_s_median is not None)
+    if len(values) < 2:
+        return Median(values[0], timed[0].epoch_s_ci_low, timed[0].epoch_s_ci_high, 1) if values else None
+    if len(values) >= _FEWEST_FOR_RANKS:
+        low, high = _ranks(len(values))
+        return Median(statistics.median(values), values[low], values[high], len(values))
+    logs = [math.log(value) for value in values]
+    middle, half = statistics.fmean(logs), half_width(logs)
+    return Median(statistics.median(values), math.exp(middle - half), math.exp(middle + half), len(values))
+
+
+@functools.cache
+def _ranks(count: int) -> tuple[int, int]:
+    """Which of ``count`` ordered values end the 95 % interval of their median: it depends on nothing else."""
+    of_ranks = stats.median(range(count))
+    assert of_ranks is not None  # noqa: S101 - six at least
+    assert of_ranks.low is not None  # noqa: S101
+    assert of_ranks.high is not None  # noqa: S101
+    return round(of_ranks.low), round(of_ranks.high)
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Half of the 95 % interval of a mean, by Student's t."""
+    middle = math.fsum(values) / len(values)
+    freedom = len(values) - 1
+    variance = (
+        math.fsum((value - middle) ** 2 for value in values) / freedom
+    )  # `stdev` is exact, and forty times slower
+    return _student(freedom) * math.sqrt(variance / len(values))
+
+
+@functools.cache
+def _student(freedom: int) -> float:
+    return float(special.stdtrit(freedom, (1 + stats.CONFIDENCE) / 2))
+
+
+def labelled(machines: Sequence[Machine]) -> list[Machine]:
+    """The machines with a label each, in the same order; reports of one machine are numbered."""
+    length = next((length for length in (4, 8) if _tell_apart(machines, length)), 12)
+    seen: dict[str, int] = {}
+    found = []
+    for each in machines:
+        name = _name(each, length)
+        seen[name] = seen.get(name, 0) + 1
+        found.append(replace(each, label=name if seen[name] == 1 else f"{name}#{seen[name]}"))
+    return found
+
+
+def _tell_apart(machines: Sequence[Machine], length: int) -> bool:
+    return len({each.machine_id for each in machines}) == len({_name(each, length) for each in machines})
+
+
+def _name(each: Machine, length: int) -> str:
+    plain = re.sub(r"[^0-9A-Za-z]", "", each.machine_id)
+    return f"{label(each.fingerprint)}-{plain[:length]}"

@@ -1,0 +1,136 @@
+"""Speeds and their intervals by case, drawn as an SVG that stands inside a page and takes the page's colours."""
+
+import io
+import re
+import statistics
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from bench.compare import Comparison, Pair, Ratio
+from bench.intake import shown
+from bench.report.verdicts import names
+
+_COLUMNS = 4
+"""Machines that are drawn one by one; of more, each case's range and median."""
+_MOST_CASES = 120
+_INK, _RULE = "#010203", "#010204"
+_SERIES = ("#010205", "#010206", "#010207", "#010208")
+_MARKERS = ("o", "s", "D", "^")
+_STYLE: Any = {
+    "svg.hashsalt": "aebench",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 9,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "axes.edgecolor": _RULE,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+_COLOURS = {_INK: "currentColor", _RULE: "var(--rule)"} | {
+    colour: f"var(--series-{number})" for number, colour in enumerate(_SERIES, start=1)
+}
+
+
+def svg(compared: Comparison) -> str:
+    """The plot as an SVG element, the same text for the same comparison; empty where no speed may be compared."""
+    cases = [case for case in compared.reference.cases if any(_of(compared, case))][:_MOST_CASES]
+    if not cases:
+        return ""
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # a person's own style would be another plot
+        mpl.rcParams.update(_STYLE)
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the reader's own font draws the text
+        figure = Figure(figsize=(6.2, 1.1 + 0.26 * len(cases)), facecolor="none", layout="constrained")
+        axes = figure.add_subplot(facecolor="none")
+        _draw(axes, compared, cases)
+        if len(compared.others) <= _COLUMNS:
+            figure.legend(loc="outside upper left", ncols=2, frameon=False, borderaxespad=0.2)
+        return _inlined(figure)
+
+
+def caption(compared: Comparison) -> str:
+    """What the plot's lines are."""
+    if len(compared.others) > _COLUMNS:
+        return "Over all machines: the range, the middle half (thick), the median (tick)."
+    return "Lines are 95 % intervals; a mark without one is known less well than a line would show."
+
+
+def _of(compared: Comparison, case: str) -> list[Ratio | None]:
+    """The machines' speeds in a case, in their order."""
+    pairs: list[Pair | None] = [held.pair(case) for held in compared.others]
+    return [each.speed if each else None for each in pairs]
+
+
+def _draw(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
+    short = names(compared.cases)
+    axes.axvline(1, color=_INK, linewidth=0.8)
+    if len(compared.others) > _COLUMNS:
+        _draw_ranges(axes, compared, cases)
+    else:
+        _draw_machines(axes, compared, cases)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(cases)), [shown(short[case], 40) for case in cases])
+    axes.set_ylim(len(cases) - 0.4, -0.6)
+    axes.set_xlabel(f"times as fast as {compared.reference.label}")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if high < 12 * low else (1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(visible=True, axis="x", color=_RULE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, which="both")
+    for side in ("top", "left", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _draw_machines(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
+    """A mark a machine and case, with its interval."""
+    drawn = [held for held in compared.others if held.speed]
+    for number, held in enumerate(drawn):
+        offset = 0.6 * ((number + 0.5) / len(drawn) - 0.5)
+        found = [(place, each.speed) for place, case in enumerate(cases) if (each := held.pair(case)) and each.speed]
+        for place, speed in found:
+            if speed.low is not None and speed.high is not None:
+                axes.plot([speed.low, speed.high], [place + offset] * 2, color=_SERIES[number], linewidth=1.4)
+        axes.plot(
+            [speed.value for _, speed in found],
+            [place + offset for place, _ in found],
+            color=_SERIES[number],
+            marker=_MARKERS[number],
+            markersize=4.5,
+            linestyle="none",
+            label=held.machine.label,
+        )
+
+
+def _draw_ranges(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
+    """Of many machines: each case's range, the middle half of them, the median."""
+    for place, case in enumerate(cases):
+        speeds = sorted(speed.value for speed in _of(compared, case) if speed)
+        axes.plot([speeds[0], speeds[-1]], [place] * 2, color=_SERIES[0], linewidth=0.9)
+        if len(speeds) > 1:
+            first, _, third = statistics.quantiles(speeds, n=4, method="inclusive")
+            axes.plot([first, third], [place] * 2, color=_SERIES[0], linewidth=5)
+        axes.plot([statistics.median(speeds)], [place], color=_INK, marker="|", markersize=9, linestyle="none")
+
+
+def _inlined(figure: Figure) -> str:
+    """The SVG element alone: no prologue, no metadata, no namespaces, and colours that are the page's."""
+    out = io.StringIO()
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(out, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    text = out.getvalue()
+    text = text[text.index("<svg") :].rstrip()
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
+    for colour, variable in _COLOURS.items():
+        text = text.replace(colour, variable)
+    return text

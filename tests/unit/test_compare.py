@@ -1,0 +1,376 @@
+"""Machines side by side: ratios, their intervals, ranks, and what may not be compared."""
+
+import math
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scripted
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import stats
+from bench.compare import Pair, Ratio, Versus, compare, geometric_mean, ratio, versus
+from bench.intake import Report, Row
+from bench.points import Machine, labelled, machine
+from bench.stats import Median
+
+
+def approx(value: float) -> Any:
+    """A number that equals its neighbours, in any field."""
+    return pytest.approx(value)
+
+
+def row(model: str = "basic", epochs: int = 50, seconds: float | None = 1.0, **changes: Any) -> Row:
+    """A case at a mark; its interval reaches ten percent to each side."""
+    repeat = changes.get("repeat", 0)
+    measured: dict[str, Any] = {
+        "case_id": scripted.case(model=model, repeat=repeat).case_id,
+        "model": model,
+        "epochs": epochs,
+        "epoch_s_median": seconds,
+        "epoch_s_ci_low": seconds and seconds / 1.1,
+        "epoch_s_ci_high": seconds and seconds * 1.1,
+        "val_bce": 0.1,
+        "anon_peak_mib": 400.0,
+        "peak_rss_mib": 800.0,
+    }
+    full = scripted.result_row(**measured | changes)
+    return Row(**{field.name: getattr(full, field.name) for field in fields(Row)})
+
+
+def of(*rows: Row, machine_id: str = "a1b2c3d4", source: str = "here", **fingerprint: Any) -> Machine:
+    return machine(
+        Report(
+            path=Path(source) / "results.csv",
+            machine_id=machine_id,
+            fingerprint=scripted.fingerprint(**fingerprint),
+            started_at="2026-01-02T03:04:05+00:00",
+            rows=rows,
+        )
+    )
+
+
+def other(*rows: Row, **fingerprint: Any) -> Machine:
+    return of(*rows, **{"machine_id": "ffff0000", "cpu_model": "Other CPU"} | fingerprint)
+
+
+def only_pair(held: Versus) -> Pair:
+    [each] = held.pairs
+    return each
+
+
+# --- one machine -----------------------------------------------------------------------------------------------------
+
+
+def test_a_single_process_brings_its_own_interval() -> None:
+    [case] = of(row(seconds=2.0)).cases.values()
+    assert case.points[0].seconds == Median(2.0, 2.0 / 1.1, 2.0 * 1.1, 1)
+
+
+def test_of_several_processes_the_process_is_the_unit() -> None:
+    times = [1.0, 1.2, 1.1]
+    [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate(times))).cases.values()
+    seconds = case.points[0].seconds
+    assert seconds is not None
+    assert (seconds.value, seconds.count) == (1.1, 3)
+    assert seconds.low is not None
+    assert seconds.high is not None
+    logs = [math.log(each) for each in times]
+    middle = sum(logs) / 3
+    half = 4.302652729911275 * math.sqrt(sum((each - middle) ** 2 for each in logs) / 2 / 3)
+    assert math.log(seconds.low) == approx(middle - half)
+    assert math.log(seconds.high) == approx(middle + half)
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=6, max_size=30))
+def test_from_six_processes_on_the_interval_is_the_reports(times: list[float]) -> None:
+    [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate(times))).cases.values()
+    assert case.points[0].seconds == stats.median(times)
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=5))
+def test_below_six_the_median_lies_within_the_interval(times: list[float]) -> None:
+    [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate(times))).cases.values()
+    seconds = case.points[0].seconds
+    assert seconds is not None
+    assert seconds.low is not None
+    assert seconds.high is not None
+    assert seconds.low <= seconds.value * (1 + 1e-9)
+    assert seconds.value <= seconds.high * (1 + 1e-9)
+
+
+def test_a_process_that_failed_is_told_of_and_not_measured() -> None:
+    [case] = of(row(), row(repeat=1, status="killed", seconds=None)).cases.values()
+    assert [(point.epochs, point.processes) for point in case.points] == [(50, 1)]
+    assert case.failures == ("killed at 50 epochs",)
+
+
+def test_machines_are_named_by_processor_cores_and_the_beginning_of_their_id() -> None:
+    machines = labelled([of(row()), other(row()), of(row())])
+    assert [each.label for each in machines] == ["scripted-2c-a1b2", "other-2c-ffff", "scripted-2c-a1b2#2"]
+
+
+def test_ids_that_begin_alike_are_told_apart() -> None:
+    machines = labelled([of(row(), machine_id="a1b2c3d4"), of(row(), machine_id="a1b2ffff")])
+    assert [each.label for each in machines] == ["scripted-2c-a1b2c3d4", "scripted-2c-a1b2ffff"]
+
+
+def test_a_label_holds_nothing_that_a_stranger_made_up_of_signs() -> None:
+    [each] = labelled([of(row(), machine_id="=<b>|`$", cpu_model="=cmd()|<script>\x1b[31m")])
+    assert set(each.label) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
+
+
+# --- ratios ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_ratios_ends_combine_both_sides_on_the_log_scale() -> None:
+    found = ratio(Median(4.0, 4.0 / 1.1, 4.0 * 1.2, 9), Median(2.0, 2.0 / 1.3, 2.0 * 1.05, 9))
+    assert found.value == approx(2.0)
+    assert found.low == approx(2 / math.exp(math.hypot(math.log(1.1), math.log(1.05))))
+    assert found.high == approx(2 * math.exp(math.hypot(math.log(1.2), math.log(1.3))))
+
+
+def test_a_side_without_an_interval_leaves_the_ratio_without_one() -> None:
+    assert ratio(Median(4.0, None, None, 2), Median(2.0, 1.9, 2.1, 9)) == Ratio(approx(2.0), None, None)
+
+
+def test_a_mean_of_ratios_is_geometric() -> None:
+    found = geometric_mean([Ratio(0.5, None, None), Ratio(2.0, None, None), Ratio(8.0, None, None)])
+    assert found is not None
+    assert (found.value, found.cases) == (approx(2.0), 3)
+
+
+def test_the_mean_of_one_ratio_is_that_ratio() -> None:
+    assert geometric_mean([Ratio(2.0, 1.5, 3.0)]) == Ratio(approx(2), approx(1.5), approx(3))
+    assert geometric_mean([Ratio(2.0, None, None)]) == Ratio(approx(2.0), None, None)
+    assert geometric_mean([]) is None
+
+
+def test_cases_that_disagree_widen_the_mean() -> None:
+    close = geometric_mean([Ratio(each, each / 1.01, each * 1.01) for each in (1.9, 2.0, 2.1)])
+    apart = geometric_mean([Ratio(each, each / 1.01, each * 1.01) for each in (1.0, 2.0, 4.0)])
+    assert close is not None
+    assert apart is not None
+    assert close.low is not None
+    assert apart.low is not None
+    assert apart.value / apart.low > 2 * close.value / close.low
+    assert apart.low == approx(2 / math.exp(4.302652729911275 * math.log(2) / math.sqrt(3)))
+
+
+def test_cases_that_agree_by_chance_do_not_narrow_it() -> None:
+    found = geometric_mean([Ratio(2.0, 1.0, 4.0), Ratio(2.0, 1.0, 4.0)])
+    assert found == Ratio(approx(2), approx(2 / 2 ** (1 / math.sqrt(2))), approx(2 * 2 ** (1 / math.sqrt(2))), 2)
+
+
+POSITIVE = st.floats(1e-6, 1e6)
+
+
+@given(st.lists(st.tuples(POSITIVE, st.floats(1, 3), st.floats(1, 3)), min_size=1, max_size=9))
+def test_a_mean_lies_within_its_interval_and_among_its_ratios(given: list[tuple[float, float, float]]) -> None:
+    found = geometric_mean([Ratio(value, value / below, value * above) for value, below, above in given])
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.value * (1 + 1e-9)
+    assert found.value <= found.high * (1 + 1e-9)
+    values = [value for value, _, _ in given]
+    assert min(values) * (1 - 1e-9) <= found.value <= max(values) * (1 + 1e-9)
+
+
+# --- a machine against the reference ---------------------------------------------------------------------------------
+
+
+def test_half_the_seconds_are_twice_the_speed() -> None:
+    held = versus(of(row(seconds=2.0)), other(row(seconds=1.0, anon_peak_mib=300.0, peak_rss_mib=900.0, val_bce=0.12)))
+    each = only_pair(held)
+    assert each.speed is not None
+    assert each.speed.value == approx(2.0)
+    assert each.anon == approx(0.75)
+    assert each.rss == approx(1.125)
+    assert each.loss == approx(0.02)
+    assert held.memory is not None
+    assert (held.memory.value, held.memory_is) == (approx(0.75), "anonymous")
+    assert [group.state for group in (held.time, held.space, held.losses)] == ["yes", "yes", "yes"]
+
+
+@given(st.floats(0.001, 1000), st.floats(0.001, 1000))
+def test_two_machines_swapped_are_each_others_inverse(one: float, two: float) -> None:
+    there, back = only_pair(versus(of(row(seconds=one)), other(row(seconds=two)))).speed, None
+    back = only_pair(versus(other(row(seconds=two)), of(row(seconds=one)))).speed
+    assert there is not None
+    assert back is not None
+    assert back.low is not None
+    assert there.high is not None
+    assert there.value * back.value == approx(1)
+    assert there.high * back.low == approx(1)
+
+
+def test_a_report_held_against_itself_shows_no_difference() -> None:
+    held = versus(of(row(), row("deep")), of(row(), row("deep")))
+    assert held.speed is not None
+    assert held.speed.value == approx(1.0)
+    assert held.differences == ()
+    assert all(each.loss == 0 for each in held.pairs)
+    assert held.same_machine
+    assert held.time.reasons == ("the same machine at another moment",)
+
+
+def test_times_are_taken_at_the_last_mark_that_both_know_with_an_interval() -> None:
+    short: dict[str, Any] = {"epoch_s_ci_low": None, "epoch_s_ci_high": None}
+    reference = of(row(epochs=5, **short), row(epochs=50, seconds=3.0), row(epochs=100, seconds=9.0))
+    each = only_pair(versus(reference, other(row(epochs=5, **short), row(epochs=50, seconds=1.0))))
+    assert each.timed is not None
+    assert [point.epochs for point in each.timed] == [50, 50]
+    assert each.speed is not None
+    assert each.speed.value == approx(3.0)
+
+
+def test_without_such_a_mark_each_ones_last_is_taken_and_it_is_said() -> None:
+    held = versus(of(row(epochs=40, seconds=2.0)), other(row(epochs=50)))
+    each = only_pair(held)
+    assert each.timed is not None
+    assert [point.epochs for point in each.timed] == [40, 50]
+    assert each.speed is not None
+    assert "after different numbers of epochs in 1 case" in held.time.reasons
+
+
+def test_losses_are_compared_after_the_same_epochs_or_not_at_all() -> None:
+    held = versus(of(row(epochs=40, val_bce=0.2)), other(row(epochs=50, val_bce=0.1)))
+    assert only_pair(held).loss is None
+    assert held.losses.state == "no"
+    both = versus(of(row(epochs=40), row(epochs=50)), other(row(epochs=40, val_bce=0.3), row(epochs=60, val_bce=0.1)))
+    assert only_pair(both).loss == approx(0.2)
+
+
+def test_without_anonymous_memory_the_resident_is_taken_with_care() -> None:
+    held = versus(of(row(anon_peak_mib=None)), other(row(peak_rss_mib=400.0)))
+    assert held.memory is not None
+    assert (held.memory.value, held.memory_is) == (approx(0.5), "resident")
+    assert "only peaks of resident memory, mapped files included" in held.space.reasons
+
+
+def test_cases_of_one_side_are_listed_and_not_dropped() -> None:
+    held = versus(of(row(), row("deep")), other(row(), row("sparse")))
+    [lacking], [alone] = held.alone
+    assert lacking.startswith("deep.")
+    assert alone.startswith("sparse.")
+    assert held.speed is not None
+    assert held.speed.cases == 1
+
+
+def test_cases_that_failed_are_listed_and_not_compared() -> None:
+    held = versus(of(row(), row("deep")), other(row(status="oom", seconds=None), row("deep")))
+    assert [(name.partition(".")[0], why) for name, why in held.failures] == [("basic", "oom at 50 epochs")]
+    assert [each.row.model for each in held.common] == ["deep"]
+    assert held.alone == ((), ())
+
+
+# --- what may be compared --------------------------------------------------------------------------------------------
+
+
+def test_other_data_refuse_times_and_losses_and_say_so() -> None:
+    held = versus(of(row()), other(row(dataset_digest="e" * 64)))
+    each = only_pair(held)
+    assert (each.speed, each.loss) == (None, None)
+    assert each.anon is not None
+    assert (held.time.state, held.losses.state, held.space.state) == ("no", "no", "yes")
+    assert held.time.reasons == held.losses.reasons == ("other data under the same name",)
+    assert held.comparable
+
+
+def test_other_numbers_of_digits_refuse_memory_too() -> None:
+    held = versus(of(row()), other(row(dataset_digest="e" * 64, train_samples=4_000)))
+    assert (held.time.state, held.losses.state, held.space.state) == ("no", "no", "no")
+    assert not held.comparable
+    assert held.rank is None
+
+
+def test_other_data_in_some_cases_leave_the_others() -> None:
+    held = versus(of(row(), row("deep")), other(row(), row("deep", dataset_digest="e" * 64)))
+    assert held.speed is not None
+    assert held.speed.cases == 1
+    assert held.time.state == "with care"
+    assert held.time.reasons == ("other data under the same name in 1 of 2 cases",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "groups"),
+    [
+        ({"keras": "3.12.0"}, "Keras 3.12.0, not 3.13.2", ("time", "space", "losses")),
+        ({"keras": None}, "Keras absent, not 3.13.2", ("time", "space", "losses")),
+        ({"tensorflow": "2.18.0"}, "TensorFlow 2.18.0, not 2.20.0", ("time", "space", "losses")),
+        ({"aebench": "0.2.0"}, "aebench 0.2.0, not 0.1.0", ("time", "space", "losses")),
+        ({"threads": 1}, "threads 1, not of the backend's choice", ("time",)),
+        ({"env_flags": "XLA_FLAGS=x"}, "settings XLA_FLAGS=x, not none", ("time",)),
+        ({"gpu": "NVIDIA H100"}, "memory of GPUs is not compared", ("space",)),
+    ],
+)
+def test_what_differs_in_the_fingerprints_is_to_be_borne_in_mind(
+    changes: dict[str, Any], reason: str, groups: tuple[str, ...]
+) -> None:
+    held = versus(of(row()), other(row(), **changes))
+    for name in ("time", "space", "losses"):
+        assert (reason in getattr(held, name).reasons) == (name in groups)
+        assert getattr(held, name).state == ("with care" if name in groups else "yes")
+    assert {name for name, _, _ in held.differences} == {"cpu_model", *changes}
+
+
+def test_a_backend_that_no_case_used_makes_no_difference() -> None:
+    held = versus(of(row()), other(row(), jax="0.4.35"))
+    assert held.time.state == "yes"
+    assert ("jax", None, "0.4.35") in held.differences
+
+
+def test_noise_on_either_side_is_said() -> None:
+    noisy, quiet = row(contaminated_epochs=20), row(contaminated_epochs=0)
+    assert "40 % of its epochs were disturbed" in versus(of(quiet), other(noisy)).time.reasons
+    assert "40 % of the reference's epochs were disturbed" in versus(of(noisy), other(quiet)).time.reasons
+    assert versus(of(quiet), other(row(contaminated_epochs=4))).time.state == "yes"
+    unsteady = versus(of(quiet), other(row(steady=False)))
+    assert unsteady.time.reasons == ("its times were not steady in 1 of 1 case",)
+
+
+def test_peaks_that_were_read_otherwise_are_told() -> None:
+    held = versus(of(row()), other(row(peak_rss_method="psutil, since the process' start")))
+    assert "peaks read by different methods" in held.space.reasons
+
+
+def test_nothing_in_common_is_not_comparable() -> None:
+    held = versus(of(row()), other(row("deep")))
+    assert not held.comparable
+    assert held.time.reasons == ("no case went well on both",)
+
+
+# --- ranks -----------------------------------------------------------------------------------------------------------
+
+
+def test_machines_are_ranked_by_speed_the_reference_among_them() -> None:
+    machines = labelled(
+        [
+            of(row(seconds=2.0)),
+            other(row(seconds=4.0), machine_id="slow"),
+            other(row("deep"), machine_id="lost"),
+            other(row(seconds=1.0), machine_id="fast"),
+            other(row(seconds=1.5), machine_id="mild"),
+        ]
+    )
+    compared = compare(machines[0], machines[1:])
+    ranks = {held.machine.machine_id: held.rank for held in compared.others}
+    assert ranks == {"fast": 1, "mild": 2, "slow": 4, "lost": None}
+    assert compared.rank == 3
+    assert [held.machine.machine_id for held in compared.others] == ["fast", "mild", "slow", "lost"]
+    assert compared.comparable
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=12))
+def test_every_rank_is_one_more_than_the_number_of_faster_machines(times: list[float]) -> None:
+    reference = of(row(seconds=1.0))
+    compared = compare(reference, [other(row(seconds=each)) for each in times])
+    speeds = [held.speed.value for held in compared.others if held.speed]
+    for held in compared.others:
+        assert held.speed is not None
+        faster = sum(speed > held.speed.value for speed in (*speeds, 1.0))
+        assert held.rank == 1 + faster
+    assert compared.rank == 1 + sum(speed > 1 for speed in speeds)

@@ -1,0 +1,308 @@
+"""A comparison for people and programs: sentences, tables, files."""
+
+import csv
+import io
+import re
+from dataclasses import fields
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scripted
+from rich.console import Console
+
+from bench.compare import Comparison, compare
+from bench.intake import Report, Row
+from bench.points import Machine, labelled, machine
+from bench.record import ResultRow
+from bench.report import comparison, ratios, standings, verdicts
+
+NASTY = "=cmd|'/c calc'!A1<script>alert(1)</script>|`*$x^$&amp;"
+"""A name that is a formula, markup of three kinds and a broken formula of TeX."""
+
+
+def result(model: str = "basic", seconds: float | None = 1.0, **changes: Any) -> ResultRow:
+    """A case after fifty epochs; its interval reaches two percent to each side."""
+    measured: dict[str, Any] = {
+        "case_id": scripted.case(model=model, repeat=changes.get("repeat", 0)).case_id,
+        "model": model,
+        "epochs": 50,
+        "run_epochs": 50,
+        "epoch_s_median": seconds,
+        "epoch_s_ci_low": seconds and seconds / 1.02,
+        "epoch_s_ci_high": seconds and seconds * 1.02,
+        "val_bce": 0.1,
+        "anon_peak_mib": 400.0,
+        "peak_rss_mib": 800.0,
+        "contaminated_epochs": 0,
+    }
+    return scripted.result_row(**measured | changes)
+
+
+def of(*rows: ResultRow, machine_id: str = "a1b2c3d4", **fingerprint: Any) -> Machine:
+    read = tuple(Row(**{field.name: getattr(row, field.name) for field in fields(Row)}) for row in rows)
+    return machine(
+        Report(
+            path=Path("here") / "results.csv",
+            machine_id=machine_id,
+            fingerprint=scripted.fingerprint(**fingerprint),
+            started_at="2026-01-02T03:04:05+00:00",
+            rows=read,
+        )
+    )
+
+
+def against(*others: Machine, reference: Machine | None = None) -> Comparison:
+    [first, *rest] = labelled([reference or of(result(seconds=2.0), result("deep", seconds=4.0)), *others])
+    return compare(first, rest)
+
+
+def fast(**fingerprint: Any) -> Machine:
+    rows = (result(anon_peak_mib=388.0), result("deep", seconds=2.04, anon_peak_mib=388.0))
+    return of(*rows, **{"machine_id": "ffff0000"} | fingerprint)
+
+
+def said(compared: Comparison) -> str:
+    [held] = compared.others
+    return verdicts.verdict(held, compared.reference)
+
+
+# --- in words --------------------------------------------------------------------------------------------------------
+
+
+def test_a_verdict_says_what_a_person_would_conclude() -> None:
+    assert re.fullmatch(
+        r"scripted-2c-ffff trains 1\.98 times as fast as scripted-2c-a1b2 over 2 cases \(1\.7\d–2\.2\d\), "
+        r"in 97 % of its memory; the same losses to the last bit\.",
+        said(against(fast())),
+    )
+
+
+def test_a_slower_machine_takes_so_many_times_as_long() -> None:
+    slow = of(result(seconds=6.0), result("deep", seconds=12.0), machine_id="slow")
+    assert "slow takes 3.00 times as long as scripted-2c-a1b2 over 2 cases" in said(against(slow))
+
+
+def test_an_interval_around_one_is_no_difference() -> None:
+    alike = of(result(seconds=2.02), result("deep", seconds=3.98), machine_id="alike")
+    assert "alik and scripted-2c-a1b2 show no difference in speed: 1.00 times as fast" in said(against(alike))
+
+
+def test_one_figure_without_an_interval_is_called_so() -> None:
+    lone = of(result(epoch_s_ci_low=None, epoch_s_ci_high=None), machine_id="lone")
+    assert "trains 2.00 times as fast as scripted-2c-a1b2 over 1 case (one figure, no interval)" in said(against(lone))
+
+
+def test_the_same_machine_at_another_moment_is_called_so() -> None:
+    assert "With care: the same machine at another moment." in said(against(of(result(seconds=1.0))))
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (0.1, "the same losses to the last bit"),
+        (0.1 + 1e-9, "the same losses but for rounding"),
+        (0.1005, "the same losses within 0.5 %"),
+        (0.27, "losses differ by up to 63 % (basic after 50 epochs: 0.2700, not 0.1000)"),
+    ],
+)
+def test_losses_are_told_by_how_far_they_differ(loss: float, words: str) -> None:
+    assert f"; {words}." in said(against(of(result(val_bce=loss), machine_id="other")))
+
+
+def test_what_is_refused_is_said_with_its_reason() -> None:
+    text = said(against(of(result(dataset_digest="e" * 64), machine_id="other")))
+    assert "othe's times are not compared with scripted-2c-a1b2's (other data under the same name)" in text
+    assert "; losses not compared (other data under the same name)." in text
+
+
+def test_the_same_memory_within_a_percent_is_the_same() -> None:
+    assert ", in the same memory;" in said(against(of(result(anon_peak_mib=402.0), machine_id="other")))
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def printed(compared: Comparison, width: int) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=width)
+    for table in standings.tables(compared, width, most=20):
+        console.print(table.rich())
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("others", [1, 2, 3, 4, 5, 40])
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_on_a_terminal_no_number_is_cut_and_no_line_too_long(others: int, width: int) -> None:
+    machines = [
+        of(
+            result("sparse_batch_sum", seconds=1.23456 + number, val_bce=0.123456, contaminated_epochs=9, steady=False),
+            machine_id=f"{number:04d}",
+            cpu_model="AMD Ryzen 9 7950X 16-Core Processor",
+        )
+        for number in range(others)
+    ]
+    text = printed(against(*machines, reference=of(result("sparse_batch_sum", seconds=2.3456), result("deep"))), width)
+    assert max(map(len, text.splitlines())) <= width
+    if width > 80:
+        assert "…" not in text
+
+
+def test_hundreds_of_machines_are_ranked_and_the_rest_is_counted() -> None:
+    machines = [of(result(seconds=1 + number / 100), machine_id=f"{number:04d}") for number in range(300)]
+    compared = against(*machines)
+    text = printed(compared, 100)
+    assert "281 more lines: --out DIR writes all." in text
+    assert "The reference is number 101 of 301." in text
+    assert len(text.splitlines()) < 110
+    assert verdicts.verdicts(compared, most=5)[-1] == "… and 295 more; --out DIR writes all."
+    assert len(comparison.markdown(compared).splitlines()) > 900
+
+
+def test_a_case_that_one_side_lacks_or_that_failed_is_listed() -> None:
+    reference = of(result(), result("deep"), result("sparse", status="oom", seconds=None, error="no memory"))
+    other = of(result(), result("convolutional"), machine_id="other")
+    text = "\n".join(verdicts.remarks(against(other, reference=reference)))
+    assert "scripted-2c-a1b2 failed in sparse b4 (oom at 50 epochs)." in text
+    assert "othe lacks 2 cases of the reference: deep b4, sparse b4." in text
+    assert "othe alone has 1 case: convolutional b4." in text
+    for written in (comparison.markdown, comparison.html):
+        for name in ("deep", "sparse", "convolutional"):
+            assert name in written(against(other, reference=reference))
+
+
+def test_cases_are_named_by_what_differs_among_them() -> None:
+    xla = scripted.case(loop="xla")
+    rows = (result(), result(case_id=xla.case_id, loop="xla"))
+    compared = against(of(*rows, machine_id="other"), reference=of(*rows))
+    assert set(verdicts.names(compared.cases).values()) == {"basic b4 fit", "basic b4 xla"}
+
+
+def test_two_cases_that_would_share_a_name_are_told_by_their_ids() -> None:
+    rows = (result(), result(case_id="basic.strange.r0"))
+    compared = against(of(*rows, machine_id="other"), reference=of(*rows))
+    assert set(verdicts.names(compared.cases).values()) == {scripted.case().case_id[:-3], "basic.strange"}
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def rows_of(compared: Comparison) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(comparison.csv_text(compared))))
+
+
+def test_the_csv_has_a_row_a_machine_and_case_with_full_precision() -> None:
+    compared = against(fast(), of(result("sparse"), machine_id="lost"))
+    found = rows_of(compared)
+    assert [(row["machine_id"], row["model"]) for row in found] == [
+        ("ffff0000", "basic"),
+        ("ffff0000", "deep"),
+        ("lost", "basic"),
+        ("lost", "deep"),
+        ("lost", "sparse"),
+    ]
+    [first] = [each for each in compared.others[0].pairs if each.row.model == "basic"]
+    assert first.speed is not None
+    assert float(found[0]["times_as_fast"]) == first.speed.value
+    assert float(found[0]["anon_peak_ratio"]) == first.anon
+    assert (found[2]["status"], found[2]["reference_status"], found[4]["reference_status"]) == ("", "ok", "")
+
+
+def test_what_may_not_be_compared_is_empty_and_its_reason_is_there() -> None:
+    [found, _] = rows_of(against(of(result(dataset_digest="e" * 64), machine_id="other")))
+    for column in ("times_as_fast", "times_as_fast_low", "times_as_fast_high", "val_bce_difference"):
+        assert found[column] == ""
+    assert found["times_comparable"] == found["losses_comparable"] == "no: other data under the same name"
+
+
+def test_no_text_of_the_csv_is_a_formula() -> None:
+    for start in "=+-@":
+        name = f"{start}1+2"
+        rows = (result(name, case_id=f"{name}.r0"),)
+        compared = against(of(*rows, machine_id=name), reference=of(*rows))
+        [found] = rows_of(compared)
+        assert found["model"] == f"'{name}"
+        for text in found.values():
+            assert text[:1] not in set("=+@")
+            assert not text.startswith("-") or float(text) < 0
+
+
+class Page(HTMLParser):
+    """What a page's markup does: its tags in order, and every address it names."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag not in {"meta", "link", "img", "br"}:
+            self.open.append(tag)
+        self.addresses += [str(value) for name, value in attrs if name in {"src", "href", "xlink:href", "srcset"}]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [str(value) for name, value in attrs if name in {"src", "href", "xlink:href"}]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("others", [1, 4, 30])
+def test_the_page_needs_no_network_and_says_what_the_tables_say(others: int) -> None:
+    machines = [of(result(seconds=1.5 + number), machine_id=f"{number:04d}") for number in range(others)]
+    compared = against(*machines)
+    text = comparison.html(compared)
+    page = Page(text)
+    assert page.open == []
+    assert all(address.startswith("#") for address in page.addresses)
+    assert not re.search(r"https?:|//|url\((?!#)|@import", text.replace("--", ""))
+    assert {"svg", "table", "style"} <= page.tags
+    assert "script" not in page.tags
+    for media in ("prefers-color-scheme: dark", "@media print", "width=device-width"):
+        assert media in text
+    for line in (
+        *verdicts.verdicts(compared),
+        *(cell for table in standings.tables(compared) for cell in table.headers),
+    ):
+        assert line in page.text
+
+
+def test_a_strangers_name_is_text_on_the_page_in_markdown_and_in_the_plot() -> None:
+    rows = (result(NASTY, case_id=f"{NASTY}.r0"), result())
+    nasty = of(*rows, machine_id=NASTY, cpu_model=NASTY, keras=NASTY)
+    compared = against(nasty, reference=of(*rows))
+    page = Page(comparison.html(compared))
+    assert "script" not in page.tags
+    assert NASTY in page.text
+    assert "<script>" not in comparison.markdown(compared)
+    assert NASTY[:20] in Page(ratios.svg(compared)).text
+
+
+def test_the_plot_is_the_same_for_the_same_comparison_and_takes_the_pages_colours() -> None:
+    drawn = [ratios.svg(against(fast())) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0].startswith("<svg")
+    for absent in ("<metadata", "http", "#0102", "<?xml", "<!DOCTYPE"):
+        assert absent not in drawn[0]
+    assert "currentColor" in drawn[0]
+
+
+def test_a_letter_that_the_plots_font_lacks_is_left_to_the_readers() -> None:
+    rows = (result("自動符号化"),)
+    assert "自動符号化" in ratios.svg(against(of(*rows, machine_id="other"), reference=of(*rows)))
+
+
+def test_nothing_to_draw_is_no_plot() -> None:
+    compared = against(of(result("sparse"), machine_id="other"))
+    assert ratios.svg(compared) == ""
+    assert "<figure>" not in comparison.html(compared)
