@@ -1,6 +1,7 @@
 """The commands: each parses, calls and prints; what they do is elsewhere."""
 
 import io
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -8,6 +9,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from bench.errors import InvalidInput
+from bench.outlet import open_outlets
 
 app = typer.Typer(
     name="aebench",
@@ -29,6 +31,16 @@ def _numbers(flag: str, text: str | None) -> list[int] | None:
     except ValueError as error:
         example = "whole numbers with commas between them, such as 50,100,500"
         raise InvalidInput(f"{flag} takes {example}; got {text!r}.") from error
+
+
+def _levels(flag: str, text: str | None) -> tuple[float, ...]:
+    try:
+        levels = tuple(float(part) for part in _names(text) or [])
+    except ValueError as error:
+        raise InvalidInput(f"{flag} takes numbers with commas between them, such as 0.12,0.1; got {text!r}.") from error
+    if not all(0 < level < math.inf for level in levels):
+        raise InvalidInput(f"{flag} takes numbers above zero; got {text!r}.")
+    return tuple(sorted(set(levels), reverse=True))
 
 
 @app.command()
@@ -56,6 +68,12 @@ def run(
         int | None, typer.Option(help="threads that the backend may use; its own choice if not given")
     ] = None,
     timeout: Annotated[float | None, typer.Option(help="seconds after which a case is ended")] = None,
+    stall: Annotated[
+        float | None, typer.Option(help="seconds without a word after which a case is ended; an hour if not given")
+    ] = None,
+    retries: Annotated[
+        int | None, typer.Option(help="how often --resume may run a failed case again; 3 if not given")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="report folder")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue the folder of --out")] = False,
     plan: Annotated[
@@ -78,6 +96,8 @@ def run(
         "seed": seed,
         "threads": threads,
         "timeout_s": timeout,
+        "stall_s": stall,
+        "retries": retries,
     }
     overrides = {name: value for name, value in given.items() if value is not None}
     request = sweep.Request(profile, overrides, data, offline, out, resume)
@@ -90,11 +110,16 @@ def report(
     without_flagged: Annotated[
         bool, typer.Option("--without-flagged", help="leave epochs out whose noise witnesses were out of bounds")
     ] = False,
+    thresholds: Annotated[
+        str | None, typer.Option(help="0.12,0.11: values of val_bce until which epochs and seconds are told")
+    ] = None,
 ) -> None:
     """Draw a folder's report again from its journal."""
     from bench import sweep  # noqa: PLC0415
+    from bench.report.choices import AS_THEY_ARE, Choices  # noqa: PLC0415
 
-    raise typer.Exit(sweep.redraw(folder, without_flagged=without_flagged))
+    levels = _levels("--thresholds", thresholds) or AS_THEY_ARE.thresholds
+    raise typer.Exit(sweep.redraw(folder, choices=Choices(without_flagged, levels)))
 
 
 @app.command()
@@ -145,6 +170,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a code page without "·" is no reason to lose a sweep
+    open_outlets()
     try:
         app()
     except InvalidInput as error:

@@ -1,7 +1,9 @@
 """A report folder: every file of it is named here."""
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,11 @@ class ReportFolder:
     def lock(self) -> Path:
         """Held by the one run that writes here."""
         return self.root / ".lock"
+
+    @property
+    def holder(self) -> Path:
+        """Process id of the one that holds the lock, for the one that is refused."""
+        return self.root / ".holder"
 
     @property
     def results(self) -> Path:
@@ -99,6 +106,29 @@ class ReportFolder:
     def log(self, case_id: str) -> Path:
         """The log of one case."""
         return self.logs / f"{case_id}.log"
+
+
+def is_rest(path: Path) -> bool:
+    """Whether a file or folder is what a run that was killed leaves behind: of no use, and the harness' own."""
+    return path.name.startswith(".") and (path.suffix == ".part" or path.name.startswith(_PASSING))
+
+
+_PASSING = (".lock", ".holder", ".probe", ".data.npz")
+
+
+def clear_rests(folder: ReportFolder) -> None:
+    """Remove what a killed run has left; only for the run that holds the lock. Raises `OSError`."""
+    for path in list(_rests(folder)):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path not in (folder.lock, folder.holder):
+            path.unlink(missing_ok=True)
+
+
+def _rests(folder: ReportFolder) -> Iterator[Path]:
+    yield from filter(is_rest, folder.root.iterdir())
+    if folder.samples.is_dir():
+        yield from filter(is_rest, folder.samples.iterdir())
 
 
 def write_whole(path: Path, text: str) -> None:

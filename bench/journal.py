@@ -4,8 +4,11 @@ A line that was cut off (the machine died while writing it) is recognised by its
 and say so, and the next writer cuts it away.
 """
 
+import contextlib
+import errno
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ import filelock
 from pydantic import ValidationError
 
 from bench.errors import InvalidInput
-from bench.folder import ReportFolder
+from bench.folder import ReportFolder, clear_rests, write_whole
 from bench.record import JOURNAL_LINE, SCHEMA_VERSION, Outcome, SweepHeader
 from bench.spec import STORED
 
@@ -34,6 +37,10 @@ class Journal:
     def latest(self) -> dict[str, Outcome]:
         """The last outcome of each case by its id, in the order in which the cases first ended."""
         return {outcome.case.case_id: outcome for outcome in self.outcomes}
+
+    def runs(self) -> Counter[str]:
+        """How many times each case was run to an end, by its id; what was interrupted has no line."""
+        return Counter(outcome.case.case_id for outcome in self.outcomes)
 
 
 def read(path: Path) -> Journal:
@@ -92,15 +99,27 @@ class Writer:
 
     def append(self, line: SweepHeader | Outcome) -> None:
         """Write one line. Raises `OSError` where the disk does not take it; the lines before stay whole."""
-        data = memoryview(line.model_dump_json().encode() + b"\n")
+        data = memoryview(_line(line))
         begun = self._file.seek(0, os.SEEK_END)
         try:
             while data:
                 data = data[self._file.write(data) :]
             os.fsync(self._file.fileno())
+            self._require_place()
         except OSError:
-            self._file.truncate(begun)
+            with contextlib.suppress(OSError):  # a disk that is gone; the next writer cuts what is torn
+                self._file.truncate(begun)
             raise
+
+    def _require_place(self) -> None:
+        """Raise `FileNotFoundError` where the journal is no longer in its folder: nobody would find what is written."""
+        path = os.fspath(self._file.name)
+        if not os.path.samestat(os.stat(path), os.fstat(self._file.fileno())):  # noqa: PTH116 - of a name and a handle
+            raise FileNotFoundError(errno.ENOENT, "another file has taken its place", path)
+
+
+def _line(line: SweepHeader | Outcome) -> bytes:
+    return line.model_dump_json().encode() + b"\n"
 
 
 @contextmanager
@@ -111,21 +130,44 @@ def locked(folder: ReportFolder) -> Iterator[None]:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise InvalidInput(
-            f"{folder.root} is being written by another run; wait for it, or choose another --out."
+            f"{folder.root} is being written by another run{_holder(folder)}; wait for it, or choose another --out."
         ) from error
     try:
+        with contextlib.suppress(OSError):  # a full disk: whoever is refused then does not learn by whom
+            folder.holder.write_text(f"{os.getpid()}\n", encoding="ascii")
         yield
     finally:
+        with contextlib.suppress(OSError):
+            folder.holder.unlink()
         lock.release()
 
 
+def _holder(folder: ReportFolder) -> str:
+    """Which process holds the lock, as far as it said so."""
+    try:
+        told = folder.holder.read_bytes()[:20].strip()
+    except OSError:
+        return ""
+    return f", process {int(told)}" if told.isdigit() else ""
+
+
 @contextmanager
-def writing(folder: ReportFolder) -> Iterator[Writer]:
-    """The locked folder's journal, open for appending. Raises `InvalidInput` where another run holds it."""
-    with locked(folder), FileIO(folder.journal, "a+") as file:
-        _cut_torn_line(file)
-        _keep_entry(folder)
-        yield Writer(file)
+def writing(folder: ReportFolder, begin: SweepHeader | None = None) -> Iterator[Writer]:
+    """The locked folder's journal, open for appending; with ``begin``, a new one that has that header.
+
+    A journal is there with its whole header or not at all. Raises `InvalidInput` where another run holds the folder,
+    or has begun a journal there meanwhile.
+    """
+    with locked(folder):
+        clear_rests(folder)
+        if begin is not None:
+            if folder.journal.exists():
+                raise InvalidInput(f"{folder.root} was begun by another run meanwhile; choose another --out.")
+            write_whole(folder.journal, _line(begin).decode())
+        with FileIO(folder.journal, "a+") as file:
+            _cut_torn_line(file)
+            _keep_entry(folder)
+            yield Writer(file)
 
 
 def _keep_entry(folder: ReportFolder) -> None:

@@ -18,10 +18,11 @@ from bench.spec import Case, Profile
 
 SCHEMA_VERSION = 1
 
-Status = Literal["ok", "failed", "killed", "oom", "timeout", "diverged", "invalid"]
+Status = Literal["ok", "failed", "killed", "oom", "timeout", "stalled", "diverged", "invalid"]
 """How a run ended. ok: every mark was reached. failed: the process raised or exited non-zero. killed: a signal ended
-it. oom: the kernel ended it for want of memory. timeout: it ran past its limit and was ended. diverged: a loss became
-NaN or infinite. invalid: it ended without saying all that it had to say."""
+it. oom: the kernel ended it for want of memory. timeout: it ran past its limit and was ended. stalled: it told nothing
+for so long that it was ended. diverged: a loss became NaN or infinite. invalid: it ended without saying all that it had
+to say, or said what makes no sense."""
 
 
 class Strict(BaseModel):
@@ -111,6 +112,8 @@ class Outcome(Strict):
 
     kind: Literal["outcome"] = "outcome"
     case: Case
+    attempt: int = 1
+    """Which run of the case this was, from 1; one that was interrupted has no line and does not count."""
     status: Status
     error: Printable | None = None
     signal: str | None = None
@@ -177,6 +180,10 @@ class Measurement(Strict):
     repeat: int = _column("number of the process for the same case, from 0")
     status: Status = _column("ok where this mark was reached; else how the run ended before it")
     run_status: Status = _column("how the whole run ended")
+    attempts: int | None = _column(
+        "times that the case was run, this one included, interrupted ones not",
+        empty="a table from before it was counted",
+    )
     error: str | None = _column("what went wrong", empty="status is ok")
     train_loss: float | None = _column("training loss of the mark's epoch, as Keras prints it", empty=_NOT_REACHED)
     val_loss: float | None = _column("validation loss after the mark's epoch, as Keras prints it", empty=_NOT_REACHED)

@@ -76,6 +76,7 @@ def _shared(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
         "train_samples": header.train_samples,
         "val_samples": header.val_samples,
         "run_status": outcome.status,
+        "attempts": outcome.attempt,
         "machine_id": header.machine_id,
         **header.fingerprint.model_dump(),
         "started_at": outcome.started_at,

@@ -1,6 +1,6 @@
 """A sweep: what is pending goes to an executor, what comes back goes to the journal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from bench import journal
 from bench.errors import InvalidInput
 from bench.executors import Executor, Listener
-from bench.folder import ReportFolder
+from bench.folder import ReportFolder, is_rest
+from bench.interrupt import shielded
 from bench.record import Outcome, SweepHeader
 from bench.spec import Case, Profile
 
@@ -24,6 +25,12 @@ class Sweep:
     pending: tuple[Case, ...]
     kept: tuple[Outcome, ...]
     """Outcomes of an earlier run, the last of each case, the well-ended ones of which are not repeated."""
+    given_up: tuple[Case, ...]
+    """Cases that failed as often as the retries allow: they are not run again."""
+    retries: int
+    """How many times a case that failed may be run again."""
+    runs: Mapping[str, int]
+    """How many times each case was run before, by its id."""
     notes: tuple[str, ...]
     """What of the journal cannot be read."""
     found: tuple[str, ...]
@@ -31,9 +38,14 @@ class Sweep:
     writer: journal.Writer
 
     def outcomes(self, executor: Executor, listen: Listener) -> Iterator[Outcome]:
-        """Run what is pending; an outcome is on the disk before it is yielded."""
-        for outcome in executor.outcomes(self.pending, listen):
-            self.writer.append(outcome)
+        """Run what is pending; an outcome is on the disk before it is yielded.
+
+        Raises `OSError` where the disk does not take it; what it took before stays.
+        """
+        for ended in executor.outcomes(self.pending, listen):
+            outcome = ended.model_copy(update={"attempt": self.runs.get(ended.case.case_id, 0) + 1})
+            with shielded():
+                self.writer.append(outcome)
             yield outcome
 
 
@@ -58,7 +70,8 @@ def stored_profile(folder: ReportFolder) -> Profile:
 def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterator[Sweep]:
     """Open a folder for the sweep of ``header``: a new one, or with ``resume`` one that the same sweep began.
 
-    Raises `InvalidInput` where the folder does not fit, before anything is written.
+    A failed case is pending as long as it was not run more often than ``header``'s retries allow. Raises `InvalidInput`
+    where the folder does not fit, before anything is written.
     """
     if resume:
         _require_journal(folder)
@@ -68,14 +81,24 @@ def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterat
     else:
         _create(folder.root)
         found = ()
-    with journal.writing(folder) as writer:
-        if not resume:
-            writer.append(header)
+    with journal.writing(folder, None if resume else header) as writer:
         stored = journal.read(folder.journal)
-        latest = stored.latest()
+        latest, runs = stored.latest(), stored.runs()
         ended = {case_id for case_id, outcome in latest.items() if outcome.status == "ok"}
-        pending = tuple(case for case in header.cases if case.case_id not in ended)
-        yield Sweep(folder, stored.header, pending, tuple(latest.values()), stored.notes, found, writer)
+        missing = [case for case in header.cases if case.case_id not in ended]
+        pending = tuple(case for case in missing if runs[case.case_id] <= header.profile.retries)
+        yield Sweep(
+            folder=folder,
+            header=stored.header,
+            pending=pending,
+            kept=tuple(latest.values()),
+            given_up=tuple(case for case in missing if case not in pending),
+            retries=header.profile.retries,
+            runs=runs,
+            notes=stored.notes,
+            found=found,
+            writer=writer,
+        )
 
 
 def check_folder(folder: ReportFolder, *, resume: bool) -> None:
@@ -88,7 +111,8 @@ def check_folder(folder: ReportFolder, *, resume: bool) -> None:
 
 def _require_unused(root: Path) -> None:
     try:
-        used = root.exists() and (not root.is_dir() or any(root.iterdir()))
+        # What is left of a run that was killed before its first line is nothing to go on with.
+        used = root.exists() and (not root.is_dir() or not all(map(is_rest, root.iterdir())))
     except OSError as error:
         raise InvalidInput(f"{root} cannot be read: {error.strerror}; choose another --out.") from error
     if used:
@@ -128,7 +152,7 @@ def _require_same(stored: SweepHeader, wanted: SweepHeader, folder: ReportFolder
         )
 
 
-_MAY_DIFFER = ("profile.timeout_s", "profile.description")
+_MAY_DIFFER = ("profile.timeout_s", "profile.stall_s", "profile.retries", "profile.description")
 """What does not change what is measured."""
 
 

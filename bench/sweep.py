@@ -1,10 +1,10 @@
 """What `aebench run` and `aebench report` do, from the request to the exit code."""
 
 import contextlib
+import itertools
 import os
 import shlex
-import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import data, estimate, journal, machine, run, spec
+from bench import data, estimate, interrupt, journal, machine, run, spec
 from bench.errors import InvalidInput
 from bench.executors import Executor
 from bench.executors.local import LocalExecutor
@@ -20,7 +20,8 @@ from bench.folder import ReportFolder
 from bench.progress import describe, display, download_progress
 from bench.record import Outcome, SweepHeader
 from bench.report import page
-from bench.report.files import write_tables
+from bench.report.choices import AS_THEY_ARE, Choices
+from bench.report.files import write_status, write_tables
 from bench.report.tables import Table
 
 _OK, _CASE_FAILED, _INTERRUPTED = 0, 3, 130
@@ -69,24 +70,37 @@ def show_plan(request: Request, console: Console | None = None) -> int:
 
 
 def measure(request: Request, console: Console | None = None) -> int:
-    """Run the sweep, write its report, print its tables; returns the exit code."""
+    """Run the sweep, write its report, print its tables; returns the exit code. For the main thread."""
     console = console or _console()
+    with interrupt.listening():
+        return _measured(request, console)
+
+
+def _measured(request: Request, console: Console) -> int:
     profile = _profile(request)
+    machine.check_backends(profile.backends)
     if request.out is not None:
         run.check_folder(ReportFolder(request.out), resume=request.resume)
     dataset = _dataset(profile.dataset, request, console)
     run.check_batches(profile.cases(), dataset.train_samples)
     header = _header(profile, dataset)
     folder = ReportFolder(request.out or _default_out(header))
-    with run.opened(folder, header, resume=request.resume) as sweep, _prepared(dataset, folder):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends a sweep gets its report
-        return _carry_out(sweep, LocalExecutor(folder, profile.threads, profile.timeout_s), request, console)
+    executor = LocalExecutor(folder, profile.threads, profile.timeout_s, profile.stall_s)
+    try:
+        with run.opened(folder, header, resume=request.resume) as sweep, _prepared(dataset, folder):
+            return _carry_out(sweep, executor, request, console)
+    except OSError as error:
+        _say(console, f"\nStopped: {_reason(error)}.{_next_step(folder, request)}")
+        return _CASE_FAILED
+    except KeyboardInterrupt:
+        _say(console, f"\nInterrupted.{_next_step(folder, request)}")
+        return _INTERRUPTED
 
 
-def redraw(root: Path, console: Console | None = None, *, without_flagged: bool = False) -> int:
+def redraw(root: Path, console: Console | None = None, choices: Choices = AS_THEY_ARE) -> int:
     """Write a folder's report again from its journal, print its tables; returns 0.
 
-    Its status.json says anew how that sweep ended.
+    Its status.json says anew how that sweep ended. Returns 3 where not all of the report could be written.
     """
     console = console or _console()
     folder = ReportFolder(root)
@@ -94,11 +108,14 @@ def redraw(root: Path, console: Console | None = None, *, without_flagged: bool 
     outcomes = list(stored.latest().values())
     planned = len(stored.header.cases)
     code = _exit_code(planned, outcomes, interrupted=len(outcomes) < planned)
+    shown = _Shown(folder, stored.header, outcomes, stored.notes, choices)
     with journal.locked(folder):  # a sweep that is on writes its report itself
-        page.write_report(folder, stored.header, outcomes, stored.notes, code, without_flagged=without_flagged)
-    _print_tables(console, stored.header, outcomes, without_flagged=without_flagged)
-    _say(console, f"\nReport: {folder.report}")
-    return _OK
+        trouble = _written(shown, code)
+    for note in stored.notes:
+        _say(console, f"Note: the journal's {note}.")
+    _print_tables(console, shown)
+    _say(console, f"\n{trouble or f'Report: {folder.page}'}")
+    return _CASE_FAILED if trouble else _OK
 
 
 def _console() -> Console:
@@ -149,17 +166,26 @@ def _header(profile: spec.Profile, dataset: data.Dataset) -> SweepHeader:
 
 def _default_out(header: SweepHeader) -> Path:
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return _REPORTS / f"{now}-{machine.label(header.fingerprint)}-{header.profile.name}"
+    name = f"{now}-{machine.label(header.fingerprint)}-{header.profile.name}"
+    # A clock that was set back, or two runs in one second, come to a name that is taken.
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(_REPORTS / each for each in names if not (_REPORTS / each).exists())
 
 
 @contextlib.contextmanager
 def _prepared(dataset: data.Dataset, folder: ReportFolder) -> Iterator[None]:
-    """The dataset as one file in the folder, while it is measured."""
+    """The dataset as one file in the folder, while it is measured. Raises `OSError` where the disk refuses it."""
     try:
         data.prepare(dataset, folder.data)
+    except InvalidInput as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error
+        raise
+    try:
         yield
     finally:
-        folder.data.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that is gone; the next run clears up
+            folder.data.unlink(missing_ok=True)
 
 
 def _carry_out(sweep: run.Sweep, executor: Executor, request: Request, console: Console) -> int:
@@ -168,28 +194,83 @@ def _carry_out(sweep: run.Sweep, executor: Executor, request: Request, console: 
     remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
     total = len(header.cases)
     _announce(sweep, total, remaining, console)
-    interrupted = False
+    interrupted, refused = False, None
     try:
         with display(total, total - len(sweep.pending), remaining, console) as shown:
             for outcome in sweep.outcomes(executor, shown.listen):
                 outcomes[outcome.case.case_id] = outcome
                 shown.finished(outcome)
-                # Windows lets nobody replace a file that a spreadsheet has open; the journal has the case all the same.
-                with contextlib.suppress(PermissionError):
+                # The journal has the case, whether or not the tables can be replaced now: a disk may be full, Windows
+                # lets nobody replace a file that a spreadsheet has open. The report at the end tries again.
+                with contextlib.suppress(OSError):
                     write_tables(folder, list(outcomes.values()), header)
     except KeyboardInterrupt:
         interrupted = True
-    code = _exit_code(total, list(outcomes.values()), interrupted=interrupted)
-    page.write_report(folder, header, list(outcomes.values()), sweep.notes, code)
-    _print_tables(console, header, list(outcomes.values()))
-    _say_farewell(sweep, list(outcomes.values()), code, request, console)
-    return code
+    except OSError as error:
+        refused = _reason(error)
+    code = _exit_code(total, list(outcomes.values()), interrupted=interrupted, refused=refused is not None)
+    report = _Shown(folder, header, list(outcomes.values()), sweep.notes)
+    trouble = _written(report, code)
+    _print_tables(console, report)
+    _say_failures(report, console)
+    if refused is not None:
+        _say(console, f"\nStopped: {refused}. The journal holds {len(outcomes)} of {_cases(total)}, each whole.")
+    if code != _OK:
+        _say(console, _advice(sweep, report.outcomes, code, request))
+    _say(console, f"\n{trouble or f'Report: {folder.page}'}")
+    return code or (_CASE_FAILED if trouble else _OK)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a report is made of."""
+
+    folder: ReportFolder
+    header: SweepHeader
+    outcomes: list[Outcome]
+    notes: Sequence[str]
+    choices: Choices = AS_THEY_ARE
+
+
+def _written(shown: _Shown, code: int) -> str | None:
+    """Write the report; returns what to tell the person where that did not succeed.
+
+    The tables come before what is drawn: a disk that is full, a picture that fails, cost what was not written yet.
+    """
+    try:
+        page.write_report(shown.folder, shown.header, shown.outcomes, shown.notes, code, shown.choices)
+    except OSError as error:
+        why = _reason(error)
+    except Exception as error:  # noqa: BLE001 - whatever a drawing raises, what was measured is there
+        why = f"{type(error).__name__}: {error}"
+    else:
+        return None
+    with contextlib.suppress(OSError):
+        write_status(shown.folder, shown.header, shown.outcomes, code or _CASE_FAILED)
+    again = shlex.join(["aebench", "report", str(shown.folder.root)])
+    return f"The report is not whole: {why}. The journal has all of it; draw it again with: {again}"
+
+
+def _reason(error: OSError) -> str:
+    """What the system said, and of which file."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def _next_step(folder: ReportFolder, request: Request) -> str:
+    """How to go on from a folder that may hold a journal or not."""
+    if not folder.journal.is_file():
+        return " Nothing was begun."
+    return f" Continue with: {_again(folder, request)}"
 
 
 def _announce(sweep: run.Sweep, total: int, remaining: estimate.Remaining, console: Console) -> None:
     header = sweep.header
     for note in sweep.found:
         _say(console, f"Note: the journal's {note}.")
+    if sweep.given_up:
+        times = f"failed {sweep.retries + 1} times or more and will not be run again"
+        _say(console, f"Note: {_cases(len(sweep.given_up))} {times}; --retries allows another number.")
     kept = total - len(sweep.pending)
     resumed = f", {kept} of them kept from before" if kept else ""
     _say(
@@ -203,40 +284,44 @@ def _cases(count: int) -> str:
     return "1 case" if count == 1 else f"{count} cases"
 
 
-def _exit_code(planned: int, outcomes: list[Outcome], *, interrupted: bool) -> int:
+def _exit_code(planned: int, outcomes: list[Outcome], *, interrupted: bool, refused: bool = False) -> int:
     if interrupted:
         return _INTERRUPTED
-    return _OK if sum(outcome.status == "ok" for outcome in outcomes) == planned else _CASE_FAILED
+    well = sum(outcome.status == "ok" for outcome in outcomes) == planned
+    return _OK if well and not refused else _CASE_FAILED
 
 
-def _print_tables(
-    console: Console, header: SweepHeader, outcomes: list[Outcome], *, without_flagged: bool = False
-) -> None:
-    for table in page.tables(header, outcomes, without_flagged=without_flagged):
+def _print_tables(console: Console, shown: _Shown) -> None:
+    for table in page.tables(shown.header, shown.outcomes, shown.choices):
         console.print()
         console.print(table.rich())
-    for remark in page.remarks(header, outcomes, without_flagged=without_flagged):
+    for remark in page.remarks(shown.header, shown.outcomes, shown.choices):
         _say(console, f"Note: {remark}")
 
 
-def _say_farewell(sweep: run.Sweep, outcomes: list[Outcome], code: int, request: Request, console: Console) -> None:
-    for outcome in outcomes:
+def _say_failures(shown: _Shown, console: Console) -> None:
+    for outcome in shown.outcomes:
         if outcome.status != "ok":
-            log = sweep.folder.log(outcome.case.case_id)
-            _say(
-                console,
-                f"\n{describe(outcome.case)}: {outcome.status}: {outcome.error}\n{outcome.log_tail}\nLog: {log}",
-            )
+            head = f"{describe(outcome.case)}: {outcome.status}: {outcome.error}"
+            count = f" (run {outcome.attempt} of this case)" if outcome.attempt > 1 else ""
+            log = shown.folder.log(outcome.case.case_id)
+            _say(console, f"\n{head}{count}\n{outcome.log_tail}\nLog: {log}")
+
+
+def _advice(sweep: run.Sweep, outcomes: list[Outcome], code: int, request: Request) -> str:
+    """What the person may do next, where not all is well."""
+    again = _again(sweep.folder, request)
     if code == _INTERRUPTED:
-        _say(console, f"\nInterrupted; what was finished is kept. Continue with: {_again(sweep, request)}")
-    if code == _CASE_FAILED:
-        _say(console, f"\nTo run what failed again: {_again(sweep, request)}")
-    _say(console, f"\nReport: {sweep.folder.report}")
+        return f"\nInterrupted; what was finished is kept. Continue with: {again}"
+    failed = [outcome.attempt for outcome in outcomes if outcome.status != "ok"]
+    if failed and min(failed) > sweep.retries and len(outcomes) == len(sweep.header.cases):
+        return f"\nWhat failed was run as often as it may be. Once more: {again} --retries {max(failed)}"
+    return f"\nTo run what failed or is missing: {again}"
 
 
-def _again(sweep: run.Sweep, request: Request) -> str:
+def _again(folder: ReportFolder, request: Request) -> str:
     """The command that resumes this sweep with the same data."""
-    words = ["--resume", "--out", str(sweep.folder.root)]
+    words = ["--resume", "--out", str(folder.root)]
     words += ["--data", str(request.data)] if request.data is not None else []
     words += ["--offline"] if request.offline else []
     return f"{os.environ.get('AEBENCH_COMMAND', 'aebench run')} {shlex.join(words)}"

@@ -90,7 +90,7 @@ def _plain(ways: Sequence[_Key]) -> _Key | None:
 def _variant(key: _Key, processes: Sequence[ResultRow], plain: Sequence[ResultRow]) -> Variant:
     bounds = [row.bound for row in processes if row.bound is not None]
     return Variant(
-        name=_name(*key),
+        name=way(*key),
         epoch_s=statistics.median(row.epoch_s_median for row in processes if row.epoch_s_median is not None),
         peak_rss_mib=_median(row.peak_rss_mib for row in processes),
         val_bce=_median(row.val_bce for row in processes),
@@ -102,7 +102,8 @@ def _variant(key: _Key, processes: Sequence[ResultRow], plain: Sequence[ResultRo
     )
 
 
-def _name(backend: str, loop: str, precision: str) -> str:
+def way(backend: str, loop: str, precision: str) -> str:
+    """A way to train by what is not the default: "fit", "jax xla", "graph mixed_bfloat16"."""
     parts = (backend if backend != "tensorflow" else "", loop, precision if precision != "float32" else "")
     return " ".join(filter(None, parts))
 

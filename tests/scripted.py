@@ -209,10 +209,14 @@ class Script:
     """Models of the cases that were begun, in order."""
 
     def executor(
-        self, folder: ReportFolder, threads: int | None = None, timeout_s: float | None = None
+        self,
+        folder: ReportFolder,
+        threads: int | None = None,
+        timeout_s: float | None = None,
+        stall_s: float | None = None,
     ) -> "ScriptedExecutor":
         """Take the place of `LocalExecutor`."""
-        return ScriptedExecutor(self, folder, threads, timeout_s)
+        return ScriptedExecutor(self, folder, threads, timeout_s, stall_s)
 
     def find(self, name: str, *, data_file: Path | None = None, **_options: Any) -> data.Dataset:
         """Take the place of `bench.data.find`."""
@@ -227,6 +231,7 @@ class ScriptedExecutor:
     folder: ReportFolder | None = None
     threads: int | None = None
     timeout_s: float | None = None
+    stall_s: float | None = None
 
     def outcomes(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
         for each in cases:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from bench.event import (
 )
 from bench.executors import Listener
 from bench.executors.follower import Follower
+from bench.executors.guard import Heir, Watch, end_group
 from bench.folder import ReportFolder
 from bench.kernels import reference
 from bench.noise import Interval, between, witness
@@ -43,7 +43,8 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="k
 _MAX_LINE_BYTES = 1 << 20
 _LOG_TAIL_BYTES = 4096
 _LOG_TAIL_LINES = 25
-_GRACE_S = 5.0
+_SPARE_EVENTS = 32
+"""More than a process tells besides its epochs, marks and evaluations."""
 
 
 @dataclass
@@ -55,12 +56,14 @@ class LocalExecutor:
     """Threads that the backend may use; None for its own choice."""
     timeout_s: float | None = None
     """Seconds after which a case is ended; None for no limit."""
+    stall_s: float | None = None
+    """Seconds without an event after which a case is ended; None for no limit."""
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "bench.child")
 
     def outcomes(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
         """Run the cases in order; see `bench.executors.Executor`."""
-        self.folder.logs.mkdir(exist_ok=True)
         for case in cases:
+            self.folder.logs.mkdir(exist_ok=True)
             listen(case, None)
             yield self._outcome(case, listen)
 
@@ -92,35 +95,44 @@ class LocalExecutor:
 
     def _watched(self, case: Case, listen: Listener) -> tuple["_Told", "_Ended", "_Seen"]:
         """Run the case's process to its end, and look on from outside."""
-        told, seen = _Told(), _Seen()
+        told, seen = _Told(case), _Seen()
+        log_file = self.folder.log(case.case_id)
         try:
             with (
-                self.folder.log(case.case_id).open("wb") as log,
-                self._child(case, log, seen.began_ns) as child,
+                Heir() as heir,
+                _emptied(log_file) as log,
+                self._child(case, log, heir, seen.began_ns) as child,
                 seen.following(child.pid),
-                _time_limit(child, self.timeout_s) as expired,
+                Watch(child, log_file, timeout_s=self.timeout_s, stall_s=self.stall_s) as watch,
             ):
-                told.listen(child, case, listen)
+                told.listen(child, listen, watch)
                 exit_code = child.wait()
         except _NotStarted as error:
             seen.end()
             return told, _Ended("failed", str(error), None), seen
         seen.end()
-        if expired.is_set():
-            return told, _Ended("timeout", f"ended after {self.timeout_s:g} seconds, its limit", exit_code), seen
+        if watch.limit is not None:
+            return told, _Ended(watch.limit, self._passed(watch), exit_code), seen
         if _signal_name(exit_code) == "SIGKILL" and seen.kernel_killed:
             return told, _Ended("oom", "ended by the kernel for want of memory", exit_code), seen
-        return told, told.verdict(case, exit_code), seen
+        return told, told.verdict(exit_code), seen
+
+    def _passed(self, watch: Watch) -> str:
+        if watch.limit == "timeout":
+            return f"ended after {self.timeout_s:g} seconds, its limit"
+        return f"ended after {self.stall_s:g} seconds without a word from it, its limit of standing still"
 
     @contextmanager
-    def _child(self, case: Case, log: IO[bytes], began: int) -> Iterator[subprocess.Popen[bytes]]:
+    def _child(self, case: Case, log: IO[bytes], heir: Heir, began: int) -> Iterator[subprocess.Popen[bytes]]:
         """A child that has been told its job; it and its group are gone when the context is left."""
         child = self._started(case, log)
         try:
+            heir.guard(child.pid)  # before it has a job: without one it ends by itself
             _tell_job(child, _job(case, self.folder, self.threads, began))
             yield child
         finally:
-            _end_group(child)
+            end_group(child)
+            heir.release()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
                     pipe.close()
@@ -182,6 +194,7 @@ class _Ended:
 class _Told:
     """What a child has told so far."""
 
+    case: Case
     setup: SetupEvent | None = None
     phases: list[PhaseEvent] = field(default_factory=list)
     epochs: list[EpochEvent] = field(default_factory=list)
@@ -191,18 +204,31 @@ class _Told:
     failure: FailureEvent | None = None
     finished: bool = False
     nonsense: str | None = None
+    taken: int = 0
+    """Events so far."""
 
-    def listen(self, child: subprocess.Popen[bytes], case: Case, listen: Listener) -> None:
+    def listen(self, child: subprocess.Popen[bytes], listen: Listener, watch: Watch) -> None:
         """Take events until the child closes its side; blocked in between, so that the child has the machine."""
         assert child.stdout is not None  # noqa: S101 - opened as a pipe above
         for line in iter(lambda: child.stdout.readline(_MAX_LINE_BYTES), b""):  # type: ignore[union-attr]
-            try:
-                event = _EVENT.validate_json(line)
-            except ValidationError:
-                self.nonsense = self.nonsense or f"the process wrote what is no event: {line[:80]!r}"
-                continue
-            self._take(event)
-            listen(case, event)
+            event = self._event(line)
+            if event is not None:
+                watch.progress()
+                self._take(event)
+                listen(self.case, event)
+
+    def _event(self, line: bytes) -> Event | None:
+        """The line's event; None for nonsense, and beyond what a run can have to tell."""
+        if self.taken >= self.case.run_epochs + 2 * len(self.case.marks) + _SPARE_EVENTS:
+            self.nonsense = self.nonsense or f"the process told more than {self.taken} events"
+            return None
+        try:
+            event = _EVENT.validate_json(line)
+        except ValidationError:
+            self.nonsense = self.nonsense or f"the process wrote what is no event: {line[:80]!r}"
+            return None
+        self.taken += 1
+        return event
 
     def _take(self, event: Event) -> None:
         match event:
@@ -223,7 +249,7 @@ class _Told:
             case FinishedEvent():
                 self.finished = True
 
-    def verdict(self, case: Case, exit_code: int) -> _Ended:
+    def verdict(self, exit_code: int) -> _Ended:
         """How the run ended, and why if not well."""
         if self.failure is not None:
             return _Ended("diverged" if self.failure.diverged else "failed", self.failure.error, exit_code)
@@ -231,11 +257,12 @@ class _Told:
             return _Ended("killed", f"ended by {_signal_name(exit_code)}", exit_code)
         if exit_code != 0:
             return _Ended("failed", f"ended with exit code {exit_code}", exit_code)
-        missing = self.nonsense or self._missing(case)
+        missing = self.nonsense or self._missing()
         return _Ended("invalid" if missing else "ok", missing, exit_code)
 
-    def _missing(self, case: Case) -> str | None:
+    def _missing(self) -> str | None:
         """What a process that ended well has left out."""
+        case = self.case
         marks = tuple(mark.epochs for mark in self.marks)
         evaluated = tuple(evaluation.epochs for evaluation in self.evaluations)
         told_all = self.setup and self.finished and len(self.epochs) == case.run_epochs
@@ -273,39 +300,11 @@ _SHORTENING = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 
 
 @contextmanager
-def _time_limit(child: subprocess.Popen[bytes], timeout_s: float | None) -> Iterator[threading.Event]:
-    """End the child's group after so many seconds; the event says whether that happened."""
-    expired = threading.Event()
-    if timeout_s is None:
-        yield expired
-        return
-
-    def expire() -> None:
-        expired.set()
-        _end_group(child)
-
-    timer = threading.Timer(timeout_s, expire)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield expired
-    finally:
-        timer.cancel()
-
-
-def _end_group(child: subprocess.Popen[bytes]) -> None:
-    """Ask the child to stop, then kill whatever is left of its group."""
-    if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-    if hasattr(os, "killpg"):
-        # No such group: it ended with its leader.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
+def _emptied(log: Path) -> Iterator[IO[bytes]]:
+    """A case's log, empty; appending, so that it can be cut while the process writes. Raises `OSError`."""
+    with log.open("ab") as file:
+        file.truncate(0)
+        yield file
 
 
 def _signal_name(exit_code: int | None) -> str | None:
@@ -317,11 +316,14 @@ def _signal_name(exit_code: int | None) -> str | None:
         return f"signal {-exit_code}"
 
 
-def _tail(log: Path) -> str:
-    """The last lines of a log."""
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
-        text = file.read().decode(errors="replace")
+def _tail(log: Path) -> str | None:
+    """The last lines of a log; None where it cannot be read any more."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return None
     return _shareable("\n".join(text.splitlines()[-_LOG_TAIL_LINES:]))
 
 

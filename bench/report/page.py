@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
-from bench import blog, catalog, kernels, noise
+from bench import blog, catalog, kernels, noise, variants
 from bench.folder import ReportFolder, write_whole
-from bench.record import Fingerprint, Outcome, ResultRow, SweepHeader
+from bench.record import Outcome, ResultRow, SweepHeader
+from bench.report.choices import AS_THEY_ARE, Choices
+from bench.report.exports import write_exports
 from bench.report.files import result_rows, write_environment, write_status, write_tables
-from bench.report.tables import Table, blog_table, escaped, model_table
+from bench.report.summary import machine_name, model_title, models, software
+from bench.report.tables import Table, blog_table, escaped, model_table, quality_table, variants_table
 
 _READING = """\
 - **s/epoch**: median training seconds of the epochs after the warm-up, validation not included; **95 %**: that median's
@@ -16,8 +19,13 @@ _READING = """\
 - **train**, **val**: losses as Keras prints them after the row's last epoch, penalties included.
 - **bce**: mean binary cross-entropy a pixel of the validation digits rebuilt from their codes. Only this one
   compares across models: the variational loss is a sum over pixels, the sparse one carries its penalty.
-- **MiB**: peak resident memory of the case's own process up to that epoch, the interpreter and TensorFlow's
+- **MiB**: peak resident memory of the case's own process up to that epoch, the interpreter and the backend's
   libraries included.
+- **× fit**: how many times as fast as `fit` in float32; **of fit**: its share of that one's peak memory. **GFLOP/s**:
+  the training's matrix products a second; **share**: of this machine's measured peak in the same precision; **bound**:
+  what takes longest of a step at the least, its dispatch, its memory traffic or its arithmetic.
+- **≤ 0.12** and so on: epochs and training seconds, compilation included, until `val_bce` passed that threshold; *at
+  most* where a loss carries more than the cross-entropy, so that only marks tell (`aebench report DIR --thresholds`).
 - **dead**: code units that are zero for every validation digit, of all code units.
 - **remarks**: *flagged* epochs were disturbed by other programs or by the hypervisor (`epochs.csv` says by what); *not
   steady*: the times after the warm-up have a trend.
@@ -35,67 +43,61 @@ def write_report(
     outcomes: Sequence[Outcome],
     notes: Sequence[str],
     exit_code: int,
-    *,
-    without_flagged: bool = False,
+    choices: Choices = AS_THEY_ARE,
 ) -> None:
-    """Write every file that is made from the journal.
-
-    ``without_flagged`` is for the tables of report.md; the CSV files always tell of every epoch.
-    """
+    """Write every file that is made from the journal; ``choices`` are for report.md and report.html."""
     write_tables(folder, outcomes, header)
     write_environment(folder, header)
-    write_whole(folder.report, markdown(header, outcomes, notes, without_flagged=without_flagged))
+    write_exports(folder, outcomes, header)
+    write_whole(folder.report, markdown(header, outcomes, notes, choices))
     write_status(folder, header, outcomes, exit_code)
+    from bench.report.html import write_page  # noqa: PLC0415 - matplotlib is for those who draw
+
+    write_page(folder, header, outcomes, [*notes, *remarks(header, outcomes, choices)], choices)
 
 
-def tables(header: SweepHeader, outcomes: Sequence[Outcome], *, without_flagged: bool = False) -> list[Table]:
-    """One table a model in the catalog's order, then the published figures."""
-    rows = result_rows(outcomes, header, without_flagged=without_flagged)
+def tables(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = AS_THEY_ARE) -> list[Table]:
+    """One table a model in the catalog's order, then what is told over all of them."""
+    rows = result_rows(outcomes, header, without_flagged=choices.without_flagged)
     settings = catalog.model_settings()
-    found = [model_table(_model_title(name), [row for row in rows if row.model == name]) for name in _models(rows)]
+    found = [model_table(model_title(name), [row for row in rows if row.model == name]) for name in models(rows)]
     comparisons = blog.comparisons(rows, settings)
-    return [*found, *([blog_table(comparisons)] if comparisons else [])]
-
-
-def _models(rows: Sequence[ResultRow]) -> list[str]:
-    """Models with rows, in the catalog's order; one that this checkout no longer has comes last."""
-    order = list(catalog.model_settings())
-    present = {row.model for row in rows}
-    return [*(name for name in order if name in present), *sorted(present - set(order))]
-
-
-def _model_title(name: str) -> str:
-    settings = catalog.model_settings().get(name)
-    return f"{name}: {settings.title}" if settings else name
+    ways = variants.side_by_side(rows)
+    quality = quality_table(outcomes, choices.thresholds)
+    return [
+        *found,
+        *([variants_table(ways)] if ways else []),
+        *([quality] if quality.rows else []),
+        *([blog_table(comparisons)] if comparisons else []),
+    ]
 
 
 def markdown(
-    header: SweepHeader, outcomes: Sequence[Outcome], notes: Sequence[str], *, without_flagged: bool = False
+    header: SweepHeader, outcomes: Sequence[Outcome], notes: Sequence[str], choices: Choices = AS_THEY_ARE
 ) -> str:
     """The text of report.md."""
-    notes = [*notes, *remarks(header, outcomes, without_flagged=without_flagged)]
+    notes = [*notes, *remarks(header, outcomes, choices)]
     sections = [
-        f"# Autoencoders on {_machine(header.fingerprint)}",
+        f"# Autoencoders on {machine_name(header.fingerprint)}",
         _summary(header, outcomes),
         *_failures(outcomes),
         *(["## Notes\n\n" + "\n".join(f"- {note}" for note in notes)] if notes else []),
-        *(
-            f"## {table.title}\n\n{table.markdown()}"
-            for table in tables(header, outcomes, without_flagged=without_flagged)
-        ),
+        *(f"## {table.title}\n\n{table.markdown()}" for table in tables(header, outcomes, choices)),
         f"## How to read this\n\n{_READING}",
         f"## The machine\n\n{_fingerprint(header)}",
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def remarks(header: SweepHeader, outcomes: Sequence[Outcome], *, without_flagged: bool = False) -> list[str]:
+def remarks(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = AS_THEY_ARE) -> list[str]:
     """What a reader must know before trusting the tables."""
     rows = result_rows(outcomes, header)
     flagged = sum(bool(noise.flags(epoch.noise)) for outcome in outcomes for epoch in outcome.epochs)
     epochs = sum(len(outcome.epochs) for outcome in outcomes)
     treatment = (
-        "are left out of the medians" if without_flagged else "are in the medians (--without-flagged drops them)"
+        "are left out of the medians"
+        if choices.without_flagged
+        else "are in the medians (--without-flagged drops them)"
     )
     return [
         *([f"{flagged} of {epochs} epochs were disturbed by others and {treatment}."] if flagged else []),
@@ -145,11 +147,6 @@ _SHORT_OF = 0.8
 _TOLERANCE_MIB = 1.0
 
 
-def _machine(fingerprint: Fingerprint) -> str:
-    cores = f"{fingerprint.cpu_limit:g} core" + ("" if fingerprint.cpu_limit == 1 else "s")
-    return f"{fingerprint.cpu_model or fingerprint.cpu_arch}, {cores}"
-
-
 def _summary(header: SweepHeader, outcomes: Sequence[Outcome]) -> str:
     profile = header.profile
     planned = len(header.cases)
@@ -158,8 +155,7 @@ def _summary(header: SweepHeader, outcomes: Sequence[Outcome]) -> str:
     return (
         f"Profile `{profile.name}`: {ended} of {planned} cases measured, on {header.train_samples:,} training and "
         f"{header.val_samples:,} validation digits of {profile.dataset}{genuine} ({header.dataset_origin}); optimizer "
-        f"{profile.optimizer}, seed {profile.seed}. Keras {header.fingerprint.keras}, "
-        f"TensorFlow {header.fingerprint.tensorflow}. Begun {header.created_at}."
+        f"{profile.optimizer}, seed {profile.seed}. {', '.join(software(header))}. Begun {header.created_at}."
     )
 
 

@@ -9,10 +9,11 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from bench import stats, variants
+from bench import quality, stats, variants
 from bench.blog import Comparison
 from bench.estimate import duration
-from bench.record import ResultRow
+from bench.record import Outcome, ResultRow
+from bench.spec import Case
 
 _NOT_MEASURED = "–"
 _MEASURED_HEADERS = ("s/epoch", "95 %", "first", "train", "val", "bce", "MiB", "dead", "remarks")
@@ -201,6 +202,40 @@ def _variant_cells(entry: variants.SideBySide, variant: variants.Variant) -> tup
 
 def _percent(share: float | None) -> str:
     return _NOT_MEASURED if share is None else f"{100 * share:.0f} %"
+
+
+def quality_table(outcomes: Sequence[Outcome], thresholds: Sequence[float]) -> Table:
+    """Epochs and seconds until `val_bce` passes each threshold; who is first stands below."""
+    groups: dict[tuple[str, ...], list[quality.Reached]] = {}
+    for outcome in outcomes:
+        groups.setdefault(_way(outcome.case), []).extend(quality.reached(outcome, thresholds))
+    headers = ("model", "trained by", "batch", *(f"≤ {threshold:g}" for threshold in thresholds))
+    rows = tuple(
+        (*way, *(_until([entry for entry in entries if entry.threshold == threshold]) for threshold in thresholds))
+        for way, entries in groups.items()
+        if entries
+    )
+    winners = quality.first(entry for entries in groups.values() for entry in entries)
+    notes = tuple(_first_note(entry) for entry in winners.values())
+    return Table("Time until good enough", headers, rows, labels=2, notes=notes)
+
+
+def _way(case: Case) -> tuple[str, ...]:
+    return case.model, variants.way(case.backend, case.loop, case.precision), str(case.batch_size)
+
+
+def _until(entries: Sequence[quality.Reached]) -> str:
+    """The median over the processes that reached it."""
+    if not entries:
+        return _NOT_MEASURED
+    epochs = statistics.median_low([entry.epochs for entry in entries])
+    bound = "" if all(entry.exact for entry in entries) else "at most "
+    return f"{bound}{epochs} ep, {seconds(statistics.median([entry.seconds for entry in entries]))} s"
+
+
+def _first_note(entry: quality.Reached) -> str:
+    model, way, batch = _way(entry.case)
+    return f"{entry.threshold:g} is first reached by {model}, {way}, batch {batch}: {_until([entry])} of training."
 
 
 def blog_table(comparisons: Sequence[Comparison]) -> Table:

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from bench import catalog
 from bench.event import PhaseName
+from bench.folder import ReportFolder
+from bench.report.pictures import read_samples
 
 Rows = list[dict[str, str]]
 EXACT = ("train_loss", "val_loss", "val_bce", "code_mean", "dead_units")
@@ -165,6 +168,12 @@ def test_nothing_is_left_of_the_run_but_its_report(all_models: Report) -> None:
         "environment.json",
         "status.json",
         "report.md",
+        "report.html",
+        "pytest-benchmark.json",
+        "github-action-benchmark.json",
+        "bencher.json",
+        "plots",
+        "samples",
         "logs",
     }
     assert json.loads((all_models.folder / "status.json").read_text(encoding="utf-8"))["complete"] is True
@@ -174,6 +183,38 @@ def test_the_field_notes_are_projected_and_named_so(all_models: Report) -> None:
     report = (all_models.folder / "report.md").read_text(encoding="utf-8")
     assert "| basic | time of training, 50 epochs (field notes: about a minute) |" in report
     assert "| projected: adam 0.001 |" in report
+
+
+def test_every_mark_has_samples_that_fit_its_model(all_models: Report) -> None:
+    folder = ReportFolder(all_models.folder)
+    assert len(list(folder.samples.iterdir())) == len(all_models.rows)
+    for row in all_models.rows:
+        path = folder.sample(row["case_id"], int(row["epochs"]))
+        assert path.stat().st_size < 300_000
+        found = read_samples(path, int(row["epochs"]))
+        assert found.labels.tolist() == list(range(10)), "one a digit"
+        assert found.output.shape == (10, 28, 28)
+        noisy = not np.array_equal(found.input, found.target)
+        assert noisy == row["model"].startswith("denoising")
+        assert (found.codes is not None) == (int(row["code_units"]) <= 2048)
+        assert (found.grid is not None) == (found.plane is not None) == (row["code_units"] == "2")
+
+
+def test_reconstructions_come_nearer_from_the_second_epoch_to_the_fourth(all_models: Report) -> None:
+    folder = ReportFolder(all_models.folder)
+    distances = {}
+    for epochs in (2, 4):
+        found = read_samples(folder.sample(all_models.row("convolutional", epochs)["case_id"], epochs), epochs)
+        distances[epochs] = np.abs(found.output.astype(int) - found.target).mean()
+    assert distances[4] < distances[2]
+
+
+def test_the_page_shows_the_pictures_of_every_model(all_models: Report) -> None:
+    page = (all_models.folder / "report.html").read_text(encoding="utf-8")
+    assert page.count(", rebuilt after 4 epochs") == len(catalog.model_settings())
+    assert "codes of digits 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, after 4 epochs" in page
+    assert "digits decoded from a grid of codes, after 4 epochs" in page
+    assert len(page) < 3_000_000
 
 
 def test_resuming_a_finished_sweep_measures_nothing_again(all_models: Report) -> None:

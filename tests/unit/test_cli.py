@@ -218,3 +218,13 @@ def test_a_plan_imports_no_keras_backend() -> None:
     assert ended.returncode == 0, ended.stderr
     loaded = {name.partition(".")[0] for name in ended.stdout.splitlines()[-1].split()}
     assert not loaded & {"tensorflow", "keras", "jax", "torch", "mlxtend"}
+
+
+@pytest.mark.parametrize("given", ["low", "0.12;0.1", "0", "-0.1", "nan", "inf"])
+def test_thresholds_that_are_none_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    assert aebench(monkeypatch, "report", "DIR", "--thresholds", given) == 2
+    message = capsys.readouterr().err
+    assert "--thresholds" in message
+    assert given in message

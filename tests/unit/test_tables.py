@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench import blog, catalog
 from bench.report import tables
-from bench.report.tables import Table, blog_table, model_table, variants_table
+from bench.report.tables import Table, blog_table, model_table, quality_table, variants_table
 from bench.variants import side_by_side
 from models.contract import Published
 
@@ -257,3 +257,28 @@ def test_what_was_not_measured_of_a_way_is_a_dash() -> None:
     empty: dict[str, Any] = {"peak_rss_mib": None, "gflop_per_s": None, "peak_share": None, "bound": None}
     table = variants_table(side_by_side([row(loop="graph", **empty), row(loop="xla", **empty)]))
     assert [line[5:] for line in table.rows] == [("–",) * 6] * 2
+
+
+def test_time_until_good_enough_has_a_column_a_threshold_and_names_the_first_below() -> None:
+    slow = scripted.outcome(scripted.case(loop="fit"))
+    quick = [
+        scripted.outcome(
+            scripted.case(loop="xla", repeat=repeat),
+            epochs=tuple(scripted.epoch(number, train_s=0.25 + repeat, val_loss=0.2 / number) for number in (1, 2, 3)),
+        )
+        for repeat in range(3)
+    ]
+    table = quality_table([slow, *quick], [0.2, 0.1, 0.01])
+    assert table.headers == ("model", "trained by", "batch", "≤ 0.2", "≤ 0.1", "≤ 0.01")
+    assert table.rows == (
+        ("basic", "fit", "4", "at most 1 ep, 2.5 s", "at most 3 ep, 3.1 s", "–"),
+        ("basic", "xla", "4", "1 ep, 1.25 s", "2 ep, 2.5 s", "–"),
+    )
+    assert table.notes == (
+        "0.2 is first reached by basic, xla, batch 4: 1 ep, 0.25 s of training.",
+        "0.1 is first reached by basic, xla, batch 4: 2 ep, 0.5 s of training.",
+    )
+
+
+def test_what_reached_no_threshold_has_no_line() -> None:
+    assert quality_table([scripted.outcome()], [1e-6]).rows == ()

@@ -1,0 +1,54 @@
+"""Signals that ask a run to end raise KeyboardInterrupt, at any instant but those that are shielded.
+
+SIGTERM and SIGHUP then end a sweep as Ctrl-C does: with its report. A signal that comes while a shield is up is kept
+until it is down. What the caller had ignored (`nohup`, a shell's background job) stays ignored.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class _State:
+    """How many shields are up, and whether a signal waits for them. Signals are the process', so there is one."""
+
+    shields = 0
+    waiting = False
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Let each of the signals raise KeyboardInterrupt; what was before is put back. For the main thread."""
+    numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, _raise)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Finish what is within; a signal that came meanwhile raises right afterwards."""
+    _State.shields += 1
+    try:
+        yield
+    finally:
+        _State.shields -= 1
+        if _State.waiting and not _State.shields:
+            _State.waiting = False
+            raise KeyboardInterrupt
+
+
+def _raise(_number: int, _frame: FrameType | None) -> None:
+    if _State.shields:
+        _State.waiting = True
+        return
+    raise KeyboardInterrupt

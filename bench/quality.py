@@ -1,0 +1,61 @@
+"""Epochs and seconds until a model is good enough: pure functions on outcomes.
+
+Good is `val_bce`, which compares across models. Between marks it is known where a model's validation loss is nothing
+else: that is held to be so where the two agree at every mark that was evaluated. Otherwise (a loss with a penalty, a
+sum over pixels) only the marks tell.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.record import Outcome
+from bench.spec import Case
+
+THRESHOLDS = (0.12, 0.11, 0.10, 0.095)
+"""Nats a pixel: from digits that can be read to about what the blog's best autoencoder reaches."""
+_AGREE = 5e-4
+"""Keras averages in float32, over batches; bfloat16 models lose a little more. A penalty is far larger."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """When a case first passed a threshold."""
+
+    case: Case
+    threshold: float
+    epochs: int
+    """The first epoch after which `val_bce` was seen to be at most the threshold."""
+    seconds: float
+    """Training seconds up to its end, compilation included, validation and start left out."""
+    exact: bool
+    """Whether each epoch was looked at; else only marks were, and it may have been earlier."""
+
+
+def reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]:
+    """An entry for each threshold that the case passed, in the order given."""
+    curve, exact = _curve(outcome)
+    found = []
+    for threshold in thresholds:
+        epochs = next((epoch for epoch, bce in curve if bce <= threshold), None)
+        if epochs is not None:
+            seconds = sum(epoch.train_s for epoch in outcome.epochs[:epochs])
+            found.append(Reached(case=outcome.case, threshold=threshold, epochs=epochs, seconds=seconds, exact=exact))
+    return found
+
+
+def first(entries: Iterable[Reached]) -> dict[float, Reached]:
+    """The entry with the fewest seconds for each threshold, the easiest threshold first."""
+    ordered = sorted(entries, key=lambda entry: (-entry.threshold, entry.seconds))
+    return {
+        threshold: next(group) for threshold, group in itertools.groupby(ordered, key=lambda entry: entry.threshold)
+    }
+
+
+def _curve(outcome: Outcome) -> tuple[list[tuple[int, float]], bool]:
+    """Epochs with their `val_bce`, ascending, and whether every epoch is there."""
+    marks = {found.epochs: found.val_bce for found in outcome.evaluations if found.val_bce is not None}
+    losses = {epoch.epoch: epoch.val_loss for epoch in outcome.epochs if epoch.val_loss is not None}
+    same = marks and all(epoch in losses and abs(losses[epoch] - bce) <= _AGREE for epoch, bce in marks.items())
+    known = losses | marks if same else marks
+    return sorted((epoch, bce) for epoch, bce in known.items() if epoch <= len(outcome.epochs)), bool(same)

@@ -1,0 +1,18 @@
+"""What a person may choose of a report: nothing here changes what was measured."""
+
+from dataclasses import dataclass
+
+from bench.quality import THRESHOLDS
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How tables and pages are drawn; the CSV files and the exports always tell of every epoch."""
+
+    without_flagged: bool = False
+    """Leave epochs out of the medians whose noise witnesses were out of bounds."""
+    thresholds: tuple[float, ...] = THRESHOLDS
+    """Values of `val_bce` until which epochs and seconds are told, nats a pixel."""
+
+
+AS_THEY_ARE = Choices()

@@ -1,0 +1,293 @@
+"""The blog's pictures, from the samples that the measured process saved at each mark.
+
+What is drawn follows from the shapes of the arrays, never from a model's name: digits over their reconstructions; codes
+that are small maps side by side; codes that are a plane, coloured by digit, with the digits decoded from its grid.
+
+A samples file may be a stranger's: what it declares is checked before it is read, and one that is missing, too large
+or broken means a picture less and a note.
+"""
+
+import base64
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from bench.report.plots import drawing, file_stem, inline_svg, png
+
+Pixels = npt.NDArray[np.uint8]
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+MOST_FILE_BYTES = 1 << 20
+MOST_DIGITS, MOST_PLANE, MOST_SIDE, MOST_GRID, MOST_CODE = 10, 2000, 64, 15, 2048
+MAP_NUMBERS = 256
+"""Code maps of more numbers a digit are too small to be seen."""
+_MARKED_LABELS = 20
+"""A digit's name is written where at least so many of its codes lie."""
+_GAP = 2
+_MAP_SHARE = 0.6
+"""Code maps have few cells, which are drawn larger: this much of a digit's width."""
+_CLASS_COLOURS = (
+    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#99884d", "#8f8f8f",
+)  # fmt: skip
+"""After Paul Tol's bright and light schemes; ten colours no eye tells all apart, so the digits are written as well."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The arrays of one mark, checked; see `bench.child.samples.samples`."""
+
+    epochs: int
+    labels: Pixels
+    input: Pixels
+    target: Pixels
+    output: Pixels
+    codes: npt.NDArray[np.float16] | None = None
+    plane: npt.NDArray[np.float16] | None = None
+    plane_labels: Pixels | None = None
+    grid: Pixels | None = None
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture of pixels for an `img` element."""
+
+    label: str
+    alt: str
+    png: bytes
+    width: int
+    """In pixels of the PNG."""
+    height: int
+
+    @property
+    def source(self) -> str:
+        """A data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of matplotlib's for the page."""
+
+    label: str
+    svg: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The pictures of one case at all its marks."""
+
+    title: str
+    name: str
+    """Stem of its files' names."""
+    digits: list[Image] = field(default_factory=list)
+    """Originals first, then a row a mark."""
+    maps: list[Image] = field(default_factory=list)
+    """Codes, a mark each."""
+    planes: list[Drawing] = field(default_factory=list)
+    grids: list[Image] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+# ------------------------------------------------------------------------------ reading
+
+
+class _Unfit(Exception):
+    """Not what the measured process writes."""
+
+
+def read_samples(path: Path, epochs: int) -> Samples:
+    """Read the samples of a mark.
+
+    Raises FileNotFoundError where there are none, and ValueError that says in a few words why a file is not drawn.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path.name)
+    if path.stat().st_size > MOST_FILE_BYTES:
+        raise ValueError(f"{path.stat().st_size:,} bytes, more than samples ever have")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = {name: _member(archive, name) for name in _WANTED if f"{name}.npy" in archive.namelist()}
+        return _checked(epochs, arrays)
+    except _Unfit as error:
+        raise ValueError(str(error)) from error
+    except Exception as error:  # a damaged archive breaks its readers in many ways, and none may lose the report
+        raise ValueError(f"cannot be read ({type(error).__name__})") from error
+
+
+_WANTED: dict[str, tuple[np.dtype[Any], int]] = {
+    "labels": (np.dtype(np.uint8), MOST_DIGITS),
+    "input": (np.dtype(np.uint8), MOST_DIGITS * MOST_SIDE**2),
+    "target": (np.dtype(np.uint8), MOST_DIGITS * MOST_SIDE**2),
+    "output": (np.dtype(np.uint8), MOST_DIGITS * MOST_SIDE**2),
+    "codes": (np.dtype("<f2"), MOST_DIGITS * MOST_CODE),
+    "plane": (np.dtype("<f2"), MOST_PLANE * 2),
+    "plane_labels": (np.dtype(np.uint8), MOST_PLANE),
+    "grid": (np.dtype(np.uint8), (MOST_GRID * MOST_SIDE) ** 2),
+}
+"""Each array's type, and how many numbers it may have at most."""
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    """One array; its header is held against what is wanted before a byte of it is read."""
+    wanted, most = _WANTED[name]
+    with archive.open(f"{name}.npy") as stream:
+        shape, dtype = _header(stream)
+        count = math.prod(shape)
+        if dtype != wanted or not 0 < count <= most or min(shape) < 1:
+            raise _Unfit(f"{name} is {dtype} {shape}")
+        body = stream.read(count * dtype.itemsize + 1)
+    if len(body) != count * dtype.itemsize:
+        raise _Unfit(f"{name} holds another number of bytes than it declares")
+    return np.frombuffer(body, dtype).reshape(shape)
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise _Unfit("an array of another format than its own")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    if fortran:
+        raise _Unfit("an array in another order than its own")
+    return shape, dtype
+
+
+def _checked(epochs: int, arrays: Arrays) -> Samples:
+    """Shapes that fit each other."""
+    missing = [name for name in ("labels", "input", "target", "output") if name not in arrays]
+    if missing:
+        raise _Unfit(f"without {', '.join(missing)}")
+    count, side = len(arrays["labels"]), arrays["input"].shape[-1]
+    if side > MOST_SIDE:
+        raise _Unfit(f"pictures of {side} pixels a side")
+    wanted: dict[str, tuple[int, ...]] = dict.fromkeys(("input", "target", "output"), (count, side, side))
+    wanted["labels"] = (count,)
+    if "plane" in arrays or "plane_labels" in arrays:
+        digits = len(arrays.get("plane", ()))
+        wanted |= {"plane": (digits, 2), "plane_labels": (digits,)}
+    for name, shape in wanted.items():
+        if name not in arrays or arrays[name].shape != shape:
+            raise _Unfit(f"{name} is no {shape}")
+    if "codes" in arrays and len(arrays["codes"]) != count:
+        raise _Unfit("codes of other digits")
+    if "grid" in arrays and (arrays["grid"].ndim != 4 or arrays["grid"].shape[2] != arrays["grid"].shape[3]):
+        raise _Unfit(f"grid is {arrays['grid'].shape}")
+    if not all(np.isfinite(arrays[name]).all() for name in ("codes", "plane") if name in arrays):
+        raise _Unfit("numbers that are not finite")
+    return Samples(epochs, **arrays)
+
+
+# ------------------------------------------------------------------------------ drawing
+
+
+def gallery(title: str, name: str, marks: Sequence[Samples], notes: Sequence[str] = ()) -> Gallery:
+    """All pictures of a case; ``marks`` ascending by epochs, all of the same digits."""
+    found = Gallery(title, file_stem(name), notes=list(notes))
+    if not marks:
+        return found
+    found.digits.extend(_rows(marks))
+    for mark in marks:
+        label = f"after {mark.epochs} epoch" + ("" if mark.epochs == 1 else "s")
+        if mark.codes is not None and mark.codes.ndim == 4 and mark.codes[0].size <= MAP_NUMBERS:
+            found.maps.append(
+                _image(label, f"codes of {_named(mark)}, {label}", _maps(mark.codes, mark.input.shape[-1]))
+            )
+        if mark.plane is not None and mark.plane_labels is not None:
+            found.planes.append(_plane(label, f"{found.name}-plane-{mark.epochs}", mark.plane, mark.plane_labels))
+        if mark.grid is not None:
+            found.grids.append(_image(label, f"digits decoded from a grid of codes, {label}", _mosaic(mark.grid)))
+    return found
+
+
+def _rows(marks: Sequence[Samples]) -> list[Image]:
+    """Originals (noisy and clean where they differ), then a reconstruction a mark."""
+    first = marks[0]
+    digits = _named(first)
+    noisy = not np.array_equal(first.input, first.target)
+    rows = [_image("noisy" if noisy else "original", f"{'noisy ' if noisy else ''}{digits}", _strip(first.input))]
+    if noisy:
+        rows.append(_image("clean", f"{digits}, without noise", _strip(first.target)))
+    for mark in marks:
+        label = f"{mark.epochs} epoch" + ("" if mark.epochs == 1 else "s")
+        rows.append(_image(label, f"{digits}, rebuilt after {label}", _strip(mark.output)))
+    return rows
+
+
+def _named(samples: Samples) -> str:
+    return "digits " + ", ".join(str(label) for label in samples.labels)
+
+
+def _strip(images: Pixels) -> Pixels:
+    """(k, s, s) side by side, a gap between."""
+    padded = np.pad(images, ((0, 0), (0, 0), (0, _GAP)))
+    return np.concatenate(list(padded), axis=1)[:, :-_GAP]
+
+
+def _maps(codes: npt.NDArray[np.float16], side: int) -> Pixels:
+    """(k, h, w, c) as the blog draws them, h wide and w · c high; a digit's code stands where the digit does."""
+    count, height, width, channels = codes.shape
+    values = codes.astype(np.float32)
+    low, high = float(values.min()), float(values.max())
+    scaled = np.rint((values - low) / (high - low or 1.0) * 255).astype(np.uint8)
+    upright = scaled.reshape(count, height, width * channels).transpose(0, 2, 1)
+    scale = max(1, round(_MAP_SHARE * side / height))
+    large = upright.repeat(scale, axis=1).repeat(scale, axis=2)
+    room = max(0, side - large.shape[2])
+    return _strip(np.pad(large, ((0, 0), (0, 0), (room // 2, room - room // 2))))
+
+
+def _mosaic(grid: Pixels) -> Pixels:
+    """(r, c, s, s) as one picture, in 32 shades: the largest picture of the page, and nobody sees more of them."""
+    rows, columns, side, _ = grid.shape
+    mosaic: Pixels = grid.transpose(0, 2, 1, 3).reshape(rows * side, columns * side)
+    return (mosaic & 0xF8 | mosaic >> 5).astype(np.uint8)
+
+
+def _image(label: str, alt: str, pixels: Pixels) -> Image:
+    return Image(label, alt, grey_png(pixels), pixels.shape[1], pixels.shape[0])
+
+
+def grey_png(pixels: Pixels) -> bytes:
+    """(h, w) grey values as a PNG of 8 bits (https://www.w3.org/TR/png-3/), as they are or as each line's difference
+    from the one above, whichever is smaller.
+    """
+    height, width = pixels.shape
+    upwards = np.diff(pixels, axis=0, prepend=np.zeros((1, width), np.uint8))
+    lines = [np.pad(body, ((0, 0), (1, 0)), constant_values=kind) for kind, body in ((0, pixels), (2, upwards))]
+    smallest = min((zlib.compress(each.tobytes(), 9) for each in lines), key=len)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", smallest), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+
+
+def _plane(label: str, name: str, codes: npt.NDArray[np.float16], labels: Pixels) -> Drawing:
+    """Codes as dots in their digit's colour, each digit's name amid its dots."""
+    with drawing():
+        figure = Figure(figsize=(3.4, 3.3))
+        axes = figure.subplots()
+        figure.subplots_adjust(left=0.14, right=0.98, top=0.98, bottom=0.13)
+        places = codes.astype(np.float64)
+        for digit in range(10):
+            chosen = places[labels == digit]
+            # Thousands of dots as paths would be most of the page.
+            axes.scatter(chosen[:, 0], chosen[:, 1], s=5, color=_CLASS_COLOURS[digit], linewidths=0, rasterized=True)
+            if len(chosen) >= _MARKED_LABELS:
+                x, y = np.median(chosen, axis=0)
+                box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": _CLASS_COLOURS[digit], "lw": 1.2}
+                axes.text(x, y, str(digit), ha="center", va="center", color="black", fontsize=9, bbox=box)
+        low, high = np.quantile(places, [0.005, 0.995], axis=0)
+        room = 0.1 * np.maximum(high - low, 1e-3)
+        axes.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
+        axes.set(xlabel="first number of the code", ylabel="second number")
+        alt = f"codes of {len(labels):,} digits, {label}"
+        return Drawing(label, inline_svg(figure, name, alt), png(figure))

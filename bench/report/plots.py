@@ -1,0 +1,430 @@
+"""A model's curves: losses, time per epoch, memory over time. Each as SVG for the page and as PNG for a folder.
+
+Figures are drawn without pyplot, so that there is no display and no state that others share, and with matplotlib's own
+defaults, so that a person's matplotlibrc changes nothing. The same rows give the same bytes.
+"""
+
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate, cycle, pairwise
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogFormatter, MaxNLocator
+
+from bench import noise
+from bench.event import PhaseEvent
+from bench.record import Outcome, ResultRow
+
+WIDTH_IN, AXES_IN = 4.8, 2.25
+"""Small, so that its words can still be read where a phone shows it."""
+MOST_SERIES = 8
+INK, RULE, WARNING = "#010203", "#c8cdd3", "#c02942"
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c8c")
+"""Okabe and Ito's, told apart by most eyes; the page puts lighter ones in their place on a dark ground."""
+PHASES = {
+    "start": ("interpreter", "import"),
+    "data": ("data",),
+    "build": ("build",),
+    "first epoch": ("first_epoch",),
+    "training": ("train", "val"),
+    "evaluation": ("evaluation",),
+}
+_PHASE_COLOURS = ("#aab2ba", "#ddcc77", "#88ccee", "#dd9933", "#44aa99", "#cc6677")
+"""None of the palette's: a phase is no case."""
+_PNG_DPI = 160
+_RC: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "aebench",
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 8.5,
+    "axes.labelsize": 8.5,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "savefig.dpi": _PNG_DPI,
+    "path.simplify_threshold": 0.3,
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One drawn figure."""
+
+    name: str
+    """Stem of its file name."""
+    title: str
+    caption: str
+    svg: str
+    """An `svg` element for inlining; its colours are the page's."""
+    png: bytes
+    """The same on white."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A case's outcome with the row of its last mark that was reached."""
+
+    outcome: Outcome
+    row: ResultRow | None
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Matplotlib's defaults and ours, for as long as the context lasts."""
+    with style.context(["default", _RC]):
+        yield
+
+
+def model_plots(model: str, runs: Sequence[Run]) -> list[Plot]:
+    """The figures of one model, over all its cases; one without data is left out."""
+    series = _series(runs)
+    drawers: list[Callable[[str, list[_Series]], Plot | None]] = [_losses, _times, _memory]
+    with drawing():
+        return [plot for draw in drawers if (plot := draw(model, series[:MOST_SERIES])) is not None]
+
+
+def left_out(runs: Sequence[Run]) -> int:
+    """How many lines of the table have no curve, since there are no more colours."""
+    return max(0, len(_series(runs)) - MOST_SERIES)
+
+
+# ------------------------------------------------------------------------------- series
+
+
+@dataclass(frozen=True)
+class _Series:
+    """The runs that share a line of the table: one colour."""
+
+    label: str
+    colour: str
+    runs: tuple[Run, ...]
+
+
+_AXES = ("backend", "loop", "precision")
+
+
+def _series(runs: Sequence[Run]) -> list["_Series"]:
+    varying = [axis for axis in _AXES if len({getattr(run.outcome.case, axis) for run in runs}) > 1]
+    of_many_batches = len({run.outcome.case.batch_size for run in runs}) > 1
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        case = run.outcome.case
+        batch = [f"batch {case.batch_size}"] if of_many_batches or not varying else []
+        label = " ".join([*batch, *(str(getattr(case, axis)) for axis in varying)])
+        groups.setdefault(plain(label), []).append(run)
+    return [
+        _Series(label, colour, tuple(found))
+        for (label, found), colour in zip(groups.items(), cycle(PALETTE), strict=False)
+    ]
+
+
+def plain(text: str) -> str:
+    """Text that every font has: a stranger's journal may name anything."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text)[:40]
+
+
+def number(value: float | None) -> float:
+    """NaN, which is not drawn, where there is none or one that no axis can show."""
+    return math.nan if value is None or not math.isfinite(value) or abs(value) > 1e12 else float(value)
+
+
+def _shown(values: Sequence[float]) -> list[float]:
+    return [value for value in values if not math.isnan(value)]
+
+
+# ------------------------------------------------------------------------------- losses
+
+
+def _losses(model: str, series: list[_Series]) -> Plot | None:
+    figure, axes = _figure()
+    values: list[float] = []
+    for each in series:
+        for run in each.runs:
+            values += _draw_losses(axes, run, each.colour)
+    if not values:
+        return None
+    if min(values) > 0 and max(values) > 5 * min(values):
+        axes.set_yscale("log")
+        axes.grid(which="minor", axis="y")
+        for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            which(PlainLog(labelOnlyBase=False, minor_thresholds=(2, 0.6)))
+    _label(axes, "epoch", "loss, as Keras prints it")
+    dashed = [Line2D([], [], color=INK, linestyle="--", linewidth=0.9), Line2D([], [], **_MARK, color=INK)]
+    rows = _legend(axes, series, list(zip(dashed, ("training", "mark"), strict=True)))
+    _arrange(figure, AXES_IN, rows)
+    caption = "Validation loss (lines), training loss (dashed); a dot where a row of the table was taken."
+    return _plot(figure, model, "loss", "Losses", caption)
+
+
+class PlainLog(LogFormatter):
+    """0.2 rather than 2 times ten to the minus first; where a decade is crossed, few of its steps are labelled."""
+
+    def _num_to_string(self, x: float, *_limits: float) -> str:
+        return f"{x:g}"
+
+
+_MARK: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4.5}
+
+
+def _draw_losses(axes: Axes, run: Run, colour: str) -> list[float]:
+    """Both curves of a run and its marks; returns the values drawn."""
+    epochs = run.outcome.epochs
+    numbers = [epoch.epoch for epoch in epochs]
+    training, validation = ([number(getattr(epoch, name)) for epoch in epochs] for name in ("train_loss", "val_loss"))
+    axes.plot(numbers, training, color=colour, linestyle="--", linewidth=0.9, alpha=0.8)
+    axes.plot(numbers, validation, color=colour)
+    by_number = dict(zip(numbers, validation, strict=True))
+    marks = [mark.epochs for mark in run.outcome.marks if mark.epochs in by_number]
+    axes.plot(marks, [by_number[mark] for mark in marks], color=colour, **_MARK)
+    return _shown([*training, *validation])
+
+
+# ------------------------------------------------------------------------------- times
+
+
+def _times(model: str, series: list[_Series]) -> Plot | None:
+    figure, axes = _figure()
+    runs = [(run, each.colour) for each in series for run in each.runs if run.outcome.epochs]
+    later = _shown([number(epoch.train_s) for run, _ in runs for epoch in run.outcome.epochs[1:]])
+    firsts = _shown([number(run.outcome.epochs[0].train_s) for run, _ in runs])
+    if not later and not firsts:
+        return None
+    top = 1.12 * max(later or firsts) or 1.0
+    for run, colour in runs:
+        _draw_times(axes, run, colour, top)
+    axes.set_ylim(0, top)
+    _label(axes, "epoch", "training seconds")
+    flag = Line2D([], [], color=WARNING, linewidth=2)
+    band = Patch(facecolor=INK, alpha=0.2)
+    _arrange(figure, AXES_IN, _legend(axes, series, [(band, "95 % of the median"), (flag, "flagged")]))
+    first = (
+        f" The first epoch traces and compiles: {_range(firsts)}; a triangle where it does not fit." if firsts else ""
+    )
+    caption = "Training seconds of each epoch, without validation; dotted: the median after the warm-up." + first
+    return _plot(figure, model, "time", "Time per epoch", caption)
+
+
+def _draw_times(axes: Axes, run: Run, colour: str, top: float) -> None:
+    numbers = [epoch.epoch for epoch in run.outcome.epochs]
+    times = [number(epoch.train_s) for epoch in run.outcome.epochs]
+    above = times[0] > top
+    marker = "." if len(times) < 4 else None  # a line through one point is not seen
+    axes.plot(numbers[above:], times[above:], color=colour, linewidth=1.0, marker=marker)
+    if above:
+        axes.plot(numbers[:1], [0.975 * top], color=colour, marker="^", markersize=5)
+    flagged = [
+        (n, s) for n, s, epoch in zip(numbers, times, run.outcome.epochs, strict=True) if noise.flags(epoch.noise)
+    ]
+    _bars(axes, [(n, min(s, top)) for n, s in flagged], top / 30)
+    row = run.row
+    if row is None or row.epoch_s_median is None or row.warmup_epochs is None:
+        return
+    span = (row.warmup_epochs + 0.5, row.epochs + 0.5)
+    axes.hlines(number(row.epoch_s_median), *span, color=colour, linestyle=":", linewidth=1.3)
+    if row.epoch_s_ci_low is not None and row.epoch_s_ci_high is not None:
+        axes.fill_between(span, number(row.epoch_s_ci_low), number(row.epoch_s_ci_high), color=colour, alpha=0.2, lw=0)
+
+
+def _bars(axes: Axes, points: Sequence[tuple[float, float]], half: float) -> None:
+    """Short upright bars, all of them one path: hundreds of flagged epochs stay small."""
+    xs = [x for n, _ in points for x in (n, n, math.nan)]
+    ys = [y for _, s in points for y in (s - half, s + half, math.nan)]
+    axes.plot(xs, ys, color=WARNING, linewidth=2, solid_capstyle="butt")
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:.3g} s" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g} s"
+
+
+# ------------------------------------------------------------------------------- memory
+
+
+def _memory(model: str, series: list[_Series]) -> Plot | None:
+    lanes = [(each, each.runs[0]) for each in series]
+    figure = Figure()
+    strip_in = 0.13 * len(lanes) + 0.05
+    axes, strip = figure.subplots(2, sharex=True, height_ratios=[AXES_IN - 0.2, strip_in])
+    seen = [_draw_memory(axes, run, each.colour) for each in series for run in each.runs]
+    if not any(seen):
+        return None
+    for lane, (each, run) in enumerate(lanes):
+        for place, (_, begin, seconds, _) in _spans(run.outcome):
+            strip.barh(lane, seconds, left=begin, height=0.7, color=_PHASE_COLOURS[place], linewidth=0)
+        strip.plot(-0.012, lane, color=each.colour, clip_on=False, transform=strip.get_yaxis_transform(), **_LANE)
+    strip.set(yticks=[], ylim=(len(lanes) - 0.4, -0.6))
+    strip.grid(visible=False)
+    strip.spines[["left", "bottom"]].set_visible(False)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("resident MiB")
+    strip.set_xlabel("seconds since the process' start")
+    phases = [Patch(facecolor=colour) for colour in _PHASE_COLOURS]
+    figure.legend(phases, list(PHASES), loc="lower center", bbox_to_anchor=(0.55, 0.0), ncols=len(PHASES), **_TIGHT)
+    _arrange(figure, AXES_IN - 0.1 + strip_in, _legend(axes, series, []), below_in=0.65)
+    caption = (
+        "Line: resident memory, sampled from outside. Broad: the peak of each phase as the system itself counted it. "
+        "Below: the phases of each process' life."
+    )
+    return _plot(figure, model, "memory", "Memory over time", caption)
+
+
+_LANE: dict[str, Any] = {"marker": "s", "markersize": 4, "linestyle": ""}
+_TIGHT: dict[str, Any] = {"handlelength": 0.9, "handletextpad": 0.35, "columnspacing": 0.8, "borderpad": 0}
+
+
+def _draw_memory(axes: Axes, run: Run, colour: str) -> bool:
+    timeline = run.outcome.timeline
+    samples = [(number(at), number(mib)) for at, mib in timeline.samples] if timeline else []
+    samples = [(at, mib) for at, mib in samples if not math.isnan(at)]
+    axes.plot([at for at, _ in samples], [mib for _, mib in samples], color=colour)
+    peaks = [(begin, seconds, peak) for _, (_, begin, seconds, peak) in _spans(run.outcome) if not math.isnan(peak)]
+    for begin, seconds, peak in peaks:
+        axes.hlines(peak, begin, begin + seconds, color=colour, alpha=0.3, linewidth=4)
+    return bool(samples or peaks)
+
+
+def _spans(outcome: Outcome) -> list[tuple[int, tuple[str, float, float, float]]]:
+    """The phases in order, each with its place in `PHASES`: name, begin and length in seconds, peak in MiB.
+
+    Training and validation take turns, so they share one span, up to the last mark.
+    """
+    told: dict[str, PhaseEvent] = {phase.name: phase for phase in outcome.phases}
+    told |= {phase.name: phase for phase in outcome.marks[-1].phases} if outcome.marks else {}
+    trained_until = number(outcome.marks[-1].at_s) if outcome.marks else math.nan
+    spans, at = [], 0.0
+    for place, (name, parts) in enumerate(PHASES.items()):
+        found = [told[part] for part in parts if part in told]
+        length = sum(_shown([number(phase.seconds) for phase in found]))
+        if name == "training" and trained_until > at:
+            length = trained_until - at
+        if found and length > 0:
+            peaks = _shown([number(phase.peak_mib) for phase in found])
+            spans.append((place, (name, at, length, max(peaks, default=math.nan))))
+            at += length
+    return spans
+
+
+# ------------------------------------------------------------------------------- figures
+
+
+def _figure() -> tuple[Figure, Axes]:
+    figure = Figure()
+    return figure, figure.subplots()
+
+
+def _arrange(figure: Figure, axes_in: float, legend_rows: int, below_in: float = 0.45) -> None:
+    """Set the figure's height so that its axes are so many inches high, whatever stands above and below them."""
+    above_in = 0.16 + 0.16 * legend_rows
+    height = above_in + axes_in + below_in
+    figure.set_size_inches(WIDTH_IN, height)
+    figure.subplots_adjust(left=0.125, right=0.98, bottom=below_in / height, top=1 - above_in / height, hspace=0.06)
+
+
+def _label(axes: Axes, x: str, y: str) -> None:
+    axes.set(xlabel=x, ylabel=y)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _legend(axes: Axes, series: Sequence[_Series], others: Sequence[tuple[Any, str]]) -> int:
+    """Name what is drawn, above the axes; returns the number of rows that it takes."""
+    handles = [(Line2D([], [], color=each.colour), each.label) for each in series]
+    both = [*handles, *others]
+    labels = [label for _, label in both]
+    columns = max([1, *(n for n in range(2, 6) if _columns_fit(labels, n))])
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": columns}
+    axes.legend([handle for handle, _ in both], labels, **place | _TIGHT | {"handlelength": 1.4})
+    return math.ceil(len(labels) / columns)
+
+
+def _columns_fit(labels: Sequence[str], columns: int) -> bool:
+    """Whether a legend of so many columns is narrow enough; matplotlib fills them in turn, the first ones longer."""
+    rows, longer = divmod(len(labels), columns)
+    ends = list(accumulate(rows + (column < longer) for column in range(columns)))
+    found = [labels[start:end] for start, end in pairwise([0, *ends]) if start < end]
+    return sum(max(map(len, column)) + _HANDLE_CHARS for column in found) <= _LEGEND_CHARS
+
+
+_LEGEND_CHARS, _HANDLE_CHARS = 68, 5
+"""What fits into a figure's width; a legend's line and its gaps take as much room as so many characters."""
+
+
+def _plot(figure: Figure, model: str, kind: str, title: str, caption: str) -> Plot:
+    name = f"{file_stem(model)}-{kind}"
+    return Plot(name, title, caption, inline_svg(figure, name, f"{title} of {model}. {caption}"), png(figure))
+
+
+def file_stem(name: str) -> str:
+    """A name that is safe in a file name and in an element's id."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", name)[:120]
+
+
+def png(figure: Figure) -> bytes:
+    """The figure on white."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def inline_svg(figure: Figure, prefix: str, label: str) -> str:
+    """The figure as an element for a page: no declaration, ids of its own, the page's colours, any width."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    for clutter in _CLUTTER:
+        text = re.sub(clutter, "", text, flags=re.DOTALL)
+    text = _own_ids(text, prefix)
+    for colour, variable in _THEMED.items():
+        text = text.replace(colour, variable)
+    box = re.search(r'viewBox="[^"]*"', text)
+    head = f'<svg {box.group() if box else ""} role="img" aria-label="{_attribute(label)}">'
+    return head + text[text.index(">") + 1 :].strip()
+
+
+_CLUTTER = (
+    r"<metadata>.*?</metadata>\s*",
+    r"<style.*?</style>\s*",  # a style sheet within a page is the whole page's; the page has this one's rule
+    r" font-family: [^;\"]*;",
+    r' transform="rotate\(-?0 [^"]*"',
+    r"(?<=[Lz]) (?=\n)|\n(?=[LzC])",
+)
+_THEMED = {
+    INK: "currentColor",
+    RULE: "var(--rule)",
+    WARNING: "var(--warning)",
+    **{colour: f"var(--series-{place})" for place, colour in enumerate(PALETTE, 1)},
+}
+
+
+def _own_ids(text: str, prefix: str) -> str:
+    """Ids that something refers to begin with ``prefix``; all others go."""
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in used else "", text)
+    return re.sub(r'(href="#|url\(#)', lambda found: f"{found[1]}{prefix}-", text)
+
+
+def _attribute(text: str) -> str:
+    return "".join(f"&#{ord(char)};" if char in "&<>\"'" else char for char in text)

@@ -1,0 +1,97 @@
+"""The roof of the machine with the cases under it: arithmetic rate over arithmetic intensity, both logarithmic.
+
+After Williams, Waterman and Patterson, https://doi.org/10.1145/1498765.1498785. A precision has a roof of its own.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.record import ResultRow
+from bench.report.plots import INK, PALETTE, PlainLog, Plot, drawing, inline_svg, plain, png
+from bench.report.summary import last_rows
+
+_SIZE_IN = (7.2, 4.2)
+_MARKERS = "os^Dvp*XhP<>"
+_CAPTION = (
+    "A dot a case: its training's operations a second over its operations a byte moved (estimated from layer shapes). "
+    "Lines: what memory (slanted) and arithmetic (level) allow, as measured on this machine. Far below both, a case is "
+    "held by dispatch or by kernels that do not use the machine; above the slant, its data stay in the caches."
+)
+
+
+@dataclass(frozen=True)
+class _Point:
+    model: str
+    way: str
+    precision: str
+    intensity: float
+    rate: float
+
+
+def roof_plot(rows: Sequence[ResultRow]) -> Plot | None:
+    """The roof with the last mark of each case; None where nothing was counted or no roof measured."""
+    points = [point for row in last_rows(rows) if (point := _point(row)) is not None]
+    if not points:
+        return None
+    with drawing():
+        figure = Figure(figsize=_SIZE_IN)
+        axes = figure.subplots()
+        axes.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="GFLOP/s")
+        for axis in (axes.xaxis, axes.yaxis):
+            for put in (axis.set_major_formatter, axis.set_minor_formatter):
+                put(PlainLog(labelOnlyBase=False, minor_thresholds=(2, 0.6)))
+        figure.subplots_adjust(left=0.09, right=0.72, top=0.97, bottom=0.12)
+        edge = (min(p.intensity for p in points) / 2, max(p.intensity for p in points) * 2)
+        for precision in sorted({point.precision for point in points}):
+            _draw_roof(axes, [row for row in rows if row.precision == precision], precision, edge)
+        _draw_points(axes, points)
+        return Plot("roof", "The roof", _CAPTION, inline_svg(figure, "roof", f"The roof. {_CAPTION}"), png(figure))
+
+
+def _point(row: ResultRow) -> _Point | None:
+    known = (row.flops_per_sample, row.step_bytes, row.gflop_per_s, row.peak_gflop_per_s, row.peak_gb_per_s)
+    if row.flops_per_sample is None or row.step_bytes is None or row.gflop_per_s is None or not all(known):
+        return None
+    way = row.loop if row.backend == "tensorflow" else f"{row.backend} {row.loop}"
+    intensity = row.flops_per_sample * row.batch_size / row.step_bytes
+    return _Point(plain(row.model), plain(way), row.precision, intensity, row.gflop_per_s)
+
+
+def _draw_roof(axes: Axes, rows: Sequence[ResultRow], precision: str, edge: tuple[float, float]) -> None:
+    """The medians of what the cases measured as their peaks."""
+    arithmetic = statistics.median([row.peak_gflop_per_s for row in rows if row.peak_gflop_per_s is not None])
+    memory = statistics.median([row.peak_gb_per_s for row in rows if row.peak_gb_per_s is not None])
+    ridge = arithmetic / memory
+    right = max(edge[1], 2 * ridge)
+    xs = [edge[0], *([ridge] if edge[0] < ridge else []), right]
+    style: dict[str, Any] = {"color": INK, "linewidth": 1.2, "linestyle": "-" if precision == "float32" else "--"}
+    axes.plot(xs, [min(arithmetic, memory * x) for x in xs], **style)
+    label = f"{precision}: {arithmetic:.0f} GFLOP/s, {memory:.0f} GB/s"
+    axes.annotate(label, (right, arithmetic), ha="right", va="bottom", fontsize=8)
+
+
+def _draw_points(axes: Axes, points: Sequence[_Point]) -> None:
+    """A model a colour, a way of training a marker; hollow in another precision than float32."""
+    models, ways = (list(dict.fromkeys(getattr(p, name) for p in points)) for name in ("model", "way"))
+    colours = {model: PALETTE[number % len(PALETTE)] for number, model in enumerate(models)}
+    markers = {way: _MARKERS[number % len(_MARKERS)] for number, way in enumerate(ways)}
+    for point in points:
+        full = point.precision == "float32"
+        axes.plot(
+            point.intensity,
+            point.rate,
+            linestyle="",
+            marker=markers[point.way],
+            markersize=6,
+            color=colours[point.model],
+            markerfacecolor=colours[point.model] if full else "none",
+        )
+    handles = [Line2D([], [], linestyle="", marker="o", color=colours[model], label=model) for model in models]
+    handles += [Line2D([], [], linestyle="", marker=markers[way], color=INK, label=way) for way in ways]
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0))

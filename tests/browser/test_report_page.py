@@ -1,0 +1,249 @@
+"""report.html in a real browser: Chromium, driven by playwright. Where either is missing, the tests are skipped.
+
+`AEBENCH_SCREENSHOTS=FOLDER` keeps pictures of the page as it looks in each light and on each medium, for people to see.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import scripted
+
+from bench.folder import ReportFolder
+from bench.record import Outcome, Timeline
+from bench.report import page as report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Playwright
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUMS = [
+    path for name in ("chromium", "google-chrome", "chromium-browser", "chrome") if (path := shutil.which(name))
+]
+pytestmark = pytest.mark.skipif(not CHROMIUMS, reason="there is no Chromium on this machine")
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+
+
+# ------------------------------------------------------------------------------ the page
+
+
+def outcome(model: str, batch_size: int, **changes: Any) -> Outcome:
+    """Eight epochs, one of them disturbed; smaller batches take longer."""
+    times = [2.0, *(0.2 + batch_size / 1000 + n / 500 for n in range(7))]
+    epochs = tuple(
+        scripted.epoch(n, train_s=seconds, noise=scripted.DISTURBED if n == 4 else scripted.QUIET)
+        for n, seconds in enumerate(times, 1)
+    )
+    timeline = Timeline(interval_s=0.5, samples=tuple((0.5 * n, 300.0 + batch_size + n) for n in range(40)))
+    of = scripted.case(model=model, batch_size=batch_size, marks=(1, 4, 8))
+    fields: dict[str, Any] = {"epochs": epochs, "timeline": timeline}
+    return scripted.outcome(of, **fields | changes)
+
+
+def save_samples(folder: ReportFolder, of: Outcome, marks: tuple[int, ...]) -> None:
+    """Random pictures of ten digits, with a plane of codes and its grid."""
+    folder.samples.mkdir(exist_ok=True)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (10, 28, 28), np.uint8)
+    plane, labels = rng.normal(size=(300, 2)).astype(np.float16), np.resize(np.arange(10, dtype=np.uint8), 300)
+    grid = np.tile(pixels[0], (15, 15, 1, 1))
+    fields: dict[str, Any] = {"labels": labels[:10], "input": pixels, "target": pixels, "output": 255 - pixels}
+    for epochs in marks:
+        path = folder.sample(of.case.case_id, epochs)
+        np.savez_compressed(path, codes=plane[:10], plane=plane, plane_labels=labels, grid=grid, **fields)
+
+
+@pytest.fixture(scope="module")
+def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models, one of them with two batch sizes; a failed case and a strange one."""
+    folder = ReportFolder(tmp_path_factory.mktemp("report"))
+    ended = [outcome("basic", 128), outcome("basic", 256), outcome("variational", 256)]
+    save_samples(folder, ended[2], marks=(4, 8))
+    failed = scripted.outcome(scripted.case(model="deep", marks=(1, 4, 8)), reached=1, log_tail="MemoryError")
+    strange = scripted.outcome(scripted.case(model=EVIL, backend=EVIL))
+    report.write_report(folder, scripted.header(), [*ended, failed, strange], ("a note",), 3)
+    return folder.page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    with playwright.sync_playwright() as driver:
+        found = started(driver)
+        yield found
+        found.close()
+
+
+def started(driver: "Playwright") -> "Browser":
+    """The first Chromium that starts: some systems have a script of that name which only tells where to get one."""
+    refusals = []
+    for path in CHROMIUMS:
+        try:
+            # No sandbox: tests run as root in containers, and the page is ours.
+            return driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        except playwright.Error as error:
+            refusals.append(str(error).partition("\n")[0])
+    pytest.skip(f"no Chromium starts: {refusals}")
+
+
+@dataclass
+class Seen:
+    """An open page, and what it said and asked for."""
+
+    page: "Page"
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def column(self, anchor: str, place: int) -> list[str]:
+        """The shown cells of a table's column, from top to bottom."""
+        rows = self.page.locator(f"#{anchor} tbody tr:visible td:nth-child({place})")
+        return rows.all_inner_texts()
+
+    def colour(self, selector: str, name: str) -> str:
+        style = "([selector, name]) => getComputedStyle(document.querySelector(selector))[name]"
+        return str(self.page.evaluate(style, [selector, name]))
+
+    def keep(self, name: str) -> None:
+        """A picture for people, where they ask for it."""
+        if folder := os.environ.get("AEBENCH_SCREENSHOTS"):
+            self.page.screenshot(path=Path(folder, f"{name}.png"), full_page=True)
+
+
+def opened(browser: "Browser", path: Path, **options: Any) -> Seen:
+    context = browser.new_context(**{"viewport": DESK} | options)
+    seen = Seen(context.new_page())
+    seen.page.on("console", lambda message: seen.complaints.append(message.text))
+    seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    seen.page.on("request", lambda request: seen.requests.append(request.url))
+    seen.page.goto(path.as_uri())
+    return seen
+
+
+@pytest.fixture
+def seen(browser: "Browser", report_page: Path) -> Iterator[Seen]:
+    """The page on a desk, in a light room."""
+    found = opened(browser, report_page, color_scheme="light")
+    yield found
+    found.page.context.close()
+
+
+# ------------------------------------------------------------------------------ tests
+
+
+def test_it_loads_without_a_complaint_and_asks_for_nothing_but_itself(seen: Seen, report_page: Path) -> None:
+    seen.page.wait_for_load_state("networkidle")
+    asked = [url for url in seen.requests if not url.startswith("data:")]
+    assert asked == [report_page.as_uri()]
+    assert seen.complaints == []
+    assert all(seen.page.eval_on_selector_all("img", "images => images.map(image => image.naturalWidth > 0)"))
+    assert seen.page.locator("svg").count() >= 9
+    seen.keep("light")
+
+
+def test_what_a_strange_journal_holds_does_not_run(seen: Seen) -> None:
+    assert seen.page.title().startswith("Autoencoders on")
+    assert EVIL in seen.page.locator("body").inner_text()
+
+
+def test_a_heading_sorts_by_number_one_way_and_then_the_other(seen: Seen) -> None:
+    heading = seen.page.locator("#overview-table th", has_text="s/epoch")
+    before = seen.column("overview-table", 1)
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    place = 1 + int(heading.evaluate("heading => heading.cellIndex"))
+    rising = [float(cell) for cell in seen.column("overview-table", place) if cell[0].isdigit()]
+    assert rising == sorted(rising)
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "descending"
+    falling = [float(cell) for cell in seen.column("overview-table", place) if cell[0].isdigit()]
+    assert falling == sorted(rising, reverse=True)
+    assert seen.page.locator("#overview-table th[aria-sort=none]").count() > 5
+    assert sorted(seen.column("overview-table", 1)) == sorted(before)
+
+
+def test_the_keyboard_sorts_too_and_what_was_not_measured_comes_last(seen: Seen) -> None:
+    table = "model-basic-table"
+    heading = seen.page.locator(f"#{table} th", has_text="95 %")
+    place = 1 + int(heading.evaluate("heading => heading.cellIndex"))
+    for key in ("Enter", "Space"):
+        heading.locator("button").focus()
+        seen.page.keyboard.press(key)
+        cells = seen.column(table, place)
+        assert cells[-4:] == ["–"] * 4
+        assert "–" not in cells[:-4]
+
+
+def test_words_filter_a_table_and_say_how_many_rows_are_left(seen: Seen) -> None:
+    box = seen.page.locator("#overview-table input")
+    box.fill("variational 256")
+    assert seen.column("overview-table", 1) == ["variational"]
+    assert seen.page.locator("#overview-table output").inner_text() == "1 of 5 rows"
+    box.fill("")
+    assert len(seen.column("overview-table", 1)) == 5
+
+
+def test_light_and_dark_follow_the_system_and_the_button(browser: "Browser", report_page: Path) -> None:
+    dark = opened(browser, report_page, color_scheme="dark")
+    in_the_dark = dark.colour("body", "backgroundColor"), dark.colour("svg text", "fill")
+    dark.keep("dark")
+    button = dark.page.locator("#theme")
+    assert button.inner_text() == "Theme: auto"
+    button.click()
+    assert button.inner_text() == "Theme: light"
+    in_the_light = dark.colour("body", "backgroundColor"), dark.colour("svg text", "fill")
+    assert in_the_light[0] == "rgb(255, 255, 255)"
+    assert in_the_dark != in_the_light
+    button.click()
+    assert (dark.colour("body", "backgroundColor"), dark.colour("svg text", "fill")) == in_the_dark
+    dark.page.reload()
+    assert button.inner_text() == "Theme: dark", "what was chosen is remembered"
+    dark.page.context.close()
+
+
+def test_a_phone_has_nothing_to_scroll_sideways_but_its_tables(browser: "Browser", report_page: Path) -> None:
+    phone = opened(browser, report_page, viewport=PHONE, device_scale_factor=2, has_touch=True)
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert phone.page.locator("#overview-table .scroll").evaluate("box => box.scrollWidth > box.clientWidth")
+    phone.keep("phone")
+    phone.page.context.close()
+
+
+def test_paper_is_white_and_has_what_was_folded(browser: "Browser", report_page: Path) -> None:
+    paper = opened(browser, report_page, color_scheme="dark")
+    paper.page.locator("#model-basic summary").click()
+    assert not paper.page.locator("#model-basic-table").is_visible()
+    paper.page.emulate_media(media="print")
+    assert paper.page.locator("#model-basic-table").is_visible()
+    assert paper.colour("body", "backgroundColor") == "rgb(255, 255, 255)"
+    assert not paper.page.locator("#theme").is_visible()
+    paper.keep("print")
+    paper.page.context.close()
+
+
+def test_a_link_unfolds_the_model_that_it_leads_to(seen: Seen) -> None:
+    seen.page.locator("#model-basic summary").click()
+    assert not seen.page.locator("#model-basic-table").is_visible()
+    seen.page.locator("nav a", has_text="basic").first.click()
+    seen.page.wait_for_selector("#model-basic-table", state="visible")
+
+
+def test_every_image_has_words_and_every_control_a_name(seen: Seen) -> None:
+    assert seen.page.locator("img:not([alt]), img[alt='']").count() == 0
+    assert seen.page.locator("svg:not([role=img][aria-label])").count() == 0
+    nameless = "buttons => buttons.filter(button => !button.innerText.trim()).length"
+    assert seen.page.eval_on_selector_all("button", nameless) == 0
+
+
+def test_it_can_be_read_without_scripts(browser: "Browser", report_page: Path) -> None:
+    plain = opened(browser, report_page, java_script_enabled=False)
+    assert plain.page.locator("#model-basic-table").is_visible()
+    assert not plain.page.locator("#theme").is_visible()
+    assert not plain.page.locator("#overview-table .filter").is_visible()
+    plain.page.context.close()

@@ -1,0 +1,335 @@
+"""The files for other tools: each read by its tool's own reader, or held to that tool's documented schema."""
+
+import json
+import math
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import scripted
+from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter
+from pytest_benchmark.stats import Stats
+
+from bench.event import EpochEvent
+from bench.folder import ReportFolder
+from bench.record import Outcome
+from bench.report import exports, page
+
+HEADER = scripted.header()
+BASIC = scripted.case()
+LAST = f"{BASIC.case_id}.e3"
+
+
+def epochs(*train_s: float) -> tuple[EpochEvent, ...]:
+    return tuple(scripted.epoch(number, train_s=seconds) for number, seconds in enumerate(train_s, start=1))
+
+
+def timed(*train_s: float) -> Outcome:
+    """A run of as many epochs, with one mark."""
+    return scripted.outcome(scripted.case(marks=(len(train_s),)), epochs=epochs(*train_s))
+
+
+def written(folder: Path, *outcomes: Outcome) -> ReportFolder:
+    """A report folder of its own for these outcomes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page.write_report(ReportFolder(folder), HEADER, outcomes, (), 0)
+    return ReportFolder(folder)
+
+
+def strict(path: Path) -> Any:
+    """The file's JSON, without the NaN and Infinity that Python alone would read."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{path.name} holds {constant}")
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def files(folder: ReportFolder) -> tuple[Path, ...]:
+    return folder.pytest_benchmark, folder.github_action_benchmark, folder.bencher
+
+
+# ------------------------------------------------------------- pytest-benchmark
+
+
+def pytest_benchmark(cwd: Path, *arguments: str) -> str:
+    """What the real program prints."""
+    command = [sys.executable, "-m", "pytest_benchmark", *arguments]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Failed to load" not in done.stdout + done.stderr
+    return done.stdout
+
+
+def test_pytest_benchmark_compares_one_report(tmp_path: Path) -> None:
+    written(tmp_path / "mine", scripted.outcome(), scripted.outcome(scripted.case(model="deep")))
+    printed = pytest_benchmark(tmp_path, "compare", "mine/pytest-benchmark.json")
+    for model in ("basic", "deep"):
+        assert f"benchmark '{model}': 1 tests" in printed
+        assert f"{model}[{BASIC.case_id.removeprefix('basic.')}.e3] " in printed
+
+
+def test_pytest_benchmark_compares_the_reports_of_a_storage(tmp_path: Path) -> None:
+    written(tmp_path / "reports/one", timed(2.0, 1.0, 1.0))
+    written(tmp_path / "reports/two", timed(2.0, 1.5, 1.5))
+    printed = pytest_benchmark(tmp_path, "--storage", "reports", "compare", "*/pytest-benchmark")
+    assert "benchmark 'basic': 2 tests" in printed
+    for source, times in (("one", "1.0000 (1.0)"), ("two", "1.5000 (1.50)")):
+        (line,) = [line for line in printed.splitlines() if f"({source}/" in line]
+        assert times in line
+
+
+def test_pytest_benchmark_groups_by_parameters(tmp_path: Path) -> None:
+    sizes = (scripted.outcome(scripted.case(batch_size=size)) for size in (4, 8))
+    written(tmp_path / "mine", *sizes)
+    grouped = ("compare", "--group-by", "func,param:batch_size", "mine/pytest-benchmark.json")
+    printed = pytest_benchmark(tmp_path, *grouped)
+    assert "benchmark 'basic batch_size=4': 1 tests" in printed
+    assert "benchmark 'basic batch_size=8': 1 tests" in printed
+
+
+def test_pytest_benchmark_lists_a_storage(tmp_path: Path) -> None:
+    folder = written(tmp_path / "reports/one", scripted.outcome())
+    listed = pytest_benchmark(tmp_path, "--storage", "reports", "list").splitlines()
+    assert str(folder.pytest_benchmark.resolve()) in listed
+
+
+@pytest.mark.parametrize("train_s", [(2.0, 0.25), (2.0, 0.25, 0.25, 0.25)])
+def test_rounds_without_any_spread_can_be_compared(tmp_path: Path, train_s: tuple[float, ...]) -> None:
+    folder = written(tmp_path / "mine", timed(*train_s))
+    (benchmark,) = strict(folder.pytest_benchmark)["benchmarks"]
+    assert benchmark["stats"]["stddev"] == benchmark["stats"]["iqr"] == 0
+    assert benchmark["stats"]["rounds"] == len(train_s) - 1
+    assert "250.0000" in pytest_benchmark(tmp_path, "compare", "mine/pytest-benchmark.json")
+
+
+def test_an_empty_report_can_be_compared(tmp_path: Path) -> None:
+    folder = written(tmp_path / "mine")
+    assert strict(folder.pytest_benchmark)["benchmarks"] == []
+    pytest_benchmark(tmp_path, "compare", "mine/pytest-benchmark.json")
+
+
+@pytest.mark.parametrize("count", [*range(1, 14), 39, 500])
+def test_the_figures_are_those_that_pytest_benchmark_computes(count: int) -> None:
+    source = random.Random(count)
+    data = [source.lognormvariate(0, 1) for _ in range(count)]
+    untyped: Any = Stats
+    theirs = untyped()
+    for value in data:
+        theirs.update(value)
+    ours = exports.statistics_of(data)
+    assert set(ours) == {*Stats.fields, "data", "iterations"}
+    assert ours["data"] == data
+    for field in set(Stats.fields) - {"hd15iqr"}:  # up to 5.2 theirs was the first value beyond the fence
+        assert ours[field] == (pytest.approx(getattr(theirs, field)) if field != "outliers" else theirs.outliers)
+
+
+def test_the_whiskers_end_at_the_last_values_within_the_fences() -> None:
+    figures = exports.statistics_of([-9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 99.0])
+    assert (figures["ld15iqr"], figures["hd15iqr"], figures["iqr_outliers"]) == (1.0, 7.0, 2)
+
+
+def benchmarks(*outcomes: Outcome) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = exports.pytest_benchmark(outcomes, HEADER)["benchmarks"]
+    return found
+
+
+def test_rounds_are_the_steady_epochs_up_to_the_mark() -> None:
+    slow_twice = epochs(9.0, 5.0, *([1.0, 1.1] * 5))
+    run = scripted.outcome(scripted.case(marks=(6, 12)), epochs=slow_twice)
+    assert [found["stats"]["data"] for found in benchmarks(run)] == [
+        [epoch.train_s for epoch in slow_twice[2:mark]] for mark in (6, 12)
+    ]
+
+
+def test_rounds_have_the_median_that_results_csv_tells() -> None:
+    for outcome in (timed(2.0, 1.0, 1.5, 1.2), scripted.outcome()):
+        ((entry, *_),) = [exports.github_action_benchmark([outcome], HEADER)]
+        assert entry["value"] == benchmarks(outcome)[-1]["stats"]["median"]
+
+
+def test_a_mark_without_steady_epochs_has_no_benchmark() -> None:
+    assert [found["params"]["epochs"] for found in benchmarks(scripted.outcome())] == [3]
+
+
+def test_memory_and_losses_come_along() -> None:
+    (found,) = benchmarks(scripted.outcome())
+    info = found["extra_info"]
+    assert info["peak_rss_mib"] == 603.0
+    assert (info["train_loss"], info["val_loss"], info["val_bce"]) == (scripted.INEXACT / 3, 0.4 / 3, 0.2 / 3)
+    assert None not in info.values()
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from leaves(each)
+    else:
+        yield value
+
+
+def test_the_machine_is_told_by_its_fingerprint_alone() -> None:
+    info = exports.pytest_benchmark([], HEADER)["machine_info"]
+    known = {*HEADER.fingerprint.model_dump().values(), HEADER.machine_id, "CPython", "3.12.1"}
+    assert set(leaves(info)) <= known
+    assert info["node"] == HEADER.machine_id
+
+
+def test_outside_of_a_checkout_the_commit_is_called_unversioned() -> None:
+    info = exports.pytest_benchmark([], scripted.header(git_commit=None, git_dirty=None))["commit_info"]
+    assert (info["id"], info["dirty"]) == ("unversioned", False)
+
+
+# --------------------------------------------------------- github-action-benchmark
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+
+
+class Entry(BaseModel):
+    """`BenchmarkResult` in github-action-benchmark's `src/extract.ts`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    unit: Annotated[str, Field(min_length=1)]
+    value: Finite
+    range: str | None = None
+    extra: str | None = None
+
+
+def entries(*outcomes: Outcome) -> dict[str, Entry]:
+    """By name, each name once."""
+    text = json.dumps(exports.github_action_benchmark(outcomes, HEADER), allow_nan=False)
+    found = TypeAdapter(list[Entry]).validate_json(text)
+    assert len({entry.name for entry in found}) == len(found)
+    return {entry.name: entry for entry in found}
+
+
+def test_github_action_benchmark_gets_an_entry_a_metric_of_the_last_mark() -> None:
+    found = entries(scripted.outcome())
+    assert {name: (entry.value, entry.unit) for name, entry in found.items()} == {
+        f"{LAST} time per epoch": (pytest.approx(scripted.INEXACT + 0.0025), "s"),
+        f"{LAST} first epoch": (2.5, "s"),
+        f"{LAST} peak RAM": (603.0, "MiB"),
+        f"{LAST} validation BCE": (0.2 / 3, "nats"),
+    }
+
+
+def test_the_range_is_the_confidence_interval_where_there_is_one() -> None:
+    assert entries(scripted.outcome())[f"{LAST} time per epoch"].range is None
+    run = timed(2.0, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5)
+    (entry,) = [entry for name, entry in entries(run).items() if name.endswith("time per epoch")]
+    assert entry.range == "1.0 to 1.5 (95 %)"
+
+
+# -------------------------------------------------------------------- Bencher
+
+
+class Metric(BaseModel):
+    """A measure's value in Bencher Metric Format."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    value: Finite
+    lower_value: Finite | None = None
+    upper_value: Finite | None = None
+
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Name = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Bmf(RootModel[dict[Name, Annotated[dict[Slug, Metric], Field(min_length=1)]]]):
+    """https://bencher.dev/docs/reference/bencher-metric-format/."""
+
+
+def measures(*outcomes: Outcome) -> dict[str, dict[str, Metric]]:
+    return Bmf.model_validate_json(json.dumps(exports.bencher(outcomes, HEADER), allow_nan=False)).root
+
+
+def test_bencher_gets_a_benchmark_for_the_last_mark() -> None:
+    assert {name: measure.value for name, measure in measures(scripted.outcome())[LAST].items()} == {
+        "latency": pytest.approx((scripted.INEXACT + 0.0025) * 1e9),
+        "first-epoch-seconds": 2.5,
+        "peak-rss-mib": 603.0,
+        "val-bce-nats": 0.2 / 3,
+    }
+
+
+def test_bencher_gets_latency_in_nanoseconds_with_its_interval() -> None:
+    ((found,),) = [measures(timed(2.0, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5)).values()]
+    latency = found["latency"]
+    assert (latency.lower_value, latency.value, latency.upper_value) == (1e9, 1.25e9, 1.5e9)
+    assert found["peak-rss-mib"].lower_value is None
+
+
+# -------------------------------------------------------------------- all three
+
+
+def told_of(outcomes: Sequence[Outcome]) -> str:
+    return json.dumps(
+        [
+            exports.pytest_benchmark(outcomes, HEADER)["benchmarks"],
+            exports.github_action_benchmark(outcomes, HEADER),
+            exports.bencher(outcomes, HEADER),
+        ],
+        allow_nan=False,
+    )
+
+
+def test_a_failed_case_is_left_out_also_where_it_reached_a_mark() -> None:
+    failed = scripted.outcome(scripted.case(model="deep", marks=(3, 6)), reached=4)
+    assert told_of([failed]) == told_of([])
+    assert told_of([failed, scripted.outcome()]) == told_of([scripted.outcome()])
+
+
+def test_what_was_not_measured_is_left_out() -> None:
+    run = scripted.outcome(scripted.case(marks=(1,)), evaluations=())
+    name = f"{BASIC.case_id}.e1"
+    assert set(entries(run)) == {f"{name} first epoch", f"{name} peak RAM"}
+    assert set(measures(run)[name]) == {"first-epoch-seconds", "peak-rss-mib"}
+
+
+def test_gpu_memory_comes_where_there_is_a_gpu() -> None:
+    mark = scripted.mark(3).__class__(**vars(scripted.mark(3)) | {"gpu_peak_mib": 77.0})
+    run = scripted.outcome(scripted.case(marks=(3,)), marks=(mark,))
+    assert entries(run)[f"{LAST} peak GPU memory"].value == 77.0
+    assert measures(run)[LAST]["peak-gpu-mib"].value == 77.0
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_numbers_that_json_has_no_word_for_are_left_out(odd: float) -> None:
+    run = scripted.outcome(
+        epochs=epochs(odd, odd, odd), evaluations=(scripted.evaluation(1), scripted.evaluation(3, val_bce=odd))
+    )
+    assert not re.search("nan|infinity", told_of([run]), re.IGNORECASE)
+    assert set(entries(run)) == {f"{LAST} peak RAM"}
+
+
+def test_no_two_benchmarks_have_one_name() -> None:
+    cases = [
+        scripted.case(model=model, batch_size=size, repeat=repeat, seed=seed, marks=(2, 3, 12))
+        for model in ("basic", "deep")
+        for size in (1, 11)
+        for repeat in (0, 1)
+        for seed in (0, 10)
+    ]
+    outcomes = list(map(scripted.outcome, cases))
+    found = benchmarks(*outcomes)
+    for key in ("name", "fullname"):
+        assert len({benchmark[key] for benchmark in found}) == len(found) == 3 * len(cases)
+    assert len(entries(*outcomes)) == 4 * len(cases)
+    assert len(measures(*outcomes)) == len(cases)
+
+
+def test_every_report_has_the_three_files_in_strict_json(tmp_path: Path) -> None:
+    folder = written(tmp_path, scripted.outcome(), scripted.outcome(scripted.case(model="deep"), reached=1))
+    assert all(map(strict, files(folder)))
+    nothing = written(tmp_path / "nothing")
+    assert [bool(strict(path)) for path in files(nothing)] == [True, False, False]

@@ -1,0 +1,210 @@
+"""A model's curves: what is drawn of whom, and that it can be put into a page."""
+
+import io
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.image
+import pytest
+import scripted
+from hypothesis import given, settings, strategies
+
+from bench.record import Outcome, Timeline
+from bench.report import files, plots
+from bench.report.plots import Plot, Run
+
+TIMELINE = Timeline(interval_s=0.5, samples=tuple((0.5 * place, 300.0 + place) for place in range(30)))
+KINDS = ["basic-loss", "basic-time", "basic-memory"]
+
+
+def run(**changes: Any) -> Run:
+    """A case of eight epochs with marks after two and eight."""
+    of = scripted.case(**{"marks": (2, 8)} | {name: changes.pop(name) for name in list(changes) if name in _CASE})
+    outcome = scripted.outcome(of, timeline=TIMELINE, **changes)
+    return Run(outcome, files.result_rows([outcome], scripted.header())[-1])
+
+
+_CASE = ("batch_size", "loop", "backend", "precision", "repeat", "marks")
+
+
+def drawn(*runs: Run) -> dict[str, Plot]:
+    return {plot.name: plot for plot in plots.model_plots("basic", runs)}
+
+
+def texts(svg: str) -> list[str]:
+    return [text or "" for text in re.findall(r"<text[^>]*>([^<]*)", svg)]
+
+
+def test_losses_times_and_memory_are_drawn_twice_each() -> None:
+    found = drawn(run())
+    assert list(found) == KINDS
+    for plot in found.values():
+        ET.fromstring(plot.svg.replace("xlink:", ""))  # noqa: S314 - ours
+        assert matplotlib.image.imread(io.BytesIO(plot.png)).shape[1] == plots.WIDTH_IN * 160
+
+
+def test_every_batch_size_has_a_colour_and_a_name_in_one_picture() -> None:
+    found = drawn(run(), run(batch_size=8))
+    for plot in found.values():
+        assert {"batch 4", "batch 8"} <= set(texts(plot.svg))
+        assert "var(--series-1)" in plot.svg
+        assert "var(--series-2)" in plot.svg
+        assert "var(--series-3)" not in plot.svg
+
+
+def test_loops_are_named_where_they_differ_and_processes_share_a_colour() -> None:
+    svg = drawn(run(), run(loop="xla"), run(repeat=1))["basic-loss"].svg
+    assert {"fit", "xla"} <= set(texts(svg))
+    assert "var(--series-3)" not in svg
+
+
+def test_more_cases_than_colours_are_not_drawn() -> None:
+    runs = [run(batch_size=size) for size in range(1, 12)]
+    svg = drawn(*runs)["basic-loss"].svg
+    assert plots.left_out(runs) == 3
+    assert "batch 8" in texts(svg)
+    assert "batch 9" not in texts(svg)
+
+
+def test_long_names_take_more_lines_and_not_the_axes_room() -> None:
+    short = drawn(run(), run(batch_size=8))["basic-time"]
+    long = drawn(*(run(loop=f"a_loop_with_a_name_{n}", precision="mixed_bfloat16", batch_size=n) for n in range(1, 5)))
+    heights = [matplotlib.image.imread(io.BytesIO(plot.png)).shape[0] for plot in (short, long["basic-time"])]
+    assert heights[1] > heights[0] + 50
+    assert not plots._columns_fit(["x" * 40, "y" * 40], 2)
+    assert plots._columns_fit(["batch 128", "batch 256", "95 % of the median", "flagged"], 4)
+
+
+def test_a_curve_runs_through_its_marks() -> None:
+    svg = drawn(run())["basic-loss"].svg
+    assert len(re.findall(r"<use[^>]*var\(--series-1\)", svg)) == 2
+
+
+def test_disturbed_epochs_are_marked() -> None:
+    disturbed = [scripted.epoch(n, **({"noise": scripted.DISTURBED} if n == 3 else {})) for n in range(1, 9)]
+    quiet, flagged = (drawn(each)["basic-time"].svg for each in (run(), run(epochs=tuple(disturbed))))
+    assert flagged.count("var(--warning)") == quiet.count("var(--warning)") + 1
+
+
+def test_hundreds_of_disturbed_epochs_stay_small() -> None:
+    epochs = tuple(scripted.epoch(n, noise=scripted.DISTURBED) for n in range(1, 501))
+    assert sum(len(plot.svg) for plot in drawn(run(marks=(50, 500), epochs=epochs)).values()) < 120_000
+
+
+def test_the_first_epoch_leaves_the_frame_to_the_others_and_is_told() -> None:
+    plot = drawn(run())["basic-time"]
+    assert "The first epoch traces and compiles: 2.5 s" in plot.caption
+    assert max(float(text) for text in texts(plot.svg) if re.fullmatch(r"0\.\d+", text)) < 0.5
+
+
+def test_phases_are_named_in_the_order_of_a_process_life() -> None:
+    svg = drawn(run())["basic-memory"].svg
+    assert [text for text in texts(svg) if text in plots.PHASES] == list(plots.PHASES)
+
+
+def test_training_lasts_until_the_last_mark() -> None:
+    spans = plots._spans(run(phases=(*scripted.PHASES, scripted.phase("evaluation", 3.0))).outcome)
+    assert [(name, round(begin, 6), round(seconds, 6)) for _, (name, begin, seconds, _) in spans] == [
+        ("start", 0.0, 4.1),
+        ("data", 4.1, 0.2),
+        ("build", 4.3, 0.7),
+        ("first epoch", 5.0, 1.0),
+        ("training", 6.0, 13.0),
+        ("evaluation", 19.0, 3.0),
+    ]
+
+
+def test_a_case_that_failed_at_once_has_no_curves() -> None:
+    nothing = scripted.outcome(reached=0, setup=None, phases=())
+    assert drawn(Run(nothing, None)) == {}
+    assert drawn() == {}
+
+
+@pytest.mark.parametrize("reached", [1, 2, 3])
+def test_a_case_that_failed_later_has_the_curves_of_what_it_reached(reached: int) -> None:
+    outcome = scripted.outcome(scripted.case(marks=(2, 8)), reached=reached)
+    assert {"basic-loss", "basic-time"} <= set(drawn(Run(outcome, None)))
+
+
+def test_numbers_that_no_axis_can_show_are_left_out() -> None:
+    odd: list[Any] = [None, 1e300, float("inf"), float("nan"), -1.0, 0.0, 0.5]
+    epochs = tuple(
+        replace(scripted.epoch(n + 1), train_loss=value, val_loss=value, train_s=0.0 if value is None else value)
+        for n, value in enumerate(odd)
+    )
+    timeline = Timeline(interval_s=1.0, samples=((float("nan"), 1.0), (1.0, float("inf")), (1e300, 2.0), (2.0, 3.0)))
+    outcome = scripted.outcome(epochs=epochs).model_copy(update={"timeline": timeline})
+    assert list(drawn(Run(outcome, None))) == KINDS
+
+
+ODD = [0.0, 5e-324, 1e-300, 0.5, 9e11, 1e12, 1e13, 1e308, -1.0, -1e12, float("inf"), float("nan")]
+
+
+@given(data=strategies.data())
+@settings(max_examples=12)
+def test_no_number_of_a_strange_journal_ends_the_drawing(data: strategies.DataObject) -> None:
+    def some(most: int) -> list[float]:
+        return data.draw(strategies.lists(strategies.sampled_from(ODD), max_size=most))
+
+    epochs = tuple(
+        replace(scripted.epoch(n), train_s=value, train_loss=value, val_loss=-value)
+        for n, value in enumerate(some(4), 1)
+    )
+    timeline = Timeline(interval_s=1.0, samples=tuple(zip(some(3), some(3), strict=False)))
+    names: Any = ("interpreter", "data", "build", "evaluation")
+    phases = tuple(scripted.phase(name, value, value) for name, value in zip(names, some(4), strict=False))
+    update = {"epochs": epochs, "timeline": timeline, "phases": phases}
+    plots.model_plots("basic", [Run(scripted.outcome().model_copy(update=update), scripted.result_row())])
+
+
+def test_losses_far_apart_have_a_scale_in_steps_with_plain_numbers() -> None:
+    epochs = tuple(scripted.epoch(n, train_loss=1.0 / n, val_loss=0.9 / n) for n in range(1, 9))
+    labels = texts(drawn(run(epochs=epochs))["basic-loss"].svg)
+    assert "0.2" in labels
+    assert not any("$" in label for label in labels)
+
+
+def test_the_same_rows_give_the_same_bytes() -> None:
+    assert drawn(run()) == drawn(run())
+
+
+def test_a_persons_own_settings_change_nothing() -> None:
+    before = drawn(run())
+    with mpl.rc_context({"lines.linewidth": 9, "axes.facecolor": "red", "savefig.dpi": 10}):
+        assert drawn(run()) == before
+
+
+def test_ids_are_unique_over_all_figures_of_a_page() -> None:
+    runs = [run(), run(batch_size=8)]
+    found = [plot.svg for model in ("basic", "deep") for plot in plots.model_plots(model, runs)]
+    ids = [name for svg in found for name in re.findall(r' id="([^"]+)"', svg)]
+    assert len(set(ids)) == len(ids)
+    for svg in found:
+        assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg)) <= set(re.findall(r' id="([^"]+)"', svg))
+
+
+def test_a_figure_brings_nothing_that_would_change_the_page_around_it() -> None:
+    for plot in drawn(run()).values():
+        assert "<style" not in plot.svg
+        assert "<?xml" not in plot.svg
+        assert "font-family" not in plot.svg
+        assert plots.INK not in plot.svg
+        assert "#ffffff" not in plot.svg, "the page's own ground shows"
+
+
+def strange(name: str) -> Outcome:
+    return scripted.outcome(scripted.case(model=name, loop=name, backend=name), timeline=TIMELINE)
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", '" onload="x', "$x^2$ \\frac", "模型 🙂", "_hidden", "../.."]
+)
+def test_names_of_a_strange_journal_are_text(name: str) -> None:
+    other = Run(scripted.outcome(scripted.case(model=name), timeline=TIMELINE), None)
+    for plot in plots.model_plots(name, [Run(strange(name), None), other]):
+        elements = list(ET.fromstring(plot.svg.replace("xlink:", "")).iter())  # noqa: S314 - ours
+        assert not any(element.tag == "script" or "onload" in element.attrib for element in elements)
+        assert re.fullmatch(r"[A-Za-z0-9_-]+", plot.name)

@@ -1,0 +1,73 @@
+"""Epochs and seconds until a threshold is passed."""
+
+from typing import Any
+
+import pytest
+import scripted
+
+from bench import quality
+from bench.record import Outcome
+
+BCE = (0.30, 0.14, 0.118, 0.119, 0.099)
+MARKS = (2, 5)
+
+
+def run(penalty: float = 0.0, **changes: Any) -> Outcome:
+    """Five epochs, of which the first takes 2.5 seconds and the others half a second."""
+    case = scripted.case(marks=MARKS, **changes)
+    epochs = tuple(
+        scripted.epoch(number, train_s=2.5 if number == 1 else 0.5, val_loss=bce + penalty)
+        for number, bce in enumerate(BCE, start=1)
+    )
+    evaluations = tuple(scripted.evaluation(mark, val_bce=BCE[mark - 1]) for mark in MARKS)
+    return scripted.outcome(case, epochs=epochs, evaluations=evaluations)
+
+
+def told(outcome: Outcome) -> list[tuple[float, int, float, bool]]:
+    found = quality.reached(outcome, quality.THRESHOLDS)
+    return [(entry.threshold, entry.epochs, entry.seconds, entry.exact) for entry in found]
+
+
+def test_a_threshold_is_reached_at_the_first_epoch_that_passes_it() -> None:
+    assert told(run()) == [(0.12, 3, 3.5, True), (0.11, 5, 4.5, True), (0.10, 5, 4.5, True)]
+
+
+def test_a_threshold_that_is_met_exactly_is_passed() -> None:
+    (entry,) = quality.reached(run(), [0.118])
+    assert entry.epochs == 3
+
+
+def test_where_the_loss_carries_a_penalty_only_marks_tell() -> None:
+    assert told(run(penalty=0.01)) == [(0.12, 5, 4.5, False), (0.11, 5, 4.5, False), (0.10, 5, 4.5, False)]
+
+
+def test_rounding_is_no_penalty() -> None:
+    assert told(run(penalty=1e-5))[0] == (0.12, 3, 3.5, True)
+
+
+def test_a_run_that_was_never_evaluated_reaches_nothing() -> None:
+    assert quality.reached(run().model_copy(update={"evaluations": ()}), [0.5]) == []
+
+
+def test_losses_that_are_not_finite_pass_nothing() -> None:
+    epochs = tuple(scripted.epoch(number, val_loss=None) for number in range(1, 6))
+    found = quality.reached(run().model_copy(update={"epochs": epochs}), [0.12])
+    assert [(entry.epochs, entry.exact) for entry in found] == [(5, False)]
+
+
+def test_the_first_to_reach_a_threshold_is_the_one_with_the_fewest_seconds() -> None:
+    quick = [
+        entry.__class__(case=scripted.case(loop="xla"), threshold=entry.threshold, epochs=9, seconds=1.0, exact=True)
+        for entry in quality.reached(run(), [0.12])
+    ]
+    found = quality.first([*quality.reached(run(), quality.THRESHOLDS), *quick])
+    assert [(threshold, entry.case.loop, entry.seconds) for threshold, entry in found.items()] == [
+        (0.12, "xla", 1.0),
+        (0.11, "fit", 4.5),
+        (0.10, "fit", 4.5),
+    ]
+
+
+@pytest.mark.parametrize("outcome", [scripted.outcome(reached=1)])
+def test_a_failed_run_reaches_what_its_epochs_reached(outcome: Outcome) -> None:
+    assert quality.reached(outcome, [0.5]) == []

@@ -1,0 +1,49 @@
+"""The roof is drawn from what rows hold, and left out where they hold too little."""
+
+from typing import Any
+
+import pytest
+import scripted
+
+from bench.record import ResultRow
+from bench.report.roofs import roof_plot
+
+MEASURED: dict[str, Any] = {
+    "flops_per_sample": 250_880.0,
+    "step_bytes": 1e6,
+    "gflop_per_s": 12.0,
+    "peak_gflop_per_s": 200.0,
+    "peak_gb_per_s": 20.0,
+}
+
+
+def row(**changes: Any) -> ResultRow:
+    return scripted.result_row(**MEASURED | changes)
+
+
+def test_models_ways_and_peaks_are_named() -> None:
+    rows = [row(), row(model="deep", loop="xla", case_id="other"), row(backend="jax", case_id="third")]
+    plot = roof_plot(rows)
+    assert plot is not None
+    for name in ("basic", "deep", "fit", "xla", "jax fit", "float32: 200 GFLOP/s, 20 GB/s"):
+        assert name in plot.svg
+    assert plot.png.startswith(b"\x89PNG")
+
+
+def test_each_precision_has_a_roof_of_its_own() -> None:
+    plot = roof_plot([row(), row(precision="mixed_bfloat16", case_id="other", peak_gflop_per_s=400.0)])
+    assert plot is not None
+    assert "mixed_bfloat16: 400 GFLOP/s" in plot.svg
+    assert "float32: 200 GFLOP/s" in plot.svg
+
+
+@pytest.mark.parametrize("missing", MEASURED)
+def test_a_case_that_lacks_a_figure_is_left_out(missing: str) -> None:
+    assert roof_plot([row(**{missing: None})]) is None
+
+
+def test_the_same_rows_give_the_same_bytes() -> None:
+    first, second = roof_plot([row()]), roof_plot([row()])
+    assert first is not None
+    assert second is not None
+    assert first.svg == second.svg
