@@ -5,27 +5,34 @@ Everything of Linux is read through `root`, so that a test can hand in a /proc a
 
 import hashlib
 import importlib
+import importlib.util
 import json
 import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, cgroup
+from bench import __version__, catalog, cgroup
+from bench.errors import InvalidInput
 from bench.procfs import ROOT, cpuinfo, lines, logical_cores, meminfo, psutil, read
 from bench.record import Fingerprint
 
 ENV_FLAGS = (
     "CUDA_VISIBLE_DEVICES",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_ENABLE_X64",
+    "JAX_PLATFORMS",
+    "KERAS_TORCH_DEVICE",
     "KMP_AFFINITY",
     "KMP_BLOCKTIME",
     "LD_PRELOAD",
     "MALLOC_ARENA_MAX",
     "MKL_NUM_THREADS",
+    "NPROC",
     "NUMEXPR_NUM_THREADS",
     "NVIDIA_TF32_OVERRIDE",
     "OMP_NUM_THREADS",
@@ -34,6 +41,7 @@ ENV_FLAGS = (
     "ONEDNN_MAX_CPU_ISA",
     "OPENBLAS_CORETYPE",
     "OPENBLAS_NUM_THREADS",
+    "PYTORCH_CUDA_ALLOC_CONF",
     "TF_CPU_ALLOCATOR_USE_BFC",
     "TF_DETERMINISTIC_OPS",
     "TF_ENABLE_ONEDNN_OPTS",
@@ -55,9 +63,12 @@ _PERSONAL = ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", 
 _DISTRIBUTIONS = {
     "numpy": ("numpy",),
     "keras": ("keras", "keras-nightly"),
-    "tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu", "tensorflow-macos"),
-    "jax": ("jax",),
-    "torch": ("torch",),
+    "tensorflow": (
+        *("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu", "tensorflow-macos", "tensorflow-intel"),
+        *("tensorflow-cpu-aws", "tensorflow-aarch64", "tensorflow-rocm", "intel-tensorflow"),
+    ),
+    "jax": ("jax", "jax-nightly"),
+    "torch": ("torch", "torch-nightly"),
 }
 """Distributions that give a library, in the order they are asked for: TensorFlow comes under several names."""
 
@@ -94,6 +105,28 @@ def fingerprint(
         env_flags=_env_flags(environ),
         aebench=__version__,
         **{library: _version(*names) for library, names in _DISTRIBUTIONS.items()},
+    )
+
+
+def installed_backends() -> list[str]:
+    """The Keras backends that a child could import, found without importing any."""
+    specs = {name: importlib.util.find_spec(name) for name in catalog.BACKENDS}
+    # A folder of that name on the path is found too, but comes from no file.
+    return [name for name, spec in specs.items() if spec is not None and spec.origin is not None]
+
+
+def check_backends(backends: Sequence[str]) -> None:
+    """Raise `InvalidInput` where a backend that is asked for is not installed here."""
+    installed = installed_backends()
+    missing = [name for name in backends if name not in installed]
+    if not missing:
+        return
+    names = " and ".join(map(repr, missing))
+    named = f"backend {names} is" if len(missing) == 1 else f"backends {names} are"
+    raise InvalidInput(
+        f"{named} not installed here: `python -m pip install 'aebench[{','.join(missing)}]'` installs what is missing. "
+        f"Installed backends: {', '.join(installed) or 'none'}."
+        + (f" Choose with --backends {','.join(installed)}." if installed else "")
     )
 
 

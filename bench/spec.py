@@ -25,6 +25,8 @@ _MAX_VALUES = 1_000
 STORED = {"stored": True}
 """Validation context of a profile that was measured already: it may name what this checkout no longer has."""
 
+Name = Annotated[str, Field(pattern=catalog.NAME)]
+"""What a case's id and so the names of its files are made of: no folder, no dot, never too long for a disk."""
 Count = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
 Counts = Annotated[tuple[Count, ...], Field(min_length=1, max_length=_MAX_VALUES)]
 
@@ -34,17 +36,17 @@ class Case(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str
-    backend: str
-    loop: str
-    precision: str
-    optimizer: str
-    learning_rate: float
-    batch_size: int
-    dataset: str
-    seed: int
-    repeat: int
-    marks: tuple[int, ...]
+    model: Name
+    backend: Name
+    loop: Name
+    precision: Name
+    optimizer: Name
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    batch_size: Count
+    dataset: Name
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    repeat: Annotated[int, Field(ge=0, le=1_000_000)]
+    marks: Counts
 
     @property
     def case_id(self) -> str:
@@ -143,6 +145,8 @@ class Profile(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     threads: Annotated[int, Field(ge=1, le=4096, strict=True)] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False, strict=True)] | None = None
+    stall_s: Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False, strict=True)] = 3600.0
+    retries: Annotated[int, Field(ge=0, le=1000, strict=True)] = 3
     model: Mapping[str, ModelOverride] = Field(default_factory=dict)
 
     @field_validator("dataset")
@@ -293,8 +297,14 @@ def _name_from(source: str) -> str:
     return kept[:40] or "custom"
 
 
+_AXES = {"epochs", "batch_sizes", "loops", "backends", "precisions"}
+"""Flags that make another sweep of a profile: loops that it adds for one model do not belong to that one."""
+
+
 def _overlaid(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     axes = set(ModelOverride.model_fields) & set(overrides)
+    if set(overrides) & _AXES:
+        axes.add("loops")
     exceptions = fields.get("model")
     if axes and isinstance(exceptions, dict):
         kept = {

@@ -71,29 +71,32 @@ class JaxDevice(Device):
 
     def peak_mib(self) -> float | None:
         """See `Device.peak_mib`."""
-        counted = self._device.memory_stats() or {} if self._device.platform == "gpu" else {}
+        counted = {} if self._device.platform == "cpu" else self._device.memory_stats() or {}
         return float(counted["peak_bytes_in_use"]) / _MIB if "peak_bytes_in_use" in counted else None
 
 
 class TorchGpu(Device):
-    """The GPU that PyTorch trains on."""
+    """The GPU that PyTorch trains on, by PyTorch's name for it: ``cuda``, ``cuda:1``, ``mps``, ``xpu``."""
 
-    def __init__(self, torch: Any, nvml: Any) -> None:
-        self._torch = torch
-        self._nvml = nvml
-        self._handle = _handle(nvml)
+    def __init__(self, torch: Any, nvml: Any, name: str = "cuda") -> None:
+        kind, _, index = name.partition(":")
+        self._driver = getattr(torch, kind)
+        self._name = () if kind == "mps" else (name,)  # Apple has one at most
+        self._nvml = nvml if kind == "cuda" else None
+        self._handle = _handle(self._nvml, int(index or 0))
 
     def synchronise(self) -> None:
         """Kernels run behind the calls that start them."""
-        self._torch.cuda.synchronize()
+        self._driver.synchronize(*self._name)
 
     def observe(self) -> None:
         """See `TensorFlowGpu.observe`."""
         self.used_mib = _largest_use(self._nvml, self._handle, self.used_mib)
 
     def peak_mib(self) -> float | None:
-        """See `Device.peak_mib`."""
-        return float(self._torch.cuda.max_memory_allocated()) / _MIB
+        """See `Device.peak_mib`; Apple's keeps no peak."""
+        peak = getattr(self._driver, "max_memory_allocated", None)
+        return None if peak is None else float(peak(*self._name)) / _MIB
 
 
 def tensorflow_device(tensorflow: Any, nvml: Any = None) -> Device:
@@ -104,8 +107,20 @@ def tensorflow_device(tensorflow: Any, nvml: Any = None) -> Device:
 
 
 def torch_device(torch: Any, nvml: Any = None) -> Device:
-    """The device that Keras' PyTorch backend trains on: a GPU where there is one."""
-    return TorchGpu(torch, nvml if nvml is not None else _imported_nvml()) if torch.cuda.is_available() else Device()
+    """The device that Keras' PyTorch backend trains on. ``nvml`` stands in for the module `pynvml`."""
+    name = os.environ.get("KERAS_TORCH_DEVICE") or _torch_choice(torch)
+    if name.partition(":")[0] not in _TORCH_GPUS:
+        return Device()
+    return TorchGpu(torch, nvml if nvml is not None else _imported_nvml(), name)
+
+
+_TORCH_GPUS = ("mps", "cuda", "xpu")
+"""In the order in which Keras looks for them where nobody names a device."""
+
+
+def _torch_choice(torch: Any) -> str:
+    places = {"mps": torch.backends.mps, "cuda": torch.cuda, "xpu": getattr(torch, "xpu", None)}
+    return next((name for name in _TORCH_GPUS if places[name] and places[name].is_available()), "cpu")
 
 
 def device(backend: str) -> Device:
@@ -181,18 +196,19 @@ def _largest_use(nvml: Any, handle: Any, before: float | None) -> float | None:
     return before
 
 
-def _handle(nvml: Any) -> Any:
-    """The GPU of TensorFlow's ``GPU:0``: the first of ``CUDA_VISIBLE_DEVICES``, else the first of all.
+def _handle(nvml: Any, index: int = 0) -> Any:
+    """The GPU that a backend counts as ``index``: so far along ``CUDA_VISIBLE_DEVICES``, else of all.
 
     CUDA and NVML count GPUs in the same order where ``CUDA_DEVICE_ORDER=PCI_BUS_ID`` or all are alike.
     """
     if nvml is None:
         return None
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    chosen = visible[index].strip() if index < len(visible) else ""
     try:
         nvml.nvmlInit()
-        if first.startswith("GPU-"):
-            return nvml.nvmlDeviceGetHandleByUUID(first)
-        return nvml.nvmlDeviceGetHandleByIndex(int(first) if first.isdigit() else 0)
+        if chosen.startswith("GPU-"):
+            return nvml.nvmlDeviceGetHandleByUUID(chosen)
+        return nvml.nvmlDeviceGetHandleByIndex(int(chosen) if chosen.isdigit() else index)
     except nvml.NVMLError:
         return None

@@ -162,8 +162,8 @@ def test_a_plan_prints_the_cases_and_writes_nothing(
 ) -> None:
     assert aebench(monkeypatch, "run", "--plan") == 0
     printed = capsys.readouterr().out
-    assert "18 cases" in printed
-    assert printed.count("· batch 128") == printed.count("· batch 256") == 9
+    assert "20 cases" in printed
+    assert printed.count("· batch 128") == printed.count("· batch 256") == 10
     assert list(here.iterdir()) == []
     assert script.ran == []
 

@@ -1,11 +1,13 @@
 """The fingerprint and the harness' revision, read from folders that stand in for / ."""
 
+import importlib.util
 import os
 import platform
 import shutil
 import subprocess
 import sys
 from importlib import metadata
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,7 @@ from unit.system import MIB, V2_MOUNT, cpuinfo, eight_threads, write
 
 import bench
 from bench import machine
+from bench.errors import InvalidInput
 from bench.record import Fingerprint
 
 
@@ -127,6 +130,20 @@ def test_the_version_of_a_library_that_comes_under_another_name_is_found(
     assert (found.tensorflow, found.torch, found.aebench) == ("2.20.0", None, bench.__version__)
 
 
+def test_a_machine_without_tensorflow_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name in {"jax", "keras"}:
+            return f"1.2.{len(name)}"
+        raise metadata.PackageNotFoundError(name)
+
+    with_tensorflow = seen(root)
+    monkeypatch.setattr(metadata, "version", version)
+    found = seen(root)
+    assert (found.keras, found.tensorflow, found.jax, found.torch) == ("1.2.5", None, "1.2.3", None)
+    assert found.model_dump(mode="json")["tensorflow"] is None
+    assert machine.machine_id(found) != machine.machine_id(with_tensorflow)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "shown"),
     [
@@ -192,6 +209,59 @@ def test_the_label_is_a_short_word_for_folder_names(
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     assert machine.label(seen(write(root, {"proc/cpuinfo": cpuinfo(8, model)}))) == label
+
+
+# ----------------------------------------------------------------------------- backends
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *names: str, folders: tuple[str, ...] = ()) -> None:
+    """Have these libraries, and folders that only bear a library's name, on the path."""
+
+    def find_spec(name: str) -> ModuleSpec | None:
+        if name in folders:
+            return ModuleSpec(name, None, is_package=True)
+        return ModuleSpec(name, None, origin=f"{name}/__init__.py") if name in names else None
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+
+
+def test_backends_are_found_by_the_files_that_an_import_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "torch", "jax", "keras", folders=("tensorflow",))
+    assert machine.installed_backends() == ["jax", "torch"]
+
+
+def test_the_backends_of_this_machine_are_looked_for_without_importing_them() -> None:
+    code = (
+        "import sys; from bench import machine; machine.installed_backends();"
+        "print({'tensorflow', 'jax', 'torch', 'keras'} & set(sys.modules))"
+    )
+    root = Path(bench.__file__).parent.parent
+    done = subprocess.run((sys.executable, "-c", code), stdout=subprocess.PIPE, check=True, cwd=root)
+    assert done.stdout.decode().strip() == "set()"
+
+
+def test_installed_backends_are_let_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "jax", "torch")
+    machine.check_backends(("jax", "torch"))
+
+
+def test_a_missing_backend_is_refused_with_what_to_install_and_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "jax")
+    with pytest.raises(InvalidInput) as refused:
+        machine.check_backends(("jax", "tensorflow"))
+    assert str(refused.value) == (
+        "backend 'tensorflow' is not installed here: `python -m pip install 'aebench[tensorflow]'` installs what is "
+        "missing. Installed backends: jax. Choose with --backends jax."
+    )
+
+
+def test_where_no_backend_is_installed_none_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch)
+    with pytest.raises(InvalidInput) as refused:
+        machine.check_backends(("tensorflow", "torch"))
+    assert "backends 'tensorflow' and 'torch' are not installed" in str(refused.value)
+    assert "'aebench[tensorflow,torch]'" in str(refused.value)
+    assert str(refused.value).endswith("Installed backends: none.")
 
 
 # --------------------------------------------------------------------------------- GPUs

@@ -37,6 +37,14 @@ def test_the_head_says_what_ran_on_what() -> None:
         assert expected in head
 
 
+def test_the_head_names_the_backends_that_ran_and_no_other() -> None:
+    versions = scripted.fingerprint().model_copy(update={"tensorflow": None, "jax": "0.9.1", "torch": "2.9.0"})
+    profile = scripted.profile(backends=("jax",))
+    head = page.markdown(scripted.header(profile=profile, fingerprint=versions), [], ()).split("\n## ")[0]
+    assert f"Keras {versions.keras}, JAX 0.9.1. Begun" in head
+    assert not [word for word in ("TensorFlow", "PyTorch", "None") if word in head]
+
+
 @pytest.mark.parametrize(("genuine", "warned"), [(True, False), (None, False), (False, True)])
 def test_arrays_that_are_not_what_their_name_says_are_pointed_out(genuine: bool | None, warned: bool) -> None:
     text = page.markdown(scripted.header(dataset_genuine=genuine), outcomes("basic"), ())

@@ -89,7 +89,8 @@ def test_the_blog_profile_gives_each_model_its_own_batch_size_and_reaches_its_pu
 def test_the_quick_profile_runs_nine_models_at_two_batch_sizes_and_three_marks_as_far_apart_as_the_blogs() -> None:
     cases = read_profile("quick").cases()
     assert {case.model for case in cases} == MODELS
-    assert len(cases) == 18
+    assert len(cases) == 20
+    assert {case.model for case in cases if case.loop != "fit"} == {"basic"}
     assert {case.dataset for case in cases} == {"mnist-5k"}
     for case in cases:
         first = case.marks[0]
@@ -429,3 +430,13 @@ def test_every_key_of_a_profile_is_documented() -> None:
     page = (Path(spec.__file__).parent.parent / "docs" / "profiles.md").read_text(encoding="utf-8")
     documented = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
     assert documented == (set(spec.Profile.model_fields) - {"model"}) | {"model.NAME"}
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [{"epochs": [3]}, {"batch_sizes": [8]}, {"loops": ["fit"]}, {"backends": ["torch"]}, {"precisions": ["float32"]}],
+)
+def test_a_flag_that_names_an_axis_leaves_out_loops_that_the_profile_adds(flag: dict[str, Any]) -> None:
+    as_it_is = read_profile("quick", {"models": ["basic"]})
+    assert {case.loop for case in as_it_is.cases()} == {"fit", "xla"}
+    assert {case.loop for case in read_profile("quick", {"models": ["basic"], **flag}).cases()} == {"fit"}

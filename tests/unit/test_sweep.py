@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import scripted
 from rich.console import Console
 from scripted import Script
 
-from bench import journal, sweep
+from bench import journal, machine, sweep
 from bench.errors import InvalidInput
+from bench.executors import Listener
 from bench.folder import ReportFolder
-from bench.record import ResultRow
+from bench.record import Outcome, ResultRow
 from bench.report import files
+from bench.spec import Case
 
 PROFILE: dict[str, Any] = {"models": ["basic", "deep", "sparse"], "epochs": [1, 3], "batch_sizes": [4]}
 
@@ -63,7 +66,7 @@ def test_a_sweep_writes_its_whole_report(folder: ReportFolder, script: Script) -
         "failures": [],
     }
     assert status(folder)["cases"] == {"planned": 3, "not_run": 0, "ok": 3}
-    assert str(folder.report) in printed
+    assert str(folder.page) in printed
 
 
 def test_nothing_of_a_runs_own_is_left_behind(folder: ReportFolder, script: Script) -> None:
@@ -76,12 +79,14 @@ def test_the_prepared_data_are_there_while_cases_run(
     folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
+    real = scripted.ScriptedExecutor.outcomes
 
-    def executor(of: ReportFolder, threads: int | None, timeout_s: float | None) -> scripted.ScriptedExecutor:
-        seen.append(of.data.is_file())
-        return script.executor(of, threads, timeout_s)
+    def outcomes(self: scripted.ScriptedExecutor, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
+        assert self.folder is not None
+        seen.append(self.folder.data.is_file())
+        return real(self, cases, listen)
 
-    monkeypatch.setattr(sweep, "LocalExecutor", executor)
+    monkeypatch.setattr(scripted.ScriptedExecutor, "outcomes", outcomes)
     measured(folder)
     assert seen == [True]
 
@@ -112,15 +117,15 @@ def test_the_tables_on_the_terminal_have_every_model(folder: ReportFolder, scrip
 def test_the_profiles_limits_reach_the_executor(
     folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits: list[tuple[int | None, float | None]] = []
+    limits: list[tuple[float | None, ...]] = []
 
-    def executor(of: ReportFolder, threads: int | None, timeout_s: float | None) -> scripted.ScriptedExecutor:
-        limits.append((threads, timeout_s))
-        return script.executor(of, threads, timeout_s)
+    def executor(of: ReportFolder, *given: Any) -> scripted.ScriptedExecutor:
+        limits.append(given)
+        return script.executor(of, *given)
 
     monkeypatch.setattr(sweep, "LocalExecutor", executor)
-    measured(folder, overrides=PROFILE | {"timeout_s": 7.5, "threads": 3})
-    assert limits == [(3, 7.5)]
+    measured(folder, overrides=PROFILE | {"timeout_s": 7.5, "stall_s": 2.5, "threads": 3})
+    assert limits == [(3, 7.5, 2.5)]
 
 
 def test_results_are_on_the_disk_after_every_case(
@@ -359,6 +364,23 @@ def test_a_plan_prints_every_case_and_the_time_and_runs_and_writes_nothing(
 def test_a_plan_refuses_what_the_run_would_refuse(folder: ReportFolder, script: Script) -> None:
     with pytest.raises(InvalidInput, match="4001"):
         sweep.show_plan(request(folder, overrides=PROFILE | {"batch_sizes": [4001]}))
+
+
+def test_a_backend_that_is_not_installed_is_refused_before_anything_is_written(
+    folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "installed_backends", lambda: ["jax"])
+    with pytest.raises(InvalidInput, match=r"'tensorflow' is not installed here.*Installed backends: jax"):
+        measured(folder)
+    assert not folder.root.exists()
+    assert not script.ran
+    code, _ = measured(folder, overrides=PROFILE | {"backends": ["jax"]})
+    assert code == 0
+
+
+def test_a_plan_needs_no_backend(folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "installed_backends", list)
+    assert sweep.show_plan(request(folder), Console(file=io.StringIO(), width=160)) == 0
 
 
 def test_the_hint_to_resume_names_the_same_data(folder: ReportFolder, script: Script, tmp_path: Path) -> None:

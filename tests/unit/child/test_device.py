@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.child import device as device_file
-from bench.child.device import Device, TensorFlowGpu, device, limit_threads, tensorflow_device
+from bench.child.device import Device, TensorFlowGpu, device, limit_threads, tensorflow_device, torch_device
 
 MIB = 1 << 20
 
@@ -107,21 +107,39 @@ class Jax:
 class Torch:
     """Stands in for the module `torch`."""
 
-    gpu: bool
-    synchronised: int = 0
+    gpus: tuple[str, ...] = ()
+    """Kinds that are there: cuda, mps, xpu."""
+    synchronised: list[str] = field(default_factory=list)
+
+    @property
+    def backends(self) -> Any:
+        return SimpleNamespace(mps=SimpleNamespace(is_available=lambda: "mps" in self.gpus))
+
+    @property
+    def mps(self) -> Any:
+        return SimpleNamespace(synchronize=lambda: self.synchronised.append("mps"))
 
     @property
     def cuda(self) -> Any:
         return SimpleNamespace(
-            is_available=lambda: self.gpu,
-            synchronize=lambda: setattr(self, "synchronised", self.synchronised + 1),
-            max_memory_allocated=lambda: 44 * MIB,
+            is_available=lambda: "cuda" in self.gpus,
+            synchronize=self.synchronised.append,
+            max_memory_allocated=lambda name: {"cuda": 44, "cuda:1": 45}[name] * MIB,
+        )
+
+    @property
+    def xpu(self) -> Any:
+        return SimpleNamespace(
+            is_available=lambda: "xpu" in self.gpus,
+            synchronize=self.synchronised.append,
+            max_memory_allocated=lambda name: {"xpu": 33}[name] * MIB,
         )
 
 
 @pytest.fixture(autouse=True)
 def all_gpus_visible(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("KERAS_TORCH_DEVICE", raising=False)
 
 
 @pytest.fixture
@@ -150,7 +168,7 @@ def test_tensorflow_without_a_gpu_trains_on_the_processor(tensorflow: TensorFlow
 
 
 def test_torch_without_a_gpu_trains_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", Torch(gpu=False))
+    monkeypatch.setitem(sys.modules, "torch", Torch())
     assert type(device("torch")) is Device
 
 
@@ -249,13 +267,60 @@ def test_a_jax_that_counts_no_peak_leaves_it_empty(
 
 
 def test_torch_on_a_gpu_is_waited_for_and_tells_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch = Torch(gpu=True)
+    torch = Torch(("cuda", "xpu"))
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "pynvml", Nvml(used_mib=[9]))
     gpu = device("torch")
     gpu.synchronise()
     gpu.observe()
-    assert (gpu.used_mib, gpu.peak_mib(), torch.synchronised) == (9.0, 44.0, 1)
+    assert (gpu.used_mib, gpu.peak_mib(), torch.synchronised) == (9.0, 44.0, ["cuda"])
+
+
+@pytest.mark.parametrize(("kind", "peak"), [("mps", None), ("xpu", 33.0)])
+def test_torch_on_another_makers_gpu_has_no_figure_of_nvidias(
+    kind: str, peak: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = Torch((kind,))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(used_mib=[9]))
+    gpu = device("torch")
+    gpu.synchronise()
+    gpu.observe()
+    assert (gpu.used_mib, gpu.peak_mib(), torch.synchronised) == (None, peak, [kind])
+
+
+def test_torch_without_gpus_of_other_makers_in_it_finds_none() -> None:
+    older = SimpleNamespace(backends=Torch().backends, cuda=Torch().cuda)
+    assert type(torch_device(older)) is Device
+
+
+@pytest.mark.parametrize(("visible", "looked_at"), [(None, 1), ("3,2", 2), ("3", 1), ("0,GPU-8c1f2b", 3)])
+def test_the_gpu_that_keras_is_told_to_use_is_the_one_that_is_watched(
+    visible: str | None, looked_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_TORCH_DEVICE", "cuda:1")
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    torch, nvml = Torch(("cuda",)), Nvml()
+    gpu = torch_device(torch, nvml)
+    gpu.synchronise()
+    gpu.observe()
+    assert (gpu.peak_mib(), torch.synchronised, nvml.looked_at) == (45.0, ["cuda:1"], [looked_at])
+
+
+def test_a_gpu_that_keras_is_told_to_leave_alone_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_TORCH_DEVICE", "cpu")
+    assert type(torch_device(Torch(("cuda",)), Nvml())) is Device
+
+
+def test_jax_waits_for_all_that_is_being_computed_on_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    jax = Jax("gpu")
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(broken=True))
+    gpu = device("jax")
+    gpu.synchronise()
+    gpu.observe()
+    assert (gpu.used_mib, jax.waited_for) == (None, [["a", "b"]])
 
 
 # ---------------------------------------------------------------------------- threads

@@ -29,7 +29,8 @@ def noisy(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
 def late(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Made of 255ths up to the last stretch."""
     pixels, _ = plain(images, rng)
-    return (pixels, pixels) if len(images) == 1_000 else (pixels / 2, pixels / 2)
+    scaled: Floats = pixels if len(images) == 1_000 else pixels / np.float32(2)
+    return scaled, scaled
 
 
 def test_pixels_are_kept_as_their_bytes(images: Images) -> None:

@@ -1,0 +1,82 @@
+"""Which extras `nox -s bench` installs."""
+
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+Choice = Callable[[Sequence[str]], tuple[str, ...]]
+
+
+@pytest.fixture(scope="module")
+def wanted() -> Choice:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)  # where nox runs a noxfile
+        found = importlib.util.spec_from_file_location("noxfile", ROOT / "noxfile.py")
+        assert found is not None
+        assert found.loader is not None
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+    choice: Choice = module.wanted_backends
+    return choice
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--profile", "ci"], ["--profile=full"], ["--models", "basic,deep"]])
+def test_tensorflow_is_the_default(wanted: Choice, arguments: list[str]) -> None:
+    assert wanted(arguments) == ("tensorflow",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "backends"),
+    [
+        (["--backends", "jax"], ("jax",)),
+        (["--backends=torch"], ("torch",)),
+        (["--models", "basic", "--backends", " torch , jax", "--seed", "1"], ("jax", "torch")),
+        (["--backends", "jax", "--backends=torch"], ("torch",)),
+        (["--backends=jax", "--backends", "tensorflow,jax"], ("tensorflow", "jax")),
+        (["--backends", "theano"], ()),
+        (["--backends"], ("tensorflow",)),
+    ],
+)
+def test_the_last_flag_names_the_backends(wanted: Choice, arguments: list[str], backends: tuple[str, ...]) -> None:
+    assert wanted(arguments) == backends
+
+
+def test_a_profiles_file_names_the_backends_that_no_flag_does(wanted: Choice, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('backends = ["jax", "torch"]\nepochs = [1]\n')
+    assert wanted(["--profile", str(file)]) == ("jax", "torch")
+    assert wanted([f"--profile={file}", "--backends", "tensorflow"]) == ("tensorflow",)
+    file.write_text("epochs = [1]\n")
+    assert wanted(["--profile", str(file)]) == ("tensorflow",)
+
+
+@pytest.mark.parametrize("text", ["epochs = [", "backends = 3", "\xff"])
+def test_nothing_is_installed_for_a_profile_that_will_be_refused(wanted: Choice, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_bytes(text.encode("latin-1"))
+    assert wanted(["--profile", str(file)]) == ()
+    assert wanted(["--profile", str(tmp_path / "missing.toml")]) == ()
+    assert wanted(["--profile", "nonsense"]) == ()
+
+
+def test_a_sweep_that_is_resumed_keeps_its_backends(wanted: Choice, tmp_path: Path) -> None:
+    header = {"kind": "header", "profile": {"name": "quick", "backends": ["jax"]}}
+    (tmp_path / "journal.jsonl").write_text(json.dumps(header) + "\n{torn")
+    assert wanted(["--resume", "--out", str(tmp_path)]) == ("jax",)
+    assert wanted(["--resume", "--out", str(tmp_path), "--backends", "torch"]) == ("torch",)
+    assert wanted(["--out", str(tmp_path)]) == ("tensorflow",)
+    assert wanted(["--resume", "--out", str(tmp_path / "missing")]) == ()
+
+
+@pytest.mark.parametrize("arguments", [["--plan"], ["--backends", "torch", "--plan"], ["--help"]])
+def test_a_plan_needs_no_backend(wanted: Choice, arguments: list[str]) -> None:
+    assert wanted(arguments) == ()
