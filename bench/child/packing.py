@@ -22,7 +22,7 @@ Array = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 View = Callable[[npt.NDArray[np.uint8], np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Pairs:
     """What a model is fed and what it is to give back, (n, …) each; one array twice where they are one.
 
@@ -31,6 +31,16 @@ class Pairs:
 
     x: Array
     y: Array
+
+    def arrays(self) -> list[Array]:
+        """Both, or one where they are one."""
+        return [self.x] if self.y is self.x else [self.x, self.y]
+
+    def handed_over(self) -> list[Array]:
+        """The same, and no longer held here: whoever copies them to a device need not hold them twice."""
+        arrays = self.arrays()
+        self.x = self.y = np.empty((0,), np.uint8)
+        return arrays
 
 
 def packed(view: View, images: Images, rng: np.random.Generator) -> Pairs:

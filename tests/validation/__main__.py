@@ -1,4 +1,4 @@
-"""Proof of the measurements against known truth: ``nox -s validate [-- memory time bare repeat]``.
+"""Proof of the measurements against known truth: ``nox -s validate [-- memory time bare repeat loops]``.
 
 Prints Markdown: a table a subject, each with its bound and whether it holds. With the full MNIST it took 25 minutes;
 run it on an otherwise idle machine, since it says nothing on a busy one.
@@ -10,7 +10,13 @@ import sys
 from bench import machine, quiet
 from bench.report.tables import Table
 
-SUBJECTS = {"memory": "memory_truth", "time": "time_truth", "bare": "bare_script", "repeat": "repetition"}
+SUBJECTS = {
+    "memory": "memory_truth",
+    "time": "time_truth",
+    "bare": "bare_script",
+    "repeat": "repetition",
+    "loops": "loops",
+}
 """Module by name; each is imported in its turn, since one of them imports TensorFlow and children inherit peaks."""
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from bench.child.clock import Clock
 from bench.child.loops.fit import train
 from bench.child.memory import Meter
+from bench.child.packing import Pairs
 from bench.event import EpochEvent, Event
 from bench.report.tables import Table
 
@@ -73,11 +74,12 @@ def _seconds(training_s: float, validation_s: float) -> tuple[float, float, floa
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(4)(sleeping(inputs)))
     model.compile("sgd", "mse")
-    data = np.zeros((STEPS * BATCH, 4), np.float32)
+    array = np.zeros((STEPS * BATCH, 4), np.float32)
+    data = Pairs(array, array)
     clock = Clock(
         started_ns=time.perf_counter_ns(), marks=(), remember=lambda _: None, send=take, meter=Meter(Path("/proc/self"))
     )
-    train(model, (data, data), (data, data), epochs=EPOCHS, batch_size=BATCH, clock=clock)
+    train(model, data, data, epochs=EPOCHS, batch_size=BATCH, clock=clock)
     epochs = [event for event in events if isinstance(event, EpochEvent)][1:]
     return (
         float(np.median([epoch.train_s for epoch in epochs])),

@@ -16,4 +16,4 @@ def train(
 ) -> None:
     """See `bench.child.loops`."""
     passes = TensorFlowPasses(model, training, validation, batch_size=batch_size, compiled=False)
-    drive(passes, epochs=epochs, clock=clock)
+    drive(passes, model, epochs=epochs, clock=clock)

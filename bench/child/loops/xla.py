@@ -16,7 +16,7 @@ def train(
     model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: Clock
 ) -> None:
     """See `bench.child.loops`."""
-    drive(_passes(model, training, validation, batch_size), epochs=epochs, clock=clock)
+    drive(_passes(model, training, validation, batch_size), model, epochs=epochs, clock=clock)
 
 
 def _passes(model: keras.Model, training: Pairs, validation: Pairs, batch_size: int) -> Passes:

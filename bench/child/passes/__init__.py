@@ -20,8 +20,8 @@ class Passes(Protocol):
         """The mean loss over the validation digits, likewise."""
 
 
-def drive(passes: Passes, *, epochs: int, clock: Clock) -> None:
-    """Train for so many epochs and drive the clock."""
+def drive(passes: Passes, model: Any, *, epochs: int, clock: Clock) -> None:
+    """Train for so many epochs, drive the clock, and end as `fit` does (an optimizer that averages its weights)."""
     for _ in range(epochs):
         clock.epoch_begin()
         loss = passes.train(passes.order())
@@ -29,3 +29,4 @@ def drive(passes: Passes, *, epochs: int, clock: Clock) -> None:
         val_loss = passes.validate()
         clock.validation_end()
         clock.epoch_end({"loss": loss, "val_loss": val_loss})
+    model.optimizer.finalize_variable_values(model.trainable_variables)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from bench.child.packing import Pairs
+from bench.child.packing import Array, Pairs
 
 State = tuple[list[jax.Array], ...]
 """Values of the model's variables, a list a kind, as Keras' stateless steps take them."""
@@ -20,8 +20,8 @@ class JaxPasses:
         model.optimizer.build(model.trainable_variables)
         self._model = model
         self._batch_size = batch_size
-        self._training = _on_device(training)
-        self._validation = _on_device(validation)
+        self._training = _on_device(training.handed_over())
+        self._validation = _on_device(validation.arrays())
         # An epoch's last state is given up to the next, so that it is never held twice.
         self._train = jax.jit(self._train_all, donate_argnums=0)
         self._validate = jax.jit(self._validate_all)
@@ -76,9 +76,9 @@ class JaxPasses:
         return step(state, order[full:])[0] if full < len(order) else state
 
 
-def _on_device(pairs: Pairs) -> tuple[jax.Array, ...]:
-    arrays = (pairs.x,) if pairs.y is pairs.x else (pairs.x, pairs.y)
-    return tuple(jnp.asarray(array) for array in arrays)
+def _on_device(arrays: list[Array]) -> tuple[jax.Array, ...]:
+    """Copies; an array that nobody else holds is gone before the next one is copied."""
+    return tuple(jnp.asarray(arrays.pop(0)) for _ in range(len(arrays)))
 
 
 def _scaled(batch: jax.Array) -> jax.Array:

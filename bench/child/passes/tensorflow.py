@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from bench.child.packing import Pairs
+from bench.child.packing import Array, Pairs
 
 
 class TensorFlowPasses:
@@ -18,8 +18,8 @@ class TensorFlowPasses:
         model.optimizer.build(model.trainable_variables)
         self._model = model
         self._batch_size = batch_size
-        self._training = _on_device(training)
-        self._validation = _on_device(validation)
+        self._training = _on_device(training.handed_over())
+        self._validation = _on_device(validation.arrays())
         self._train = tf.function(self._train_all, autograph=False, jit_compile=compiled)
         self._validate = tf.function(self._validate_all, autograph=False, jit_compile=compiled)
 
@@ -60,15 +60,26 @@ class TensorFlowPasses:
             return (index + 1,)
 
         self._model.reset_metrics()
-        tf.while_loop(lambda index: index < full, body, (tf.constant(0),), parallel_iterations=1)
+        if full:  # XLA compiles even a loop that never turns, and such a batch would be larger than the data
+            tf.while_loop(lambda index: index < full, body, (tf.constant(0),), parallel_iterations=1)
         if samples % size:
             step(full * size, samples % size)
         return self._model.get_metrics_result()["loss"]
 
 
-def _on_device(pairs: Pairs) -> tuple[tf.Tensor, ...]:
-    arrays = (pairs.x,) if pairs.y is pairs.x else (pairs.x, pairs.y)
-    return tuple(tf.constant(array) for array in arrays)
+def _on_device(arrays: list[Array]) -> tuple[tf.Tensor, ...]:
+    """Copies; an array that nobody else holds is gone before the next one is copied."""
+    return tuple(tf.constant(_Taken(arrays.pop(0))) for _ in range(len(arrays)))
+
+
+class _Taken:
+    """An array that is no `ndarray` to TensorFlow, which copies those once more before it copies them."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self._array
 
 
 def _rows(array: tf.Tensor, start: tf.Tensor | int, size: int) -> tf.Tensor:

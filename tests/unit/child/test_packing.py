@@ -65,3 +65,10 @@ def test_nothing_is_lost(images: Images, view: object) -> None:
 def test_floats_are_not_copied() -> None:
     array = np.zeros((2, 3), np.float32)
     assert floats(array) is array
+
+
+def test_what_is_handed_over_is_held_no_longer(images: Images) -> None:
+    pairs = packed(plain, images, np.random.default_rng(0))
+    (array,) = pairs.handed_over()
+    assert len(array) == COUNT
+    assert pairs.arrays()[0].size == 0

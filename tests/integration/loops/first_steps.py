@@ -1,0 +1,235 @@
+"""Trains small tasks in every loop of one backend, each from the same weights on the same batches.
+
+Run as ``first_steps.py FILE.npz`` with ``KERAS_BACKEND`` set; a process has one backend. The file holds, under
+``TASK/LOOP/losses``, ``…/val_losses`` (an epoch each), ``…/weights/N`` and ``…/moved`` (how far from where they began,
+at most), what came of it; under ``orders/LOOP`` the random orders that a loop draws; under ``shuffled/LOOP`` losses of
+loops that draw their own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if os.environ["KERAS_BACKEND"] != "tensorflow":
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # as in the measured process
+
+import importlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, optimizers
+
+from bench import catalog
+from bench.child.clock import Clock
+from bench.child.memory import Meter
+from bench.child.packing import Pairs, packed
+from bench.event import EpochEvent, Event
+
+BACKEND = keras.backend.backend()
+RANDOM = ("variational", "dropout")
+"""Tasks that draw random numbers while they train."""
+COMPILED_FIT = ("fit by xla",) if BACKEND == "tensorflow" else ()
+"""From one seed, TensorFlow draws other numbers in what XLA compiled than outside; so here is Keras' own `fit`, its
+steps compiled by XLA."""
+LOOPS = tuple(name for name, backends in catalog.loop_backends().items() if BACKEND in backends)
+SEED = 3
+BATCH, EPOCHS = 8, 3
+TRAINING = 20
+"""Digits: two full batches and one of four."""
+VALIDATION, VALIDATION_SLOW = 13, 5
+"""Digits: a full batch and one of five; just the latter for models whose every shape of batch compiles for seconds."""
+
+Arrays = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to train: a model's file (its view of the digits), how to build and compile it."""
+
+    name: str
+    file: Any
+    build: Callable[[], tuple[keras.Model, Any]]
+    optimizer: Callable[[], Any]
+    precision: str = "float32"
+    loops: tuple[str, ...] = LOOPS
+    validation: int = VALIDATION
+
+    def compiled(self) -> keras.Model:
+        """A fresh model with the task's first weights, whatever the backend."""
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(SEED)
+        keras.config.set_dtype_policy(self.precision)
+        model, loss = self.build()
+        model.set_weights(first_weights(model))
+        model.compile(optimizer=self.optimizer(), loss=loss)
+        return model
+
+
+def first_weights(model: keras.Model) -> list[Any]:
+    """Glorot's uniform weights from NumPy's generator; what is one-dimensional is moved a little from where it is."""
+    rng = np.random.default_rng(SEED)
+    weights = []
+    for weight in model.get_weights():
+        if weight.ndim < 2:
+            weights.append(weight + rng.uniform(0, 0.05, weight.shape))
+        else:
+            fans = np.prod(weight.shape[:-2]) * (weight.shape[-2] + weight.shape[-1])
+            weights.append(rng.uniform(-1, 1, weight.shape) * np.sqrt(6 / fans))
+    return weights
+
+
+def digits(count: int, seed: int) -> Any:
+    """Pictures that use the whole range of a byte, (count, 28, 28)."""
+    return np.random.default_rng(seed).choice([0, 0, 0, 1, 77, 128, 255], (count, 28, 28)).astype(np.uint8)
+
+
+def tasks() -> Iterator[Task]:
+    """The nine models as published, other optimizers, layers that the models lack, and the models in bfloat16."""
+    basic = importlib.import_module("models.basic")
+    for name, settings in catalog.model_settings().items():
+        file = importlib.import_module(f"models.{name}")
+        published = {"class_name": settings.optimizer, "config": {"learning_rate": settings.learning_rate}}
+
+        def build(file: Any = file) -> tuple[keras.Model, Any]:
+            autoencoder = file.build(SEED)
+            return autoencoder.model, autoencoder.loss
+
+        def optimizer(published: Any = published) -> Any:
+            return optimizers.get(published)
+
+        validation = VALIDATION_SLOW if settings.epoch_s > 5 else VALIDATION
+        task = Task(name, file, build, optimizer, validation=validation)
+        yield task
+        if "graph" in LOOPS:
+            yield replace(task, name=f"{name} in bfloat16", precision="mixed_bfloat16", loops=("graph",))
+        if name == "basic":
+            for other, make in OPTIMIZERS.items():
+                yield Task(other, file, build, make)
+    for layer, build_small in SMALL.items():
+        yield Task(layer, basic, build_small, lambda: optimizers.Adam(0.001))
+
+
+OPTIMIZERS: dict[str, Callable[[], Any]] = {
+    "adam": lambda: optimizers.Adam(0.001),
+    "rmsprop": lambda: optimizers.RMSprop(0.001, rho=0.8),
+    "adamw": lambda: optimizers.AdamW(optimizers.schedules.ExponentialDecay(0.01, 2, 0.5), weight_decay=0.1),
+    "sgd": lambda: optimizers.SGD(0.5, momentum=0.9, nesterov=True, global_clipnorm=0.1),
+}
+
+
+def _small(*parts: Any, regularizer: str | None = None, bias: bool = True) -> keras.Model:
+    dense = layers.Dense(16, activation="relu", kernel_regularizer=regularizer, use_bias=bias)
+    return keras.Sequential([keras.Input((784,)), dense, *parts, layers.Dense(784, activation="sigmoid")])
+
+
+SMALL: dict[str, Callable[[], tuple[keras.Model, Any]]] = {
+    "regularizer": lambda: (_small(regularizer="l2"), keras.losses.MeanSquaredError()),
+    # A bias before it would be normalised away: its gradient is rounding, which Adam makes steps of.
+    "normalization": lambda: (_small(layers.BatchNormalization(momentum=0.8), bias=False), "binary_crossentropy"),
+    "dropout": lambda: (_small(layers.Dropout(0.3, seed=SEED)), "huber"),
+}
+
+
+def main() -> None:
+    """Train everything and write the file."""
+    found: Arrays = {}
+    for task in tasks():
+        began = time.perf_counter()
+        for loop in task.loops + COMPILED_FIT * (task.name in RANDOM):
+            found |= {f"{task.name}/{loop}/{key}": value for key, value in trained(task, loop).items()}
+        print(f"{task.name}: {time.perf_counter() - began:.1f} s", flush=True)  # noqa: T201
+    basic = next(tasks())
+    for loop in LOOPS:
+        found[f"shuffled/{loop}"] = shuffled(basic, loop)
+        if loop != "fit":
+            found[f"orders/{loop}"] = orders(basic, loop)
+    found["shuffled/keras"] = shuffled_by_keras(basic)
+    np.savez(Path(sys.argv[1]), **found)
+
+
+def trained(task: Task, loop: str) -> Arrays:
+    """Losses and last weights after so many epochs in the digits' own order; `fit` is Keras' own, not the loop's."""
+    model = task.compiled()
+    first = model.get_weights()
+    if loop.startswith("fit"):
+        model.jit_compile = model.jit_compile or loop == "fit by xla"
+        x, y = views(task)
+        history = model.fit(
+            x.x, x.y, validation_data=(y.x, y.y), batch_size=BATCH, epochs=EPOCHS, shuffle=False, verbose=0
+        ).history
+        losses, val_losses = history["loss"], history["val_loss"]
+    else:
+        passes = compiled_passes(model, loop, *packed_views(task))
+        order = np.arange(TRAINING, dtype=np.int32)
+        losses, val_losses = zip(*((passes.train(order), passes.validate()) for _ in range(EPOCHS)), strict=True)
+    last = model.get_weights()
+    moved = [np.abs(after - before).max() for before, after in zip(first, last, strict=True)]
+    weights = {f"weights/{index:02}": np.array(weight) for index, weight in enumerate(last)}
+    return {"losses": np.array(losses), "val_losses": np.array(val_losses), "moved": np.array(moved), **weights}
+
+
+def views(task: Task) -> tuple[Pairs, Pairs]:
+    """Training and validation digits as `fit` takes them."""
+    rng = np.random.default_rng(SEED)
+    return Pairs(*task.file.view(digits(TRAINING, 1), rng)), Pairs(*task.file.view(digits(task.validation, 2), rng))
+
+
+def packed_views(task: Task) -> tuple[Pairs, Pairs]:
+    """The same as the other loops take them."""
+    rng = np.random.default_rng(SEED)
+    return packed(task.file.view, digits(TRAINING, 1), rng), packed(task.file.view, digits(task.validation, 2), rng)
+
+
+def compiled_passes(model: keras.Model, loop: str, training: Pairs, validation: Pairs) -> Any:
+    """What the loop drives."""
+    if BACKEND == "jax":
+        file = importlib.import_module("bench.child.passes.jax")
+        return file.JaxPasses(model, training, validation, batch_size=BATCH)
+    file = importlib.import_module("bench.child.passes.tensorflow")
+    return file.TensorFlowPasses(model, training, validation, batch_size=BATCH, compiled=loop == "xla")
+
+
+def orders(task: Task, loop: str) -> Any:
+    """Three orders, and three more after the seed was set again, (2, 3, digits)."""
+    passes = compiled_passes(task.compiled(), loop, *packed_views(task))
+    drawn = []
+    for _ in range(2):
+        keras.utils.set_random_seed(SEED)
+        drawn.append([np.asarray(passes.order()) for _ in range(3)])
+    return np.array(drawn)
+
+
+def shuffled(task: Task, loop: str) -> Any:
+    """Losses of the loop as the measured process calls it, (2, epochs)."""
+    told: list[Event] = []
+    clock = Clock(started_ns=time.perf_counter_ns(), marks=(), remember=lambda _: None, send=told.append, meter=Meter())
+    file = importlib.import_module(f"bench.child.loops.{loop}")
+    training, validation = packed_views(task) if file.PACKED else views(task)
+    file.train(task.compiled(), training, validation, epochs=EPOCHS, batch_size=BATCH, clock=clock)
+    epochs = [event for event in told if isinstance(event, EpochEvent)]
+    return np.array([[epoch.train_loss for epoch in epochs], [epoch.val_loss for epoch in epochs]])
+
+
+def shuffled_by_keras(task: Task) -> Any:
+    """Losses of `Model.fit` as the blog calls it."""
+    training, validation = views(task)
+    model = task.compiled()
+    history = model.fit(
+        training.x,
+        training.y,
+        validation_data=(validation.x, validation.y),
+        batch_size=BATCH,
+        epochs=EPOCHS,
+        verbose=0,
+    ).history
+    return np.array([history["loss"], history["val_loss"]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Every model in every loop on every installed backend, against what `fit` gives over seeds."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from integration.loops.spread import Verdict, matrix, measured, verdict
+
+from bench import data
+from bench.report.tables import Table
+
+
+def validate() -> tuple[Table, bool]:
+    """``val_bce`` of each loop after five epochs; bound: the range of four seeds of `fit`, three times as wide."""
+    cells = matrix()
+    with tempfile.TemporaryDirectory() as directory:
+        digits = Path(directory, "digits.npz")
+        data.prepare(data.find("mnist-5k"), digits)
+        found = measured(cells, digits, lambda backend, line: print(backend, line, end="", file=sys.stderr, flush=True))
+    verdicts = [verdict(cell, found) for cell in sorted(cells, key=lambda cell: (cell.model, cell.backend, cell.loop))]
+    headers = ("model", "backend", "loop", "digits", "val_bce", "allowed", "within")
+    title = "Loops: five epochs of mnist-5k against four seeds of fit (fit itself: their mean against TensorFlow's)"
+    return Table(title, headers, tuple(map(_row, verdicts)), labels=3), all(each.holds for each in verdicts)
+
+
+def _row(verdict: Verdict) -> tuple[str, ...]:
+    cell = verdict.cell
+    allowed = f"{verdict.low:.5f} to {verdict.high:.5f}"
+    return (
+        cell.model,
+        cell.backend,
+        cell.loop,
+        f"{cell.digits:,}",
+        f"{verdict.val_bce:.5f}",
+        allowed,
+        "yes" if verdict.holds else "NO",
+    )
