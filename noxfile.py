@@ -24,7 +24,9 @@ nox.options.error_on_external_run = True
 PROJECT = nox.project.load_toml("pyproject.toml")
 GROUPS = PROJECT["dependency-groups"]
 LOCK = ".ci/requirements.txt"
-"""Pinned versions and hashes of all that CI installs; `nox -s lock` renews it."""
+"""Pinned versions and hashes of all that CI's sessions install; `nox -s lock` renews it."""
+TOOLS = ".ci/tools.txt"
+"""The same of what runs the sessions."""
 LOCKED_EXTRAS = ("tensorflow", "jax")
 LOCKED_GROUPS = ("build", "lint", "tests", "typecheck")
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -57,7 +59,7 @@ def _of_the_sweep(arguments: Sequence[str]) -> Sequence[str]:
     try:
         if "--resume" in arguments and profile is None and out is not None:
             with Path(out, "journal.jsonl").open("rb") as journal:
-                fields: dict[str, Any] = json.loads(journal.readline())["profile"]
+                fields: dict[str, Any] = json.loads(journal.readline(1 << 26))["profile"]
         else:
             file = profile or "quick"
             path = Path(file) if file.endswith(".toml") else Path("bench/profiles") / f"{file}.toml"
@@ -127,6 +129,13 @@ def compare(session: nox.Session) -> None:
 
 
 @nox.session
+def regress(session: nox.Session) -> None:
+    """Hold this code against another revision, in turns; ARGS go to `aebench regress`."""
+    install(session, extras=("tensorflow",))
+    session.run("aebench", "regress", *session.posargs, interrupt_timeout=120.0, terminate_timeout=30.0)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; ARGS go to pytest (`tests/unit` for those that need no TensorFlow)."""
     install(session, *GROUPS["tests"], extras=("tensorflow", "jax"))
@@ -166,9 +175,10 @@ def validate(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Disturb sweeps for some ten minutes: kills at random instants, full disks; ARGS go to pytest."""
-    session.install("-e", _with("tensorflow"), *GROUPS["tests"])
-    session.run("pytest", "tests/faults", "-m", "long or not long", *session.posargs)
+    """Disturb sweeps for some ten minutes: kills at random instants, full disks, broken files; ARGS go to pytest."""
+    install(session, *GROUPS["tests"], extras=("tensorflow",))
+    many = {"AEBENCH_EXAMPLES": "10000"}
+    session.run("pytest", "tests/faults", "-m", "long or not long", *session.posargs, env=many)
 
 
 @nox.session
@@ -189,13 +199,14 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Renew the lock: the newest versions that fit together, with the hashes of their files."""
-    session.install("uv")
-    groups = [word for group in LOCKED_GROUPS for word in ("--group", group)]
-    extras = [word for extra in LOCKED_EXTRAS for word in ("--extra", extra)]
+    """Renew the locks: the newest versions that fit together, with the hashes of their files."""
+    session.install(*GROUPS["tools"])
     how = ("--universal", "--python-version", "3.11", "--generate-hashes", "--upgrade", "--quiet")
     bare = ("--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header")
-    session.run("uv", "pip", "compile", "pyproject.toml", *extras, *groups, *how, *bare, "--output-file", LOCK)
+    extras = [word for extra in LOCKED_EXTRAS for word in ("--extra", extra)]
+    groups = [word for group in LOCKED_GROUPS for word in ("--group", group)]
+    for file, what in ((LOCK, ("pyproject.toml", *extras, *groups)), (TOOLS, ("--group", "tools"))):
+        session.run("uv", "pip", "compile", *what, *how, *bare, "--output-file", file)
 
 
 @nox.session
@@ -203,6 +214,7 @@ def audit(session: nox.Session) -> None:
     """Ask PyPI's advisories about every package of the lock; fails where one is vulnerable or none could be asked."""
     session.install(*GROUPS["audit"])
     told = Path(session.create_tmp(), "audit.json").resolve()
+    told.unlink(missing_ok=True)
     asked = ("--disable-pip", "--require-hashes", "--requirement", LOCK, "--progress-spinner", "off")
     session.run("pip-audit", *asked, "--format", "json", "--output", str(told), success_codes=[0, 1])
     if not told.exists():
@@ -214,7 +226,8 @@ def audit(session: nox.Session) -> None:
     if vulnerable:
         session.error(f"known vulnerabilities in {', '.join(vulnerable)}; {told} has them")
     if unknown:
-        session.error(f"no advisories were found for {', '.join(unknown)}: the index in use may have none")
+        named = "any package" if len(unknown) == len(packages) else ", ".join(unknown)
+        session.error(f"no advisories could be had for {named}; the index in use may carry none")
 
 
 if __name__ == "__main__":

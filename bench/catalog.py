@@ -6,6 +6,7 @@ their declarations are literals, and this module reads them from the syntax tree
 
 import ast
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from models.contract import Published, Settings
 _CONSTRUCTORS: dict[str, Any] = {"Settings": Settings, "Published": Published}
 _LOOP_FOLDER = Path(__file__).parent / "child" / "loops"
 BACKENDS = ("tensorflow", "jax", "torch")
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_+-]{0,29}$"
+"""What a model, a loop or a dataset may be called, since files are named after it: no folder, no dot, not too long."""
 
 
 @functools.cache
@@ -26,7 +29,7 @@ def model_settings() -> dict[str, Settings]:
     """
     folder = Path(next(iter(models.__path__)))
     found = {path.stem: _declared(path, "SETTINGS") for path in sorted(folder.glob("*.py"))}
-    settings = {name: value for name, value in found.items() if isinstance(value, Settings)}
+    settings = {_named(name): value for name, value in found.items() if isinstance(value, Settings)}
     return dict(sorted(settings.items(), key=lambda item: (_blog_position(item[0]), item[0])))
 
 
@@ -35,6 +38,12 @@ def loop_backends() -> dict[str, tuple[str, ...]]:
     """The backends that each training loop supports, by the loop's name: ``BACKENDS`` of its file."""
     found = {path.stem: _declared(path, "BACKENDS") for path in sorted(_LOOP_FOLDER.glob("*.py"))}
     return {name: tuple(value) for name, value in found.items() if value is not None}
+
+
+def _named(name: str) -> str:
+    if not re.fullmatch(NAME, name):
+        raise InvalidInput(f"models/{name}.py: a model's name has letters, digits, _, + and -, at most 30 in all.")
+    return name
 
 
 def _blog_position(name: str) -> int:

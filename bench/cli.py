@@ -140,6 +140,43 @@ def compare(
 
 
 @app.command()
+def regress(
+    base: Annotated[
+        str | None, typer.Option(help="revision to hold this code against; the merge base if not given")
+    ] = None,
+    cases: Annotated[
+        str | None, typer.Option(help="basic,deep:xla,convolutional:fit:128; three sentinels if not given")
+    ] = None,
+    minimum_effect: Annotated[
+        float, typer.Option(min=0.1, max=100.0, help="percent; a smaller slowdown does not count")
+    ] = 5.0,
+    budget: Annotated[
+        float | None, typer.Option(min=0.0, help="minutes after which no round is begun; no limit if not given")
+    ] = None,
+    base_python: Annotated[str | None, typer.Option(help="interpreter of the base's environment")] = None,
+    candidate_python: Annotated[str | None, typer.Option(help="interpreter of the candidate's environment")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="threads that the backend may use")] = None,
+    fail_undecided: Annotated[bool, typer.Option("--fail-undecided", help="exit code 5 where a case is")] = False,
+    out: Annotated[Path | None, typer.Option(help="report folder")] = None,
+) -> None:
+    """Hold this code against another revision: slower, fatter or worse? Takes some 20 minutes."""
+    from bench import gate  # noqa: PLC0415 - scipy is for those who measure
+
+    request = gate.Request(
+        base=base,
+        cases=_names(cases),
+        minimum_effect=minimum_effect / 100,
+        budget_s=None if budget is None else 60 * budget,
+        base_python=base_python,
+        candidate_python=candidate_python,
+        threads=threads,
+        fail_undecided=fail_undecided,
+        out=out,
+    )
+    raise typer.Exit(gate.gate(request))
+
+
+@app.command()
 def models() -> None:
     """List the models: what they are, their parameters and the blog's figures."""
     from bench import listing  # noqa: PLC0415

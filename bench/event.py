@@ -15,7 +15,7 @@ PhaseName = Literal[
     "interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness", "evaluation", "roof"
 ]
 
-_STRICT: dict[str, Any] = {"extra": "forbid"}
+_STRICT: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}
 
 
 class Message(Protocol):
@@ -95,7 +95,7 @@ class SetupEvent:
     kind: Literal["setup"] = field(default="setup")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EpochEvent:
     """An epoch ended. Training, validation, callbacks and the readings between them add up to its wall time."""
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +85,16 @@ class ReportFolder:
         return self.root / "plots"
 
     @property
+    def rounds(self) -> Path:
+        """What a gate recorded: a line a round, from which its verdicts can be found again."""
+        return self.root / "rounds.jsonl"
+
+    @property
+    def junit(self) -> Path:
+        """A gate's verdicts, for CI servers."""
+        return self.root / "junit.xml"
+
+    @property
     def samples(self) -> Path:
         """A few digits a case and mark, as the model rebuilds them."""
         return self.root / "samples"
@@ -113,7 +123,7 @@ def is_rest(path: Path) -> bool:
     return path.name.startswith(".") and (path.suffix == ".part" or path.name.startswith(_PASSING))
 
 
-_PASSING = (".lock", ".holder", ".probe", ".data.npz")
+_PASSING = (".lock", ".holder", ".probe", ".data.npz", "..data.npz-")
 
 
 def clear_rests(folder: ReportFolder) -> None:
@@ -131,13 +141,16 @@ def _rests(folder: ReportFolder) -> Iterator[Path]:
         yield from filter(is_rest, folder.samples.iterdir())
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file beside its place, then move it there, so that a reader never sees half of it."""
+def write_whole(path: Path, text: str | Iterable[str]) -> None:
+    """Write a file beside its place, then move it there, so that a reader never sees half of it.
+
+    A large one may come in pieces, which are never in memory together.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     beside = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         beside.chmod(0o644)

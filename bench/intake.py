@@ -199,6 +199,8 @@ def _cells(text: str) -> tuple[list[int], list[list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise InvalidInput(f", line {line}: {_csv_words(str(error))}") from error
+    if not cells:
+        raise InvalidInput(" has no rows: expected a results.csv of aebench.")
     return lines, cells
 
 

@@ -6,24 +6,30 @@ and say so, and the next writer cuts it away.
 
 import contextlib
 import errno
+import functools
 import json
+import operator
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import filelock
 from pydantic import ValidationError
 
 from bench.errors import InvalidInput
 from bench.folder import ReportFolder, clear_rests, write_whole
+from bench.printable import printable
 from bench.record import JOURNAL_LINE, SCHEMA_VERSION, Outcome, SweepHeader
 from bench.spec import STORED
 
 _MAX_LINE_BYTES = 256 << 20
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,15 @@ def read(path: Path) -> Journal:
 
 def _lines(path: Path, notes: list[str]) -> Iterator[SweepHeader | Outcome]:
     try:
+        if path.exists() and not path.is_file():  # a folder cannot be read, a pipe might wait for ever
+            raise InvalidInput(f"{path} is not a file: expected a journal.")
         with path.open("rb") as file:
             for number, line in enumerate(iter(lambda: file.readline(_MAX_LINE_BYTES), b""), start=1):
+                if len(line) == _MAX_LINE_BYTES:
+                    notes.append(
+                        f"line {number} is longer than {_MAX_LINE_BYTES >> 20} MiB; it and all after it are not counted"
+                    )
+                    return
                 if not line.endswith(b"\n"):
                     notes.append(f"line {number} was cut off while it was written; its case is not counted")
                     return
@@ -66,15 +79,71 @@ def _lines(path: Path, notes: list[str]) -> Iterator[SweepHeader | Outcome]:
 
 def _parsed(line: bytes, number: int, notes: list[str]) -> Iterator[SweepHeader | Outcome]:
     try:
-        parsed = JOURNAL_LINE.validate_json(line, context=STORED)
+        parsed = JOURNAL_LINE.validate_json(_shown(line), context=STORED)
     except ValidationError as error:
         _refuse_newer(line)
         first = error.errors(include_url=False)[0]
-        notes.append(f"line {number} is set aside: {'.'.join(map(str, first['loc']))} {first['msg']}")
+        where = ".".join(map(str, first["loc"]))[:_LONGEST_NAME]
+        notes.append(f"line {number} is set aside: {where} {first['msg']}")
+        return
+    if not _plausible(parsed):
+        notes.append(f"line {number} is set aside: a number in it is beyond all that can be measured")
         return
     if isinstance(parsed, SweepHeader):
         _refuse_newer(line)
     yield parsed
+
+
+_ESCAPES = re.compile(rb"\\[ubfr]")
+"""What in a line's JSON may stand for something that `printable` takes away."""
+
+
+def _shown(line: bytes) -> bytes:
+    """The line without what a terminal would obey, in its texts and its names; as it is where it is no JSON."""
+    if line.isascii() and b"\x7f" not in line and not _ESCAPES.search(line):  # nearly always
+        return line
+    try:
+        return json.dumps(_printable(json.loads(line))).encode()
+    except (ValueError, RecursionError):
+        return line  # which the reader refuses too
+
+
+def _printable(value: Any) -> Any:
+    match value:
+        case str():
+            return printable(value)
+        case list():
+            return [_printable(item) for item in value]
+        case dict():
+            return {printable(key): _printable(item) for key, item in value.items()}
+    return value
+
+
+def _plausible(value: object) -> bool:
+    """Whether sums, squares and ratios of all numbers within are numbers too."""
+    if isinstance(value, float):
+        return value == 0 or _SMALLEST < abs(value) < _LARGEST
+    if isinstance(value, int):
+        return -_LARGEST_WHOLE < value < _LARGEST_WHOLE
+    if value is None or isinstance(value, str):
+        return True
+    if isinstance(value, tuple):
+        return all(map(_plausible, value))
+    if isinstance(value, Mapping):
+        return all(map(_plausible, value.values()))
+    kind: Any = type(value)  # mypy holds no class for hashable
+    return all(map(_plausible, _fields(kind)(value)))
+
+
+@functools.cache
+def _fields(kind: type[object]) -> Callable[[object], Iterable[object]]:
+    """What gets all fields of a model or an event."""
+    names = getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", {})
+    return operator.attrgetter(next(iter(names)), *names)  # of one name alone it would give no tuple
+
+
+_SMALLEST, _LARGEST, _LARGEST_WHOLE = 1e-100, 1e100, 1 << 63
+"""No loss in single precision comes near, also not one that is about to diverge."""
 
 
 def _refuse_newer(line: bytes) -> None:
@@ -124,7 +193,8 @@ def _line(line: SweepHeader | Outcome) -> bytes:
 
 @contextmanager
 def locked(folder: ReportFolder) -> Iterator[None]:
-    """The folder, for this process alone. Raises `InvalidInput` where another one holds it."""
+    """The folder, for this process alone. Raises `InvalidInput` where another one holds it, or where it holds links."""
+    _refuse_links(folder)
     lock = filelock.FileLock(folder.lock)
     try:
         lock.acquire(timeout=0)
@@ -149,6 +219,19 @@ def _holder(folder: ReportFolder) -> str:
     except OSError:
         return ""
     return f", process {int(told)}" if told.isdigit() else ""
+
+
+def _refuse_links(folder: ReportFolder) -> None:
+    """Raise `InvalidInput` where a stranger's folder has a link, through which one would write elsewhere, or a pipe."""
+    inner = (folder.plots, folder.samples, folder.logs)
+    entries = [entry for place in (folder.root, *inner) if place.is_dir() for entry in os.scandir(place)]
+    strange = next((entry.path for entry in entries if not _is_plain(entry)), None)
+    if strange is not None:
+        raise InvalidInput(f"{strange} is a link or a pipe; report folders have none. Remove it.")
+
+
+def _is_plain(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bench.cgroup import affinity, groups
 from bench.procfs import ROOT, load, mhz, peek
@@ -129,9 +129,11 @@ def _pressure_file(root: Path, kind: str) -> tuple[Path, str]:
 # -------------------------------------------------------------------- between two witnesses
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
     """What happened between two witnesses; None where it could not be told."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
     seconds: float
     cores: int | None

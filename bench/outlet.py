@@ -31,14 +31,12 @@ def open_outlets() -> None:
     if os.name != "posix":
         return
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout = _outlet(sys.stdout)
+        sys.stdout = _outlet(sys.stdout, line_buffering=sys.stdout.line_buffering)
     if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr = _outlet(sys.stderr)
+        sys.stderr = _outlet(sys.stderr, line_buffering=True)
 
 
-def _outlet(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+def _outlet(stream: io.TextIOWrapper, *, line_buffering: bool) -> io.TextIOWrapper:
     stream.flush()
     buffered = io.BufferedWriter(Outlet(stream.fileno(), "w", closefd=False))
-    return io.TextIOWrapper(
-        buffered, encoding=stream.encoding, errors=stream.errors, line_buffering=stream.line_buffering
-    )
+    return io.TextIOWrapper(buffered, encoding=stream.encoding, errors=stream.errors, line_buffering=line_buffering)

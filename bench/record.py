@@ -5,7 +5,6 @@ Schema history:
 1  (0.1.0) first version: the journal's lines, results.csv and epochs.csv.
 """
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
@@ -13,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from bench.event import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, RoofEvent, SetupEvent
 from bench.kernels import Reference
 from bench.noise import Interval
+from bench.printable import printable
 from bench.roofline import Bound
-from bench.spec import Case, Profile
+from bench.spec import Case, Count, Profile
 
 SCHEMA_VERSION = 1
 
@@ -73,8 +73,7 @@ class Fingerprint(Strict):
 # ------------------------------------------------------------------- the journal
 
 
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-Printable = Annotated[str, AfterValidator(lambda text: _CONTROL.sub("", text))]
+Printable = Annotated[str, AfterValidator(printable)]
 """Text that a process wrote, or a stranger's journal: without the colours and commands that a terminal would obey."""
 
 
@@ -89,8 +88,8 @@ class SweepHeader(Strict):
     dataset_digest: str
     dataset_genuine: bool | None
     dataset_origin: str
-    train_samples: int
-    val_samples: int
+    train_samples: Count
+    val_samples: Count
     machine_id: str
     fingerprint: Fingerprint
     git_commit: str | None

@@ -16,7 +16,8 @@ def result_rows(outcome: Outcome, header: SweepHeader, *, without_flagged: bool 
     ``without_flagged`` the medians leave out epochs whose noise witnesses were out of bounds.
     """
     told = [epoch.epoch for epoch in outcome.epochs]
-    reached = {mark.epochs: mark for mark in outcome.marks if told[: mark.epochs] == list(range(1, mark.epochs + 1))}
+    whole = next((place for place, epoch in enumerate(told) if epoch != place + 1), len(told))
+    reached = {mark.epochs: mark for mark in outcome.marks if mark.epochs <= whole}
     shared = _shared(outcome, header)
     return [_row(outcome, shared, epochs, reached.get(epochs), without_flagged) for epochs in outcome.case.marks]
 
@@ -129,7 +130,7 @@ def _times(epochs: Sequence[EpochEvent], samples: int, without_flagged: bool) ->
         "val_s_median": validation and validation.value,
         "train_s_total": sum(epoch.train_s for epoch in epochs),
         "val_s_total": sum(epoch.val_s for epoch in epochs),
-        "samples_per_s": samples / train.value if train else None,
+        "samples_per_s": samples / train.value if train and train.value > 0 else None,
         "harness_epoch_s": statistics.median(epoch.harness_s + epoch.between_s for epoch in epochs),
         "contaminated_epochs": sum(flagged),
         "other_cores": max(_seen(epochs, "other_cores"), default=None),
@@ -179,7 +180,7 @@ def _roof(outcome: Outcome, mark: MarkEvent, samples_per_s: float | None) -> dic
 def _peaks(outcome: Outcome, *, on_gpu: bool) -> dict[str, float]:
     """The best that was seen of the device that trained; the reference kernels are the processor's, in float32."""
     roof = outcome.roof
-    if roof is None:
+    if roof is None or roof.gflop_per_s <= 0 or roof.gb_per_s <= 0:
         return {}
     kernels = [] if on_gpu else [run for run in (outcome.reference_before, outcome.reference_after) if run is not None]
     products = kernels if outcome.case.precision == "float32" else []
@@ -220,7 +221,7 @@ def _surroundings(outcome: Outcome) -> dict[str, Any]:
     references = [run for run in (outcome.reference_before, outcome.reference_after) if run is not None]
     cpu_s = outcome.parent_cpu_s
     return {
-        "parent_cores": None if cpu_s is None else cpu_s / outcome.duration_s,
+        "parent_cores": None if cpu_s is None or outcome.duration_s <= 0 else cpu_s / outcome.duration_s,
         **{name: outcome.noise and getattr(outcome.noise, name) for name in _OF_THE_RUN},
         "reference_gflop_per_s": statistics.fmean(run.gflop_per_s for run in references) if references else None,
         "reference_gb_per_s": statistics.fmean(run.gb_per_s for run in references) if references else None,

@@ -283,6 +283,8 @@ def _profile_text(name_or_file: str) -> tuple[str, str]:
             raise InvalidInput(f"{message}; or give the path of a .toml file.")
         path = PROFILE_FOLDER / f"{name_or_file}.toml"
     try:
+        if path.exists() and not path.is_file():  # a pipe might wait for ever
+            raise InvalidInput(f"profile {name_or_file} cannot be read: it is not a file.")
         if path.stat().st_size > _MAX_PROFILE_BYTES:
             raise InvalidInput(f"profile {name_or_file} is larger than 1 MiB: that is no profile.")
         return (path.stem if path.parent == PROFILE_FOLDER else name_or_file), path.read_text(encoding="utf-8")

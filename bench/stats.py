@@ -63,11 +63,17 @@ def steady_state(times: Sequence[float]) -> SteadyState:
     the Theil-Sen line changes by more than 10 % of the median from end to end. Order alone decides, so that bursts of
     noise and a machine with two speeds are no trend.
     """
+    warmup = warmup_length(times)
+    rest = times[warmup:]
+    return SteadyState(warmup, None if len(rest) < _FEWEST else not _has_trend(rest[-_LONGEST:]))
+
+
+def warmup_length(times: Sequence[float]) -> int:
+    """Epochs of a series, in seconds, that are warm-up; see `steady_state`."""
     warmup = min(1, len(times))
     while warmup < len(times) // 2 and _stands_out(times[warmup], times[warmup + 1 :]):
         warmup += 1
-    rest = times[warmup:]
-    return SteadyState(warmup, None if len(rest) < _FEWEST else not _has_trend(rest[-_LONGEST:]))
+    return warmup
 
 
 def _stands_out(value: float, later: Sequence[float]) -> bool:

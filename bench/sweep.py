@@ -21,7 +21,7 @@ from bench.progress import describe, display, download_progress
 from bench.record import Outcome, SweepHeader
 from bench.report import page
 from bench.report.choices import AS_THEY_ARE, Choices
-from bench.report.files import write_status, write_tables
+from bench.report.files import GrowingTables, write_status
 from bench.report.tables import Table
 
 _OK, _CASE_FAILED, _INTERRUPTED = 0, 3, 130
@@ -90,7 +90,7 @@ def _measured(request: Request, console: Console) -> int:
         with run.opened(folder, header, resume=request.resume) as sweep, _prepared(dataset, folder):
             return _carry_out(sweep, executor, request, console)
     except OSError as error:
-        _say(console, f"\nStopped: {_reason(error)}.{_next_step(folder, request)}")
+        _say(console, f"\nStopped: {_reason(error, folder)}.{_next_step(folder, request)}")
         return _CASE_FAILED
     except KeyboardInterrupt:
         _say(console, f"\nInterrupted.{_next_step(folder, request)}")
@@ -195,6 +195,7 @@ def _carry_out(sweep: run.Sweep, executor: Executor, request: Request, console: 
     total = len(header.cases)
     _announce(sweep, total, remaining, console)
     interrupted, refused = False, None
+    tables = GrowingTables(folder, header)
     try:
         with display(total, total - len(sweep.pending), remaining, console) as shown:
             for outcome in sweep.outcomes(executor, shown.listen):
@@ -203,11 +204,11 @@ def _carry_out(sweep: run.Sweep, executor: Executor, request: Request, console: 
                 # The journal has the case, whether or not the tables can be replaced now: a disk may be full, Windows
                 # lets nobody replace a file that a spreadsheet has open. The report at the end tries again.
                 with contextlib.suppress(OSError):
-                    write_tables(folder, list(outcomes.values()), header)
+                    tables.write(outcomes)
     except KeyboardInterrupt:
         interrupted = True
     except OSError as error:
-        refused = _reason(error)
+        refused = _reason(error, folder)
     code = _exit_code(total, list(outcomes.values()), interrupted=interrupted, refused=refused is not None)
     report = _Shown(folder, header, list(outcomes.values()), sweep.notes)
     trouble = _written(report, code)
@@ -240,7 +241,7 @@ def _written(shown: _Shown, code: int) -> str | None:
     try:
         page.write_report(shown.folder, shown.header, shown.outcomes, shown.notes, code, shown.choices)
     except OSError as error:
-        why = _reason(error)
+        why = _reason(error, shown.folder)
     except Exception as error:  # noqa: BLE001 - whatever a drawing raises, what was measured is there
         why = f"{type(error).__name__}: {error}"
     else:
@@ -251,10 +252,9 @@ def _written(shown: _Shown, code: int) -> str | None:
     return f"The report is not whole: {why}. The journal has all of it; draw it again with: {again}"
 
 
-def _reason(error: OSError) -> str:
-    """What the system said, and of which file."""
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+def _reason(error: OSError, folder: ReportFolder) -> str:
+    """What the system said, and of which file, as far as it said so."""
+    return f"{error.filename or folder.root}: {error.strerror or error}"
 
 
 def _next_step(folder: ReportFolder, request: Request) -> str:
@@ -269,8 +269,12 @@ def _announce(sweep: run.Sweep, total: int, remaining: estimate.Remaining, conso
     for note in sweep.found:
         _say(console, f"Note: the journal's {note}.")
     if sweep.given_up:
-        times = f"failed {sweep.retries + 1} times or more and will not be run again"
-        _say(console, f"Note: {_cases(len(sweep.given_up))} {times}; --retries allows another number.")
+        times = "1 time" if sweep.retries == 0 else f"{sweep.retries + 1} times"
+        _say(
+            console,
+            f"Note: {_cases(len(sweep.given_up))} failed {times} or more and will not be run again; "
+            "--retries allows another number.",
+        )
     kept = total - len(sweep.pending)
     resumed = f", {kept} of them kept from before" if kept else ""
     _say(

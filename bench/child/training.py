@@ -19,6 +19,7 @@ from bench.child.memory import Meter
 from bench.child.packing import Pairs, floats, packed
 from bench.child.samples import keep
 from bench.digits import load
+from bench.duel import DuelJob
 from bench.event import FailureEvent, FinishedEvent, Job, SetupEvent
 from models.contract import Autoencoder
 
@@ -51,13 +52,13 @@ def _run(job: Job, channel: Channel) -> None:
         meter=Meter(),
     )
     now = clock.end_phase("interpreter", job.started_ns)
-    keras, model_file, loop = _imported(job)
+    keras, model_file, loop = imported(job)
     intra, inter = limit_threads(job.backend, job.threads)
     clock.device = device(job.backend)
     now = clock.end_phase("import", now)
-    training, validation = _views(job, model_file, loop)
+    training, validation = views(job, model_file, loop)
     now = clock.end_phase("data", now)
-    autoencoder = _compiled(job, keras, model_file)
+    autoencoder = compiled(job, keras, model_file)
     clock.end_phase("build", now)
     channel.send(_setup(job, autoencoder, clock, intra, inter))
     try:
@@ -76,7 +77,7 @@ def _run(job: Job, channel: Channel) -> None:
     clock.end_phase("roof", now)
 
 
-def _imported(job: Job) -> tuple[Any, ModuleType, ModuleType]:
+def imported(job: Job | DuelJob) -> tuple[Any, ModuleType, ModuleType]:
     """Keras on the job's backend, the model's file and the loop's."""
     os.environ["KERAS_BACKEND"] = job.backend
     if job.backend != "tensorflow":
@@ -93,7 +94,7 @@ def _imported(job: Job) -> tuple[Any, ModuleType, ModuleType]:
     )
 
 
-def _views(job: Job, model_file: ModuleType, loop: ModuleType) -> tuple[Pairs, Pairs]:
+def views(job: Job | DuelJob, model_file: ModuleType, loop: ModuleType) -> tuple[Pairs, Pairs]:
     """Training and validation digits as model and loop take them, their noise drawn from the case's seed."""
     digits = load(Path(job.data))
     rng = np.random.default_rng(job.seed)
@@ -102,7 +103,8 @@ def _views(job: Job, model_file: ModuleType, loop: ModuleType) -> tuple[Pairs, P
     return Pairs(*model_file.view(digits.x_train, rng)), Pairs(*model_file.view(digits.x_val, rng))
 
 
-def _compiled(job: Job, keras: Any, model_file: ModuleType) -> Autoencoder:
+def compiled(job: Job | DuelJob, keras: Any, model_file: ModuleType) -> Autoencoder:
+    """The job's model, built and compiled, all of it drawn from the job's seed."""
     keras.utils.set_random_seed(job.seed)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(job.precision)

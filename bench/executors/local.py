@@ -135,7 +135,8 @@ class LocalExecutor:
             heir.release()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(OSError):  # what was not sent to one that is gone
+                        pipe.close()
 
     def _started(self, case: Case, log: IO[bytes]) -> subprocess.Popen[bytes]:
         try:

@@ -14,6 +14,7 @@ from bench.errors import InvalidInput
 from bench.folder import write_whole
 from bench.intake import shown
 from bench.points import Case
+from bench.report.files import safe
 from bench.report.standings import permission, remark, tables
 from bench.report.tables import escaped
 from bench.report.verdicts import remarks, verdicts
@@ -100,16 +101,8 @@ def csv_text(compared: Comparison) -> str:
     writer.writerow(_CSV)
     for held in compared.others:
         for each in held.pairs:
-            writer.writerow([_csv_cell(of(compared, held, each)) for of in _CSV.values()])
+            writer.writerow([safe(of(compared, held, each)) for of in _CSV.values()])
     return out.getvalue()
-
-
-def _csv_cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula begins with an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA else value
-
-
-_FORMULA = frozenset("=+-@\t\r＝＋－＠")
 
 
 def _status(case: Case | None) -> str | None:

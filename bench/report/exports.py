@@ -205,7 +205,10 @@ def _entry(row: ResultRow, metric: Metric, value: float) -> dict[str, Any]:
     return {**entry, "extra": "\n".join(f"{column}: {known}" for column, known in _known(row, _TOOLTIP).items())}
 
 
-_TOOLTIP = ("machine_id", "cpu_model", "cpu_limit", "keras", "tensorflow", "steady_epochs", "contaminated_epochs")
+_TOOLTIP = (
+    *("machine_id", "cpu_model", "cpu_limit", "keras", "tensorflow", "jax", "torch"),
+    *("steady_epochs", "contaminated_epochs"),
+)
 
 
 def bencher(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, dict[str, dict[str, float]]]:

@@ -76,9 +76,9 @@ def markdown(
     header: SweepHeader, outcomes: Sequence[Outcome], notes: Sequence[str], choices: Choices = AS_THEY_ARE
 ) -> str:
     """The text of report.md."""
-    notes = [*notes, *remarks(header, outcomes, choices)]
+    notes = [*map(escaped, notes), *remarks(header, outcomes, choices)]
     sections = [
-        f"# Autoencoders on {machine_name(header.fingerprint)}",
+        f"# Autoencoders on {escaped(machine_name(header.fingerprint))}",
         _summary(header, outcomes),
         *_failures(outcomes),
         *(["## Notes\n\n" + "\n".join(f"- {note}" for note in notes)] if notes else []),
@@ -152,10 +152,11 @@ def _summary(header: SweepHeader, outcomes: Sequence[Outcome]) -> str:
     planned = len(header.cases)
     ended = sum(outcome.status == "ok" for outcome in outcomes)
     genuine = {True: "", False: " (**not the arrays usually known by that name**)", None: ""}[header.dataset_genuine]
+    dataset = f"{escaped(profile.dataset)}{genuine} ({escaped(header.dataset_origin)})"
     return (
         f"Profile `{profile.name}`: {ended} of {planned} cases measured, on {header.train_samples:,} training and "
-        f"{header.val_samples:,} validation digits of {profile.dataset}{genuine} ({header.dataset_origin}); optimizer "
-        f"{profile.optimizer}, seed {profile.seed}. {', '.join(software(header))}. Begun {header.created_at}."
+        f"{header.val_samples:,} validation digits of {dataset}; optimizer {profile.optimizer}, seed {profile.seed}. "
+        f"{escaped(', '.join(software(header)))}. Begun {escaped(header.created_at)}."
     )
 
 

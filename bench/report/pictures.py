@@ -140,6 +140,8 @@ _WANTED: dict[str, tuple[np.dtype[Any], int]] = {
 def _member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
     """One array; its header is held against what is wanted before a byte of it is read."""
     wanted, most = _WANTED[name]
+    if archive.getinfo(f"{name}.npy").compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise _Unfit(f"{name} is compressed otherwise than its own")
     with archive.open(f"{name}.npy") as stream:
         shape, dtype = _header(stream)
         count = math.prod(shape)

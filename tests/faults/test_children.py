@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 import scripted
 
+from bench import kernels
 from bench.event import Event, FinishedEvent, to_line
 from bench.executors.local import LocalExecutor
 from bench.folder import ReportFolder
@@ -41,6 +44,12 @@ def child(*steps: Event | str) -> tuple[str, ...]:
     return (sys.executable, "-c", "\n".join(head + lines))
 
 
+@pytest.fixture(autouse=True)
+def _without_reference_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take most of a second a case, and have tests of their own."""
+    monkeypatch.setattr("bench.executors.local.reference", lambda _threads: None)
+
+
 @pytest.fixture
 def case() -> Case:
     return Case(
@@ -49,11 +58,16 @@ def case() -> Case:
     )  # fmt: skip
 
 
-def run(tmp_path: Path, case: Case, command: tuple[str, ...], timeout_s: float | None = 60.0) -> Outcome:
+def run(
+    tmp_path: Path,
+    case: Case,
+    command: tuple[str, ...],
+    timeout_s: float | None = 60.0,
+    stall_s: float | None = None,
+) -> Outcome:
     folder = ReportFolder(tmp_path)
-    (outcome,) = LocalExecutor(folder, timeout_s=timeout_s, command=command).outcomes(
-        [case], lambda _case, _event: None
-    )
+    executor = LocalExecutor(folder, timeout_s=timeout_s, stall_s=stall_s, command=command)
+    (outcome,) = executor.outcomes([case], lambda _case, _event: None)
     return outcome
 
 
@@ -84,8 +98,32 @@ def test_a_process_that_hangs_is_ended_at_its_limit(tmp_path: Path, case: Case) 
     assert len(outcome.marks) == 1
 
 
+def test_a_process_that_stands_still_is_ended_and_what_it_reached_is_kept(tmp_path: Path, case: Case) -> None:
+    outcome = run(tmp_path, case, child(SETUP, epoch(1), mark(1), "time.sleep(600)"), stall_s=1.0)
+    assert outcome.status == "stalled"
+    assert "1 second" in str(outcome.error)
+    assert (outcome.signal, len(outcome.marks)) == ("SIGTERM", 1)
+
+
+def test_a_process_that_tells_something_now_and_then_does_not_stand_still(tmp_path: Path, case: Case) -> None:
+    steps = [step for event in WELL for step in (event, "time.sleep(0.3)")]
+    assert run(tmp_path, case, child(*steps), stall_s=1.5).status == "ok", "though all of it takes longer"
+
+
+def test_nonsense_is_no_progress(tmp_path: Path, case: Case) -> None:
+    chatter = "exec('while True: time.sleep(0.01); os.write(1, b\"still here\\\\n\")')"
+    assert run(tmp_path, case, child(epoch(1), chatter), stall_s=1.0).status == "stalled"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="signals are POSIX's")
+def test_a_process_that_was_stopped_stands_still(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.executors.guard.GRACE_S", 0.2)
+    outcome = run(tmp_path, case, child(epoch(1), "os.kill(os.getpid(), signal.SIGSTOP)"), stall_s=1.0)
+    assert (outcome.status, outcome.signal) == ("stalled", "SIGKILL")
+
+
 def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.executors.local._GRACE_S", 0.2)
+    monkeypatch.setattr("bench.executors.guard.GRACE_S", 0.2)
     stubborn = child("signal.signal(signal.SIGTERM, signal.SIG_IGN)", epoch(1), "time.sleep(600)")
     assert run(tmp_path, case, stubborn, timeout_s=1.0).status == "timeout"
 
@@ -100,6 +138,14 @@ def test_a_process_that_says_nothing_is_invalid(tmp_path: Path, case: Case) -> N
     assert run(tmp_path, case, child()).status == "invalid"
 
 
+def test_a_process_that_ends_before_it_has_its_job_is_an_outcome(
+    tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.executors.guard.Heir.guard", lambda _heir, _group: time.sleep(0.5))
+    outcome = run(tmp_path, case, (sys.executable, "-I", "-S", "-c", "import os; os._exit(9)"))
+    assert (outcome.status, outcome.exit_code) == ("failed", 9)
+
+
 def test_a_process_that_writes_nonsense_is_invalid(tmp_path: Path, case: Case) -> None:
     outcome = run(tmp_path, case, child(*WELL[:-1], 'os.write(1, b\'{"kind": "wealth"}\\n\')', FINISHED))
     assert outcome.status == "invalid"
@@ -111,6 +157,31 @@ def test_a_flood_of_nonsense_does_not_fill_the_memory(tmp_path: Path, case: Case
     before = psutil.Process().memory_info().rss
     assert run(tmp_path, case, child(flood)).status == "invalid"
     assert psutil.Process().memory_info().rss - before < 50 << 20
+
+
+def test_more_events_than_a_run_can_have_are_invalid(tmp_path: Path, case: Case) -> None:
+    outcome = run(tmp_path, case, child(f"[os.write(1, {to_line(epoch(1))!r}) for _ in range(5000)]"))
+    assert outcome.status == "invalid"
+    assert "more than" in str(outcome.error)
+    assert len(outcome.epochs) < 100
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_times_that_are_no_numbers_are_nonsense(tmp_path: Path, case: Case, number: str) -> None:
+    line = to_line(epoch(2)).replace(b'"train_s": ' + str(epoch(2).train_s).encode(), f'"train_s": {number}'.encode())
+    assert number.encode() in line
+    steps = [f"os.write(1, {line!r})" if event == epoch(2) else event for event in WELL]
+    outcome = run(tmp_path, case, child(*steps))
+    assert outcome.status == "invalid"
+    assert [told.epoch for told in outcome.epochs] == [1]
+
+
+def test_a_log_without_end_does_not_fill_the_disk(tmp_path: Path, case: Case) -> None:
+    flood = "[(os.write(2, b'x' * 65535 + b'\\n'), time.sleep(0.001)) for _ in range(1200)]"
+    outcome = run(tmp_path, case, child(flood, "print('last words', file=sys.stderr)", "sys.exit(7)"))
+    assert (outcome.status, outcome.exit_code) == ("failed", 7)
+    assert (outcome.log_tail or "").endswith("last words")
+    assert ReportFolder(tmp_path).log(case.case_id).stat().st_size < 17 << 20
 
 
 def test_a_flooded_log_is_cut_to_its_last_lines(tmp_path: Path, case: Case) -> None:
@@ -133,6 +204,15 @@ def test_grandchildren_end_with_the_case(tmp_path: Path, case: Case) -> None:
     spawn = f"import subprocess; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], stdout=2); open({str(note)!r}, 'w').write(str(p.pid))"  # noqa: E501
     run(tmp_path, case, child(*WELL, spawn))
     assert gone(int(note.read_text()))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX's")
+@pytest.mark.parametrize(("last", "status"), [("sys.exit(0)", "ok"), ("os.kill(os.getpid(), 9)", "killed")])
+def test_nobody_waits_for_a_grandchild_that_holds_the_line_of_a_dead_process(
+    tmp_path: Path, case: Case, last: str, status: str
+) -> None:
+    outcome = run(tmp_path, case, child(*WELL, "if os.fork() == 0: time.sleep(600)", last))
+    assert outcome.status == status
 
 
 def gone(pid: int) -> bool:
@@ -217,16 +297,34 @@ def alone(tmp_path: Path, case: Case, command: tuple[str, ...]) -> tuple[str, ..
     return (sys.executable, "-c", ALONE, str(tmp_path), case.model_dump_json(), *command)
 
 
+@contextmanager
+def limited_group(mib: int) -> Iterator[tuple[str, ...]]:
+    """The head of a command that runs in a group with so much memory; skips the test where none can be made."""
+    scope = ("systemd-run", "--scope", "--quiet", "--collect", *(("--user",) if os.geteuid() else ()))
+    scope = (*scope, "-p", f"MemoryMax={mib}M", "-p", "MemorySwapMax=0")
+    try:
+        subprocess.run((*scope, "true"), check=True, capture_output=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        group = Path(f"/sys/fs/cgroup/memory/aebench-faults-{os.getpid()}")  # the first version's
+        try:
+            group.mkdir()
+        except OSError as error:
+            pytest.skip(f"no group with a memory limit can be made here: {error}")
+        try:
+            (group / "memory.limit_in_bytes").write_text(str(mib << 20))
+            yield ("sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs"))
+        finally:
+            group.rmdir()
+    else:
+        yield scope
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="cgroups are Linux's")
 def test_a_process_beyond_the_memory_limit_of_its_group_is_ended_by_the_kernel(tmp_path: Path, case: Case) -> None:
-    scope = ("systemd-run", "--scope", "--quiet", "--collect", *(("--user",) if os.geteuid() else ()))
-    limited = (*scope, "-p", "MemoryMax=512M", "-p", "MemorySwapMax=0")
-    try:
-        subprocess.run((*limited, "true"), check=True, capture_output=True, timeout=20)
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"no group with a memory limit can be made here: {error}")
     greedy = child(SETUP, epoch(1), "x = b'1' * (1 << 30)", "time.sleep(600)")
-    ended = subprocess.run((*limited, *alone(tmp_path, case, greedy)), capture_output=True, check=True, timeout=120)
+    with limited_group(512) as head:
+        command = (*head, *alone(tmp_path, case, greedy))
+        ended = subprocess.run(command, capture_output=True, check=True, timeout=120)
     assert ended.stdout.split() == [b"oom"]
 
 
@@ -235,6 +333,7 @@ def test_a_process_beyond_the_memory_limit_of_its_group_is_ended_by_the_kernel(t
 
 def test_what_the_parent_saw_is_in_the_outcome(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.executors.follower.INTERVAL_S", 0.005)
+    monkeypatch.setattr("bench.executors.local.reference", kernels.reference)
     block = "x = bytearray(b'1') * (64 << 20)"
     outcome = run(tmp_path, case, child(*WELL[:-1], block, "time.sleep(1)", FINISHED))
     assert outcome.reference_before is not None
@@ -274,27 +373,33 @@ def test_a_command_that_is_not_there_has_no_timeline(tmp_path: Path, case: Case)
 # ----------------------------------------------------------------------- the parent ends
 
 
+PATIENT = "from bench.child.channel import Channel; Channel().receive_job(); {note}; time.sleep(600)"
+"""A process as the harness starts them."""
+HUNG = "{note}; ctypes.PyDLL(None).sleep(600)"
+"""Waits in native code that keeps the interpreter's lock: none of its threads gets to see that the parent is gone."""
+STOPPED = "{note}; os.kill(os.getpid(), signal.SIGSTOP)"
+WITH_CHILD = "os.fork(); {note}; time.sleep(600)"
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
-def test_the_parents_death_ends_the_process(tmp_path: Path, case: Case) -> None:
-    note = tmp_path / "child"
-    patient = [
-        "import os, time",
-        "from bench.child.channel import Channel",
-        "Channel().receive_job()",
-        f"open({str(tmp_path / 'draft')!r}, 'w').write(str(os.getpid()))",
-        f"os.rename({str(tmp_path / 'draft')!r}, {str(note)!r})",
-        "time.sleep(600)",
-    ]
-    command = alone(tmp_path, case, (sys.executable, "-c", "\n".join(patient)))
+@pytest.mark.parametrize(
+    "behaviour", [PATIENT, HUNG, STOPPED, WITH_CHILD], ids=["patient", "hung", "stopped", "forked"]
+)
+def test_the_parents_death_ends_the_process(tmp_path: Path, case: Case, behaviour: str) -> None:
+    note = "open(os.path.join({folder!r}, str(os.getpid())), 'w').close()".format(folder=str(tmp_path / "notes"))
+    (tmp_path / "notes").mkdir()
+    program = "import ctypes, os, signal, time; " + behaviour.format(note=note)
+    command = alone(tmp_path, case, (sys.executable, "-c", program))
+    expected = 2 if behaviour is WITH_CHILD else 1
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as parent:
         try:
             end = time.monotonic() + 60
-            while not note.exists():
+            while len(list((tmp_path / "notes").iterdir())) < expected:
                 assert parent.poll() is None, "the parent ended early"
                 assert time.monotonic() < end, "the process did not begin"
                 time.sleep(0.02)
-            pid = int(note.read_text())
-            assert psutil.pid_exists(pid)
+            pids = [int(path.name) for path in (tmp_path / "notes").iterdir()]
+            assert all(map(psutil.pid_exists, pids))
         finally:
             parent.kill()
-    assert gone(pid)
+    assert all(map(gone, pids))

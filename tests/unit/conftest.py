@@ -1,5 +1,6 @@
 """What the unit tests share. None of them may need TensorFlow or a Keras backend: importing one is an error here."""
 
+import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,20 @@ def pytest_make_collect_report() -> Iterator[None]:
 def _barrier() -> Iterator[None]:
     with _without_heavy_libraries():
         yield
+
+
+@pytest.fixture(scope="session")
+def noxfile() -> ModuleType:
+    """The noxfile, loaded once: its sessions must not be registered twice."""
+    root = Path(__file__).parents[2]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)  # where nox runs a noxfile
+        found = importlib.util.spec_from_file_location("noxfile", root / "noxfile.py")
+        assert found is not None
+        assert found.loader is not None
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

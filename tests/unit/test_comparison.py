@@ -25,7 +25,7 @@ NASTY = "=cmd|'/c calc'!A1<script>alert(1)</script>|`*$x^$&amp;"
 def result(model: str = "basic", seconds: float | None = 1.0, **changes: Any) -> ResultRow:
     """A case after fifty epochs; its interval reaches two percent to each side."""
     measured: dict[str, Any] = {
-        "case_id": scripted.case(model=model, repeat=changes.get("repeat", 0)).case_id,
+        "case_id": scripted.strange_case(model=model, repeat=changes.get("repeat", 0)).case_id,
         "model": model,
         "epochs": 50,
         "run_epochs": 50,

@@ -10,7 +10,7 @@ from bench.folder import ReportFolder, write_whole
 
 def test_every_file_of_a_report_lies_in_its_folder_under_a_name_of_its_own(tmp_path: Path) -> None:
     folder = ReportFolder(tmp_path)
-    names = ("journal", "lock", "results", "epochs", "environment", "status", "report", "logs", "data")
+    names = ("journal", "lock", "holder", "results", "epochs", "environment", "status", "report", "logs", "data")
     paths = [getattr(folder, name) for name in names]
     assert {path.parent for path in paths} == {tmp_path}
     assert len(set(paths)) == len(names)

@@ -146,7 +146,7 @@ EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }}"
 
 
 def test_a_strange_journal_cannot_put_anything_but_text_into_the_page() -> None:
-    case = scripted.case(model=EVIL, backend=EVIL, loop=EVIL, dataset=EVIL)
+    case = scripted.strange_case(model=EVIL, backend=EVIL, loop=EVIL, dataset=EVIL)
     failed = scripted.outcome(case, reached=1, error=EVIL, log_tail=EVIL)
     odd = scripted.fingerprint(cpu_model=EVIL, os=EVIL, env_flags=EVIL, python=EVIL)
     header = scripted.header(fingerprint=odd, dataset_origin=EVIL, created_at=EVIL)
@@ -279,7 +279,7 @@ def test_a_broken_or_missing_file_is_a_note_beside_the_other_pictures(folder: Re
 
 
 def test_a_name_that_leads_out_of_the_folder_is_not_followed(folder: ReportFolder) -> None:
-    outcome = scripted.outcome(scripted.case(model="../elsewhere/basic"))
+    outcome = scripted.outcome(scripted.strange_case(model="../elsewhere/basic"))
     for epochs in (1, 3):
         save(folder, outcome, epochs)
     assert Page(text([outcome], root=folder.root)).all("img") == []

@@ -208,6 +208,52 @@ def test_a_second_writer_is_refused_and_told_what_to_do(begun: ReportFolder) -> 
     del writer
 
 
+def test_whoever_is_refused_learns_which_process_writes(begun: ReportFolder) -> None:
+    with (
+        journal.locked(begun),
+        pytest.raises(InvalidInput, match=f"another run, process {os.getpid()};"),
+        journal.locked(begun),
+    ):
+        pytest.fail("two writers at once")
+    assert not begun.holder.exists()
+
+
+@pytest.mark.parametrize("told", [b"", b"\xff", b"12; rm -rf", b"9" * 5000])
+def test_a_holder_that_is_not_told_is_no_reason_to_fail(begun: ReportFolder, told: bytes) -> None:
+    with journal.locked(begun):
+        begun.holder.write_bytes(told)
+        with pytest.raises(InvalidInput, match=r"another run(, process 9{20})?; wait"), journal.locked(begun):
+            pytest.fail("two writers at once")
+
+
+@pytest.mark.parametrize("away", ["removed", "moved", "replaced"])
+def test_a_journal_that_is_no_longer_in_its_place_is_an_error_and_no_loss(begun: ReportFolder, away: str) -> None:
+    with journal.writing(begun, HEADER) as writer:
+        if away == "removed":
+            begun.journal.unlink()
+        else:
+            begun.journal.rename(begun.root / "elsewhere.jsonl")
+        if away == "replaced":
+            begun.journal.write_bytes(WHOLE)
+        with pytest.raises(FileNotFoundError) as raised:
+            writer.append(OUTCOMES[0])
+    assert raised.value.filename == str(begun.journal)
+
+
+def test_a_journal_is_never_begun_over_another_one(begun: ReportFolder) -> None:
+    begun.journal.write_bytes(WHOLE)
+    with pytest.raises(InvalidInput, match="begun by another run"), journal.writing(begun, HEADER):
+        pytest.fail("begun")
+    assert begun.journal.read_bytes() == WHOLE
+
+
+def test_runs_of_a_case_are_counted_by_its_lines(begun: ReportFolder) -> None:
+    begun.journal.write_bytes(text_of(HEADER, *OUTCOMES, OUTCOMES[1]))
+    runs = journal.read(begun.journal).runs()
+    assert [runs[outcome.case.case_id] for outcome in OUTCOMES] == [1, 2, 1]
+    assert runs["another"] == 0
+
+
 def test_a_folder_is_free_again_when_its_writer_has_left(begun: ReportFolder) -> None:
     for line in (HEADER, OUTCOMES[0]):
         with journal.writing(begun) as writer:

@@ -1,9 +1,9 @@
 """Which extras `nox -s bench` installs."""
 
-import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,16 +11,9 @@ ROOT = Path(__file__).parents[2]
 Choice = Callable[[Sequence[str]], tuple[str, ...]]
 
 
-@pytest.fixture(scope="module")
-def wanted() -> Choice:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)  # where nox runs a noxfile
-        found = importlib.util.spec_from_file_location("noxfile", ROOT / "noxfile.py")
-        assert found is not None
-        assert found.loader is not None
-        module = importlib.util.module_from_spec(found)
-        found.loader.exec_module(module)
-    choice: Choice = module.wanted_backends
+@pytest.fixture
+def wanted(noxfile: ModuleType) -> Choice:
+    choice: Choice = noxfile.wanted_backends
     return choice
 
 

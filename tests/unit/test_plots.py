@@ -196,14 +196,14 @@ def test_a_figure_brings_nothing_that_would_change_the_page_around_it() -> None:
 
 
 def strange(name: str) -> Outcome:
-    return scripted.outcome(scripted.case(model=name, loop=name, backend=name), timeline=TIMELINE)
+    return scripted.outcome(scripted.strange_case(model=name, loop=name, backend=name), timeline=TIMELINE)
 
 
 @pytest.mark.parametrize(
     "name", ["<script>alert(1)</script>", '" onload="x', "$x^2$ \\frac", "模型 🙂", "_hidden", "../.."]
 )
 def test_names_of_a_strange_journal_are_text(name: str) -> None:
-    other = Run(scripted.outcome(scripted.case(model=name), timeline=TIMELINE), None)
+    other = Run(scripted.outcome(scripted.strange_case(model=name), timeline=TIMELINE), None)
     for plot in plots.model_plots(name, [Run(strange(name), None), other]):
         elements = list(ET.fromstring(plot.svg.replace("xlink:", "")).iter())  # noqa: S314 - ours
         assert not any(element.tag == "script" or "onload" in element.attrib for element in elements)

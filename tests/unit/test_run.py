@@ -1,5 +1,6 @@
 """A report folder is opened for the sweep that it belongs to, and for no other."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import scripted
 
-from bench import journal, run
+from bench import journal, rows, run
 from bench.errors import InvalidInput
 from bench.folder import ReportFolder
 from bench.record import Outcome, SweepHeader
@@ -97,6 +98,96 @@ def test_a_torn_line_is_told_of_when_the_sweep_is_resumed(folder: ReportFolder, 
     with run.opened(folder, header, resume=True) as sweep:
         assert any("line 3" in note for note in sweep.found)
         assert sweep.notes == ()
+
+
+# --- failed cases are run again, so many times ---------------------------------------------------------------------
+
+
+FAILING = {"basic": {"status": "failed", "error": "scripted"}}
+
+
+def test_runs_of_a_case_are_counted_over_every_resuming(folder: ReportFolder, header: SweepHeader) -> None:
+    counts = [
+        [outcome.attempt for outcome in swept(folder, header, scripted.Script(endings=FAILING), resume=resume)]
+        for resume in (False, True, True)
+    ]
+    assert counts == [[1, 1], [2], [3]]
+    latest = journal.read(folder.journal).latest().values()
+    assert [row.attempts for each in latest for row in rows.result_rows(each, header)] == [3, 3, 1, 1]
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_case_is_run_again_no_more_often_than_the_retries_say(folder: ReportFolder, retries: int) -> None:
+    header = scripted.header(profile=scripted.profile(retries=retries))
+    ran = []
+    for number in range(5):
+        script = scripted.Script(endings=FAILING)
+        swept(folder, header, script, resume=number > 0)
+        ran += script.ran
+    assert ran == ["basic", "deep", *["basic"] * retries]
+    with run.opened(folder, header, resume=True) as sweep:
+        assert sweep.pending == ()
+        assert [case.model for case in sweep.given_up] == ["basic"]
+
+
+def test_more_retries_may_be_allowed_later(folder: ReportFolder) -> None:
+    header = scripted.header(profile=scripted.profile(retries=0))
+    swept(folder, header, scripted.Script(endings=FAILING))
+    later = scripted.header(profile=scripted.profile(retries=1, stall_s=5.0, timeout_s=60.0))
+    again = scripted.Script()
+    swept(folder, later, again, resume=True)
+    assert again.ran == ["basic"]
+    assert all(outcome.status == "ok" for outcome in journal.read(folder.journal).latest().values())
+
+
+def test_a_case_that_was_interrupted_was_not_run(folder: ReportFolder, header: SweepHeader) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        swept(folder, header, scripted.Script(interrupt_at="basic"))
+    assert [outcome.attempt for outcome in swept(folder, header, scripted.Script(), resume=True)] == [1, 1]
+
+
+# --- what a killed run leaves ----------------------------------------------------------------------------------------
+
+
+def leave_rests(folder: ReportFolder) -> None:
+    folder.samples.mkdir(parents=True)
+    (folder.root / "..data.npz-x1y2").mkdir()
+    rests = (".data.npz", "..data.npz-x1y2/.data.npz", ".results.csv.k3.part", ".probe", ".holder")
+    for name in (*rests, "samples/.case-1.npz.part"):
+        (folder.root / name).write_text("half")
+
+
+def test_a_folder_of_a_run_that_was_killed_before_its_first_line_is_begun(
+    folder: ReportFolder, header: SweepHeader
+) -> None:
+    folder.root.mkdir()
+    for name in (".lock", ".holder", ".journal.jsonl.k3.part"):
+        (folder.root / name).write_text("")
+    assert models_of(swept(folder, header, scripted.Script())) == ["basic", "deep"]
+
+
+def test_what_a_killed_run_has_left_is_cleared_up_and_nothing_else(folder: ReportFolder, header: SweepHeader) -> None:
+    swept(folder, header, scripted.Script(stop_at="deep"))
+    leave_rests(folder)
+    for name in ("notes.txt", ".hidden", "samples/case-1.npz"):
+        (folder.root / name).write_text("mine")
+    swept(folder, header, scripted.Script(), resume=True)
+    left = {str(path.relative_to(folder.root)) for path in folder.root.rglob("*") if path.is_file()}
+    assert left == {".lock", "journal.jsonl", "notes.txt", ".hidden", "samples/case-1.npz"}
+
+
+def test_a_journal_is_there_with_its_whole_header_or_not_at_all(
+    folder: ReportFolder, header: SweepHeader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match="No space left"):
+            swept(folder, header, scripted.Script())
+    assert not folder.journal.exists()
+    assert models_of(swept(folder, header, scripted.Script())) == ["basic", "deep"]
 
 
 # --- folders that do not fit -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import scripted
 from rich.console import Console
 from scripted import Script
 
-from bench import journal, machine, sweep
+from bench import data, journal, machine, sweep
 from bench.errors import InvalidInput
 from bench.executors import Listener
 from bench.folder import ReportFolder
@@ -132,13 +133,13 @@ def test_results_are_on_the_disk_after_every_case(
     folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lengths: list[int] = []
-    real = files.write_tables
+    real = files.GrowingTables.write
 
-    def write_tables(*arguments: Any) -> None:
+    def write(*arguments: Any) -> None:
         real(*arguments)
         lengths.append(len(pd.read_csv(folder.results)))
 
-    monkeypatch.setattr(sweep, "write_tables", write_tables)
+    monkeypatch.setattr(files.GrowingTables, "write", write)
     measured(folder)
     assert lengths == [2, 4, 6]
 
@@ -404,6 +405,53 @@ def test_a_resumed_sweep_may_get_another_time_limit(folder: ReportFolder, script
     assert code == 0
 
 
+def test_a_case_that_failed_too_often_is_named_and_not_run_again(folder: ReportFolder, script: Script) -> None:
+    script.endings = {"deep": {"reached": 1}}
+    code, printed = measured(folder, overrides=PROFILE | {"retries": 0})
+    assert code == 3
+    assert f"--resume --out {folder.root} --offline --retries 1" in printed
+    script.ran = []
+    code, printed = resumed(folder)
+    assert (code, script.ran) == (3, [])
+    assert "1 case failed 1 time or more" in printed
+    script.endings = {}
+    code, _ = measured(folder, profile=None, overrides={"retries": 1}, resume=True)
+    assert (code, script.ran) == (0, ["deep"])
+    assert list(pd.read_csv(folder.results)["attempts"]) == [1, 1, 2, 2, 1, 1]
+
+
+def test_a_disk_without_room_for_the_data_leaves_a_sweep_that_can_be_resumed(
+    folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(data, "write_npz", refuse)
+        code, printed = measured(folder)
+    assert code == 3
+    assert f"{folder.root}: No space left on device" in printed
+    assert f"--resume --out {folder.root}" in printed
+    code, _ = resumed(folder)
+    assert (code, script.ran) == (0, PROFILE["models"])
+
+
+def test_a_report_in_a_second_that_has_one_already_gets_a_name_of_its_own(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(2026, 1, 2, tzinfo=tz)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sweep, "datetime", Clock)
+    for _ in range(3):
+        assert measured(ReportFolder(tmp_path), out=None)[0] == 0
+    names = sorted(path.name for path in (tmp_path / "reports").iterdir())
+    assert names == [names[0], f"{names[0]}-2", f"{names[0]}-3"]
+
+
 def test_the_report_of_a_sweep_that_is_on_is_left_to_it(folder: ReportFolder, script: Script) -> None:
     measured(folder)
     with journal.locked(folder), pytest.raises(InvalidInput, match="another run"):
@@ -416,7 +464,7 @@ def test_tables_that_cannot_be_replaced_now_do_not_end_the_sweep(
     def refuse(*_arguments: object) -> None:
         raise PermissionError(13, "open in a spreadsheet")
 
-    monkeypatch.setattr(sweep, "write_tables", refuse)
+    monkeypatch.setattr(files.GrowingTables, "write", refuse)
     code, _ = measured(folder)
     assert code == 0
     assert folder.results.is_file()

@@ -1,0 +1,29 @@
+"""What the tests of disturbed sweeps share: one stage, and one sweep that nobody disturbed."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faults import stage
+from faults.stage import Stage
+
+
+@pytest.fixture(scope="session")
+def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Runs of scripted sweeps, in real processes."""
+    if sys.platform == "win32":
+        pytest.skip("signals and forks are POSIX's")
+    with stage.opened(tmp_path_factory.mktemp("stage")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def undisturbed(theatre: Stage) -> Path:
+    """The report of a sweep that ended well."""
+    report = theatre.folder / "undisturbed"
+    run = theatre.begin(report)
+    assert run.code() == 0, run.said()
+    stage.check_complete(report)
+    assert stage.orphans(theatre) == []
+    return report

@@ -1,0 +1,110 @@
+"""`aebench` with real processes that train nothing, many times over: a server that forks a run for each line it reads.
+
+A run's process is told what to play in the line: `arguments` for the command line, `output` and `acknowledged` (files),
+`pace` (seconds between a child's events). It appends a case's id to `acknowledged` when the journal has it for good.
+The server answers with the run's process id when it begins and its exit status when it has ended.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from typing import Any
+
+import scripted
+
+from bench import cli, data, journal, machine, sweep
+from bench.event import Event, FinishedEvent, to_line
+from bench.executors import local
+from bench.record import Outcome, SweepHeader
+from bench.report import plots
+
+MARKS = (1, 3)
+"""What every run's ARGUMENTS have to ask for: the children tell of these, whatever their job says."""
+EVENTS: tuple[Event, ...] = (
+    *scripted.PHASES,
+    scripted.SETUP,
+    scripted.epoch(1),
+    scripted.mark(1),
+    scripted.epoch(2),
+    scripted.epoch(3),
+    scripted.mark(3),
+    *map(scripted.evaluation, MARKS),
+    FinishedEvent(),
+)
+CHILD = """
+import os, sys, time
+if not sys.stdin.buffer.readline():
+    sys.exit("no job")
+if os.fork() == 0:
+    os.close(1)
+    time.sleep(600)
+for line in {lines!r}:
+    os.write(1, line)
+    time.sleep({pace})
+"""
+"""Tells what it has to tell; once it has its job it never looks whether its parent is there, and it leaves a child of
+its own behind."""
+
+
+def play(request: dict[str, Any]) -> None:
+    """Run the command line, with a machine, a dataset and children that are made up."""
+    script = scripted.Script()
+    told = CHILD.format(lines=[to_line(event) for event in EVENTS], pace=request["pace"])
+    command = (sys.executable, "-I", "-S", "-c", told)
+    vars(data).update(find=script.find)
+    vars(machine).update(
+        fingerprint=lambda **_: script.fingerprint, git_state=lambda _: (None, None), check_backends=lambda _: None
+    )
+    vars(plots).update(model_plots=lambda *_: [])
+    vars(local).update(reference=lambda _threads: None)
+    vars(sweep).update(LocalExecutor=functools.partial(local.LocalExecutor, command=command))
+    acknowledge(os.open(request["acknowledged"], os.O_WRONLY | os.O_CREAT | os.O_APPEND))
+    exec(request.get("before", ""), {"request": request})  # noqa: S102 - a test's own lines
+    sys.argv = ["aebench", *request["arguments"]]
+    cli.main()
+
+
+def acknowledge(handle: int) -> None:
+    """Note each case that the journal has for good."""
+    append = journal.Writer.append
+
+    def noting(self: journal.Writer, line: SweepHeader | Outcome) -> None:
+        append(self, line)
+        if isinstance(line, Outcome):
+            os.write(handle, line.case.case_id.encode() + b"\n")
+
+    vars(journal)["Writer"].append = noting
+
+
+def become_a_run(request: dict[str, Any]) -> None:
+    """What a fork does: a process like one that a shell has started in the background; never returns."""
+    os.setsid()
+    output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for standard, handle in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
+        os.dup2(handle, standard)
+    code = 1
+    try:
+        play(request)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    except BaseException:  # noqa: BLE001 - told in the output, as the interpreter would
+        sys.excepthook(*sys.exc_info())
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    """Serve."""
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            become_a_run(json.loads(line))
+        print(pid, flush=True)  # noqa: T201
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Signals that ask a run to end are heard, but not in the middle of what has to be finished."""
+
+import signal
+import sys
+
+import pytest
+
+from bench import interrupt
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_each_signal_is_a_keyboard_interrupt_while_somebody_listens(number: int) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), interrupt.listening():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_what_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with interrupt.listening():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_shield_lets_its_work_be_finished_and_then_raises() -> None:
+    done = []
+
+    def work() -> None:
+        with interrupt.shielded(), interrupt.shielded():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("within")
+        done.append("after")
+
+    with pytest.raises(KeyboardInterrupt), interrupt.listening():
+        work()
+    assert done == ["within"]
+
+
+def test_a_signal_is_raised_once() -> None:
+    with interrupt.listening():
+        with pytest.raises(KeyboardInterrupt), interrupt.shielded():
+            signal.raise_signal(signal.SIGTERM)
+        with interrupt.shielded():
+            pass
