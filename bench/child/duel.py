@@ -1,0 +1,153 @@
+"""Entry of a process that trains in turns with another one: job and tokens come in, events go out.
+
+The loops are those of a sweep, unchanged: they drive `Turns` as they drive the clock of a case, and it lets each of
+their epochs begin only when this process has the token. See `bench.duel` for what is said in which order.
+"""
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+import bench
+from bench.child.clock import finite
+from bench.child.device import Device, device, limit_threads
+from bench.child.memory import Meter, Reading
+from bench.child.packing import Array, Pairs
+from bench.child.training import compiled, imported, views
+from bench.duel import GO, PROTOCOL, BrokenEvent, DoneEvent, DuelEvent, DuelJob, HelloEvent, ReadyEvent, UnitEvent
+from bench.event import to_line
+from bench.noise import ProcessWitness, Witness, between, process_witness, witness
+
+_NS = 1e9
+_ENDLESS = 1_000_000_000
+"""Epochs that a loop is asked for: it is stopped from outside."""
+
+Send = Callable[[DuelEvent], None]
+
+
+class Stopped(Exception):
+    """The parent wants no more turns, or is gone."""
+
+
+@dataclass
+class Turns:
+    """A clock for `bench.child.loops`: it waits for a token before each epoch, and times its training alone."""
+
+    tokens: BinaryIO
+    send: Send
+    meter: Meter
+    device: Device = field(default_factory=Device)
+    pending: DuelEvent | None = None
+    """What is told right before the next wait: by then the loop has done all that it does between two epochs."""
+    readings: list[Reading] = field(default_factory=list)
+    _before: tuple[Witness, ProcessWitness, int, int] | None = None
+    _fields: dict[str, Any] = field(default_factory=dict)
+
+    def epoch_begin(self) -> None:
+        """Tell that this process is idle, and wait for its turn. Raises `Stopped`."""
+        self.device.synchronise()
+        if self.pending is not None:
+            self.send(self.pending)
+        if self.tokens.readline() != GO:
+            raise Stopped
+        self._before = witness(), process_witness(), time.process_time_ns(), time.perf_counter_ns()
+
+    def validation_begin(self) -> None:
+        """The unit ends here."""
+        self.device.synchronise()
+        wall_ns, cpu_ns = time.perf_counter_ns(), time.process_time_ns()
+        assert self._before is not None  # noqa: S101 - a loop begins an epoch before it ends one
+        machine, process, cpu_began, wall_began = self._before
+        self._fields = {
+            "wall_s": (wall_ns - wall_began) / _NS,
+            "cpu_s": (cpu_ns - cpu_began) / _NS,
+            "noise": between(machine, witness(), process, process_witness()),
+        }
+
+    def validation_end(self) -> None:
+        """Validation is in no unit."""
+
+    def epoch_end(self, losses: Mapping[str, float]) -> None:
+        """Keep what the unit gave until the loop is idle. A loss that is not finite is told as None."""
+        reading = self.meter.end_phase()
+        self.readings.append(reading)
+        self.pending = UnitEvent(
+            train_loss=finite(losses["loss"]), val_loss=finite(losses["val_loss"]), rss_mib=reading.rss, **self._fields
+        )
+
+    def done(self) -> DoneEvent:
+        """What this process held."""
+        readings = [*self.readings, self.meter.end_phase()]
+        anon = [reading.anon for reading in readings if reading.anon is not None]
+        return DoneEvent(peak_rss_mib=max(each.peak for each in readings), anon_mib=max(anon, default=None))
+
+
+def take_turns(tokens: BinaryIO, send: Send) -> int:
+    """Speak the protocol to its end and return the exit code."""
+    meter = Meter()
+    send(HelloEvent(protocol=PROTOCOL, root=str(Path(bench.__file__).resolve().parent.parent)))
+    line = tokens.readline()
+    if not line:
+        return 0  # the parent has heard the protocol, and wants no more
+    try:
+        job = DuelJob(**json.loads(line))
+        turns = Turns(tokens, send, meter)
+        try:
+            _train(job, turns)
+        except Stopped:
+            send(turns.done())
+    except Exception as error:  # noqa: BLE001 - a model file may raise anything, and the parent is told of all of it
+        traceback.print_exc()
+        send(BrokenEvent(error=f"{type(error).__name__}: {error}"[:1000]))
+        return 1
+    return 0
+
+
+def _train(job: DuelJob, turns: Turns) -> None:
+    keras, model_file, loop = imported(job)
+    limit_threads(job.backend, job.threads)
+    turns.device = device(job.backend)
+    training, validation = views(job, model_file, loop)
+    model = compiled(job, keras, model_file).model
+    turns.pending = ReadyEvent(
+        params=int(sum(np.prod(weight.shape) for weight in model.trainable_weights)), peak_rss_method=turns.meter.method
+    )
+    loop.train(
+        model,
+        part(training, job.digits),
+        part(validation, job.val_digits),
+        epochs=_ENDLESS,
+        batch_size=job.batch_size,
+        clock=turns,
+    )
+
+
+def part(pairs: Pairs, digits: int) -> Pairs:
+    """The first so many pairs, from the start again where there are not so many."""
+    chosen = np.arange(digits) % len(pairs.x)
+    x: Array = pairs.x[chosen]
+    return Pairs(x, x if pairs.y is pairs.x else pairs.y[chosen])
+
+
+def _main() -> int:
+    """As `bench.child.channel` has it: whatever else writes to standard output goes into the log."""
+    sys.stdout.flush()
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+
+    def send(event: DuelEvent) -> None:
+        out.write(to_line(event))
+
+    return take_turns(sys.stdin.buffer, send)
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

@@ -1,0 +1,207 @@
+"""Two processes that take turns on one machine: what they are told, what they tell, and what is recorded of them.
+
+The parent of one revision speaks with a child of another, so nothing here leans on other types of the harness: a change
+that the other side would not understand raises `PROTOCOL`. The child writes a line for each message and reads one:
+
+    child                                      parent
+    hello: its protocol, its code         →
+                                          ←    the job
+    ready: all is built, it waits         →
+                                          ←    GO
+    unit: what a unit gave, it waits      →
+                                          ←    GO, and so on, or STOP
+    done: its memory                      →
+
+Each message says that the child is idle from now on, so exactly one of two trains at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
+
+from bench.noise import Interval
+
+PROTOCOL = 1
+"""1: the first."""
+
+GO, STOP = b"go\n", b"stop\n"
+
+_STRICT: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuelJob:
+    """What a process trains, unit by unit, until it is told to stop."""
+
+    protocol: int
+    model: str
+    backend: str
+    loop: str
+    precision: str
+    optimizer: str
+    learning_rate: float
+    batch_size: int
+    seed: int
+    threads: int | None
+    """Threads that the backend may use; None for its own choice."""
+    data: str
+    """Path of the prepared npz."""
+    digits: int
+    """Training digits a unit: the first ones of the data, from the start again where there are not so many."""
+    val_digits: int
+    """Validation digits after each unit, likewise; their time is in no unit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelloEvent:
+    """The process' first word."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    protocol: int
+    root: str
+    """Folder of the code that it runs: two sides of one code would always be equal."""
+    kind: Literal["hello"] = field(default="hello")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadyEvent:
+    """Model and data are there; the process waits for its first turn."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    params: int
+    """Trainable parameters."""
+    peak_rss_method: str
+    """How peaks of resident memory are read in this process."""
+    kind: Literal["ready"] = field(default="ready")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitEvent:
+    """A turn's training ended; the process waits again."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    wall_s: float
+    """Seconds of training, without validation."""
+    cpu_s: float
+    """CPU seconds of the process in them, user and system."""
+    train_loss: float | None
+    """None where it is not finite."""
+    val_loss: float | None
+    """None where it is not finite."""
+    rss_mib: float
+    """Resident memory at its end."""
+    noise: Interval
+    """What machine and process saw within these seconds."""
+    kind: Literal["unit"] = field(default="unit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoneEvent:
+    """The process was told to stop and ends."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    peak_rss_mib: float
+    """Peak resident memory of its whole life."""
+    anon_mib: float | None
+    """Largest anonymous memory at the end of any unit; None where the system does not say."""
+    kind: Literal["done"] = field(default="done")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenEvent:
+    """The process raised; the traceback is in its log."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+
+    error: str
+    kind: Literal["broken"] = field(default="broken")
+
+
+DuelEvent = HelloEvent | ReadyEvent | UnitEvent | DoneEvent | BrokenEvent
+
+
+def together(intervals: Sequence[Interval]) -> Interval:
+    """Several intervals as one: rates over all their seconds, counts added up, None where any of them is.
+
+    The kernel counts the time of everything else in ticks of 10 ms, of which a unit has too few to judge it by.
+    """
+    seconds = sum(each.seconds for each in intervals)
+
+    def rate(name: str) -> float | None:
+        values = [getattr(each, name) for each in intervals]
+        if any(value is None for value in values):
+            return None
+        return float(sum(value * each.seconds for value, each in zip(values, intervals, strict=True)) / seconds)
+
+    def count(name: str) -> int | None:
+        values = [getattr(each, name) for each in intervals]
+        return None if any(value is None for value in values) else sum(values)
+
+    last = intervals[-1]
+    rates: dict[str, Any] = {name: rate(name) for name in _RATES}
+    return replace(
+        last, seconds=seconds, **rates, major_faults=count("major_faults"), minor_faults=count("minor_faults")
+    )
+
+
+_RATES = (
+    "steal_percent",
+    "own_cores",
+    "other_cores",
+    "cpu_pressure_percent",
+    "memory_pressure_percent",
+    "io_pressure_percent",
+    "involuntary_per_s",
+    "voluntary_per_s",
+)
+
+
+# ---------------------------------------------------------------------------------------------------- what is recorded
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One turn, as it is kept."""
+
+    wall_s: float
+    cpu_s: float
+    train_loss: float | None
+    val_loss: float | None
+
+
+Order = Literal["ABBA", "BAAB"]
+"""A is the base, B the candidate."""
+
+
+@dataclass(frozen=True)
+class Quad:
+    """Four turns, two of each side in this order, so that a drift across them is in both sides alike."""
+
+    order: Order
+    base: tuple[Unit, Unit]
+    candidate: tuple[Unit, Unit]
+    flags: tuple[str, ...] = ()
+    """Noise witnesses that were out of bounds over all four turns together, so that none can tell whose turn it was."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a process held, MiB."""
+
+    peak_rss_mib: float
+    anon_mib: float | None
+
+
+@dataclass(frozen=True)
+class Round:
+    """A fresh pair of processes, from their first turn to their last."""
+
+    number: int
+    """From 1; both sides have it as their seed."""
+    quads: tuple[Quad, ...]
+    base_memory: Memory
+    candidate_memory: Memory

@@ -1,0 +1,318 @@
+"""Two revisions, each in its own process, that train in turns: exactly one of them has the token at any time."""
+
+import contextlib
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Annotated, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from bench.duel import (
+    GO,
+    PROTOCOL,
+    STOP,
+    BrokenEvent,
+    DoneEvent,
+    DuelEvent,
+    DuelJob,
+    HelloEvent,
+    Memory,
+    Order,
+    Quad,
+    ReadyEvent,
+    Round,
+    Unit,
+    UnitEvent,
+    together,
+)
+from bench.event import to_line
+from bench.executors.guard import Heir, Watch, end_group
+from bench.noise import flags
+from bench.spec import Case
+
+UNIT_S = 0.18
+"""Seconds that a unit is to take: rounds of such units spread least, and a disturbance costs little of them."""
+SHORTEST_S, LONGEST_S = 0.1, 0.3
+"""What a unit may take before its digits are counted anew."""
+FIRST_BATCHES = 8
+"""Batches of the first unit, from which the others are counted."""
+MOST_DIGITS = 1_000_000
+QUADS = 60
+"""Quads a round: with units of 0.18 s and 60 of them, rounds of equal code differed by 0.9 %."""
+STALL_S = 600.0
+"""Seconds of silence in its own turn after which a process is given up."""
+_CALIBRATION_UNITS = 8
+_TRIES = 3
+_EVENT: TypeAdapter[DuelEvent] = TypeAdapter(Annotated[DuelEvent, Field(discriminator="kind")])
+_MAX_LINE_BYTES = 1 << 20
+_TAIL_BYTES, _TAIL_LINES = 4096, 15
+_TOO_FINE = "cpu-pressure"
+"""Looks at half the bound of the load of others, which is within the sampling error of a quad's seconds."""
+_ENTRY = Path("bench", "child", "duel.py")
+_SHORTENING = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
+"""Keras cuts training short where these are set."""
+
+_Told = TypeVar("_Told", HelloEvent, ReadyEvent, UnitEvent, DoneEvent)
+
+
+class Incomparable(Exception):
+    """The two sides cannot be held against each other; says which side and why."""
+
+
+class PairFailed(Exception):
+    """A process failed; says which side's, why, and its log's last lines."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared."""
+
+    name: str
+    """As reports call it: "base" or "candidate", with its revision."""
+    root: Path
+    """Folder that holds its `bench` and `models`."""
+    python: str = sys.executable
+    """Interpreter of its environment."""
+    command: tuple[str, ...] | None = None
+    """What to start in place of the measured side; None for ``python -m bench.child.duel``."""
+
+
+@dataclass
+class PairExecutor:
+    """Starts fresh pairs of processes and has them take turns."""
+
+    base: Side
+    candidate: Side
+    data: Path
+    """The prepared npz."""
+    logs: Path
+    """Folder of the processes' logs, which exists."""
+    quads: int = QUADS
+    unit_s: float = UNIT_S
+    threads: int | None = None
+    val_digits: int = 256
+    stall_s: float = STALL_S
+    chance: random.Random = field(default_factory=random.Random)
+    """Draws the quads' orders."""
+
+    def digits(self, case: Case) -> int:
+        """Training digits with which a unit of the case takes some `unit_s` seconds, in whole batches.
+
+        Counted on the base, so that a candidate's speed does not choose its own yardstick. Raises as `round`.
+        """
+        digits = FIRST_BATCHES * case.batch_size
+        for _ in range(_TRIES):
+            with self._started(self.base, case, digits, number=0) as duellist:
+                walls = [duellist.turn().wall_s for _ in range(_CALIBRATION_UNITS)]
+            seconds = sorted(walls[1:])[len(walls) // 4]  # a lower quartile, as rounds are judged by
+            if SHORTEST_S <= seconds <= LONGEST_S:
+                return digits
+            fitting = round(digits * self.unit_s / seconds / case.batch_size) * case.batch_size
+            counted = min(max(fitting, case.batch_size), MOST_DIGITS)
+            if counted == digits:
+                return digits
+            digits = counted
+        return digits
+
+    def round(self, case: Case, digits: int, number: int) -> Round:
+        """One fresh pair's quads, both sides with the seed ``number``.
+
+        Raises `Incomparable` where a side does not speak the protocol, `PairFailed` where a process fails. No process
+        of the pair is left, whatever ends it.
+        """
+        with ExitStack() as pair:
+            # Side by side: nothing of their start is timed, and a token is given to none before both are there.
+            started = [pair.enter_context(self._process(side, number, case)) for side in (self.base, self.candidate)]
+            for duellist in started:
+                duellist.begin(self._job(case, digits, number))
+            base, candidate = started
+            for duellist in started:
+                duellist.hear(ReadyEvent)
+            quads = tuple(_quad(base, candidate, self._order()) for _ in range(self.quads))
+            return Round(number, quads, base.stop(), candidate.stop())
+
+    def _order(self) -> Order:
+        orders: tuple[Order, Order] = ("ABBA", "BAAB")
+        return self.chance.choice(orders)
+
+    @contextmanager
+    def _started(self, side: Side, case: Case, digits: int, number: int) -> Iterator["_Duellist"]:
+        """One side alone, ready for its first turn."""
+        with self._process(side, number, case) as duellist:
+            duellist.begin(self._job(case, digits, number))
+            duellist.hear(ReadyEvent)
+            yield duellist
+            duellist.stop()
+
+    @contextmanager
+    def _process(self, side: Side, number: int, case: Case) -> Iterator["_Duellist"]:
+        if side.command is None and not (side.root / _ENTRY).is_file():
+            raise Incomparable(f"{side.name} is too old to be compared: its code has no {_ENTRY.as_posix()}.")
+        role = "base" if side is self.base else "candidate"
+        path = self.logs / f"{case.model}.{case.loop}.{number}.{role}.log"
+        with (
+            Heir() as heir,
+            _emptied(path) as log,
+            _child(side, log, _environment(side, case, self.threads), heir) as child,
+            Watch(child, path, timeout_s=None, stall_s=self.stall_s) as watch,
+        ):
+            yield _Duellist(side, child, watch, path)
+
+    def _job(self, case: Case, digits: int, number: int) -> DuelJob:
+        return DuelJob(
+            protocol=PROTOCOL,
+            model=case.model,
+            backend=case.backend,
+            loop=case.loop,
+            precision=case.precision,
+            optimizer=case.optimizer,
+            learning_rate=case.learning_rate,
+            batch_size=case.batch_size,
+            seed=number,
+            threads=self.threads,
+            data=str(self.data.resolve()),
+            digits=digits,
+            val_digits=self.val_digits,
+        )
+
+
+def _quad(base: "_Duellist", candidate: "_Duellist", order: Order) -> Quad:
+    units: dict[str, list[Unit]] = {"A": [], "B": []}
+    seen = []
+    sides = {"A": base, "B": candidate}
+    for letter in order:
+        told = sides[letter].turn()
+        units[letter].append(Unit(told.wall_s, told.cpu_s, told.train_loss, told.val_loss))
+        seen.append(told.noise)
+        for duellist in sides.values():
+            duellist.watch.progress()  # whoever waits for the other is not standing still
+    disturbed = tuple(flag for flag in flags(together(seen)) if flag != _TOO_FINE)
+    return Quad(order, (units["A"][0], units["A"][1]), (units["B"][0], units["B"][1]), disturbed)
+
+
+@dataclass
+class _Duellist:
+    """One process of a pair, as the parent speaks with it."""
+
+    side: Side
+    child: subprocess.Popen[bytes]
+    watch: Watch
+    log: Path
+
+    def begin(self, job: DuelJob) -> None:
+        """Hear which protocol it speaks and whose code it runs, and tell it the job."""
+        hello = self.hear(HelloEvent)
+        if hello.protocol != job.protocol:
+            raise Incomparable(
+                f"{self.side.name} speaks protocol {hello.protocol} of the gate, this checkout {job.protocol}: choose "
+                "another base, or run the gate of the other revision."
+            )
+        if Path(hello.root) != self.side.root.resolve():
+            raise PairFailed(f"{self.side.name}: ran the code of {hello.root} in place of {self.side.root}")
+        self._say(to_line(job))
+
+    def turn(self) -> UnitEvent:
+        """Give it the token, and wait until it gives the token back."""
+        self._say(GO)
+        return self.hear(UnitEvent)
+
+    def stop(self) -> Memory:
+        """Let it end, and hear what it held."""
+        self._say(STOP)
+        done = self.hear(DoneEvent)
+        return Memory(done.peak_rss_mib, done.anon_mib)
+
+    def hear(self, expected: type[_Told]) -> _Told:
+        """Its next message, blocked until it comes, so that whoever trains has the machine."""
+        assert self.child.stdout is not None  # noqa: S101 - opened as a pipe
+        line = self.child.stdout.readline(_MAX_LINE_BYTES)
+        if not line:
+            raise PairFailed(self._ending())
+        try:
+            told = _EVENT.validate_json(line)
+        except ValidationError as error:
+            raise self._misunderstood(expected, line) from error
+        if isinstance(told, BrokenEvent):
+            raise PairFailed(f"{self.side.name}: {told.error}\n{self._tail()}")
+        if not isinstance(told, expected):
+            raise PairFailed(f"{self.side.name}: told {told.kind!r} out of turn")
+        self.watch.progress()
+        return told
+
+    def _misunderstood(self, expected: type[_Told], line: bytes) -> Exception:
+        """A first word in another form is another protocol's; later ones are nonsense."""
+        if expected is HelloEvent:
+            return Incomparable(
+                f"{self.side.name} does not speak the gate's protocol: its first word was {line[:80]!r}."
+            )
+        return PairFailed(f"{self.side.name}: wrote what is no event: {line[:80]!r}")
+
+    def _ending(self) -> str:
+        code = self.child.wait()
+        if self.watch.limit is not None:
+            return f"{self.side.name}: said nothing for so long that it was ended\n{self._tail()}"
+        return f"{self.side.name}: ended with exit code {code} before it had told all\n{self._tail()}"
+
+    def _say(self, line: bytes) -> None:
+        assert self.child.stdin is not None  # noqa: S101 - opened as a pipe
+        # A broken pipe: it has ended, and its silence says so.
+        with contextlib.suppress(BrokenPipeError):
+            self.child.stdin.write(line)
+            self.child.stdin.flush()
+
+    def _tail(self) -> str:
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                return "\n".join(file.read().decode(errors="replace").splitlines()[-_TAIL_LINES:])
+        except OSError:
+            return ""
+
+
+@contextmanager
+def _child(side: Side, log: IO[bytes], environment: dict[str, str], heir: Heir) -> Iterator[subprocess.Popen[bytes]]:
+    """A process and its group, gone when the context is left."""
+    command: Sequence[str] = side.command or (side.python, "-P", "-m", "bench.child.duel")
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise PairFailed(f"{side.name}: the process could not be started: {error}") from error
+    try:
+        heir.guard(child.pid)  # before it has a job: without one it ends by itself
+        yield child
+    finally:
+        end_group(child)
+        heir.release()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what was not sent to one that is gone
+                    pipe.close()
+
+
+@contextmanager
+def _emptied(log: Path) -> Iterator[IO[bytes]]:
+    """A log, empty; appending, so that it can be cut while the process writes."""
+    with log.open("ab") as file:
+        file.truncate(0)
+        yield file
+
+
+def _environment(side: Side, case: Case, threads: int | None) -> dict[str, str]:
+    """The parent's, with the side's own code first, whatever else is installed."""
+    paths = [str(side.root.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
+    limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    inherited = {name: value for name, value in os.environ.items() if name not in _SHORTENING}
+    return {**inherited, **limits, "KERAS_BACKEND": case.backend, "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,0 +1,425 @@
+"""From recorded rounds to verdicts: slower, fatter or worse than the base, or not. Pure functions.
+
+**The figure of a round** is the logarithm of the ratio, candidate to base, of the lower quartiles of its units' wall
+seconds. Neighbouring units share the machine's mood and those of one pair of processes its memory layout, so the round
+is the independent unit: Student's t has one figure a round.
+
+**Looks.** Rounds are judged after 6, 8, 11 and 16. The risk of a false alarm is spent over the looks by the spending
+function of Lan and DeMets that resembles Pocock's boundaries, a·ln(1 + (e - 1)·t) at the share t of the rounds (Lan and
+DeMets, Biometrika 70, 1983, p. 659). The one that resembles O'Brien and Fleming's spends a hundredth of a thousandth
+at the first look, for which a t of five degrees of freedom has no use, and the first look is where most runs are to
+end. What a look may spend is its level, unadjusted for the looks before: so the levels add up to the whole risk
+whatever the dependence between looks, with any number of rounds, and no table for the normal distribution is leant on.
+
+**Risks.** A whole run on equal code raises an alarm at most once in 100: divided by the number of cases, and within a
+case half for time, a quarter each for memory and loss. A slowdown of the minimum effect is called ok at most once in
+40, spent over the looks likewise.
+
+**Verdicts on time**, of a ratio's logarithm with an interval from the alarm's level below to the miss' level above:
+
+- ok: the interval ends below the minimum effect: whatever slowdown there is, it is too small to matter;
+- faster: that, the estimate at least half the minimum effect below zero, and zero beyond the alarm's level above;
+- slower: the interval begins above zero, reaches the minimum effect, and the estimate is half of it or more;
+- undecided: none of these yet, or more than 30 % of the quads had to be discarded.
+
+A quad is discarded whole when a noise witness was out of bounds over its four units together, so the rule cannot know
+whose unit it was; warm-up is cut from both sides alike, by the rule of `bench.stats.steady_state`.
+"""
+
+import functools
+import itertools
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from bench.duel import Memory, Quad, Round, Unit
+from bench.stats import warmup_length
+
+LOOKS = (6, 8, 11, 16)
+"""Rounds at which a case is judged."""
+FALSE_ALARMS = 0.01
+"""Of a whole run of equal code."""
+MISSES = 0.025
+"""Of a case that is slower by the minimum effect, called ok."""
+MINIMUM_EFFECT = 0.05
+"""The smallest slowdown that matters, where nobody says otherwise."""
+MEMORY_EFFECT = 0.03
+"""The smallest growth of memory that matters."""
+POWER = 0.95
+"""With which the smallest slowdown that a run could have seen would have been seen."""
+MOST_DISCARDED = 0.3
+FEWEST_QUADS = 3
+"""Kept quads below which a round has no figure."""
+_SHARES = {"time": 0.5, "memory": 0.25, "loss": 0.25}
+
+Verdict = Literal["slower", "fatter", "worse", "undecided", "ok", "faster"]
+BAD: tuple[Verdict, ...] = ("slower", "fatter", "worse")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A change as a share of the base: 0.05 is 5 % more."""
+
+    value: float
+    low: float | None
+    """The interval's ends; None where there are too few rounds for one."""
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What was found out about one thing."""
+
+    verdict: Verdict
+    reason: str
+    estimate: Estimate | None = None
+    """None where there is no figure at all."""
+
+
+@dataclass(frozen=True)
+class CaseVerdict:
+    """What was found out about one case."""
+
+    rounds: int
+    """Rounds that the verdict on time rests on."""
+    time: Judgement
+    cpu: Estimate | None
+    """CPU seconds likewise: the second witness, of what kind a change is. It decides nothing."""
+    memory: Judgement
+    loss: Judgement
+    discarded: float
+    """Share of the quads after warm-up that noise cost."""
+    smallest: float | None
+    """The smallest slowdown that these rounds would have called slower 95 times in 100; None before the first look."""
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What is wrong with the candidate, all of it; else the verdict on time alone."""
+        wrong = tuple(each.verdict for each in (self.time, self.memory, self.loss) if each.verdict in BAD)
+        return wrong or (self.time.verdict,)
+
+    @property
+    def decided(self) -> bool:
+        """Whether further rounds are of no use."""
+        return self.verdicts != ("undecided",)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is risked and what matters, the same for all cases of a run."""
+
+    cases: int
+    minimum_effect: float = MINIMUM_EFFECT
+    looks: tuple[int, ...] = LOOKS
+
+    def alarm_level(self, look: int, judged: Literal["time", "memory", "loss"]) -> float:
+        """Risk of a false alarm that the look, from 0, may take in one direction of one thing of one case."""
+        return _levels(FALSE_ALARMS * _SHARES[judged] / self.cases, self.looks)[look]
+
+    def miss_level(self, look: int) -> float:
+        """Risk that the look, from 0, may take of calling a slowdown of the minimum effect ok."""
+        return _levels(MISSES, self.looks)[look]
+
+    def look(self, rounds: int) -> int | None:
+        """The last look, from 0, that so many rounds allow."""
+        return max((index for index, needed in enumerate(self.looks) if needed <= rounds), default=None)
+
+
+@functools.cache
+def _levels(risk: float, looks: tuple[int, ...]) -> tuple[float, ...]:
+    """What each look may spend of the risk; see the module's docstring."""
+    spent = [0.0, *(risk * math.log(1 + (math.e - 1) * look / looks[-1]) for look in looks)]
+    return tuple(after - before for before, after in itertools.pairwise(spent))
+
+
+# -------------------------------------------------------------------------------------------------- figures of a round
+
+
+def after_warmup(quads: Sequence[Quad]) -> Sequence[Quad]:
+    """The quads without those in which either side still warmed up."""
+    longest = max(
+        warmup_length([unit.wall_s for quad in quads for unit in quad.base]),
+        warmup_length([unit.wall_s for quad in quads for unit in quad.candidate]),
+    )
+    return quads[math.ceil(longest / 2) :]
+
+
+def kept(quads: Sequence[Quad]) -> list[Quad]:
+    """Quads that no noise witness speaks against."""
+    return [quad for quad in quads if not quad.flags]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one round comes to."""
+
+    quads: int
+    """After warm-up."""
+    kept: int
+    wall: float | None
+    """Logarithm of the ratio of lower quartiles; None where too few quads were kept."""
+    cpu: float | None
+
+
+def figures(recorded: Round) -> Figures:
+    """A round's figures."""
+    steady = after_warmup(recorded.quads)
+    clean = kept(steady)
+    if len(clean) < FEWEST_QUADS:
+        return Figures(len(steady), len(clean), None, None)
+    base = [unit for quad in clean for unit in quad.base]
+    candidate = [unit for quad in clean for unit in quad.candidate]
+    return Figures(
+        quads=len(steady),
+        kept=len(clean),
+        wall=_quartile_ratio([unit.wall_s for unit in base], [unit.wall_s for unit in candidate]),
+        cpu=_quartile_ratio([unit.cpu_s for unit in base], [unit.cpu_s for unit in candidate]),
+    )
+
+
+def _quartile_ratio(base: Sequence[float], candidate: Sequence[float]) -> float | None:
+    """None where a clock is too coarse for the units."""
+    below, above = np.quantile([base, candidate], 0.25, axis=1)
+    return float(math.log(above / below)) if below > 0 and above > 0 else None
+
+
+# -------------------------------------------------- verdicts
+
+
+def judge(rounds: Sequence[Round], plan: Plan) -> CaseVerdict:
+    """The verdict on one case from all its rounds so far, at the last look that they allow."""
+    found = [figures(each) for each in rounds]
+    wall = [each.wall for each in found if each.wall is not None]
+    cpu = [each.cpu for each in found if each.cpu is not None]
+    total = sum(each.quads for each in found)
+    discarded = 1 - sum(each.kept for each in found) / total if total else 0.0
+    look = plan.look(len(wall))
+    return CaseVerdict(
+        rounds=len(wall) if look is None else plan.looks[look],
+        time=_too_noisy(discarded) or judge_time(wall, plan),
+        cpu=_bounded(cpu, plan),
+        memory=_judge_memory(rounds, plan),
+        loss=_judge_loss(rounds, plan),
+        discarded=discarded,
+        smallest=smallest(wall, plan),
+    )
+
+
+def _too_noisy(discarded: float) -> Judgement | None:
+    if discarded <= MOST_DISCARDED:
+        return None
+    return Judgement(
+        "undecided", f"{discarded:.0%} of the quads were disturbed; at most {MOST_DISCARDED:.0%} may be discarded"
+    )
+
+
+def judge_time(wall: Sequence[float], plan: Plan) -> Judgement:
+    """The verdict on a case's figures of rounds, logarithms, in the order in which they came."""
+    look = plan.look(len(wall))
+    if look is None:
+        return Judgement("undecided", f"{len(wall)} rounds; {plan.looks[0]} are needed", _bounded(wall, plan))
+    t = _Student.of(wall[: plan.looks[look]])
+    alarm, miss = plan.alarm_level(look, "time"), plan.miss_level(look)
+    estimate = Estimate(share(t.mean), share(t.below(alarm)), share(t.above(miss)))
+    matters = math.log1p(plan.minimum_effect)
+    if t.above(miss) < matters:
+        if t.above(alarm) < 0 and t.mean <= -matters / 2:
+            return Judgement("faster", "faster, beyond the noise", estimate)
+        return Judgement("ok", f"no slowdown of {plan.minimum_effect:.0%} or more", estimate)
+    if t.below(alarm) > 0 and t.mean >= matters / 2:
+        return Judgement("slower", "slower, beyond the noise", estimate)
+    return Judgement("undecided", "the noise allows no verdict yet", estimate)
+
+
+def smallest(wall: Sequence[float], plan: Plan) -> float | None:
+    """The smallest slowdown that the rounds up to the last look would have called slower 95 times in 100.
+
+    Each condition of the verdict has to hold with the estimate lower than the truth by what 95 of 100 stay within.
+    """
+    look = plan.look(len(wall))
+    if look is None:
+        return None
+    t = _Student.of(wall[: plan.looks[look]])
+    matters, unlucky = math.log1p(plan.minimum_effect), t.width(1 - POWER)
+    alarm, miss = t.width(plan.alarm_level(look, "time")), t.width(plan.miss_level(look))
+    return share(unlucky + max(alarm, matters / 2, matters - miss))
+
+
+def _bounded(values: Sequence[float], plan: Plan) -> Estimate | None:
+    """An estimate from logarithms, with the interval of the verdict on time where there are rounds enough."""
+    look = plan.look(len(values))
+    if look is None:
+        return Estimate(share(statistics.fmean(values)), None, None) if values else None
+    t = _Student.of(values[: plan.looks[look]])
+    low, high = t.below(plan.alarm_level(look, "time")), t.above(plan.miss_level(look))
+    return Estimate(share(t.mean), share(low), share(high))
+
+
+@dataclass(frozen=True)
+class _Student:
+    """Mean of independent figures, and how far from the truth it may be."""
+
+    mean: float
+    error: float
+    freedom: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "_Student":
+        array: npt.NDArray[np.float64] = np.asarray(values, np.float64)
+        return cls(float(array.mean()), float(array.std(ddof=1)) / math.sqrt(len(array)), len(array) - 1)
+
+    def width(self, level: float) -> float:
+        """What the mean misses the truth by, in one direction, with this probability at most."""
+        return _quantile(level, self.freedom) * self.error
+
+    def below(self, level: float) -> float:
+        return self.mean - self.width(level)
+
+    def above(self, level: float) -> float:
+        return self.mean + self.width(level)
+
+
+@functools.cache
+def _quantile(level: float, freedom: int) -> float:
+    return float(stats.t.isf(level, freedom))
+
+
+def share(logarithm: float) -> float:
+    """A ratio's logarithm as a change: 0.05 is 5 % more."""
+    return math.expm1(logarithm)
+
+
+# -------------------------------------------------------------------------------------------------------- memory, loss
+
+
+def _judge_memory(rounds: Sequence[Round], plan: Plan) -> Judgement:
+    """Fatter where the peak or the anonymous memory grew by more than 3 % and more than its spread over rounds."""
+    found = [
+        judged
+        for name, pairs in _memory_pairs(rounds).items()
+        if (judged := _judge_growth(name, pairs, plan)) is not None
+    ]
+    order: tuple[Verdict, ...] = ("fatter", "undecided", "ok")
+    return min(found, key=lambda each: order.index(each.verdict), default=Judgement("undecided", "nothing was told"))
+
+
+def _memory_pairs(rounds: Sequence[Round]) -> dict[str, list[tuple[float, float]]]:
+    """Base and candidate, a pair a round, of each figure that all rounds have."""
+    pairs: dict[str, list[tuple[float | None, float | None]]] = {
+        "peak resident memory": [_both(each, "peak_rss_mib") for each in rounds],
+        "anonymous memory": [_both(each, "anon_mib") for each in rounds],
+    }
+    return {
+        name: [(base, candidate) for base, candidate in both if base and candidate]
+        for name, both in pairs.items()
+        if all(base and candidate for base, candidate in both)
+    }
+
+
+def _both(recorded: Round, name: str) -> tuple[float | None, float | None]:
+    def of(memory: Memory) -> float | None:
+        value: float | None = getattr(memory, name)
+        return value
+
+    return of(recorded.base_memory), of(recorded.candidate_memory)
+
+
+def _judge_growth(name: str, pairs: Sequence[tuple[float, float]], plan: Plan) -> Judgement | None:
+    look = plan.look(len(pairs))
+    if look is None:
+        return Judgement("undecided", f"{len(pairs)} rounds; {plan.looks[0]} are needed") if pairs else None
+    t = _Student.of([math.log(candidate / base) for base, candidate in pairs[: plan.looks[look]]])
+    level = plan.alarm_level(look, "memory") / 2  # there are two figures of memory
+    estimate = Estimate(share(t.mean), share(t.below(level)), share(t.above(level)))
+    is_fatter = t.below(level) > 0 and share(t.mean) > MEMORY_EFFECT
+    if is_fatter:
+        return Judgement("fatter", f"more {name}, beyond its spread and {MEMORY_EFFECT:.0%}", estimate)
+    return Judgement("ok", f"{name} within its spread or {MEMORY_EFFECT:.0%}", estimate)
+
+
+def _judge_loss(rounds: Sequence[Round], plan: Plan) -> Judgement:
+    """Equal losses from equal seeds need no statistics; others are held against the base's spread over its seeds."""
+    if rounds and all(_losses(each, "base") == _losses(each, "candidate") for each in rounds):
+        return Judgement("ok", "equal to the last bit", Estimate(0.0, 0.0, 0.0))
+    ends = [(_last(each.quads, "base"), _last(each.quads, "candidate")) for each in rounds if each.quads]
+    if any(base is not None and candidate is None for base, candidate in ends):
+        return Judgement("worse", "a loss that is not finite, where the base's is")
+    look = plan.look(len(ends))
+    if look is None:
+        return Judgement("undecided", f"{len(ends)} rounds; {plan.looks[0]} are needed")
+    finite = [(base, candidate) for base, candidate in ends if base is not None and candidate is not None]
+    if len(finite) < plan.looks[look]:
+        return Judgement("undecided", "the base's loss is not finite")
+    return _judge_ends(finite[: plan.looks[look]], plan.alarm_level(look, "loss"))
+
+
+def _judge_ends(ends: Sequence[tuple[float, float]], level: float) -> Judgement:
+    """Of last validation losses, base and candidate: worse beyond the noise and beyond the spread over seeds."""
+    base = [each for each, _ in ends]
+    size = abs(statistics.fmean(base)) or 1.0
+    spread = statistics.stdev(base) / size
+    t = _Student.of([(candidate - before) / size for before, candidate in ends])
+    estimate = Estimate(t.mean, t.below(level), t.above(level))
+    if t.below(level) > 0 and t.mean > spread:
+        return Judgement("worse", f"a higher loss, beyond its spread over seeds of {spread:.2%}", estimate)
+    return Judgement("ok", f"within its spread over seeds of {spread:.2%}, or lower", estimate)
+
+
+def _losses(recorded: Round, side: str) -> list[tuple[float | None, float | None]]:
+    return [(unit.train_loss, unit.val_loss) for quad in recorded.quads for unit in _units(quad, side)]
+
+
+def _last(quads: Sequence[Quad], side: str) -> float | None:
+    return _units(quads[-1], side)[-1].val_loss
+
+
+def _units(quad: Quad, side: str) -> tuple[Unit, Unit]:
+    return quad.base if side == "base" else quad.candidate
+
+
+# ---------------------------------------------------------------------------------------------------------------- a run
+
+
+FINE, REGRESSION, FAILED, INCOMPARABLE, UNDECIDED = 0, 1, 3, 4, 5
+
+Trouble = Literal["failed", "incomparable"]
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What became of one case of a run."""
+
+    name: str
+    verdict: CaseVerdict
+    recorded: int = 0
+    """Rounds that were recorded, whether or not a verdict rests on them."""
+    digits: int | None = None
+    """Training digits a unit; None where it came to none."""
+    trouble: Trouble | None = None
+    """Why there is no verdict, where there is none."""
+    reason: str = ""
+    """Of the trouble, or of the end before a verdict."""
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """In words: what is wrong with the candidate, else the trouble, else the verdict on time."""
+        wrong = tuple(each for each in self.verdict.verdicts if each in BAD)
+        return wrong or ((self.trouble,) if self.trouble else self.verdict.verdicts)
+
+
+def exit_code(results: Sequence[CaseResult], *, fail_undecided: bool = False) -> int:
+    """Of a whole run, the worst of its cases: undecided counts only where asked."""
+    told = {verdict for each in results for verdict in each.verdicts}
+    if told & set(BAD):
+        return REGRESSION
+    if "failed" in told:
+        return FAILED
+    if "incomparable" in told:
+        return INCOMPARABLE
+    return UNDECIDED if fail_undecided and ("undecided" in told or not told) else FINE

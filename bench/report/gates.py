@@ -1,0 +1,171 @@
+"""What a gate found, for people and for CI: a table, report.md, status.json, annotations, JUnit XML."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from bench.estimate import duration
+from bench.printable import printable
+from bench.regress import BAD, CaseResult, Estimate, exit_code
+from bench.report.tables import Table, escaped
+
+_NONE = "–"
+_INTERRUPTED = 130
+_MOST_ANNOTATIONS = 10
+_ORDER = ("slower", "fatter", "worse", "failed", "incomparable", "undecided", "ok", "faster")
+_HEADERS = ("case", "verdict", "time", "interval", "CPU", "memory", "loss", "rounds", "could have seen", "discarded")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A whole run."""
+
+    base: str
+    """As a person reads it: the revision."""
+    candidate: str
+    minimum_effect: float
+    seconds: float
+    results: tuple[CaseResult, ...]
+    fail_undecided: bool = False
+    interrupted: bool = False
+    stopped: str | None = None
+    """Why it ended before every case was decided; None where it did not."""
+
+    @property
+    def exit_code(self) -> int:
+        """See `bench.regress.exit_code`; 130 where somebody interrupted it."""
+        return _INTERRUPTED if self.interrupted else exit_code(self.results, fail_undecided=self.fail_undecided)
+
+    @property
+    def worst_first(self) -> list[CaseResult]:
+        """The cases, those that somebody has to look at first."""
+        return sorted(self.results, key=lambda result: min(_ORDER.index(each) for each in result.verdicts))
+
+
+def sentence(gate: Gate) -> str:
+    """The run in one sentence."""
+    told = [f"{result.name} {' and '.join(result.verdicts)}" for result in gate.worst_first]
+    return f"{gate.candidate} against {gate.base}: {', '.join(told) or 'nothing was measured'}."
+
+
+def table(gate: Gate) -> Table:
+    """A line a case."""
+    notes = (
+        "Percentages are changes against the base; the interval's lower end bounds an alarm, its upper end a miss.",
+        "Could have seen: the smallest slowdown that these rounds would have called slower 95 times in 100.",
+        f"Slowdowns below {gate.minimum_effect:.1%} do not count.",
+    )
+    return Table("The gate", _HEADERS, tuple(map(_cells, gate.results)), labels=2, notes=notes)
+
+
+def _cells(result: CaseResult) -> tuple[str, ...]:
+    found = result.verdict
+    time = found.time.estimate
+    return (
+        result.name,
+        " and ".join(result.verdicts),
+        _percent(time),
+        _NONE if time is None or time.low is None or time.high is None else f"{time.low:+.1%} … {time.high:+.1%}",
+        _percent(found.cpu),
+        _percent(found.memory.estimate),
+        _percent(found.loss.estimate, digits=2),
+        f"{found.rounds} of {result.recorded}",
+        _NONE if found.smallest is None else f"{found.smallest:.1%}",
+        f"{found.discarded:.0%}",
+    )
+
+
+def _percent(estimate: Estimate | None, digits: int = 1) -> str:
+    return _NONE if estimate is None else f"{estimate.value:+.{digits}%}"
+
+
+def reasons(gate: Gate) -> list[str]:
+    """A line a case: why its verdict is what it is."""
+    return [f"{result.name}: {_reason(result)}" for result in gate.worst_first]
+
+
+def _reason(result: CaseResult) -> str:
+    judged = (result.verdict.time, result.verdict.memory, result.verdict.loss)
+    wrong = [each.reason for each in judged if each.verdict in BAD]
+    told = wrong or ([result.reason] if result.trouble else [result.verdict.time.reason])
+    if result.reason and not result.trouble and not wrong and result.verdicts == ("undecided",):
+        told = [*told, result.reason]
+    return printable("; ".join(told)) + "."
+
+
+def markdown(gate: Gate) -> str:
+    """report.md, and the summary of a CI job."""
+    parts = [
+        "# The gate",
+        escaped(sentence(gate)),
+        *([f"Stopped early: {escaped(gate.stopped)}."] if gate.stopped else []),
+        table(gate).markdown(),
+        "\n".join(f"- {escaped(reason)}" for reason in reasons(gate)),
+        f"Took {duration(gate.seconds)}; exit code {gate.exit_code}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def status(gate: Gate) -> dict[str, Any]:
+    """status.json."""
+    return {
+        "kind": "regress",
+        "exit_code": gate.exit_code,
+        "base": gate.base,
+        "candidate": gate.candidate,
+        "minimum_effect": gate.minimum_effect,
+        "seconds": gate.seconds,
+        "stopped": gate.stopped,
+        "cases": [{**asdict(result), "verdicts": list(result.verdicts)} for result in gate.results],
+    }
+
+
+def annotations(gate: Gate) -> list[str]:
+    """GitHub's workflow commands, worst first: errors for what fails the job, warnings for what is not known."""
+    told = []
+    for result in gate.worst_first:
+        severe = set(result.verdicts) & {*BAD, "failed", "incomparable"}
+        if not severe and "undecided" not in result.verdicts:
+            continue
+        title = f"{result.name}: {' and '.join(result.verdicts)}"
+        message = f"{_percent(result.verdict.time.estimate)} time. {_reason(result)}"
+        told.append(f"::{'error' if severe else 'warning'} title={_property(title)}::{_data(message)}")
+    return told[:_MOST_ANNOTATIONS]
+
+
+def _data(text: str) -> str:
+    """As the runner takes it apart: actions/toolkit, packages/core/src/command.ts."""
+    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def junit(gate: Gate) -> str:
+    """JUnit XML: a test a case; what is not known is skipped."""
+    kinds = [_junit_kind(result) for result in gate.results]
+    suite = ET.Element(
+        "testsuite", name="aebench regress", tests=str(len(kinds)), failures=str(kinds.count("failure")),
+        errors=str(kinds.count("error")), skipped=str(kinds.count("skipped")), time=f"{gate.seconds:.3f}",
+    )  # fmt: skip
+    for result, kind in zip(gate.results, kinds, strict=True):
+        test = ET.SubElement(suite, "testcase", classname="aebench.regress", name=result.name)
+        if kind is not None:
+            ET.SubElement(test, kind, message=" and ".join(result.verdicts)).text = _xml(_reason(result))
+    ET.indent(suite)
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _junit_kind(result: CaseResult) -> str | None:
+    told = set(result.verdicts)
+    if told & set(BAD):
+        return "failure"
+    if told & {"failed", "incomparable"}:
+        return "error"
+    return "skipped" if "undecided" in told else None
+
+
+def _xml(text: str) -> str:
+    """XML 1.0 has no place for most control characters, however escaped."""
+    return "".join(char for char in text if char in "\t\n" or ord(char) >= 32)

@@ -1,0 +1,96 @@
+"""Revisions of this checkout: which one a change is held against, its code in a folder of its own, its dependencies."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.errors import InvalidInput
+
+_SECONDS = 120.0
+_DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+_SHORT = 9
+_MEASURED = frozenset({"keras", "numpy", "tensorflow", "jax", "torch"})
+_NAME = re.compile(r"[^a-z0-9_.-]")
+
+
+def resolve(root: Path, revision: str | None) -> str:
+    """The commit that ``revision`` names, else the merge base of HEAD and the default branch. Raises `InvalidInput`."""
+    if _git(root, "ls-files", "--error-unmatch", "bench/__init__.py") is None:
+        raise InvalidInput(
+            f"{root} is no git checkout of the harness, so there is no other revision; run it from one, or name two "
+            "environments with --base-python and --candidate-python."
+        )
+    if revision is not None:
+        commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if commit is None:
+            raise InvalidInput(
+                f"--base takes a revision that git knows here; got {revision!r}. In a shallow clone, fetch more first."
+            )
+        return commit
+    for branch in _DEFAULT_BRANCHES:
+        commit = _git(root, "merge-base", "HEAD", branch)
+        if commit is not None:
+            return commit
+    raise InvalidInput(f"no merge base with any of {', '.join(_DEFAULT_BRANCHES)}; name one with --base REVISION.")
+
+
+def short(commit: str) -> str:
+    """A commit as people read it."""
+    return commit[:_SHORT]
+
+
+@contextmanager
+def checked_out(root: Path, commit: str) -> Iterator[Path]:
+    """The commit's files in a git worktree, which is gone when the context is left. Raises `InvalidInput`."""
+    folder = Path(tempfile.mkdtemp(prefix="aebench-base-"))
+    place = folder / short(commit)
+    try:
+        if _git(root, "worktree", "add", "--detach", "--quiet", str(place), commit) is None:
+            raise InvalidInput(f"git could not check out {short(commit)} into {place}; is the disk full?")
+        yield place
+    finally:
+        _git(root, "worktree", "remove", "--force", str(place))
+        shutil.rmtree(folder, ignore_errors=True)
+        _git(root, "worktree", "prune")
+
+
+def changed_dependencies(base: Path, candidate: Path) -> list[str]:
+    """What only one of two checkouts' pyproject.toml asks for, as "base: keras>=3.13" or "candidate: …".
+
+    Of what a measured process runs on: the parent is the candidate's for both sides.
+    """
+    before, after = _dependencies(base), _dependencies(candidate)
+    return [f"base: {name}" for name in sorted(before - after)] + [
+        f"candidate: {name}" for name in sorted(after - before)
+    ]
+
+
+def _dependencies(root: Path) -> set[str]:
+    project: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+    extras = project.get("optional-dependencies", {})
+    asked = [*project.get("dependencies", ()), *(name for extra in extras.values() for name in extra)]
+    return {name for name in asked if _NAME.split(name.lower(), maxsplit=1)[0] in _MEASURED}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """What git says in this checkout; None where it fails, is missing or does not answer in time. Hooks stay still."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-C", str(root), *arguments]
+    try:
+        done = subprocess.run(
+            command, env=environ | {"LC_ALL": "C"}, stdin=subprocess.DEVNULL, capture_output=True, check=True,
+            timeout=_SECONDS,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace").strip()

@@ -1,0 +1,37 @@
+"""A real pair: the harness' own code on both sides."""
+
+import random
+import sys
+from pathlib import Path
+
+from bench import data, spec
+from bench.catalog import model_settings
+from bench.executors.pair import PairExecutor, Side
+from bench.regress import figures
+from models.contract import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_a_pair_of_real_processes_trains_in_turns_and_equal_code_has_equal_losses(tmp_path: Path) -> None:
+    settings: Settings = model_settings()["basic"]
+    profile = spec.read_profile("quick", {"models": ["basic"], "epochs": [1], "batch_sizes": [settings.batch_size]})
+    (case,) = profile.cases()
+    data.prepare(data.find("mnist-5k"), tmp_path / "data.npz")
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    base, candidate = (Side(name, ROOT, sys.executable) for name in ("base", "candidate"))
+    executor = PairExecutor(
+        base, candidate, tmp_path / "data.npz", logs, quads=5, val_digits=128, chance=random.Random(1)
+    )
+    recorded = executor.round(case, digits=1024, number=7)
+    sides = (
+        [unit for quad in recorded.quads for unit in quad.base],
+        [unit for quad in recorded.quads for unit in quad.candidate],
+    )
+    losses = [[(unit.train_loss, unit.val_loss) for unit in units] for units in sides]
+    assert losses[0] == losses[1]
+    assert len(set(losses[0])) == 10, "they train on, unit by unit"
+    assert all(unit.wall_s > 0 and unit.cpu_s > 0 for units in sides for unit in units)
+    assert recorded.base_memory.peak_rss_mib > 100
+    assert figures(recorded).quads <= 4, "the first one at least is warm-up"

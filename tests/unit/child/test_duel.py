@@ -1,0 +1,146 @@
+import io
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.child import duel
+from bench.child.duel import Stopped, Turns, part, take_turns
+from bench.child.memory import Meter
+from bench.child.packing import Pairs
+from bench.duel import GO, PROTOCOL, STOP, DuelEvent, DuelJob, ReadyEvent, UnitEvent
+from bench.event import to_line
+
+READY = ReadyEvent(params=1, peak_rss_method="none")
+LOSSES: Mapping[str, float] = {"loss": 0.5, "val_loss": 0.4}
+
+
+class Wire:
+    """Both ends: tokens to be read, and in which order things were said and read."""
+
+    def __init__(self, *tokens: bytes) -> None:
+        self.course: list[Any] = []
+        self.tokens = iter(tokens)
+
+    def readline(self) -> bytes:
+        self.course.append("waits")
+        return next(self.tokens, b"")
+
+    def send(self, event: DuelEvent) -> None:
+        self.course.append(event.kind)
+        self.last = event
+
+
+def turns(wire: Wire) -> Turns:
+    return Turns(wire, wire.send, Meter(), pending=READY)  # type: ignore[arg-type]
+
+
+def epoch(clock: Turns, seconds: float = 0.0, losses: Mapping[str, float] = LOSSES) -> None:
+    clock.epoch_begin()
+    time.sleep(seconds)
+    clock.validation_begin()
+    clock.validation_end()
+    clock.epoch_end(losses)
+
+
+def test_each_unit_is_told_when_the_process_is_idle_and_waits_again() -> None:
+    wire = Wire(GO, GO, STOP)
+    clock = turns(wire)
+    epoch(clock)
+    assert wire.course == ["ready", "waits"], "between the end of an epoch and the next one the loop still works"
+    epoch(clock)
+    with pytest.raises(Stopped):
+        clock.epoch_begin()
+    assert wire.course == ["ready", "waits", "unit", "waits", "unit", "waits"]
+
+
+def test_a_unit_is_training_alone() -> None:
+    wire = Wire(GO)
+    clock = turns(wire)
+    clock.epoch_begin()
+    time.sleep(0.03)
+    clock.validation_begin()
+    time.sleep(0.3)
+    clock.validation_end()
+    clock.epoch_end(LOSSES)
+    with pytest.raises(Stopped):
+        clock.epoch_begin()
+    assert isinstance(wire.last, UnitEvent)
+    assert wire.last.wall_s >= 0.03
+    assert wire.last.noise.seconds >= wire.last.wall_s
+    assert (wire.last.train_loss, wire.last.val_loss) == (0.5, 0.4)
+
+
+def test_a_parent_that_is_gone_ends_the_process() -> None:
+    with pytest.raises(Stopped):
+        turns(Wire()).epoch_begin()
+
+
+def test_a_loss_that_is_not_finite_is_told_as_none() -> None:
+    wire = Wire(GO)
+    clock = turns(wire)
+    epoch(clock, losses={"loss": float("nan"), "val_loss": float("inf")})
+    assert isinstance(clock.pending, UnitEvent)
+    assert (clock.pending.train_loss, clock.pending.val_loss) == (None, None)
+
+
+def test_the_end_tells_the_largest_memory_of_all_units() -> None:
+    clock = turns(Wire(GO, GO))
+    epoch(clock)
+    held = np.ones(4 << 20)
+    epoch(clock)
+    del held
+    done = clock.done()
+    assert done.peak_rss_mib >= max(reading.rss for reading in clock.readings)
+
+
+def test_a_part_begins_again_where_there_are_not_so_many_digits() -> None:
+    images = np.arange(5, dtype=np.uint8).reshape(5, 1)
+    same = part(Pairs(images, images), 12)
+    assert same.x is same.y
+    assert same.x[:, 0].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+    other = part(Pairs(images, images + 1), 3)
+    assert (other.x[:, 0].tolist(), other.y[:, 0].tolist()) == ([0, 1, 2], [1, 2, 3])
+
+
+# --------------------------------------------------------------------------------------------------------- protocol
+
+JOB = DuelJob(
+    protocol=PROTOCOL, model="basic", backend="tensorflow", loop="fit", precision="float32", optimizer="adam",
+    learning_rate=0.001, batch_size=4, seed=0, threads=None, data="none.npz", digits=8, val_digits=4,
+)  # fmt: skip
+
+
+def spoken(monkeypatch: pytest.MonkeyPatch, train: Any, text: bytes) -> tuple[int, list[str]]:
+    monkeypatch.setattr(duel, "_train", train)
+    told: list[DuelEvent] = []
+    code = take_turns(io.BytesIO(text), told.append)
+    return code, [json.loads(to_line(event))["kind"] for event in told]
+
+
+def train(job: DuelJob, clock: Turns) -> None:
+    assert job == JOB
+    clock.pending = READY
+    while True:
+        epoch(clock)
+
+
+def test_the_whole_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, told = spoken(monkeypatch, train, to_line(JOB) + GO + GO + STOP)
+    assert (code, told) == (0, ["hello", "ready", "unit", "unit", "done"])
+
+
+def test_a_parent_that_only_asks_for_the_protocol_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert spoken(monkeypatch, train, b"") == (0, ["hello"])
+
+
+def test_whatever_goes_wrong_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def raises(_job: DuelJob, _clock: Turns) -> None:
+        raise ValueError("no such layer")
+
+    assert spoken(monkeypatch, raises, to_line(JOB)) == (1, ["hello", "broken"])
+    assert "no such layer" in capsys.readouterr().err
+    assert spoken(monkeypatch, train, b'{"model": "basic"}\n') == (1, ["hello", "broken"])

@@ -1,0 +1,247 @@
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duelling
+import pytest
+import scripted
+from rich.console import Console
+
+from bench import cli, data, gate, machine, revision
+from bench.duel import Round
+from bench.errors import InvalidInput
+from bench.executors.pair import Incomparable, PairFailed
+from bench.gate import Request
+from bench.spec import Case
+
+EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
+
+
+class Script:
+    """In place of pairs of processes: how much slower each model is, and what goes wrong with it."""
+
+    def __init__(self) -> None:
+        self.ratios: dict[str, float] = {}
+        self.errors: dict[str, BaseException] = {}
+        self.order: list[str] = []
+        self.options: dict[str, Any] = {}
+        self.console = Console(file=io.StringIO(), width=200)
+
+    def __call__(self, base: Any, candidate: Any, *places: Path, **options: Any) -> "Script":
+        self.base, self.candidate, self.options = base, candidate, options
+        return self
+
+    def digits(self, case: Case) -> int:
+        return 16 * case.batch_size
+
+    def round(self, case: Case, digits: int, number: int) -> Round:
+        self.order.append(case.model)
+        if case.model in self.errors:
+            raise self.errors[case.model]
+        return duelling.recorded(number, self.ratios.get(case.model, 1.0) * EVEN[number % 6])
+
+    def run(self, folder: Path, **request: Any) -> int:
+        return gate.gate(Request(**{"base": "main", "out": folder, **request}), self.console)
+
+    @property
+    def said(self) -> str:
+        file = self.console.file
+        assert isinstance(file, io.StringIO)
+        return file.getvalue()
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
+    made = Script()
+    base = tmp_path / "base"
+    (base / "models").mkdir(parents=True)
+    for model in ("basic", "convolutional", "deep"):
+        (base / "models" / f"{model}.py").touch()
+
+    @contextlib.contextmanager
+    def checked_out(_root: Path, _commit: str) -> Iterator[Path]:
+        yield base
+
+    monkeypatch.setattr(gate, "PairExecutor", made)
+    monkeypatch.setattr(revision, "resolve", lambda _root, name: f"{name or 'merge-base'}-0123456789")
+    monkeypatch.setattr(revision, "checked_out", checked_out)
+    monkeypatch.setattr(revision, "changed_dependencies", lambda _base, _candidate: [])
+    monkeypatch.setattr(machine, "check_backends", lambda _names: None)
+    monkeypatch.setattr(data, "find", scripted.Script().find)
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    return made
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "report"
+
+
+def status(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "status.json").read_text())
+    return found
+
+
+def test_equal_code_is_ok_after_six_rounds_of_each_sentinel_in_turns(script: Script, out: Path) -> None:
+    assert script.run(out) == 0
+    assert script.order == ["basic", "convolutional", "deep"] * 6
+    assert [case["verdicts"] for case in status(out)["cases"]] == [["ok"]] * 3
+    assert "| basic:fit:256 | ok |" in (out / "report.md").read_text()
+    assert (out / "junit.xml").read_text().count("<testcase") == 3
+    assert not (out / ".data.npz").exists()
+
+
+def test_one_slower_model_fails_the_run_and_is_named(script: Script, out: Path) -> None:
+    script.ratios["deep"] = 1.08
+    assert script.run(out) == 1
+    assert status(out)["exit_code"] == 1
+    assert "deep:fit:256: slower" in script.said
+
+
+def test_a_decided_case_takes_no_more_rounds(script: Script, out: Path) -> None:
+    script.ratios["deep"] = 1.08
+    script.run(out)
+    assert script.order.count("deep") == 6
+
+
+def test_every_round_is_kept(script: Script, out: Path) -> None:
+    script.run(out, cases=["basic"])
+    lines = [json.loads(line) for line in (out / "rounds.jsonl").read_text().splitlines()]
+    assert [line["number"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert {line["case"] for line in lines} == {"basic:fit:256"}
+    assert lines[0]["quads"][0]["order"] == "ABBA"
+
+
+def test_cases_are_named_by_model_loop_and_batch(script: Script, out: Path) -> None:
+    script.run(out, cases=["basic:xla", "deep:fit:512"])
+    assert [case["name"] for case in status(out)["cases"]] == ["basic:xla:256", "deep:fit:512"]
+    assert status(out)["cases"][1]["digits"] == 16 * 512
+
+
+@pytest.mark.parametrize(
+    ("cases", "said"),
+    [
+        (["basci"], "did you mean 'basic'"),
+        (["basic:fti"], "did you mean 'fit'"),
+        (["basic:fit:many"], "MODEL:LOOP:BATCH"),
+        (["basic:fit:256:9"], "MODEL:LOOP:BATCH"),
+        (["basic", "basic:fit"], "more than once"),
+    ],
+)
+def test_a_case_that_is_none_is_refused(script: Script, out: Path, cases: list[str], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        script.run(out, cases=cases)
+
+
+def test_a_folder_with_something_in_it_is_refused(script: Script, out: Path) -> None:
+    out.mkdir()
+    (out / "mine").touch()
+    with pytest.raises(InvalidInput, match="--out"):
+        script.run(out)
+
+
+def test_a_base_that_is_too_old_is_incomparable(script: Script, out: Path) -> None:
+    script.errors = dict.fromkeys(gate.SENTINELS, Incomparable("base main-0123 is too old."))
+    assert script.run(out) == 4
+    assert "too old" in script.said
+    assert script.order == ["basic", "convolutional", "deep"]
+
+
+def test_a_model_that_the_base_has_not_is_incomparable_and_keeps_no_other(script: Script, out: Path) -> None:
+    assert script.run(out, cases=["sparse", "basic"]) == 4
+    assert [case["verdicts"] for case in status(out)["cases"]] == [["incomparable"], ["ok"]]
+    assert "has no models/sparse.py" in script.said
+
+
+def test_other_dependencies_are_incomparable_unless_an_environment_is_named(
+    script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revision, "changed_dependencies", lambda _base, _candidate: ["base: keras>=3.1"])
+    assert script.run(out) == 4
+    assert "--base-python" in script.said
+    assert status(out)["exit_code"] == 4
+    assert script.order == []
+    assert script.run(out / "another", base_python="python3") == 0
+
+
+def test_a_case_that_fails_is_told_and_keeps_no_other(script: Script, out: Path) -> None:
+    script.errors["basic"] = PairFailed("the candidate: ValueError: no\nlast words in /a/folder")
+    assert script.run(out) == 3
+    assert "last words" in script.said
+    assert "/a/folder" not in (out / "report.md").read_text() + (out / "status.json").read_text()
+    assert [case["verdicts"] for case in status(out)["cases"]] == [["failed"], ["ok"], ["ok"]]
+
+
+def test_a_budget_ends_the_run_undecided_and_says_what_was_not_reached(script: Script, out: Path) -> None:
+    assert script.run(out, budget_s=0.0) == 0
+    assert script.order == [] or len(script.order) <= 1
+    assert "no room for another round" in script.said
+    assert "rounds" in status(out)["cases"][2]["reason"]
+
+
+def test_undecided_fails_where_it_is_asked_to(script: Script, out: Path) -> None:
+    assert script.run(out, budget_s=0.0, fail_undecided=True) == 5
+
+
+def test_an_interruption_keeps_what_was_recorded(script: Script, out: Path) -> None:
+    script.errors["deep"] = KeyboardInterrupt()
+    assert script.run(out) == 130
+    assert status(out)["exit_code"] == 130
+    assert len((out / "rounds.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_same_code_under_two_environments_needs_no_revision(script: Script, out: Path) -> None:
+    assert script.run(out, base=None, base_python="python3") == 0
+    assert script.base.root == script.candidate.root
+    assert script.base.python != ""
+
+
+def test_an_interpreter_that_is_none_is_refused(script: Script, out: Path) -> None:
+    with pytest.raises(InvalidInput, match="--candidate-python takes"):
+        script.run(out, candidate_python="no/such/python")
+
+
+def test_ci_gets_its_summary_and_annotations(script: Script, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = out.parent / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    script.ratios["basic"] = 1.3
+    script.run(out)
+    assert summary.read_text() == (out / "report.md").read_text()
+    assert "::error title=basic%3Afit%3A256%3A slower::" in script.said
+
+
+# ------------------------------------------------------------------------------------------------------ command line
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Request:
+    """What the command line makes of its arguments."""
+    requests: list[Request] = []
+
+    def kept(request: Request) -> int:
+        requests.append(request)
+        return 5
+
+    monkeypatch.setattr(gate, "gate", kept)
+    monkeypatch.setattr(sys, "argv", ["aebench", "regress", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 5
+    return requests[0]
+
+
+def test_flags_are_percent_and_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = asked(
+        monkeypatch, "--base", "HEAD~1", "--minimum-effect", "2.5", "--budget", "20", "--cases", "basic, deep"
+    )
+    assert (request.base, request.minimum_effect, request.budget_s) == ("HEAD~1", 0.025, 1200.0)
+    assert request.cases == ["basic", "deep"]
+
+
+def test_nothing_given_is_the_merge_base_and_the_sentinels(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(monkeypatch) == Request()

@@ -1,0 +1,86 @@
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+from duelling import rounds
+
+from bench.regress import CaseResult, Plan, judge
+from bench.report import gates
+from bench.report.gates import Gate
+
+PLAN = Plan(cases=3)
+EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
+
+
+def result(name: str, ratio: float = 1.0, **changes: object) -> CaseResult:
+    judged = judge(rounds([ratio * each for each in EVEN]), PLAN)
+    return CaseResult(name, judged, recorded=6, digits=2048, **changes)  # type: ignore[arg-type]
+
+
+UNKNOWN = CaseResult("deep", judge([], PLAN), reason="the budget is used up")
+OLD = CaseResult("basic", judge([], PLAN), trouble="incomparable", reason="base 1234567 is too old")
+
+
+def gate(*results: CaseResult, **changes: object) -> Gate:
+    return Gate("base 1234567", "the candidate", 0.05, 61.0, results, **changes)  # type: ignore[arg-type]
+
+
+def test_the_worst_comes_first() -> None:
+    found = gate(result("basic"), UNKNOWN, result("convolutional", 1.2))
+    assert gates.sentence(found) == (
+        "the candidate against base 1234567: convolutional slower, deep undecided, basic ok."
+    )
+    assert found.exit_code == 1
+
+
+def test_the_table_has_estimate_interval_rounds_and_sensitivity() -> None:
+    (cells,) = gates.table(gate(result("basic", 1.2))).rows
+    assert cells[:3] == ("basic", "slower", "+20.0%")
+    assert "…" in cells[3]
+    assert cells[7] == "6 of 6"
+    assert cells[8].endswith("%")
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    (cells,) = gates.table(gate(OLD)).rows
+    assert cells == ("basic", "incomparable", "–", "–", "–", "–", "–", "0 of 0", "–", "0%")
+
+
+def test_each_case_has_its_reason() -> None:
+    told = gates.reasons(gate(OLD, UNKNOWN))
+    assert told == ["basic: base 1234567 is too old.", "deep: 0 rounds; 6 are needed; the budget is used up."]
+
+
+def test_markdown_names_the_early_end() -> None:
+    text = gates.markdown(gate(UNKNOWN, stopped="the budget is used up"))
+    assert "Stopped early: the budget is used up." in text
+    assert "| deep | undecided |" in text
+
+
+def test_status_is_json_with_every_verdict() -> None:
+    status = json.loads(json.dumps(gates.status(gate(result("basic", 1.2), UNKNOWN)), allow_nan=False))
+    assert status["exit_code"] == 1
+    assert [case["verdicts"] for case in status["cases"]] == [["slower"], ["undecided"]]
+    assert status["cases"][0]["verdict"]["time"]["estimate"]["value"] == pytest.approx(0.2, abs=0.01)
+
+
+def test_annotations_are_escaped_worst_first_and_ten_at_most() -> None:
+    hostile = CaseResult("a:b,c", judge([], PLAN), trouble="failed", reason="100%\r\n::error::gotcha")
+    first, *others = gates.annotations(gate(*(UNKNOWN,) * 12, result("basic"), hostile))
+    assert first.startswith("::error title=a%3Ab%2Cc%3A failed::")
+    assert "\n" not in first
+    assert "100%25" in first
+    assert len(others) == 9
+    assert all(line.startswith("::warning") for line in others)
+    assert gates.annotations(gate(result("basic"))) == []
+
+
+def test_junit_tells_failures_errors_and_what_is_not_known() -> None:
+    suite = ET.fromstring(gates.junit(gate(result("slow", 1.2), OLD, UNKNOWN, result("fine"))))  # noqa: S314
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["4", "1", "1", "1"]
+    assert [[child.tag for child in test] for test in suite] == [["failure"], ["error"], ["skipped"], []]
+
+
+def test_junit_stays_xml_whatever_a_process_wrote() -> None:
+    hostile = CaseResult("x", judge([], PLAN), trouble="failed", reason="\x1b[31m<&>\x00\x08")
+    assert ET.fromstring(gates.junit(gate(hostile))).get("errors") == "1"  # noqa: S314

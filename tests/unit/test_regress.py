@@ -1,0 +1,300 @@
+import math
+from dataclasses import replace
+
+import duelling
+import numpy as np
+import numpy.typing as npt
+import pytest
+from duelling import BASE, quad, recorded, rounds, unit
+
+from bench.duel import Memory, Quad, Round
+from bench.regress import (
+    FALSE_ALARMS,
+    FEWEST_QUADS,
+    LOOKS,
+    MISSES,
+    CaseResult,
+    Plan,
+    after_warmup,
+    exit_code,
+    figures,
+    judge,
+    judge_time,
+    smallest,
+)
+
+PLAN = Plan(cases=3)
+EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
+
+
+def swapped(each: Quad) -> Quad:
+    return replace(each, base=each.candidate, candidate=each.base)
+
+
+def times(ratio: float) -> list[float]:
+    return [ratio * each for each in EVEN]
+
+
+# ------------------------------------------------------------------------------------------------- figures of a round
+
+
+def test_a_rounds_figure_is_the_ratio_of_lower_quartiles() -> None:
+    found = figures(recorded(ratio=1.1))
+    assert found.wall == pytest.approx(math.log(1.1))
+    assert found.cpu == pytest.approx(math.log(1.1))
+
+
+def test_units_that_were_stopped_do_not_move_a_figure() -> None:
+    slow = tuple(quad(5.0, 0.18) for _ in range(3))
+    usual = recorded()
+    assert figures(replace(usual, quads=usual.quads + slow)).wall == pytest.approx(0.0, abs=1e-12)
+
+
+def test_warmup_is_cut_from_both_sides_though_only_one_warms_up_slowly() -> None:
+    quads = [quad(2.0, 2.0), *(quad(0.18, 1.0),) * 2, *(quad(),) * 9]
+    assert len(after_warmup(quads)) == 9
+    assert len(after_warmup([swapped(each) for each in quads])) == 9
+
+
+def test_a_quad_with_a_flag_is_discarded_whole() -> None:
+    usual = recorded(ratio=1.0)
+    disturbed = replace(usual, quads=(*usual.quads, quad(0.01, 9.0, flags=("steal",))))
+    found = figures(disturbed)
+    assert (found.quads, found.kept) == (9, 8)
+    assert found.wall == figures(usual).wall
+
+
+def test_what_is_discarded_does_not_depend_on_whose_unit_it_was() -> None:
+    usual = recorded(quads=(quad(2, 2), *(quad(0.18, 0.2),) * 4, quad(0.1, 0.3, flags=("steal",))))
+    there, back = figures(usual), figures(replace(usual, quads=tuple(map(swapped, usual.quads))))
+    assert there.kept == back.kept
+    assert there.wall == pytest.approx(-(back.wall or 0))
+
+
+def test_a_round_of_too_few_quiet_quads_has_no_figure() -> None:
+    loud = recorded(quads=(quad(2, 2), *(quad(),) * (FEWEST_QUADS - 1), *(quad(flags=("steal",)),) * 5))
+    assert figures(loud).wall is None
+    assert judge([loud] * 6, PLAN).time.verdict == "undecided"
+
+
+# --------------------------------------------------------------------------------------------------- verdicts on time
+
+
+def test_the_levels_of_all_looks_and_cases_add_up_to_the_risk() -> None:
+    looks = range(len(LOOKS))
+    for_all = sum(PLAN.alarm_level(look, what) for look in looks for what in ("time", "memory", "loss"))
+    assert 3 * for_all == pytest.approx(FALSE_ALARMS)
+    assert sum(PLAN.miss_level(look) for look in looks) == pytest.approx(MISSES)
+
+
+def test_more_cases_leave_each_a_smaller_risk() -> None:
+    assert Plan(cases=6).alarm_level(0, "time") == pytest.approx(PLAN.alarm_level(0, "time") / 2)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"), [(1.0, "ok"), (1.01, "ok"), (1.06, "slower"), (1.5, "slower"), (0.9, "faster"), (0.99, "ok")]
+)
+def test_six_quiet_rounds_are_enough(ratio: float, verdict: str) -> None:
+    found = judge(rounds(times(ratio)), PLAN)
+    assert found.time.verdict == verdict
+    assert found.time.estimate is not None
+    assert found.time.estimate.value == pytest.approx(ratio - 1, abs=0.001)
+    assert found.rounds == 6
+
+
+def test_a_slowdown_that_is_sure_and_too_small_to_matter_is_ok() -> None:
+    found = judge(rounds(times(1.03)), PLAN).time
+    assert found.estimate is not None
+    assert found.estimate.low is not None
+    assert found.estimate.low > 0
+    assert found.verdict == "ok"
+    assert judge(rounds(times(1.03)), Plan(cases=3, minimum_effect=0.02)).time.verdict == "slower"
+
+
+def test_five_rounds_decide_nothing() -> None:
+    found = judge(rounds(times(1.5)[:5]), PLAN)
+    assert found.verdicts == ("undecided",)
+    assert (found.smallest, found.time.estimate and found.time.estimate.low) == (None, None)
+
+
+def test_rounds_between_two_looks_are_not_looked_at() -> None:
+    quiet = [*times(1.0), 3.0]
+    assert judge(rounds(quiet), PLAN).time == judge(rounds(quiet[:6]), PLAN).time
+    assert judge(rounds([*quiet, 3.0]), PLAN).rounds == 8
+
+
+def test_noise_that_hides_the_minimum_effect_is_undecided() -> None:
+    assert judge(rounds([1.2, 0.85, 1.1, 0.9, 1.15, 0.95]), PLAN).verdicts == ("undecided",)
+
+
+def test_too_many_disturbed_quads_are_undecided_however_large_the_difference() -> None:
+    loud = (quad(2, 2), *(quad(0.18, 0.3),) * 6, *(quad(flags=("other-load",)),) * 4)
+    found = judge(rounds(EVEN, quads=loud), PLAN)
+    assert found.discarded == pytest.approx(0.4)
+    assert found.time.verdict == "undecided"
+    assert "40%" in found.time.reason
+
+
+def test_the_smallest_slowdown_is_found_as_often_as_is_said() -> None:
+    rng = np.random.default_rng(1)
+    sd = 0.012
+    typical = sorted(smallest(rng.normal(0, sd, 6).tolist(), PLAN) or 0 for _ in range(401))[320]
+    alarms = [judge_time((math.log1p(typical) + rng.normal(0, sd, 6)).tolist(), PLAN).verdict for _ in range(400)]
+    assert alarms.count("slower") / 400 > 0.9
+
+
+def test_the_smallest_slowdown_grows_with_the_noise() -> None:
+    quiet, loud = (smallest([sd * each for each in (1, -1, 1, -1, 1, -1)], PLAN) or 0 for sd in (0.003, 0.03))
+    assert 0.04 < quiet < 0.055
+    assert loud > 0.08
+
+
+# ------------------------------------------------------------------------------------------------------- simulated runs
+
+
+def verdict(stream: npt.NDArray[np.float64]) -> str:
+    """As a run goes: looked at after 6, 8, 11 and 16 rounds, until one decides."""
+    found = (judge_time(stream[:look].tolist(), PLAN).verdict for look in LOOKS)
+    return next((each for each in found if each != "undecided"), "undecided")
+
+
+def alarms(streams: npt.NDArray[np.float64]) -> int:
+    """Runs of three cases with at least one alarm."""
+    return sum(any(verdict(stream) == "slower" for stream in run) for run in streams)
+
+
+def streams(rng: np.random.Generator, kind: str, noise: float) -> npt.NDArray[np.float64]:
+    """2,000 runs of 3 cases of 16 rounds."""
+    shape = (2_000, 3, 16)
+    match kind:
+        case "heavy tails":
+            return noise * rng.standard_t(3, shape)
+        case "bursts":
+            return np.where(rng.random(shape) < 0.1, 8.0, 1.0) * rng.normal(0, noise, shape)
+        case "a drift over rounds":
+            return rng.normal(0, noise, shape) + rng.normal(0, noise / 2, (2_000, 3, 1)) * np.linspace(-1, 1, 16)
+        case _:
+            return rng.normal(0, noise, shape)
+
+
+@pytest.mark.parametrize("kind", ["normal", "heavy tails", "bursts"])
+@pytest.mark.parametrize("noise", [0.01, 0.04])
+def test_equal_code_raises_an_alarm_in_one_run_of_a_hundred_at_most(kind: str, noise: float) -> None:
+    assert alarms(streams(np.random.default_rng(7), kind, noise)) <= 20
+
+
+def test_a_machine_that_drifts_over_the_rounds_raises_no_alarm() -> None:
+    assert alarms(streams(np.random.default_rng(7), "a drift over rounds", 0.01)) <= 20
+
+
+@pytest.mark.parametrize("kind", ["normal", "heavy tails", "a drift over rounds"])
+def test_a_slowdown_of_five_percent_is_found_nineteen_times_in_twenty(kind: str) -> None:
+    slower = streams(np.random.default_rng(8), kind, 0.01)[:700, 0] + math.log(1.05)
+    assert sum(verdict(stream) == "slower" for stream in slower) >= 0.95 * 700
+
+
+def test_a_slowdown_of_ten_percent_is_found_at_twice_the_noise() -> None:
+    slower = streams(np.random.default_rng(9), "normal", 0.02)[:700, 0] + math.log(1.1)
+    assert sum(verdict(stream) == "slower" for stream in slower) >= 0.95 * 700
+
+
+def test_equal_code_at_one_percent_of_noise_is_ok_after_six_rounds() -> None:
+    equal = streams(np.random.default_rng(10), "normal", 0.01)[:700, 0]
+    assert sum(judge_time(stream[:6].tolist(), PLAN).verdict == "ok" for stream in equal) >= 0.95 * 700
+
+
+@pytest.mark.parametrize(("slowdown", "expected"), [(0.0, "ok"), (0.07, "slower")])
+def test_quads_on_a_machine_that_drifts_and_stutters_come_to_the_right_verdict(slowdown: float, expected: str) -> None:
+    rng = np.random.default_rng(11)
+    runs = [[duelling.noisy(rng, slowdown=slowdown) for _ in range(16)] for _ in range(20)]
+    found = [verdict(np.array([figures(each).wall for each in run], np.float64)) for run in runs]
+    assert found.count(expected) >= 19, found
+
+
+# --------------------------------------------------------------------------------------------------- memory and loss
+
+
+def grown(share: float, jitter: tuple[float, ...] = (0.0,) * 6, **changes: float) -> list[Round]:
+    fields = [BASE.peak_rss_mib * (1 + share + each) for each in jitter]
+    return [
+        recorded(number, candidate_memory=replace(BASE, peak_rss_mib=peak, **changes))
+        for number, peak in enumerate(fields, start=1)
+    ]
+
+
+def test_five_percent_more_memory_is_found_and_faster_does_not_excuse_it() -> None:
+    assert judge(grown(0.05, (0.002, -0.002, 0.001, 0.0, 0.003, -0.001)), PLAN).verdicts == ("fatter",)
+    quads = recorded(ratio=0.8).quads
+    fatter = [replace(each, quads=quads) for each in grown(0.05)]
+    assert judge(fatter, PLAN).time.verdict == "faster"
+    assert judge(fatter, PLAN).verdicts == ("fatter",)
+
+
+def test_memory_within_three_percent_or_its_own_spread_is_ok() -> None:
+    assert judge(grown(0.029), PLAN).memory.verdict == "ok"
+    assert judge(grown(0.05, (0.2, -0.2, 0.15, -0.1, 0.1, -0.15)), PLAN).memory.verdict == "ok"
+
+
+def test_anonymous_memory_that_files_hide_is_found() -> None:
+    found = judge(grown(0.02, anon_mib=480.0), PLAN)
+    assert found.memory.verdict == "fatter"
+    assert "anonymous" in found.memory.reason
+
+
+def test_a_system_that_does_not_tell_anonymous_memory_is_judged_by_the_peak() -> None:
+    silent = [replace(each, base_memory=Memory(900.0, None)) for each in grown(0.0)]
+    assert judge(silent, PLAN).memory.verdict == "ok"
+
+
+def with_losses(base: float, candidate: float, number: int = 1) -> Round:
+    usual = recorded(number)
+    quads = tuple(
+        Quad("ABBA", (unit(val_loss=base),) * 2, (unit(val_loss=candidate),) * 2) for _ in range(len(usual.quads))
+    )
+    return replace(usual, quads=quads)
+
+
+SEEDS = (0.100, 0.101, 0.099, 0.1005, 0.0995, 0.1)
+
+
+def test_equal_losses_are_equal_and_need_no_rounds() -> None:
+    assert judge([recorded()], PLAN).loss.reason == "equal to the last bit"
+
+
+def test_a_loss_that_is_worse_by_more_than_seeds_are_is_found() -> None:
+    found = judge([with_losses(loss, 1.02 * loss) for loss in SEEDS], PLAN)
+    assert found.verdicts == ("worse",)
+
+
+def test_a_loss_that_differs_by_less_than_seeds_do_is_ok() -> None:
+    assert judge([with_losses(loss, 1.001 * loss) for loss in SEEDS], PLAN).loss.verdict == "ok"
+    assert judge([with_losses(loss, 0.9 * loss) for loss in SEEDS], PLAN).loss.verdict == "ok"
+
+
+def test_a_loss_that_runs_away_on_one_side_alone_is_worse() -> None:
+    usual = recorded()
+    last = replace(usual.quads[-1], candidate=(unit(), unit(val_loss=None)))
+    assert judge([replace(usual, quads=(*usual.quads, last))], PLAN).loss.verdict == "worse"
+
+
+# ------------------------------------------------------------------------------------------------------- a whole run
+
+
+def test_the_exit_code_tells_what_is_wrong_before_what_is_not_known() -> None:
+    ok, slow, fast, unknown = (
+        CaseResult("basic", judge(rounds(ratios), PLAN)) for ratios in (times(1.0), times(1.2), times(0.8), [1.0])
+    )
+    failed, other = replace(unknown, trouble="failed"), replace(unknown, trouble="incomparable")
+    assert exit_code([ok, fast]) == 0
+    assert exit_code([ok, failed, slow]) == 1
+    assert exit_code([other, failed, ok], fail_undecided=True) == 3
+    assert exit_code([other, unknown, ok], fail_undecided=True) == 4
+    assert exit_code([ok, slow, unknown], fail_undecided=True) == 1
+    assert exit_code([ok, unknown]) == 0
+    assert exit_code([ok, unknown], fail_undecided=True) == 5
+    assert exit_code([], fail_undecided=True) == 5
+
+
+def test_slower_and_fatter_are_both_told() -> None:
+    both = [replace(each, quads=recorded(ratio=1.2).quads) for each in grown(0.1)]
+    assert judge(both, PLAN).verdicts == ("slower", "fatter")

@@ -1,0 +1,90 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bench import revision
+from bench.errors import InvalidInput
+
+PROJECT = '[project]\nname = "x"\ndependencies = ["keras>=3.14", "rich>=13"]\n'
+
+
+def git(root: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false")
+    done = subprocess.run(
+        ("git", *identity, "-C", str(root), *arguments), check=True, capture_output=True, text=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A harness of two commits on main and one on a branch, where it stands."""
+    root = tmp_path / "checkout"
+    (root / "bench").mkdir(parents=True)
+    git(root.parent, "init", "--quiet", "--initial-branch=main", str(root))
+    (root / "pyproject.toml").write_text(PROJECT)
+    for number, branch in enumerate((None, None, "change")):
+        if branch:
+            git(root, "checkout", "--quiet", "-b", branch)
+        (root / "bench" / "__init__.py").write_text(f"NUMBER = {number}\n")
+        git(root, "add", ".")
+        git(root, "commit", "--quiet", "-m", str(number))
+    return root
+
+
+def test_the_default_base_is_where_the_branch_left_the_main_one(checkout: Path) -> None:
+    assert revision.resolve(checkout, None) == git(checkout, "rev-parse", "main")
+
+
+def test_a_revision_is_what_git_calls_so(checkout: Path) -> None:
+    assert revision.resolve(checkout, "HEAD~2") == git(checkout, "rev-parse", "main~1")
+    assert revision.short(revision.resolve(checkout, "main")) == git(checkout, "rev-parse", "--short=9", "main")
+
+
+@pytest.mark.parametrize("name", ["no-such-branch", "", "--help", "HEAD:bench"])
+def test_a_revision_that_is_none_is_refused(checkout: Path, name: str) -> None:
+    with pytest.raises(InvalidInput, match="--base takes a revision"):
+        revision.resolve(checkout, name)
+
+
+def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no git checkout"):
+        revision.resolve(tmp_path, "HEAD")
+
+
+def test_a_repository_without_a_main_branch_asks_for_a_base(checkout: Path) -> None:
+    git(checkout, "branch", "--quiet", "-D", "main")
+    with pytest.raises(InvalidInput, match="--base REVISION"):
+        revision.resolve(checkout, None)
+
+
+def test_the_bases_code_is_there_and_gone_afterwards(checkout: Path) -> None:
+    (checkout / "bench" / "__init__.py").write_text("NUMBER = 99\n")
+    with revision.checked_out(checkout, revision.resolve(checkout, "main")) as place:
+        assert (place / "bench" / "__init__.py").read_text() == "NUMBER = 1\n"
+        (place / "left.pyc").write_text("by a process")
+    assert not place.parent.exists()
+    assert len(git(checkout, "worktree", "list").splitlines()) == 1
+    assert (checkout / "bench" / "__init__.py").read_text() == "NUMBER = 99\n"
+    assert git(checkout, "branch", "--show-current") == "change"
+
+
+def test_the_worktree_is_gone_after_an_interruption_too(checkout: Path) -> None:
+    commit = revision.resolve(checkout, "main")
+    with pytest.raises(KeyboardInterrupt), revision.checked_out(checkout, commit):
+        raise KeyboardInterrupt
+    assert len(git(checkout, "worktree", "list").splitlines()) == 1
+
+
+def test_dependencies_that_a_measured_process_has_are_compared(checkout: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "pyproject.toml").write_text(PROJECT.replace("rich>=13", "rich>=14"))
+    assert revision.changed_dependencies(checkout, other) == []
+    (other / "pyproject.toml").write_text(
+        PROJECT.replace("keras>=3.14", "keras>=3.15") + '[project.optional-dependencies]\ntorch = ["torch>=2.4"]\n'
+    )
+    assert revision.changed_dependencies(checkout, other) == [
+        "base: keras>=3.14", "candidate: keras>=3.15", "candidate: torch>=2.4",
+    ]  # fmt: skip
