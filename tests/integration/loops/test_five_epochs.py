@@ -11,11 +11,7 @@ from integration.loops.spread import FEW, MANY, Cell, Found, judgeable, measured
 from bench import data
 
 CELLS = (
-    *(
-        Cell(model, loop, "tensorflow", MANY)
-        for model in ("basic", "sparse", "deep", "variational")
-        for loop in ("graph", "xla")
-    ),
+    *(Cell(model, loop, "tensorflow", MANY) for model in ("basic", "variational") for loop in ("graph", "xla")),
     *(Cell(model, loop, "jax", MANY) for model in ("basic", "variational") for loop in ("fit", "xla")),
     Cell("basic", "fit", "torch", MANY),
     Cell("convolutional", "graph", "tensorflow", FEW),
