@@ -68,7 +68,7 @@ def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ended = [outcome("basic", 128), outcome("basic", 256), outcome("variational", 256)]
     save_samples(folder, ended[2], marks=(4, 8))
     failed = scripted.outcome(scripted.case(model="deep", marks=(1, 4, 8)), reached=1, log_tail="MemoryError")
-    strange = scripted.outcome(scripted.case(model=EVIL, backend=EVIL))
+    strange = scripted.outcome(scripted.strange_case(model=EVIL, backend=EVIL))
     report.write_report(folder, scripted.header(), [*ended, failed, strange], ("a note",), 3)
     return folder.page
 
