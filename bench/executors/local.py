@@ -292,12 +292,13 @@ def _environment(case: Case, threads: int | None) -> dict[str, str]:
     package = str(Path(bench.__file__).resolve().parent.parent)
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
     limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    inherited = {name: value for name, value in os.environ.items() if name not in _SHORTENING}
+    inherited = {name: value for name, value in os.environ.items() if name not in _DROPPED}
     return {**inherited, **limits, "KERAS_BACKEND": case.backend, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-_SHORTENING = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
-"""Keras cuts training short where these are set, and says so in its log only."""
+_DROPPED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONDONTWRITEBYTECODE")
+"""Keras cuts training short where the first two are set, and says so in its log only; with the last one every process
+would compile all of TensorFlow's modules anew, which doubles the seconds of its import."""
 
 
 @contextmanager

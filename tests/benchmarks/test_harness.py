@@ -1,15 +1,17 @@
 """The harness' own hot paths: run by `nox -s micro`, skipped among the tests."""
 
+import io
 from pathlib import Path
 
 import pytest
 import scripted
 from pytest_benchmark.fixture import BenchmarkFixture
+from rich.console import Console
 
-from bench import journal, rows, spec
+from bench import journal, lineup, rows, spec
 from bench.folder import ReportFolder
 from bench.record import EpochRow, Outcome, ResultRow, SweepHeader
-from bench.report.files import csv_text
+from bench.report.files import csv_text, result_rows
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,26 @@ def test_reading_a_journal_of_100_000_epochs(
             writer.append(outcome)
     stored = benchmark.pedantic(journal.read, (folder.journal,), rounds=3)
     assert len(stored.outcomes) == 200
+
+
+def test_appending_to_a_journal_of_100_000_epochs(
+    benchmark: BenchmarkFixture, tmp_path: Path, header: SweepHeader, outcome: Outcome
+) -> None:
+    with journal.writing(ReportFolder(tmp_path)) as writer:
+        writer.append(header)
+        for _ in range(200):
+            writer.append(outcome)
+        benchmark(writer.append, outcome)
+
+
+def test_comparing_20_reports(benchmark: BenchmarkFixture, tmp_path: Path, header: SweepHeader) -> None:
+    outcomes = [scripted.outcome(case) for case in header.profile.cases()]
+    reports = [tmp_path / f"{number}.csv" for number in range(20)]
+    for number, path in enumerate(reports):
+        other = header.model_copy(update={"machine_id": f"{number:08x}"})
+        path.write_text(csv_text(ResultRow, result_rows(outcomes, other)), encoding="utf-8")
+    console = Console(file=io.StringIO(), width=160)
+    assert benchmark.pedantic(lineup.show_comparison, (reports, None, None, console), rounds=3) == 0
 
 
 def test_rows_of_a_500_epoch_outcome(benchmark: BenchmarkFixture, header: SweepHeader, outcome: Outcome) -> None:
