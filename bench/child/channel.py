@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import threading
+from io import FileIO
 
 from bench.event import Event, Job, to_line
 
@@ -12,15 +13,10 @@ _ORPHANED = 113
 
 
 class Channel:
-    """Events to the parent over what was standard output; whatever else writes there goes to the log from now on.
-
-    The pipe is unbuffered: an event that was sent survives whatever happens to this process afterwards.
-    """
+    """Events to the parent over what was standard output."""
 
     def __init__(self) -> None:
-        sys.stdout.flush()
-        self._out = os.fdopen(os.dup(1), "wb", buffering=0)
-        os.dup2(2, 1)
+        self._out = claimed_output()
 
     def receive_job(self) -> Job:
         """Read the job's line from standard input, then watch that pipe: when the parent dies, so does this process."""
@@ -31,6 +27,17 @@ class Channel:
     def send(self, event: Event) -> None:
         """Write one event; returns when the kernel has it."""
         self._out.write(to_line(event))
+
+
+def claimed_output() -> FileIO:
+    """What was standard output; whatever else writes there goes to the log from now on.
+
+    It is unbuffered: a line that was sent survives whatever happens to this process afterwards.
+    """
+    sys.stdout.flush()
+    claimed = os.dup(1)
+    os.dup2(2, 1)
+    return FileIO(claimed, "wb")
 
 
 def _exit_with_parent() -> None:

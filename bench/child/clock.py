@@ -45,7 +45,7 @@ class _Phase:
 
 @dataclass
 class Clock:
-    """Phases before training are ended with `end_phase`; the loop then calls the four epoch methods in turn.
+    """Phases before training are ended with `end_phase`; then the loop drives it as its `EpochClock`.
 
     ``remember`` is called with the epoch count at each of ``marks`` (ascending); its time and memory are kept apart.
     """
@@ -76,7 +76,7 @@ class Clock:
         return resumed
 
     def epoch_begin(self) -> None:
-        """Call right before an epoch's first step."""
+        """See `bench.child.loops.EpochClock`."""
         self.device.synchronise()
         began = time.perf_counter_ns()
         self._epoch += 1
@@ -91,15 +91,15 @@ class Clock:
         self._between_ns += self._stamps[0] - began
 
     def validation_begin(self) -> None:
-        """Call when an epoch's last step is done and nothing of it is pending."""
+        """See `bench.child.loops.EpochClock`."""
         self._part("first_epoch" if self._epoch == 1 else "train")
 
     def validation_end(self) -> None:
-        """Call when the validation's losses are there."""
+        """See `bench.child.loops.EpochClock`."""
         self._part("val")
 
     def epoch_end(self, losses: Mapping[str, float]) -> None:
-        """Call at the epoch's very end with ``loss`` and ``val_loss``. Raises `Diverged` where one is not finite."""
+        """See `bench.child.loops.EpochClock`. Raises `Diverged` where a loss is not finite."""
         self.device.synchronise()
         now = time.perf_counter_ns()
         cpu_ns = time.process_time_ns() - self._cpu_ns

@@ -4,8 +4,8 @@ The loops are those of a sweep, unchanged: they drive `Turns` as they drive the 
 their epochs begin only when this process has the token. See `bench.duel` for what is said in which order.
 """
 
+import contextlib
 import json
-import os
 import sys
 import time
 import traceback
@@ -17,11 +17,12 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import bench
+from bench.child.channel import claimed_output
 from bench.child.clock import finite
 from bench.child.device import Device, device, limit_threads
 from bench.child.memory import Meter, Reading
 from bench.child.packing import Array, Pairs
-from bench.child.training import compiled, imported, views
+from bench.child.training import compiled, imported, parameters, views
 from bench.duel import GO, PROTOCOL, BrokenEvent, DoneEvent, DuelEvent, DuelJob, HelloEvent, ReadyEvent, UnitEvent
 from bench.event import to_line
 from bench.noise import ProcessWitness, Witness, between, process_witness, witness
@@ -117,9 +118,7 @@ def _train(job: DuelJob, turns: Turns) -> None:
     turns.device = device(job.backend)
     training, validation = views(job, model_file, loop)
     model = compiled(job, keras, model_file).model
-    turns.pending = ReadyEvent(
-        params=int(sum(np.prod(weight.shape) for weight in model.trainable_weights)), peak_rss_method=turns.meter.method
-    )
+    turns.pending = ReadyEvent(params=parameters(model), peak_rss_method=turns.meter.method)
     loop.train(
         model,
         part(training, job.digits),
@@ -138,13 +137,11 @@ def part(pairs: Pairs, digits: int) -> Pairs:
 
 
 def _main() -> int:
-    """As `bench.child.channel` has it: whatever else writes to standard output goes into the log."""
-    sys.stdout.flush()
-    out = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
+    out = claimed_output()
 
     def send(event: DuelEvent) -> None:
-        out.write(to_line(event))
+        with contextlib.suppress(BrokenPipeError):  # a parent that is gone: the next read ends this process
+            out.write(to_line(event))
 
     return take_turns(sys.stdin.buffer, send)
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from bench.child.device import Device
+from bench.child.loops import EpochClock
 from bench.child.packing import Pairs
 from bench.event import Job, RoofEvent
 
@@ -33,7 +34,7 @@ def roof(job: Job, loop: ModuleType, device: Device) -> RoofEvent:
     return RoofEvent(
         gflop_per_s=_product_gflop_per_s(device),
         gb_per_s=_sum_gb_per_s(device),
-        dispatch_s=_dispatch_s(job, loop),
+        dispatch_s=_dispatch_s(job, loop, device),
     )
 
 
@@ -70,7 +71,7 @@ def _fastest(operation: Callable[[], Any], device: Device) -> float:
     return min(seconds[1:])
 
 
-def _dispatch_s(job: Job, loop: ModuleType) -> float:
+def _dispatch_s(job: Job, loop: ModuleType, device: Device) -> float:
     """Seconds of a step that has next to nothing to compute, in the run's loop, batch size and optimizer."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
     optimizer = {"class_name": job.optimizer, "config": {"learning_rate": job.learning_rate}}
@@ -78,22 +79,25 @@ def _dispatch_s(job: Job, loop: ModuleType) -> float:
     steps = max(1, min(_STEPS, _ROWS // job.batch_size))
     pixels = np.zeros((steps * job.batch_size, 1), np.uint8 if loop.PACKED else np.float32)
     training, validation = Pairs(pixels, pixels), Pairs(pixels[: job.batch_size], pixels[: job.batch_size])
-    watch = _Stopwatch()
+    watch = _Stopwatch(device)
     loop.train(model, training, validation, epochs=3, batch_size=job.batch_size, clock=watch)
     return min(watch.seconds[1:]) / steps
 
 
-class _Stopwatch:
-    """A clock that takes the time of an epoch's training and nothing else."""
+class _Stopwatch(EpochClock):
+    """Takes the time of each epoch's training and nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: Device) -> None:
         self.seconds: list[float] = []
+        self._device = device
         self._began = 0
 
     def epoch_begin(self) -> None:
+        self._device.synchronise()
         self._began = time.perf_counter_ns()
 
     def validation_begin(self) -> None:
+        self._device.synchronise()
         self.seconds.append((time.perf_counter_ns() - self._began) / 1e9)
 
     def validation_end(self) -> None:

@@ -19,8 +19,7 @@ from bench.child.memory import Meter
 from bench.child.packing import Pairs, floats, packed
 from bench.child.samples import keep
 from bench.digits import load
-from bench.duel import DuelJob
-from bench.event import FailureEvent, FinishedEvent, Job, SetupEvent
+from bench.event import FailureEvent, FinishedEvent, Job, SetupEvent, Training
 from models.contract import Autoencoder
 
 
@@ -77,7 +76,7 @@ def _run(job: Job, channel: Channel) -> None:
     clock.end_phase("roof", now)
 
 
-def imported(job: Job | DuelJob) -> tuple[Any, ModuleType, ModuleType]:
+def imported(job: Training) -> tuple[Any, ModuleType, ModuleType]:
     """Keras on the job's backend, the model's file and the loop's."""
     os.environ["KERAS_BACKEND"] = job.backend
     if job.backend != "tensorflow":
@@ -94,7 +93,7 @@ def imported(job: Job | DuelJob) -> tuple[Any, ModuleType, ModuleType]:
     )
 
 
-def views(job: Job | DuelJob, model_file: ModuleType, loop: ModuleType) -> tuple[Pairs, Pairs]:
+def views(job: Training, model_file: ModuleType, loop: ModuleType) -> tuple[Pairs, Pairs]:
     """Training and validation digits as model and loop take them, their noise drawn from the case's seed."""
     digits = load(Path(job.data))
     rng = np.random.default_rng(job.seed)
@@ -103,7 +102,7 @@ def views(job: Job | DuelJob, model_file: ModuleType, loop: ModuleType) -> tuple
     return Pairs(*model_file.view(digits.x_train, rng)), Pairs(*model_file.view(digits.x_val, rng))
 
 
-def compiled(job: Job | DuelJob, keras: Any, model_file: ModuleType) -> Autoencoder:
+def compiled(job: Training, keras: Any, model_file: ModuleType) -> Autoencoder:
     """The job's model, built and compiled, all of it drawn from the job's seed."""
     keras.utils.set_random_seed(job.seed)
     keras.config.set_image_data_format("channels_last")
@@ -114,11 +113,16 @@ def compiled(job: Job | DuelJob, keras: Any, model_file: ModuleType) -> Autoenco
     return autoencoder
 
 
+def parameters(model: Any) -> int:
+    """How many parameters training changes."""
+    return int(sum(np.prod(weight.shape) for weight in model.trainable_weights))
+
+
 def _setup(job: Job, autoencoder: Autoencoder, clock: Clock, intra: int | None, inter: int | None) -> SetupEvent:
     model = autoencoder.model
     work = importlib.import_module("bench.child.arithmetic").work(model, job.batch_size)
     return SetupEvent(
-        params=int(sum(np.prod(weight.shape) for weight in model.trainable_weights)),
+        params=parameters(model),
         peak_rss_method=clock.meter.method,
         intra_threads=intra,
         inter_threads=inter,

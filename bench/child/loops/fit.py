@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from bench.child.clock import Clock
+from bench.child.loops import EpochClock
 from bench.child.packing import Pairs
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -15,7 +15,7 @@ PACKED = False
 class _EpochParts(keras.callbacks.Callback):
     """Drives the clock. No batch hook: having one makes Keras synchronise after every step."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: EpochClock) -> None:
         super().__init__()
         self._clock = clock
 
@@ -33,7 +33,7 @@ class _EpochParts(keras.callbacks.Callback):
 
 
 def train(
-    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: Clock
+    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
     """See `bench.child.loops`."""
     model.fit(

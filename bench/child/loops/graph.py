@@ -2,7 +2,7 @@
 
 import keras
 
-from bench.child.clock import Clock
+from bench.child.loops import EpochClock
 from bench.child.packing import Pairs
 from bench.child.passes import drive
 from bench.child.passes.tensorflow import TensorFlowPasses
@@ -12,7 +12,7 @@ PACKED = True
 
 
 def train(
-    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: Clock
+    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
     """See `bench.child.loops`."""
     passes = TensorFlowPasses(model, training, validation, batch_size=batch_size, compiled=False)

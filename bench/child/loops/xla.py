@@ -4,7 +4,7 @@ import importlib
 
 import keras
 
-from bench.child.clock import Clock
+from bench.child.loops import EpochClock
 from bench.child.packing import Pairs
 from bench.child.passes import Passes, drive
 
@@ -13,7 +13,7 @@ PACKED = True
 
 
 def train(
-    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: Clock
+    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
     """See `bench.child.loops`."""
     drive(_passes(model, training, validation, batch_size), model, epochs=epochs, clock=clock)

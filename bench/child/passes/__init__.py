@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from bench.child.clock import Clock
+from bench.child.loops import EpochClock
 
 
 class Passes(Protocol):
@@ -20,7 +20,7 @@ class Passes(Protocol):
         """The mean loss over the validation digits, likewise."""
 
 
-def drive(passes: Passes, model: Any, *, epochs: int, clock: Clock) -> None:
+def drive(passes: Passes, model: Any, *, epochs: int, clock: EpochClock) -> None:
     """Train for so many epochs, drive the clock, and end as `fit` does (an optimizer that averages its weights)."""
     for _ in range(epochs):
         clock.epoch_begin()

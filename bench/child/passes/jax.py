@@ -1,6 +1,7 @@
 """A whole epoch as one `jax.jit`: `lax.scan` of Keras' own stateless `train_step` over batches on the device."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,6 +12,8 @@ from bench.child.packing import Array, Pairs
 
 State = tuple[list[jax.Array], ...]
 """Values of the model's variables, a list a kind, as Keras' stateless steps take them."""
+KerasStep = Callable[[State, tuple[jax.Array, jax.Array]], tuple[Any, State]]
+"""`train_step` or `test_step` of a model: a state and a batch in, logs and the next state out."""
 
 
 class JaxPasses:
@@ -23,8 +26,8 @@ class JaxPasses:
         self._training = _on_device(training.handed_over())
         self._validation = _on_device(validation.arrays())
         # An epoch's last state is given up to the next, so that it is never held twice.
-        self._train = jax.jit(self._train_all, donate_argnums=0)
-        self._validate = jax.jit(self._validate_all)
+        self._train = jax.jit(partial(self._over_batches, model.train_step), donate_argnums=0)
+        self._validate = jax.jit(partial(self._over_batches, model.test_step))
 
     def order(self) -> Any:
         """See `bench.child.passes.Passes`."""
@@ -40,7 +43,8 @@ class JaxPasses:
         """See `bench.child.passes.Passes`."""
         model = self._model
         variables = [model.trainable_variables, model.non_trainable_variables]
-        return self._pass(variables, lambda state: self._validate(state, *self._validation))
+        order = jnp.arange(len(self._validation[0]))
+        return self._pass(variables, lambda state: self._validate(state, order, *self._validation))
 
     def _pass(self, variables: Sequence[Sequence[keras.Variable]], run: Callable[[State], State]) -> float:
         """Run over the state of ``variables`` and the metrics, leave it in the model, and return Keras' mean loss."""
@@ -52,24 +56,16 @@ class JaxPasses:
                 variable.assign(value)
         return float(self._model.get_metrics_result()["loss"])
 
-    def _train_all(self, state: State, order: jax.Array, x: jax.Array, y: jax.Array | None = None) -> State:
+    def _over_batches(
+        self, keras_step: KerasStep, state: State, order: jax.Array, x: jax.Array, y: jax.Array | None = None
+    ) -> State:
+        """The state after a step on every batch in this order, the last one smaller where they do not divide."""
+
         def step(state: State, chosen: jax.Array) -> tuple[State, None]:
             given = _scaled(x[chosen])
             pair = (given, given if y is None else _scaled(y[chosen]))
-            return self._model.train_step(state, pair)[1], None
+            return keras_step(state, pair)[1], None
 
-        return self._over_batches(state, order, step)
-
-    def _validate_all(self, state: State, x: jax.Array, y: jax.Array | None = None) -> State:
-        def step(state: State, chosen: jax.Array) -> tuple[State, None]:
-            given = _scaled(x[chosen])
-            pair = (given, given if y is None else _scaled(y[chosen]))
-            return self._model.test_step(state, pair)[1], None
-
-        return self._over_batches(state, jnp.arange(len(x)), step)
-
-    def _over_batches(self, state: State, order: jax.Array, step: Any) -> State:
-        """The state after ``step`` on the indices of every batch, the last one smaller where they do not divide."""
         full = len(order) // self._batch_size * self._batch_size
         if full:
             state = jax.lax.scan(step, state, order[:full].reshape(-1, self._batch_size))[0]

@@ -36,24 +36,22 @@ class TensorFlowPasses:
         return float(self._validate(*self._validation))
 
     def _train_all(self, order: tf.Tensor, x: tf.Tensor, y: tf.Tensor | None = None) -> tf.Tensor:
-        def step(start: tf.Tensor | int, size: int) -> None:
-            chosen = tf.slice(order, [start], [size])
-            given = _scaled(tf.gather(x, chosen))
-            self._model.train_step((given, given if y is None else _scaled(tf.gather(y, chosen))))
+        def rows(array: tf.Tensor, start: tf.Tensor | int, size: int) -> tf.Tensor:
+            return tf.gather(array, tf.slice(order, [start], [size]))
 
-        return self._over_batches(x.shape[0], step)
+        return self._over_batches(self._model.train_step, rows, x, y)
 
     def _validate_all(self, x: tf.Tensor, y: tf.Tensor | None = None) -> tf.Tensor:
-        def step(start: tf.Tensor | int, size: int) -> None:
-            given = _scaled(_rows(x, start, size))
-            self._model.test_step((given, given if y is None else _scaled(_rows(y, start, size))))
+        return self._over_batches(self._model.test_step, _rows, x, y)
 
-        return self._over_batches(x.shape[0], step)
-
-    def _over_batches(self, samples: int, step: Any) -> tf.Tensor:
-        """Keras' mean loss after ``step(start, size)`` for every batch."""
-        size = self._batch_size
+    def _over_batches(self, keras_step: Any, rows: Any, x: tf.Tensor, y: tf.Tensor | None) -> tf.Tensor:
+        """Keras' mean loss after a step on every batch; ``rows(array, start, size)`` are the ones of a batch."""
+        samples, size = x.shape[0], self._batch_size
         full = samples // size
+
+        def step(start: tf.Tensor | int, size: int) -> None:
+            given = _scaled(rows(x, start, size))
+            keras_step((given, given if y is None else _scaled(rows(y, start, size))))
 
         def body(index: tf.Tensor) -> tuple[tf.Tensor]:
             step(index * size, size)

@@ -1,6 +1,5 @@
 import io
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,9 +37,8 @@ def turns(wire: Wire) -> Turns:
     return Turns(wire, wire.send, Meter(), pending=READY)  # type: ignore[arg-type]
 
 
-def epoch(clock: Turns, seconds: float = 0.0, losses: Mapping[str, float] = LOSSES) -> None:
+def epoch(clock: Turns, losses: Mapping[str, float] = LOSSES) -> None:
     clock.epoch_begin()
-    time.sleep(seconds)
     clock.validation_begin()
     clock.validation_end()
     clock.epoch_end(losses)
@@ -57,21 +55,38 @@ def test_each_unit_is_told_when_the_process_is_idle_and_waits_again() -> None:
     assert wire.course == ["ready", "waits", "unit", "waits", "unit", "waits"]
 
 
-def test_a_unit_is_training_alone() -> None:
-    wire = Wire(GO)
-    clock = turns(wire)
+class Time:
+    """The clocks that a unit is timed with, in nanoseconds; they stand still unless they are told to go on."""
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0
+
+    def pass_by(self, wall_s: int, cpu_s: int) -> None:
+        self.wall += wall_s * 10**9
+        self.cpu += cpu_s * 10**9
+
+    def perf_counter_ns(self) -> int:
+        return self.wall
+
+    def process_time_ns(self) -> int:
+        return self.cpu
+
+
+def test_a_unit_is_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    passing = Time()
+    monkeypatch.setattr(duel, "time", passing)
+    clock = turns(Wire(GO))
+    passing.pass_by(1, 1)
     clock.epoch_begin()
-    time.sleep(0.03)
+    passing.pass_by(3, 5)
     clock.validation_begin()
-    time.sleep(0.3)
+    passing.pass_by(10, 10)
     clock.validation_end()
+    passing.pass_by(10, 10)
     clock.epoch_end(LOSSES)
-    with pytest.raises(Stopped):
-        clock.epoch_begin()
-    assert isinstance(wire.last, UnitEvent)
-    assert wire.last.wall_s >= 0.03
-    assert wire.last.noise.seconds >= wire.last.wall_s
-    assert (wire.last.train_loss, wire.last.val_loss) == (0.5, 0.4)
+    assert isinstance(clock.pending, UnitEvent)
+    assert (clock.pending.wall_s, clock.pending.cpu_s) == (3.0, 5.0)
+    assert (clock.pending.train_loss, clock.pending.val_loss) == (0.5, 0.4)
 
 
 def test_a_parent_that_is_gone_ends_the_process() -> None:
@@ -88,13 +103,17 @@ def test_a_loss_that_is_not_finite_is_told_as_none() -> None:
 
 
 def test_the_end_tells_the_largest_memory_of_all_units() -> None:
-    clock = turns(Wire(GO, GO))
+    clock = turns(Wire(GO, GO, GO))
     epoch(clock)
-    held = np.ones(4 << 20)
+    held = np.ones(8 << 20)
     epoch(clock)
     del held
+    epoch(clock)
     done = clock.done()
-    assert done.peak_rss_mib >= max(reading.rss for reading in clock.readings)
+    before, with_it, after = clock.readings
+    assert done.peak_rss_mib >= with_it.rss
+    assert done.anon_mib is None or done.anon_mib == with_it.anon
+    assert before.anon is None or after.anon is None or (done.anon_mib or 0) > max(before.anon, after.anon) + 32
 
 
 def test_a_part_begins_again_where_there_are_not_so_many_digits() -> None:
