@@ -1,7 +1,8 @@
 """Two processes that take turns on one machine: what they are told, what they tell, and what is recorded of them.
 
-The parent of one revision speaks with a child of another, so nothing here leans on other types of the harness: a change
-that the other side would not understand raises `PROTOCOL`. The child writes a line for each message and reads one:
+The parent of one revision speaks with a child of another: a change that the other side would not understand raises
+`PROTOCOL`, also where it is made to `bench.event.Training` or `bench.noise.Interval`, which messages are made of. The
+child writes a line for each message and reads one:
 
     child                                      parent
     hello: its protocol, its code         →
@@ -17,8 +18,9 @@ Each message says that the child is idle from now on, so exactly one of two trai
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
+from bench.event import Strict, Training
 from bench.noise import Interval
 
 PROTOCOL = 1
@@ -26,26 +28,12 @@ PROTOCOL = 1
 
 GO, STOP = b"go\n", b"stop\n"
 
-_STRICT: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}
-
 
 @dataclass(frozen=True, kw_only=True)
-class DuelJob:
+class DuelJob(Training):
     """What a process trains, unit by unit, until it is told to stop."""
 
     protocol: int
-    model: str
-    backend: str
-    loop: str
-    precision: str
-    optimizer: str
-    learning_rate: float
-    batch_size: int
-    seed: int
-    threads: int | None
-    """Threads that the backend may use; None for its own choice."""
-    data: str
-    """Path of the prepared npz."""
     digits: int
     """Training digits a unit: the first ones of the data, from the start again where there are not so many."""
     val_digits: int
@@ -53,10 +41,8 @@ class DuelJob:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HelloEvent:
+class HelloEvent(Strict):
     """The process' first word."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     protocol: int
     root: str
@@ -65,10 +51,8 @@ class HelloEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadyEvent:
+class ReadyEvent(Strict):
     """Model and data are there; the process waits for its first turn."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     params: int
     """Trainable parameters."""
@@ -78,10 +62,8 @@ class ReadyEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitEvent:
+class UnitEvent(Strict):
     """A turn's training ended; the process waits again."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     wall_s: float
     """Seconds of training, without validation."""
@@ -99,10 +81,8 @@ class UnitEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoneEvent:
+class DoneEvent(Strict):
     """The process was told to stop and ends."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     peak_rss_mib: float
     """Peak resident memory of its whole life."""
@@ -112,10 +92,8 @@ class DoneEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrokenEvent:
+class BrokenEvent(Strict):
     """The process raised; the traceback is in its log."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     error: str
     kind: Literal["broken"] = field(default="broken")

@@ -1,5 +1,8 @@
 """The one error a person's input can cause."""
 
+import difflib
+from collections.abc import Sequence
+
 from bench.printable import printable
 
 
@@ -12,3 +15,10 @@ class InvalidInput(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
+
+
+def unknown(kind: str, value: str, names: Sequence[str]) -> str:
+    """Say "unknown model 'basci': did you mean 'basic'? Known: …"."""
+    close = difflib.get_close_matches(value, names, n=1)
+    hint = f": did you mean {close[0]!r}?" if close else "."
+    return f"unknown {kind} {value!r}{hint} Known: {', '.join(names)}"

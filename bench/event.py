@@ -15,11 +15,16 @@ PhaseName = Literal[
     "interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness", "evaluation", "roof"
 ]
 
-_STRICT: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}
+
+class Strict:
+    """A message that the parent takes to the letter: with no field that it does not know, NaN or infinity."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
 
 class Message(Protocol):
-    """Any dataclass of this module."""
+    """Any dataclass that is told."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -30,8 +35,8 @@ def to_line(message: Message) -> bytes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a measured process is told to do: a case, without what only the parent needs."""
+class Training:
+    """What a measured process trains, and with what."""
 
     model: str
     backend: str
@@ -41,11 +46,17 @@ class Job:
     learning_rate: float
     batch_size: int
     seed: int
-    marks: tuple[int, ...]
     threads: int | None
     """Threads that the backend may use for one operation, and for operations side by side; None for its own choice."""
     data: str
     """Path of the prepared npz."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Training):
+    """What a measured process is told to do: a case, without what only the parent needs."""
+
+    marks: tuple[int, ...]
     started_ns: int
     """The parent's `perf_counter_ns` when it started the process; that clock is the system's, so both may use it."""
     samples: str | None = None
@@ -53,10 +64,8 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhaseEvent:
+class PhaseEvent(Strict):
     """A phase of the process' life; those of training come with every mark and speak of all their turns so far."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     name: PhaseName
     seconds: float
@@ -73,10 +82,8 @@ class PhaseEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SetupEvent:
+class SetupEvent(Strict):
     """The model stands, compiled."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     params: int
     """Trainable parameters."""
@@ -96,10 +103,8 @@ class SetupEvent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EpochEvent:
+class EpochEvent(Strict):
     """An epoch ended. Training, validation, callbacks and the readings between them add up to its wall time."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     epoch: int
     """From 1."""
@@ -124,10 +129,8 @@ class EpochEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarkEvent:
+class MarkEvent(Strict):
     """An epoch count that the case asked for was reached; all figures are those of a run that would end here."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     epochs: int
     at_s: float
@@ -152,10 +155,8 @@ class MarkEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationEvent:
+class EvaluationEvent(Strict):
     """What the model was at a mark, found out after training so that training was not disturbed."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     epochs: int
     val_bce: float | None
@@ -168,10 +169,8 @@ class EvaluationEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoofEvent:
+class RoofEvent(Strict):
     """What the process could reach at best, measured in it after training."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     gflop_per_s: float
     """Best rate of the backend's matrix product in the run's precision and threads, 10^9 operations a second."""
@@ -183,10 +182,8 @@ class RoofEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FailureEvent:
+class FailureEvent(Strict):
     """The process raised; the traceback is in the case's log."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     error: str
     diverged: bool = False
@@ -195,10 +192,8 @@ class FailureEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinishedEvent:
+class FinishedEvent(Strict):
     """The last word of a process that did all it had to."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     kind: Literal["finished"] = field(default="finished")
 

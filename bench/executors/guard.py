@@ -4,11 +4,12 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
+
+from bench.executors.lookout import Lookout
 
 GRACE_S = 5.0
 """Seconds that a process has to end when it is asked to, before it is killed."""
@@ -88,8 +89,8 @@ class Heir:
             self._shell.stdin.flush()
 
 
-class Watch:
-    """Holds a child to its limits while its context is open, from a thread that looks once a second.
+class Watch(Lookout):
+    """Holds a child to its limits while its context is open, with a look a second.
 
     ``limit`` says which one was passed: the run's time, or the time since the last `progress`. What a dead child's
     own children hold open is closed, so that nobody waits for them. The log keeps its last part.
@@ -98,43 +99,37 @@ class Watch:
     def __init__(
         self, child: subprocess.Popen[bytes], log: Path, *, timeout_s: float | None, stall_s: float | None
     ) -> None:
+        super().__init__()
         self.limit: Limit | None = None
         self._child = child
         self._log = log
         self._timeout_s = timeout_s
         self._stall_s = stall_s
         self._began = self._heard = time.monotonic()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        self._seen_dead = False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         trim(self._log)
 
     def progress(self) -> None:
         """The child has told something."""
         self._heard = time.monotonic()
 
-    def _watch(self) -> None:
-        seen_dead = False
-        while not self._stop.wait(self._pause()):
-            trim(self._log)
-            dead = self._child.poll() is not None
-            if dead and seen_dead:
-                _kill_group(self._child)
-                return
-            seen_dead = dead
-            self.limit = None if dead else self._passed()
-            if self.limit is not None:
-                end_group(self._child)
-                return
+    def look(self) -> bool:
+        """Cut the log, end a child that has passed a limit, and what a dead one has left at the second look."""
+        trim(self._log)
+        dead = self._child.poll() is not None
+        if dead and self._seen_dead:
+            _kill_group(self._child)
+            return False
+        self._seen_dead = dead
+        self.limit = None if dead else self._passed()
+        if self.limit is not None:
+            end_group(self._child)
+        return self.limit is None
 
     def _passed(self) -> Limit | None:
         now = time.monotonic()
@@ -144,8 +139,8 @@ class Watch:
             return "stalled"
         return None
 
-    def _pause(self) -> float:
-        """Seconds to the next look: a second, or less where a limit comes sooner."""
+    def pause(self) -> float:
+        """A second, or less where a limit comes sooner."""
         now = time.monotonic()
         ends = [] if self._timeout_s is None else [self._began + self._timeout_s]
         ends += [] if self._stall_s is None else [self._heard + self._stall_s]

@@ -1,7 +1,5 @@
 """Cases one after another, each in a fresh process on this machine."""
 
-import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -10,12 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-import bench
 from bench.cgroup import oom_kills
 from bench.event import (
     EpochEvent,
@@ -32,7 +28,8 @@ from bench.event import (
 )
 from bench.executors import Listener
 from bench.executors.follower import Follower
-from bench.executors.guard import Heir, Watch, end_group
+from bench.executors.guard import Watch
+from bench.executors.process import CODE, NotStarted, environment, heard, shareable, started, tail, tell
 from bench.folder import ReportFolder
 from bench.kernels import reference
 from bench.noise import Interval, between, witness
@@ -40,9 +37,6 @@ from bench.record import Outcome, Status, Timeline
 from bench.spec import Case
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
-_MAX_LINE_BYTES = 1 << 20
-_LOG_TAIL_BYTES = 4096
-_LOG_TAIL_LINES = 25
 _SPARE_EVENTS = 32
 """More than a process tells besides its epochs, marks and evaluations."""
 
@@ -71,13 +65,14 @@ class LocalExecutor:
         reference_before = reference(self.threads)
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         told, ended, seen = self._watched(case, listen)
+        last_words = None if ended.status == "ok" else tail(self.folder.log(case.case_id))
         return Outcome(
             case=case,
             status=ended.status,
-            error=ended.error and _shareable(ended.error),
+            error=ended.error and shareable(ended.error),
             signal=_signal_name(ended.exit_code),
             exit_code=None if ended.exit_code is None or ended.exit_code < 0 else ended.exit_code,
-            log_tail=None if ended.status == "ok" else _tail(self.folder.log(case.case_id)),
+            log_tail=last_words and shareable(last_words),
             started_at=started_at,
             setup=told.setup,
             phases=tuple(told.phases),
@@ -96,18 +91,17 @@ class LocalExecutor:
     def _watched(self, case: Case, listen: Listener) -> tuple["_Told", "_Ended", "_Seen"]:
         """Run the case's process to its end, and look on from outside."""
         told, seen = _Told(case), _Seen()
-        log_file = self.folder.log(case.case_id)
+        log = self.folder.log(case.case_id)
         try:
-            with (
-                Heir() as heir,
-                _emptied(log_file) as log,
-                self._child(case, log, heir, seen.began_ns) as child,
-                seen.following(child.pid),
-                Watch(child, log_file, timeout_s=self.timeout_s, stall_s=self.stall_s) as watch,
-            ):
-                told.listen(child, listen, watch)
-                exit_code = child.wait()
-        except _NotStarted as error:
+            with started(self.command, environment(CODE, case.backend, self.threads), log) as child:
+                tell(child, to_line(_job(case, self.folder, self.threads, seen.began_ns)))
+                with (
+                    seen.following(child.pid),
+                    Watch(child, log, timeout_s=self.timeout_s, stall_s=self.stall_s) as watch,
+                ):
+                    told.listen(child, listen, watch)
+                    exit_code = child.wait()
+        except NotStarted as error:
             seen.end()
             return told, _Ended("failed", str(error), None), seen
         seen.end()
@@ -121,35 +115,6 @@ class LocalExecutor:
         if watch.limit == "timeout":
             return f"ended after {self.timeout_s:g} seconds, its limit"
         return f"ended after {self.stall_s:g} seconds without a word from it, its limit of standing still"
-
-    @contextmanager
-    def _child(self, case: Case, log: IO[bytes], heir: Heir, began: int) -> Iterator[subprocess.Popen[bytes]]:
-        """A child that has been told its job; it and its group are gone when the context is left."""
-        child = self._started(case, log)
-        try:
-            heir.guard(child.pid)  # before it has a job: without one it ends by itself
-            _tell_job(child, _job(case, self.folder, self.threads, began))
-            yield child
-        finally:
-            end_group(child)
-            heir.release()
-            for pipe in (child.stdin, child.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):  # what was not sent to one that is gone
-                        pipe.close()
-
-    def _started(self, case: Case, log: IO[bytes]) -> subprocess.Popen[bytes]:
-        try:
-            return subprocess.Popen(
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=_environment(case, self.threads),
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise _NotStarted(f"the process could not be started: {error}") from error
 
 
 class _Seen:
@@ -176,10 +141,6 @@ class _Seen:
         self.noise: Interval = between(self._witness, witness())
         kills = oom_kills()
         self.kernel_killed = kills is not None and self._kills is not None and kills > self._kills
-
-
-class _NotStarted(Exception):
-    """The system did not start the process."""
 
 
 @dataclass(frozen=True)
@@ -209,9 +170,8 @@ class _Told:
     """Events so far."""
 
     def listen(self, child: subprocess.Popen[bytes], listen: Listener, watch: Watch) -> None:
-        """Take events until the child closes its side; blocked in between, so that the child has the machine."""
-        assert child.stdout is not None  # noqa: S101 - opened as a pipe above
-        for line in iter(lambda: child.stdout.readline(_MAX_LINE_BYTES), b""):  # type: ignore[union-attr]
+        """Take events until the child closes its side."""
+        while line := heard(child):
             event = self._event(line)
             if event is not None:
                 watch.progress()
@@ -279,36 +239,6 @@ def _job(case: Case, folder: ReportFolder, threads: int | None, began: int) -> J
     return Job(**fields, threads=threads, data=str(folder.data.resolve()), started_ns=began, samples=samples)
 
 
-def _tell_job(child: subprocess.Popen[bytes], job: Job) -> None:
-    assert child.stdin is not None  # noqa: S101 - opened as a pipe
-    # A broken pipe: it died at once, and its exit code says so.
-    with contextlib.suppress(BrokenPipeError):
-        child.stdin.write(to_line(job))
-        child.stdin.flush()
-
-
-def _environment(case: Case, threads: int | None) -> dict[str, str]:
-    """The parent's, with backend and threads, and with this very package first, whatever else is installed."""
-    package = str(Path(bench.__file__).resolve().parent.parent)
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-    limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    inherited = {name: value for name, value in os.environ.items() if name not in _DROPPED}
-    return {**inherited, **limits, "KERAS_BACKEND": case.backend, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-_DROPPED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONDONTWRITEBYTECODE")
-"""Keras cuts training short where the first two are set, and says so in its log only; with the last one every process
-would compile all of TensorFlow's modules anew, which doubles the seconds of its import."""
-
-
-@contextmanager
-def _emptied(log: Path) -> Iterator[IO[bytes]]:
-    """A case's log, empty; appending, so that it can be cut while the process writes. Raises `OSError`."""
-    with log.open("ab") as file:
-        file.truncate(0)
-        yield file
-
-
 def _signal_name(exit_code: int | None) -> str | None:
     if exit_code is None or exit_code >= 0:
         return None
@@ -316,24 +246,3 @@ def _signal_name(exit_code: int | None) -> str | None:
         return signal.Signals(-exit_code).name
     except ValueError:
         return f"signal {-exit_code}"
-
-
-def _tail(log: Path) -> str | None:
-    """The last lines of a log; None where it cannot be read any more."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return None
-    return _shareable("\n".join(text.splitlines()[-_LOG_TAIL_LINES:]))
-
-
-def _shareable(text: str) -> str:
-    """Text without this machine's folders: rows and reports are made to be handed around."""
-    folders = {str(Path(bench.__file__).resolve().parent.parent): "<aebench>", sys.prefix: "<python>"}
-    folders |= {sys.base_prefix: "<python>", str(Path.home()): "~"}
-    for folder in sorted(folders, key=len, reverse=True):
-        if len(folder) > 1:
-            text = text.replace(folder, folders[folder])
-    return text

@@ -1,15 +1,13 @@
 """Two revisions, each in its own process, that train in turns: exactly one of them has the token at any time."""
 
-import contextlib
-import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Annotated, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -32,7 +30,8 @@ from bench.duel import (
     together,
 )
 from bench.event import to_line
-from bench.executors.guard import Heir, Watch, end_group
+from bench.executors.guard import Watch
+from bench.executors.process import NotStarted, environment, heard, started, tail, tell
 from bench.noise import flags
 from bench.spec import Case
 
@@ -50,13 +49,9 @@ STALL_S = 600.0
 _CALIBRATION_UNITS = 8
 _TRIES = 3
 _EVENT: TypeAdapter[DuelEvent] = TypeAdapter(Annotated[DuelEvent, Field(discriminator="kind")])
-_MAX_LINE_BYTES = 1 << 20
-_TAIL_BYTES, _TAIL_LINES = 4096, 15
 _TOO_FINE = "cpu-pressure"
 """Looks at half the bound of the load of others, which is within the sampling error of a quad's seconds."""
 _ENTRY = Path("bench", "child", "duel.py")
-_SHORTENING = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
-"""Keras cuts training short where these are set."""
 
 _Told = TypeVar("_Told", HelloEvent, ReadyEvent, UnitEvent, DoneEvent)
 
@@ -66,7 +61,7 @@ class Incomparable(Exception):
 
 
 class PairFailed(Exception):
-    """A process failed; says which side's, why, and its log's last lines."""
+    """A process failed; says in a line which side's and why, then its log's last lines."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ class Side:
     python: str = sys.executable
     """Interpreter of its environment."""
     command: tuple[str, ...] | None = None
-    """What to start in place of the measured side; None for ``python -m bench.child.duel``."""
+    """What to start in place of the measured side; None for its `bench.child.duel`."""
 
 
 @dataclass
@@ -108,7 +103,7 @@ class PairExecutor:
         """
         digits = FIRST_BATCHES * case.batch_size
         for _ in range(_TRIES):
-            with self._started(self.base, case, digits, number=0) as duellist:
+            with self._alone(self.base, case, digits) as duellist:
                 walls = [duellist.turn().wall_s for _ in range(_CALIBRATION_UNITS)]
             seconds = sorted(walls[1:])[len(walls) // 4]  # a lower quartile, as rounds are judged by
             if SHORTEST_S <= seconds <= LONGEST_S:
@@ -123,8 +118,8 @@ class PairExecutor:
     def round(self, case: Case, digits: int, number: int) -> Round:
         """One fresh pair's quads, both sides with the seed ``number``.
 
-        Raises `Incomparable` where a side does not speak the protocol, `PairFailed` where a process fails. No process
-        of the pair is left, whatever ends it.
+        Raises `Incomparable` where a side does not speak the protocol, `PairFailed` where a process fails, `OSError`
+        where a log cannot be written. No process of the pair is left, whatever ends it.
         """
         with ExitStack() as pair:
             # Side by side: nothing of their start is timed, and a token is given to none before both are there.
@@ -142,10 +137,10 @@ class PairExecutor:
         return self.chance.choice(orders)
 
     @contextmanager
-    def _started(self, side: Side, case: Case, digits: int, number: int) -> Iterator["_Duellist"]:
-        """One side alone, ready for its first turn."""
-        with self._process(side, number, case) as duellist:
-            duellist.begin(self._job(case, digits, number))
+    def _alone(self, side: Side, case: Case, digits: int) -> Iterator["_Duellist"]:
+        """One side without the other, before the first round, ready for its first turn."""
+        with self._process(side, 0, case) as duellist:
+            duellist.begin(self._job(case, digits, 0))
             duellist.hear(ReadyEvent)
             yield duellist
             duellist.stop()
@@ -155,25 +150,21 @@ class PairExecutor:
         if side.command is None and not (side.root / _ENTRY).is_file():
             raise Incomparable(f"{side.name} is too old to be compared: its code has no {_ENTRY.as_posix()}.")
         role = "base" if side is self.base else "candidate"
-        path = self.logs / f"{case.model}.{case.loop}.{number}.{role}.log"
-        with (
-            Heir() as heir,
-            _emptied(path) as log,
-            _child(side, log, _environment(side, case, self.threads), heir) as child,
-            Watch(child, path, timeout_s=None, stall_s=self.stall_s) as watch,
-        ):
-            yield _Duellist(side, child, watch, path)
+        log = self.logs / f"{case.model}.{case.loop}.b{case.batch_size}.{number}.{role}.log"
+        command = side.command or (side.python, "-P", "-m", "bench.child.duel")
+        try:
+            with (
+                started(command, environment(side.root, case.backend, self.threads), log) as child,
+                Watch(child, log, timeout_s=None, stall_s=self.stall_s) as watch,
+            ):
+                yield _Duellist(side, child, watch, log)
+        except NotStarted as error:
+            raise PairFailed(f"{side.name}: {error}") from error
 
     def _job(self, case: Case, digits: int, number: int) -> DuelJob:
         return DuelJob(
+            **case.model_dump(exclude={"dataset", "repeat", "marks", "seed"}),
             protocol=PROTOCOL,
-            model=case.model,
-            backend=case.backend,
-            loop=case.loop,
-            precision=case.precision,
-            optimizer=case.optimizer,
-            learning_rate=case.learning_rate,
-            batch_size=case.batch_size,
             seed=number,
             threads=self.threads,
             data=str(self.data.resolve()),
@@ -214,34 +205,33 @@ class _Duellist:
                 "another base, or run the gate of the other revision."
             )
         if Path(hello.root) != self.side.root.resolve():
-            raise PairFailed(f"{self.side.name}: ran the code of {hello.root} in place of {self.side.root}")
-        self._say(to_line(job))
+            raise self._failure(f"ran the code of {hello.root} in place of {self.side.root}")
+        tell(self.child, to_line(job))
 
     def turn(self) -> UnitEvent:
         """Give it the token, and wait until it gives the token back."""
-        self._say(GO)
+        tell(self.child, GO)
         return self.hear(UnitEvent)
 
     def stop(self) -> Memory:
         """Let it end, and hear what it held."""
-        self._say(STOP)
+        tell(self.child, STOP)
         done = self.hear(DoneEvent)
         return Memory(done.peak_rss_mib, done.anon_mib)
 
     def hear(self, expected: type[_Told]) -> _Told:
-        """Its next message, blocked until it comes, so that whoever trains has the machine."""
-        assert self.child.stdout is not None  # noqa: S101 - opened as a pipe
-        line = self.child.stdout.readline(_MAX_LINE_BYTES)
+        """Its next message, which has to be of this kind."""
+        line = heard(self.child)
         if not line:
-            raise PairFailed(self._ending())
+            raise self._ended()
         try:
             told = _EVENT.validate_json(line)
         except ValidationError as error:
             raise self._misunderstood(expected, line) from error
         if isinstance(told, BrokenEvent):
-            raise PairFailed(f"{self.side.name}: {told.error}\n{self._tail()}")
+            raise self._failure(told.error)
         if not isinstance(told, expected):
-            raise PairFailed(f"{self.side.name}: told {told.kind!r} out of turn")
+            raise self._failure(f"told {told.kind!r} out of turn")
         self.watch.progress()
         return told
 
@@ -251,68 +241,14 @@ class _Duellist:
             return Incomparable(
                 f"{self.side.name} does not speak the gate's protocol: its first word was {line[:80]!r}."
             )
-        return PairFailed(f"{self.side.name}: wrote what is no event: {line[:80]!r}")
+        return self._failure(f"wrote what is no event: {line[:80]!r}")
 
-    def _ending(self) -> str:
+    def _ended(self) -> PairFailed:
         code = self.child.wait()
         if self.watch.limit is not None:
-            return f"{self.side.name}: said nothing for so long that it was ended\n{self._tail()}"
-        return f"{self.side.name}: ended with exit code {code} before it had told all\n{self._tail()}"
+            return self._failure("said nothing for so long that it was ended")
+        return self._failure(f"ended with exit code {code} before it had told all")
 
-    def _say(self, line: bytes) -> None:
-        assert self.child.stdin is not None  # noqa: S101 - opened as a pipe
-        # A broken pipe: it has ended, and its silence says so.
-        with contextlib.suppress(BrokenPipeError):
-            self.child.stdin.write(line)
-            self.child.stdin.flush()
-
-    def _tail(self) -> str:
-        try:
-            with self.log.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                return "\n".join(file.read().decode(errors="replace").splitlines()[-_TAIL_LINES:])
-        except OSError:
-            return ""
-
-
-@contextmanager
-def _child(side: Side, log: IO[bytes], environment: dict[str, str], heir: Heir) -> Iterator[subprocess.Popen[bytes]]:
-    """A process and its group, gone when the context is left."""
-    command: Sequence[str] = side.command or (side.python, "-P", "-m", "bench.child.duel")
-    try:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environment,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise PairFailed(f"{side.name}: the process could not be started: {error}") from error
-    try:
-        heir.guard(child.pid)  # before it has a job: without one it ends by itself
-        yield child
-    finally:
-        end_group(child)
-        heir.release()
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # what was not sent to one that is gone
-                    pipe.close()
-
-
-@contextmanager
-def _emptied(log: Path) -> Iterator[IO[bytes]]:
-    """A log, empty; appending, so that it can be cut while the process writes."""
-    with log.open("ab") as file:
-        file.truncate(0)
-        yield file
-
-
-def _environment(side: Side, case: Case, threads: int | None) -> dict[str, str]:
-    """The parent's, with the side's own code first, whatever else is installed."""
-    paths = [str(side.root.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
-    limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    inherited = {name: value for name, value in os.environ.items() if name not in _SHORTENING}
-    return {**inherited, **limits, "KERAS_BACKEND": case.backend, "PYTHONPATH": os.pathsep.join(paths)}
+    def _failure(self, why: str) -> PairFailed:
+        """In its first line why, then the log's last ones where it can be read."""
+        return PairFailed("\n".join(filter(None, (f"{self.side.name}: {why}", tail(self.log)))))

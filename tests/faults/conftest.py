@@ -8,6 +8,23 @@ import pytest
 from faults import stage
 from faults.stage import Stage
 
+from bench.spec import Case
+
+
+@pytest.fixture
+def _without_reference_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take most of a second a case, and have tests of their own."""
+    monkeypatch.setattr("bench.executors.local.reference", lambda _threads: None)
+
+
+@pytest.fixture
+def case() -> Case:
+    """Two marks and two epochs."""
+    return Case(
+        model="basic", backend="tensorflow", loop="fit", precision="float32", optimizer="adam", learning_rate=0.001,
+        batch_size=256, dataset="mnist-5k", seed=0, repeat=0, marks=(1, 2),
+    )  # fmt: skip
+
 
 @pytest.fixture(scope="session")
 def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:

@@ -5,70 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
-import scripted
+from faults.lone import FINISHED, SETUP, WELL, alone, child, epoch, gone, mark, run
 
 from bench import kernels
-from bench.event import Event, FinishedEvent, to_line
-from bench.executors.local import LocalExecutor
+from bench.event import to_line
 from bench.folder import ReportFolder
-from bench.record import Outcome
 from bench.spec import Case
 
-SETUP = scripted.SETUP
-FINISHED = FinishedEvent()
-epoch, mark, evaluation = scripted.epoch, scripted.mark, scripted.evaluation
-
-WELL: list[Event] = [
-    *scripted.PHASES,
-    SETUP,
-    epoch(1),
-    mark(1),
-    epoch(2),
-    mark(2),
-    evaluation(1),
-    evaluation(2),
-    FINISHED,
-]
-
-
-def child(*steps: Event | str) -> tuple[str, ...]:
-    """A process that sends events and runs statements, in order."""
-    head = ["import os, signal, sys, time", "sys.stdin.buffer.readline()"]
-    lines = [step if isinstance(step, str) else f"os.write(1, {to_line(step)!r})" for step in steps]
-    return (sys.executable, "-c", "\n".join(head + lines))
-
-
-@pytest.fixture(autouse=True)
-def _without_reference_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take most of a second a case, and have tests of their own."""
-    monkeypatch.setattr("bench.executors.local.reference", lambda _threads: None)
-
-
-@pytest.fixture
-def case() -> Case:
-    return Case(
-        model="basic", backend="tensorflow", loop="fit", precision="float32", optimizer="adam", learning_rate=0.001,
-        batch_size=256, dataset="mnist-5k", seed=0, repeat=0, marks=(1, 2),
-    )  # fmt: skip
-
-
-def run(
-    tmp_path: Path,
-    case: Case,
-    command: tuple[str, ...],
-    timeout_s: float | None = 60.0,
-    stall_s: float | None = None,
-) -> Outcome:
-    folder = ReportFolder(tmp_path)
-    executor = LocalExecutor(folder, timeout_s=timeout_s, stall_s=stall_s, command=command)
-    (outcome,) = executor.outcomes([case], lambda _case, _event: None)
-    return outcome
+pytestmark = pytest.mark.usefixtures("_without_reference_kernels")
 
 
 def test_a_process_that_tells_all_is_ok(tmp_path: Path, case: Case) -> None:
@@ -213,119 +161,6 @@ def test_nobody_waits_for_a_grandchild_that_holds_the_line_of_a_dead_process(
 ) -> None:
     outcome = run(tmp_path, case, child(*WELL, "if os.fork() == 0: time.sleep(600)", last))
     assert outcome.status == status
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended; waits a little, since the kernel ends it in its own time."""
-    for _ in range(100):
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
-
-
-# ------------------------------------------------------------------------- memory
-
-
-def count_kills(monkeypatch: pytest.MonkeyPatch, *counts: int | None) -> None:
-    """What the kernel's count of processes killed for memory says, at one look after the other."""
-    looks = iter(counts)
-    monkeypatch.setattr("bench.executors.local.oom_kills", lambda: next(looks))
-
-
-SHOT = child(SETUP, epoch(1), mark(1), "os.kill(os.getpid(), signal.SIGKILL)")
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
-def test_a_process_killed_while_the_kernels_count_rises_ran_out_of_memory(
-    tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    count_kills(monkeypatch, 4, 5)
-    outcome = run(tmp_path, case, SHOT)
-    assert (outcome.status, outcome.signal, outcome.exit_code) == ("oom", "SIGKILL", None)
-    assert "memory" in str(outcome.error)
-    assert len(outcome.marks) == 1, "what was measured before is kept"
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
-@pytest.mark.parametrize("counts", [(4, 4), (None, None), (None, 5), (4, None)])
-def test_a_process_killed_while_the_kernels_count_stands_was_killed_by_somebody(
-    tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch, counts: tuple[int | None, int | None]
-) -> None:
-    count_kills(monkeypatch, *counts)
-    outcome = run(tmp_path, case, SHOT)
-    assert (outcome.status, outcome.signal) == ("killed", "SIGKILL")
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
-@pytest.mark.parametrize(
-    ("last", "status"),
-    [("os.kill(os.getpid(), signal.SIGTERM)", "killed"), ("sys.exit(3)", "failed"), ("pass", "invalid")],
-)
-def test_only_a_killed_process_can_be_the_one_that_the_kernel_counted(
-    tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch, last: str, status: str
-) -> None:
-    count_kills(monkeypatch, 4, 5)
-    assert run(tmp_path, case, child(epoch(1), last)).status == status
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold RLIMIT_AS")
-def test_a_process_at_its_own_memory_limit_has_failed_and_says_so(tmp_path: Path, case: Case) -> None:
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (256 << 20, 256 << 20))"
-    outcome = run(tmp_path, case, child(SETUP, epoch(1), mark(1), limit, "x = bytearray(1 << 30)"))
-    assert (outcome.status, outcome.exit_code, outcome.signal) == ("failed", 1, None)
-    assert (outcome.log_tail or "").splitlines()[-1] == "MemoryError"
-    assert len(outcome.marks) == 1
-
-
-ALONE = """\
-import sys
-from pathlib import Path
-from bench.executors.local import LocalExecutor
-from bench.folder import ReportFolder
-from bench.spec import Case
-
-folder, case, *command = sys.argv[1:]
-executor = LocalExecutor(ReportFolder(Path(folder)), command=tuple(command))
-for outcome in executor.outcomes([Case.model_validate_json(case)], lambda *_: None):
-    print(outcome.status)
-"""
-"""A parent of its own: it runs one case with a given command, and prints how that ended."""
-
-
-def alone(tmp_path: Path, case: Case, command: tuple[str, ...]) -> tuple[str, ...]:
-    return (sys.executable, "-c", ALONE, str(tmp_path), case.model_dump_json(), *command)
-
-
-@contextmanager
-def limited_group(mib: int) -> Iterator[tuple[str, ...]]:
-    """The head of a command that runs in a group with so much memory; skips the test where none can be made."""
-    scope = ("systemd-run", "--scope", "--quiet", "--collect", *(("--user",) if os.geteuid() else ()))
-    scope = (*scope, "-p", f"MemoryMax={mib}M", "-p", "MemorySwapMax=0")
-    try:
-        subprocess.run((*scope, "true"), check=True, capture_output=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        group = Path(f"/sys/fs/cgroup/memory/aebench-faults-{os.getpid()}")  # the first version's
-        try:
-            group.mkdir()
-        except OSError as error:
-            pytest.skip(f"no group with a memory limit can be made here: {error}")
-        try:
-            (group / "memory.limit_in_bytes").write_text(str(mib << 20))
-            yield ("sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs"))
-        finally:
-            group.rmdir()
-    else:
-        yield scope
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="cgroups are Linux's")
-def test_a_process_beyond_the_memory_limit_of_its_group_is_ended_by_the_kernel(tmp_path: Path, case: Case) -> None:
-    greedy = child(SETUP, epoch(1), "x = b'1' * (1 << 30)", "time.sleep(600)")
-    with limited_group(512) as head:
-        command = (*head, *alone(tmp_path, case, greedy))
-        ended = subprocess.run(command, capture_output=True, check=True, timeout=120)
-    assert ended.stdout.split() == [b"oom"]
 
 
 # ----------------------------------------------------------------- what the parent adds

@@ -1,10 +1,34 @@
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import get_args
 
 import pytest
 from scripted import DISTURBED, QUIET
 
-from bench.duel import together
-from bench.noise import flags
+from bench.duel import GO, PROTOCOL, STOP, DuelEvent, DuelJob, together
+from bench.noise import Interval, flags
+
+SPOKEN = {
+    1: {
+        "DuelJob": "backend batch_size data digits learning_rate loop model optimizer precision protocol seed threads "
+        "val_digits",
+        "HelloEvent": "kind protocol root",
+        "ReadyEvent": "kind params peak_rss_method",
+        "UnitEvent": "cpu_s kind noise rss_mib train_loss val_loss wall_s",
+        "DoneEvent": "anon_mib kind peak_rss_mib",
+        "BrokenEvent": "error kind",
+        "Interval": "cores cpu_pressure_percent involuntary_per_s io_pressure_percent load major_faults "
+        "memory_pressure_percent mhz minor_faults other_cores own_cores seconds steal_percent voluntary_per_s",
+    }
+}
+"""What each protocol's messages are made of: an older revision takes nothing else."""
+
+
+def test_messages_of_another_form_are_another_protocol() -> None:
+    messages = (DuelJob, *get_args(DuelEvent), Interval)
+    assert SPOKEN[PROTOCOL] == {
+        each.__name__: " ".join(sorted(field.name for field in fields(each))) for each in messages
+    }
+    assert (GO, STOP) == (b"go\n", b"stop\n")
 
 
 def test_rates_are_of_all_seconds_and_counts_of_all_intervals() -> None:

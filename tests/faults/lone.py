@@ -1,0 +1,78 @@
+"""One case whose process is a few lines of Python, run here or by a parent of its own."""
+
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import scripted
+
+from bench.event import Event, FinishedEvent, to_line
+from bench.executors.local import LocalExecutor
+from bench.folder import ReportFolder
+from bench.record import Outcome
+from bench.spec import Case
+
+SETUP = scripted.SETUP
+FINISHED = FinishedEvent()
+epoch, mark, evaluation = scripted.epoch, scripted.mark, scripted.evaluation
+
+WELL: list[Event] = [
+    *scripted.PHASES,
+    SETUP,
+    epoch(1),
+    mark(1),
+    epoch(2),
+    mark(2),
+    evaluation(1),
+    evaluation(2),
+    FINISHED,
+]
+
+
+def child(*steps: Event | str) -> tuple[str, ...]:
+    """A process that sends events and runs statements, in order."""
+    head = ["import os, signal, sys, time", "sys.stdin.buffer.readline()"]
+    lines = [step if isinstance(step, str) else f"os.write(1, {to_line(step)!r})" for step in steps]
+    return (sys.executable, "-c", "\n".join(head + lines))
+
+
+def run(
+    tmp_path: Path,
+    case: Case,
+    command: tuple[str, ...],
+    timeout_s: float | None = 60.0,
+    stall_s: float | None = None,
+) -> Outcome:
+    folder = ReportFolder(tmp_path)
+    executor = LocalExecutor(folder, timeout_s=timeout_s, stall_s=stall_s, command=command)
+    (outcome,) = executor.outcomes([case], lambda _case, _event: None)
+    return outcome
+
+
+ALONE = """\
+import sys
+from pathlib import Path
+from bench.executors.local import LocalExecutor
+from bench.folder import ReportFolder
+from bench.spec import Case
+
+folder, case, *command = sys.argv[1:]
+executor = LocalExecutor(ReportFolder(Path(folder)), command=tuple(command))
+for outcome in executor.outcomes([Case.model_validate_json(case)], lambda *_: None):
+    print(outcome.status)
+"""
+"""A parent of its own: it runs one case with a given command, and prints how that ended."""
+
+
+def alone(tmp_path: Path, case: Case, command: tuple[str, ...]) -> tuple[str, ...]:
+    return (sys.executable, "-c", ALONE, str(tmp_path), case.model_dump_json(), *command)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; waits a little, since the kernel ends it in its own time."""
+    for _ in range(100):
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
