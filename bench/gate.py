@@ -1,39 +1,42 @@
 """What `aebench regress` does: another revision and this one in turns, case by case, until each has its verdict."""
 
 import contextlib
-import itertools
 import json
+import math
 import os
 import random
+import re
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-import bench
 from bench import catalog, data, interrupt, machine, regress, revision, spec
 from bench.duel import Round
-from bench.errors import InvalidInput
+from bench.errors import InvalidInput, unknown
 from bench.executors.pair import QUADS, Incomparable, PairExecutor, PairFailed, Side
+from bench.executors.process import CODE, shareable
 from bench.folder import ReportFolder, write_whole
-from bench.regress import CaseResult, CaseVerdict, Plan, Trouble
+from bench.interrupt import shielded
+from bench.looks import MINIMUM_EFFECT, Plan
+from bench.regress import CaseResult, CaseVerdict, Trouble
 from bench.report import gates
 from bench.report.files import write_json
+from bench.run import check_batches
+from bench.terminal import output, say
 
 SENTINELS = ("basic", "convolutional", "deep")
 """One case a kind of limit: a step of `basic` is little more than Keras' dispatch, `convolutional` is arithmetic, and
 `deep` with its six layers of small products lies in between. What slows a loop, a layer or an optimizer down shows in
 one of them.
 """
-_INTERRUPTED = 130
 _DATASET = "mnist-5k"
-_REPORTS = Path("reports")
+_CASE = re.compile(r"([^:]*)(?::([^:]*)(?::([1-9][0-9]{0,8}))?)?")
 _WIDE = 200
 
 
@@ -45,7 +48,8 @@ class Request:
     """A revision; None for the merge base, or for this very code where there is another ``base_python``."""
     cases: Sequence[str] | None = None
     """MODEL, MODEL:LOOP or MODEL:LOOP:BATCH; None for the sentinels."""
-    minimum_effect: float = regress.MINIMUM_EFFECT
+    minimum_effect: float = MINIMUM_EFFECT
+    """As a share: a slowdown below it does not count."""
     budget_s: float | None = None
     """Seconds after which no round is begun; None for no limit."""
     base_python: str | None = None
@@ -60,35 +64,52 @@ class Request:
 
 
 def gate(request: Request, console: Console | None = None) -> int:
-    """Compare, write a report and print it; returns the exit code. For the main thread. Raises `InvalidInput`."""
-    console = console or _console()
-    cases = [_case(text) for text in (request.cases or SENTINELS)]
-    if doubled := {case.case_id for case in cases if cases.count(case) > 1}:
-        raise InvalidInput(f"--cases names some more than once: {', '.join(sorted(doubled))}.")
-    root = Path(bench.__file__).resolve().parent.parent
+    """Compare, print a report and write it; returns the exit code. For the main thread. Raises `InvalidInput`."""
+    console = console or output(_WIDE)
+    _check_bounds(request)
+    cases = _cases(request.cases or SENTINELS)
     folder = _folder(request)
     with interrupt.listening():
         try:
-            with _sides(request, root) as (base, candidate):
+            with _sides(request, CODE) as (base, candidate):
                 return _compared(request, cases, (base, candidate), folder, console)
         except Incomparable as error:
             return _refused(request, cases, folder, console, str(error).rstrip("."))
         except KeyboardInterrupt:
-            _say(console, "\nInterrupted.")
-            return _INTERRUPTED
+            say(console, "\nInterrupted.")
+            return regress.INTERRUPTED
+        except OSError as error:
+            say(console, f"\nStopped: {error.filename or folder.root}: {error.strerror or error}.")
+            return regress.FAILED
+
+
+def _check_bounds(request: Request) -> None:
+    """No comparison holds of what is no number: every verdict would be as good as any other."""
+    if not 0 < request.minimum_effect < math.inf:
+        raise InvalidInput(f"--minimum-effect takes percent above zero; got {100 * request.minimum_effect:g}.")
+    if request.budget_s is not None and not request.budget_s >= 0:
+        raise InvalidInput(f"--budget takes minutes, zero or more; got {request.budget_s / 60:g}.")
+
+
+def _cases(names: Sequence[str]) -> list[spec.Case]:
+    cases = [_case(name) for name in names]
+    if doubled := {case.case_id for case in cases if cases.count(case) > 1}:
+        raise InvalidInput(f"--cases names some more than once: {', '.join(sorted(doubled))}.")
+    check_batches(cases, spec.DATASET_SIZES[_DATASET][0])
+    return cases
 
 
 def _case(text: str) -> spec.Case:
     """A case from its name, at the model's published batch size where it names none."""
-    model, loop, batch = [*text.split(":"), "", ""][:3]
-    settings, loops = catalog.model_settings(), catalog.loop_backends()
-    loop = loop or "fit"
-    if text.count(":") > 2 or (batch and not batch.isdecimal()) or batch == "0":
+    named = _CASE.fullmatch(text)
+    if named is None:
         raise InvalidInput(f"--cases takes MODEL, MODEL:LOOP or MODEL:LOOP:BATCH with commas between; got {text!r}.")
+    model, loop, batch = named[1], named[2] or "fit", named[3]
+    settings, loops = catalog.model_settings(), catalog.loop_backends()
     if model not in settings:
-        raise InvalidInput(f"--cases: {spec.unknown('model', model, list(settings))}")
+        raise InvalidInput(f"--cases: {unknown('model', model, list(settings))}")
     if loop not in loops:
-        raise InvalidInput(f"--cases: {spec.unknown('loop', loop, list(loops))}")
+        raise InvalidInput(f"--cases: {unknown('loop', loop, list(loops))}")
     return spec.Case(
         model=model,
         backend="tensorflow",
@@ -130,7 +151,7 @@ def _sides(request: Request, root: Path) -> Iterator[tuple[Side, Side]]:
         f"the candidate, {_described(root)}", root, _python("--candidate-python", request.candidate_python)
     )
     if request.base is None and request.base_python is not None:
-        yield Side(f"the same code under {request.base_python}", root, base_python), candidate
+        yield Side(f"the same code under {shareable(request.base_python)}", root, base_python), candidate
         return
     commit = revision.resolve(root, request.base)
     with revision.checked_out(root, commit) as place:
@@ -206,7 +227,7 @@ class _Run:
         while open_ones := [course for course in self.courses if course.open]:
             for course in open_ones:
                 if self.budget_s is not None and self.seconds + longest > self.budget_s:
-                    self._stop(f"the budget of {self.budget_s / 60:.3g} minutes has no room for another round")
+                    self.stop(f"the budget of {self.budget_s / 60:.3g} minutes has no room for another round")
                     return
                 began = self.seconds
                 self._advance(course)
@@ -216,7 +237,8 @@ class _Run:
     def seconds(self) -> float:
         return time.monotonic() - self.began
 
-    def _stop(self, why: str) -> None:
+    def stop(self, why: str) -> None:
+        """Note why the run ends before every case is decided."""
         self.stopped = why
         for course in self.courses:
             if course.open:
@@ -226,39 +248,42 @@ class _Run:
         """One round of a case; what goes wrong ends this case alone."""
         began = self.seconds
         try:
-            self._check_model(course)
             if course.digits is None:
+                self._check_base(course.case)
                 course.digits = self.executor.digits(course.case)
             recorded = self.executor.round(course.case, course.digits, len(course.rounds) + 1)
         except Incomparable as error:
             course.trouble, course.reason = "incomparable", str(error).rstrip(".")
         except PairFailed as error:
             # The log's last lines are for this person's eyes: they name folders, and a report is handed around.
-            _say(self.console, str(error))
-            course.trouble, course.reason = "failed", str(error).partition("\n")[0]
+            say(self.console, str(error))
+            course.trouble, course.reason = "failed", shareable(str(error).partition("\n")[0])
         else:
-            course.rounds.append(recorded)
-            self._keep(course, recorded)
+            with shielded():
+                course.rounds.append(recorded)
+                self._keep(course, recorded)
         self._tell(course, self.seconds - began)
 
-    def _check_model(self, course: _Course) -> None:
-        file = Path("models", f"{course.case.model}.py")
-        if not (self.executor.base.root / file).is_file():
-            raise Incomparable(f"{self.executor.base.name} has no {file.as_posix()}")
+    def _check_base(self, case: spec.Case) -> None:
+        """Raise `Incomparable` where the base has not what the case trains."""
+        for file in (Path("models", f"{case.model}.py"), Path("bench", "child", "loops", f"{case.loop}.py")):
+            if not (self.executor.base.root / file).is_file():
+                raise Incomparable(f"{self.executor.base.name} has no {file.as_posix()}")
 
     def _keep(self, course: _Course, recorded: Round) -> None:
+        """Append the round to the folder's. Raises `OSError`."""
         line = json.dumps({"case": course.name, "digits": course.digits, **asdict(recorded)}, allow_nan=False)
         with self.folder.rounds.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def _tell(self, course: _Course, seconds: float) -> None:
         if course.trouble:
-            _say(self.console, f"{course.name}: {course.trouble}: {course.reason}")
+            say(self.console, f"{course.name}: {course.trouble}: {course.reason}")
             return
         last = regress.figures(course.rounds[-1])
         change = "no figure" if last.wall is None else f"{regress.share(last.wall):+.1%}"
         verdict = " and ".join(course.verdict.verdicts)
-        _say(
+        say(
             self.console,
             f"{course.name}: round {len(course.rounds)} of at most {course.plan.looks[-1]}, {seconds:.0f} s: {change}, "
             f"{last.kept} of {last.quads} quads kept; {verdict}",
@@ -272,7 +297,6 @@ def _compared(
         machine.check_backends(("tensorflow",))
     base, candidate = sides
     folder.logs.mkdir(parents=True, exist_ok=True)
-    data.prepare(data.find(_DATASET), folder.data)
     plan = Plan(len(cases), request.minimum_effect)
     executor = PairExecutor(
         base,
@@ -285,15 +309,17 @@ def _compared(
     )
     courses = [_Course(case, plan) for case in cases]
     run = _Run(executor, courses, folder, console, request.budget_s)
-    _say(console, f"{candidate.name}, against {base.name}: {', '.join(course.name for course in courses)}.")
-    interrupted = False
+    say(console, f"{candidate.name}, against {base.name}: {', '.join(course.name for course in courses)}.")
+    ended = None
     try:
-        run.carry_out()
+        with data.prepared(data.find(_DATASET), folder.data):
+            run.carry_out()
     except KeyboardInterrupt:
-        run.stopped, interrupted = "interrupted", True
-    finally:
-        with contextlib.suppress(OSError):
-            folder.data.unlink(missing_ok=True)
+        ended = regress.INTERRUPTED
+        run.stop("interrupted")
+    except OSError as error:
+        ended = regress.FAILED
+        run.stop(f"the disk refused {Path(error.filename or folder.root).name} ({error.strerror or error})")
     found = gates.Gate(
         base=base.name,
         candidate=candidate.name,
@@ -301,52 +327,37 @@ def _compared(
         seconds=run.seconds,
         results=tuple(course.result() for course in courses),
         fail_undecided=request.fail_undecided,
-        interrupted=interrupted,
         stopped=run.stopped,
+        ended=ended,
     )
     return _reported(found, folder, console)
 
 
 def _reported(found: gates.Gate, folder: ReportFolder, console: Console) -> int:
-    """Write the report, print it, tell CI; returns the exit code."""
-    write_json(folder.status, gates.status(found))
-    write_whole(folder.report, gates.markdown(found))
-    write_whole(folder.junit, gates.junit(found))
-    _say(console, "")
+    """Print the report, then write it where it may be refused; returns the exit code. Raises `OSError`."""
+    say(console, "")
     console.print(gates.table(found).rich())
     for line in gates.reasons(found):
-        _say(console, line)
+        say(console, line)
     if found.stopped:
-        _say(console, f"Stopped early: {found.stopped}.")
+        say(console, f"Stopped early: {found.stopped}.")
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with contextlib.suppress(OSError), Path(summary).open("a", encoding="utf-8") as file:
             file.write(gates.markdown(found))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in gates.annotations(found):
-            _say(console, line)
-    _say(console, f"\nReport: {folder.report}")
+            say(console, line)
+    write_json(folder.status, gates.status(found))
+    write_whole(folder.report, gates.markdown(found))
+    write_whole(folder.junit, gates.junit(found))
+    say(console, f"\nReport: {folder.report}")
     return found.exit_code
 
 
 def _folder(request: Request) -> ReportFolder:
     """A folder that nothing is in."""
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    names = itertools.chain([now], (f"{now}-{number}" for number in itertools.count(2)))
-    free = (_REPORTS / f"{name}-regress" for name in names)
-    folder = request.out or next(path for path in free if not path.exists())
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidInput(f"--out {folder} is there already; name a folder that is not, or is empty.")
-    return ReportFolder(folder)
-
-
-def _console() -> Console:
-    """Standard output; where it is no terminal, wide enough for the table."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, _WIDE)
-    return console
-
-
-def _say(console: Console, text: str) -> None:
-    """Print text as it is: no markup, no colours, lines not broken."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if request.out is None:
+        return ReportFolder.fresh("regress")
+    if request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
+        raise InvalidInput(f"--out {request.out} is there already; name a folder that is not, or is empty.")
+    return ReportFolder(request.out)

@@ -10,13 +10,12 @@ import json
 import os
 import platform
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, catalog, cgroup
+from bench import __version__, catalog, cgroup, git
 from bench.errors import InvalidInput
 from bench.procfs import ROOT, cpuinfo, lines, logical_cores, meminfo, psutil, read
 from bench.record import Fingerprint
@@ -283,15 +282,4 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git says within exactly this folder; None where it fails, is missing or does not answer in time."""
-    folder = folder.resolve()
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environ |= {"GIT_CEILING_DIRECTORIES": str(folder.parent), "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
-    try:
-        done = subprocess.run(
-            command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_GIT_SECONDS
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="replace").strip()
+    return git.ask(folder, *arguments, seconds=_GIT_SECONDS)

@@ -4,16 +4,7 @@
 seconds. Neighbouring units share the machine's mood and those of one pair of processes its memory layout, so the round
 is the independent unit: Student's t has one figure a round.
 
-**Looks.** Rounds are judged after 6, 8, 11 and 16. The risk of a false alarm is spent over the looks by the spending
-function of Lan and DeMets that resembles Pocock's boundaries, a·ln(1 + (e - 1)·t) at the share t of the rounds (Lan and
-DeMets, Biometrika 70, 1983, p. 659). The one that resembles O'Brien and Fleming's spends a hundredth of a thousandth
-at the first look, for which a t of five degrees of freedom has no use, and the first look is where most runs are to
-end. What a look may spend is its level, unadjusted for the looks before: so the levels add up to the whole risk
-whatever the dependence between looks, with any number of rounds, and no table for the normal distribution is leant on.
-
-**Risks.** A whole run on equal code raises an alarm at most once in 100: divided by the number of cases, and within a
-case half for time, a quarter each for memory and loss. A slowdown of the minimum effect is called ok at most once in
-40, spent over the looks likewise.
+Rounds are looked at, and risks spent, as `bench.looks` has it.
 
 **Verdicts on time**, of a ratio's logarithm with an interval from the alarm's level below to the miss' level above:
 
@@ -26,37 +17,26 @@ A quad is discarded whole when a noise witness was out of bounds over its four u
 whose unit it was; warm-up is cut from both sides alike, by the rule of `bench.stats.steady_state`.
 """
 
-import functools
-import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
-from scipy import stats
 
 from bench.duel import Memory, Quad, Round, Unit
+from bench.looks import Plan, Student
 from bench.stats import warmup_length
 
-LOOKS = (6, 8, 11, 16)
-"""Rounds at which a case is judged."""
-FALSE_ALARMS = 0.01
-"""Of a whole run of equal code."""
-MISSES = 0.025
-"""Of a case that is slower by the minimum effect, called ok."""
-MINIMUM_EFFECT = 0.05
-"""The smallest slowdown that matters, where nobody says otherwise."""
 MEMORY_EFFECT = 0.03
 """The smallest growth of memory that matters."""
 POWER = 0.95
 """With which the smallest slowdown that a run could have seen would have been seen."""
 MOST_DISCARDED = 0.3
+"""Share of a case's quads, after warm-up, beyond which it stays undecided."""
 FEWEST_QUADS = 3
 """Kept quads below which a round has no figure."""
-_SHARES = {"time": 0.5, "memory": 0.25, "loss": 0.25}
 
 Verdict = Literal["slower", "fatter", "worse", "undecided", "ok", "faster"]
 BAD: tuple[Verdict, ...] = ("slower", "fatter", "worse")
@@ -110,34 +90,6 @@ class CaseVerdict:
         return self.verdicts != ("undecided",)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is risked and what matters, the same for all cases of a run."""
-
-    cases: int
-    minimum_effect: float = MINIMUM_EFFECT
-    looks: tuple[int, ...] = LOOKS
-
-    def alarm_level(self, look: int, judged: Literal["time", "memory", "loss"]) -> float:
-        """Risk of a false alarm that the look, from 0, may take in one direction of one thing of one case."""
-        return _levels(FALSE_ALARMS * _SHARES[judged] / self.cases, self.looks)[look]
-
-    def miss_level(self, look: int) -> float:
-        """Risk that the look, from 0, may take of calling a slowdown of the minimum effect ok."""
-        return _levels(MISSES, self.looks)[look]
-
-    def look(self, rounds: int) -> int | None:
-        """The last look, from 0, that so many rounds allow."""
-        return max((index for index, needed in enumerate(self.looks) if needed <= rounds), default=None)
-
-
-@functools.cache
-def _levels(risk: float, looks: tuple[int, ...]) -> tuple[float, ...]:
-    """What each look may spend of the risk; see the module's docstring."""
-    spent = [0.0, *(risk * math.log(1 + (math.e - 1) * look / looks[-1]) for look in looks)]
-    return tuple(after - before for before, after in itertools.pairwise(spent))
-
-
 # -------------------------------------------------------------------------------------------------- figures of a round
 
 
@@ -189,7 +141,7 @@ def _quartile_ratio(base: Sequence[float], candidate: Sequence[float]) -> float 
     return float(math.log(above / below)) if below > 0 and above > 0 else None
 
 
-# -------------------------------------------------- verdicts
+# ------------------------------------------------------------------------------------------------------------ verdicts
 
 
 def judge(rounds: Sequence[Round], plan: Plan) -> CaseVerdict:
@@ -224,7 +176,7 @@ def judge_time(wall: Sequence[float], plan: Plan) -> Judgement:
     look = plan.look(len(wall))
     if look is None:
         return Judgement("undecided", f"{len(wall)} rounds; {plan.looks[0]} are needed", _bounded(wall, plan))
-    t = _Student.of(wall[: plan.looks[look]])
+    t = Student.of(wall[: plan.looks[look]])
     alarm, miss = plan.alarm_level(look, "time"), plan.miss_level(look)
     estimate = Estimate(share(t.mean), share(t.below(alarm)), share(t.above(miss)))
     matters = math.log1p(plan.minimum_effect)
@@ -245,7 +197,7 @@ def smallest(wall: Sequence[float], plan: Plan) -> float | None:
     look = plan.look(len(wall))
     if look is None:
         return None
-    t = _Student.of(wall[: plan.looks[look]])
+    t = Student.of(wall[: plan.looks[look]])
     matters, unlucky = math.log1p(plan.minimum_effect), t.width(1 - POWER)
     alarm, miss = t.width(plan.alarm_level(look, "time")), t.width(plan.miss_level(look))
     return share(unlucky + max(alarm, matters / 2, matters - miss))
@@ -256,38 +208,9 @@ def _bounded(values: Sequence[float], plan: Plan) -> Estimate | None:
     look = plan.look(len(values))
     if look is None:
         return Estimate(share(statistics.fmean(values)), None, None) if values else None
-    t = _Student.of(values[: plan.looks[look]])
+    t = Student.of(values[: plan.looks[look]])
     low, high = t.below(plan.alarm_level(look, "time")), t.above(plan.miss_level(look))
     return Estimate(share(t.mean), share(low), share(high))
-
-
-@dataclass(frozen=True)
-class _Student:
-    """Mean of independent figures, and how far from the truth it may be."""
-
-    mean: float
-    error: float
-    freedom: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "_Student":
-        array: npt.NDArray[np.float64] = np.asarray(values, np.float64)
-        return cls(float(array.mean()), float(array.std(ddof=1)) / math.sqrt(len(array)), len(array) - 1)
-
-    def width(self, level: float) -> float:
-        """What the mean misses the truth by, in one direction, with this probability at most."""
-        return _quantile(level, self.freedom) * self.error
-
-    def below(self, level: float) -> float:
-        return self.mean - self.width(level)
-
-    def above(self, level: float) -> float:
-        return self.mean + self.width(level)
-
-
-@functools.cache
-def _quantile(level: float, freedom: int) -> float:
-    return float(stats.t.isf(level, freedom))
 
 
 def share(logarithm: float) -> float:
@@ -311,30 +234,26 @@ def _judge_memory(rounds: Sequence[Round], plan: Plan) -> Judgement:
 
 def _memory_pairs(rounds: Sequence[Round]) -> dict[str, list[tuple[float, float]]]:
     """Base and candidate, a pair a round, of each figure that all rounds have."""
-    pairs: dict[str, list[tuple[float | None, float | None]]] = {
-        "peak resident memory": [_both(each, "peak_rss_mib") for each in rounds],
-        "anonymous memory": [_both(each, "anon_mib") for each in rounds],
-    }
-    return {
-        name: [(base, candidate) for base, candidate in both if base and candidate]
-        for name, both in pairs.items()
-        if all(base and candidate for base, candidate in both)
-    }
+    found = {}
+    for name, told in _MEMORY.items():
+        both = [(told(each.base_memory), told(each.candidate_memory)) for each in rounds]
+        pairs = [(base, candidate) for base, candidate in both if base and candidate]
+        if len(pairs) == len(both):
+            found[name] = pairs
+    return found
 
 
-def _both(recorded: Round, name: str) -> tuple[float | None, float | None]:
-    def of(memory: Memory) -> float | None:
-        value: float | None = getattr(memory, name)
-        return value
-
-    return of(recorded.base_memory), of(recorded.candidate_memory)
+_MEMORY: dict[str, Callable[[Memory], float | None]] = {
+    "peak resident memory": lambda memory: memory.peak_rss_mib,
+    "anonymous memory": lambda memory: memory.anon_mib,
+}
 
 
 def _judge_growth(name: str, pairs: Sequence[tuple[float, float]], plan: Plan) -> Judgement | None:
     look = plan.look(len(pairs))
     if look is None:
         return Judgement("undecided", f"{len(pairs)} rounds; {plan.looks[0]} are needed") if pairs else None
-    t = _Student.of([math.log(candidate / base) for base, candidate in pairs[: plan.looks[look]]])
+    t = Student.of([math.log(candidate / base) for base, candidate in pairs[: plan.looks[look]]])
     level = plan.alarm_level(look, "memory") / 2  # there are two figures of memory
     estimate = Estimate(share(t.mean), share(t.below(level)), share(t.above(level)))
     is_fatter = t.below(level) > 0 and share(t.mean) > MEMORY_EFFECT
@@ -364,7 +283,7 @@ def _judge_ends(ends: Sequence[tuple[float, float]], level: float) -> Judgement:
     base = [each for each, _ in ends]
     size = abs(statistics.fmean(base)) or 1.0
     spread = statistics.stdev(base) / size
-    t = _Student.of([(candidate - before) / size for before, candidate in ends])
+    t = Student.of([(candidate - before) / size for before, candidate in ends])
     estimate = Estimate(t.mean, t.below(level), t.above(level))
     if t.below(level) > 0 and t.mean > spread:
         return Judgement("worse", f"a higher loss, beyond its spread over seeds of {spread:.2%}", estimate)
@@ -386,7 +305,8 @@ def _units(quad: Quad, side: str) -> tuple[Unit, Unit]:
 # ---------------------------------------------------------------------------------------------------------------- a run
 
 
-FINE, REGRESSION, FAILED, INCOMPARABLE, UNDECIDED = 0, 1, 3, 4, 5
+FINE, REGRESSION, FAILED, INCOMPARABLE, UNDECIDED, INTERRUPTED = 0, 1, 3, 4, 5, 130
+"""Exit codes."""
 
 Trouble = Literal["failed", "incomparable"]
 

@@ -1,10 +1,8 @@
 """Revisions of this checkout: which one a change is held against, its code in a folder of its own, its dependencies."""
 
 import contextlib
-import os
 import re
 import shutil
-import subprocess
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -12,9 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench import git
 from bench.errors import InvalidInput
+from bench.interrupt import shielded
 
 _SECONDS = 120.0
+"""That git is given: a worktree on a slow disk takes a while."""
 _DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _SHORT = 9
 _MEASURED = frozenset({"keras", "numpy", "tensorflow", "jax", "torch"})
@@ -57,9 +58,10 @@ def checked_out(root: Path, commit: str) -> Iterator[Path]:
             raise InvalidInput(f"git could not check out {short(commit)} into {place}; is the disk full?")
         yield place
     finally:
-        _git(root, "worktree", "remove", "--force", str(place))
-        shutil.rmtree(folder, ignore_errors=True)
-        _git(root, "worktree", "prune")
+        with shielded():
+            _git(root, "worktree", "remove", "--force", str(place))
+            shutil.rmtree(folder, ignore_errors=True)
+            _git(root, "worktree", "prune")
 
 
 def changed_dependencies(base: Path, candidate: Path) -> list[str]:
@@ -83,14 +85,4 @@ def _dependencies(root: Path) -> set[str]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git says in this checkout; None where it fails, is missing or does not answer in time. Hooks stay still."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "-C", str(root), *arguments]
-    try:
-        done = subprocess.run(
-            command, env=environ | {"LC_ALL": "C"}, stdin=subprocess.DEVNULL, capture_output=True, check=True,
-            timeout=_SECONDS,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="replace").strip()
+    return git.ask(root, *arguments, seconds=_SECONDS)

@@ -10,7 +10,6 @@ from bench.regress import BAD, CaseResult, Estimate, exit_code
 from bench.report.tables import Table, escaped
 
 _NONE = "–"
-_INTERRUPTED = 130
 _MOST_ANNOTATIONS = 10
 _ORDER = ("slower", "fatter", "worse", "failed", "incomparable", "undecided", "ok", "faster")
 _HEADERS = ("case", "verdict", "time", "interval", "CPU", "memory", "loss", "rounds", "could have seen", "discarded")
@@ -27,14 +26,15 @@ class Gate:
     seconds: float
     results: tuple[CaseResult, ...]
     fail_undecided: bool = False
-    interrupted: bool = False
     stopped: str | None = None
     """Why it ended before every case was decided; None where it did not."""
+    ended: int | None = None
+    """Exit code of what ended it, where that comes before all verdicts: an interruption, a disk that is full."""
 
     @property
     def exit_code(self) -> int:
-        """See `bench.regress.exit_code`; 130 where somebody interrupted it."""
-        return _INTERRUPTED if self.interrupted else exit_code(self.results, fail_undecided=self.fail_undecided)
+        """What ended the run, else see `bench.regress.exit_code`."""
+        return exit_code(self.results, fail_undecided=self.fail_undecided) if self.ended is None else self.ended
 
     @property
     def worst_first(self) -> list[CaseResult]:
@@ -152,7 +152,7 @@ def junit(gate: Gate) -> str:
     for result, kind in zip(gate.results, kinds, strict=True):
         test = ET.SubElement(suite, "testcase", classname="aebench.regress", name=result.name)
         if kind is not None:
-            ET.SubElement(test, kind, message=" and ".join(result.verdicts)).text = _xml(_reason(result))
+            ET.SubElement(test, kind, message=" and ".join(result.verdicts)).text = _reason(result)
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -164,8 +164,3 @@ def _junit_kind(result: CaseResult) -> str | None:
     if told & {"failed", "incomparable"}:
         return "error"
     return "skipped" if "undecided" in told else None
-
-
-def _xml(text: str) -> str:
-    """XML 1.0 has no place for most control characters, however escaped."""
-    return "".join(char for char in text if char in "\t\n" or ord(char) >= 32)

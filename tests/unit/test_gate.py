@@ -1,6 +1,8 @@
 import contextlib
+import errno
 import io
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,8 +61,11 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
     made = Script()
     base = tmp_path / "base"
     (base / "models").mkdir(parents=True)
+    (base / "bench" / "child" / "loops").mkdir(parents=True)
     for model in ("basic", "convolutional", "deep"):
         (base / "models" / f"{model}.py").touch()
+    for loop in ("fit", "xla"):
+        (base / "bench" / "child" / "loops" / f"{loop}.py").touch()
 
     @contextlib.contextmanager
     def checked_out(_root: Path, _commit: str) -> Iterator[Path]:
@@ -129,6 +134,9 @@ def test_cases_are_named_by_model_loop_and_batch(script: Script, out: Path) -> N
         (["basci"], "did you mean 'basic'"),
         (["basic:fti"], "did you mean 'fit'"),
         (["basic:fit:many"], "MODEL:LOOP:BATCH"),
+        (["basic:fit:00"], "MODEL:LOOP:BATCH"),
+        (["basic:fit:" + 5000 * "9"], "MODEL:LOOP:BATCH"),
+        (["basic:fit:5000"], "larger than the 4,000 training digits"),
         (["basic:fit:256:9"], "MODEL:LOOP:BATCH"),
         (["basic", "basic:fit"], "more than once"),
     ],
@@ -136,6 +144,23 @@ def test_cases_are_named_by_model_loop_and_batch(script: Script, out: Path) -> N
 def test_a_case_that_is_none_is_refused(script: Script, out: Path, cases: list[str], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         script.run(out, cases=cases)
+
+
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [
+        ({"minimum_effect": math.nan}, "--minimum-effect takes"),
+        ({"minimum_effect": 0.0}, "--minimum-effect takes"),
+        ({"budget_s": math.nan}, "--budget takes"),
+        ({"budget_s": -60.0}, "--budget takes minutes, zero or more; got -1"),
+    ],
+)
+def test_a_bound_that_nothing_can_be_held_against_is_refused(
+    script: Script, out: Path, bound: dict[str, float], said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        script.run(out, **bound)
+    assert script.order == []
 
 
 def test_a_folder_with_something_in_it_is_refused(script: Script, out: Path) -> None:
@@ -158,6 +183,12 @@ def test_a_model_that_the_base_has_not_is_incomparable_and_keeps_no_other(script
     assert "has no models/sparse.py" in script.said
 
 
+def test_a_loop_that_the_base_has_not_is_incomparable(script: Script, out: Path) -> None:
+    assert script.run(out, cases=["basic:graph"]) == 4
+    assert "has no bench/child/loops/graph.py" in script.said
+    assert script.order == []
+
+
 def test_other_dependencies_are_incomparable_unless_an_environment_is_named(
     script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,16 +201,18 @@ def test_other_dependencies_are_incomparable_unless_an_environment_is_named(
 
 
 def test_a_case_that_fails_is_told_and_keeps_no_other(script: Script, out: Path) -> None:
-    script.errors["basic"] = PairFailed("the candidate: ValueError: no\nlast words in /a/folder")
+    script.errors["basic"] = PairFailed(f"the candidate: ValueError: no {Path.home()}\nlast words in /a/folder")
     assert script.run(out) == 3
     assert "last words" in script.said
-    assert "/a/folder" not in (out / "report.md").read_text() + (out / "status.json").read_text()
+    written = (out / "report.md").read_text() + (out / "status.json").read_text()
+    assert "the candidate: ValueError: no ~" in written
+    assert "/a/folder" not in written
     assert [case["verdicts"] for case in status(out)["cases"]] == [["failed"], ["ok"], ["ok"]]
 
 
 def test_a_budget_ends_the_run_undecided_and_says_what_was_not_reached(script: Script, out: Path) -> None:
     assert script.run(out, budget_s=0.0) == 0
-    assert script.order == [] or len(script.order) <= 1
+    assert len(script.order) <= 1
     assert "no room for another round" in script.said
     assert "rounds" in status(out)["cases"][2]["reason"]
 
@@ -193,6 +226,33 @@ def test_an_interruption_keeps_what_was_recorded(script: Script, out: Path) -> N
     assert script.run(out) == 130
     assert status(out)["exit_code"] == 130
     assert len((out / "rounds.jsonl").read_text().splitlines()) == 2
+
+    assert "interrupted: 1 of 16 rounds" in status(out)["cases"][0]["reason"]
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "/a/folder/deep.log")
+
+
+def test_a_disk_that_is_full_ends_the_run_and_what_was_found_until_then_is_told(script: Script, out: Path) -> None:
+    script.errors["deep"] = FULL
+    assert script.run(out) == 3
+    assert status(out)["exit_code"] == 3
+    assert "deep.log (No space left on device)" in status(out)["stopped"]
+    assert "/a/folder" not in (out / "report.md").read_text() + (out / "status.json").read_text()
+    assert len((out / "rounds.jsonl").read_text().splitlines()) == 2
+    assert not (out / ".data.npz").exists()
+
+
+def test_verdicts_are_told_though_no_report_can_be_written(
+    script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise FULL
+
+    monkeypatch.setattr(gate, "write_json", refuse)
+    assert script.run(out, cases=["basic"]) == 3
+    assert "basic:fit:256: no slowdown" in script.said
+    assert "Stopped: /a/folder/deep.log: No space left on device." in script.said
 
 
 def test_the_same_code_under_two_environments_needs_no_revision(script: Script, out: Path) -> None:

@@ -4,7 +4,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from duelling import rounds
 
-from bench.regress import CaseResult, Plan, judge
+from bench.looks import Plan
+from bench.regress import CaseResult, judge
 from bench.report import gates
 from bench.report.gates import Gate
 

@@ -8,13 +8,10 @@ import pytest
 from duelling import BASE, quad, recorded, rounds, unit
 
 from bench.duel import Memory, Quad, Round
+from bench.looks import FALSE_ALARMS, LOOKS, MISSES, Plan
 from bench.regress import (
-    FALSE_ALARMS,
     FEWEST_QUADS,
-    LOOKS,
-    MISSES,
     CaseResult,
-    Plan,
     after_warmup,
     exit_code,
     figures,
