@@ -12,8 +12,8 @@ from bench import __version__
 from bench.compare import Comparison, Pair, Versus
 from bench.errors import InvalidInput
 from bench.folder import write_whole
-from bench.intake import shown
 from bench.points import Case
+from bench.printable import shown
 from bench.report.files import safe
 from bench.report.standings import permission, remark, tables
 from bench.report.tables import escaped

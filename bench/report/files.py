@@ -134,6 +134,6 @@ def write_status(folder: ReportFolder, header: SweepHeader, outcomes: Sequence[O
     write_json(folder.status, status)
 
 
-def write_json(path: Any, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write indented JSON."""
     write_whole(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

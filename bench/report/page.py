@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from bench import blog, catalog, kernels, noise, variants
+from bench import blog, catalog, variants
 from bench.folder import ReportFolder, write_whole
 from bench.record import Outcome, ResultRow, SweepHeader
 from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.exports import write_exports
 from bench.report.files import result_rows, write_environment, write_status, write_tables
-from bench.report.summary import machine_name, model_title, models, software
+from bench.report.summary import drift, flagged_epochs, machine, machine_name, model_title, models, software
 from bench.report.tables import Table, blog_table, escaped, model_table, quality_table, variants_table
 
 _READING = """\
@@ -59,17 +59,13 @@ def write_report(
 def tables(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = AS_THEY_ARE) -> list[Table]:
     """One table a model in the catalog's order, then what is told over all of them."""
     rows = result_rows(outcomes, header, without_flagged=choices.without_flagged)
-    settings = catalog.model_settings()
     found = [model_table(model_title(name), [row for row in rows if row.model == name]) for name in models(rows)]
-    comparisons = blog.comparisons(rows, settings)
-    ways = variants.side_by_side(rows)
-    quality = quality_table(outcomes, choices.thresholds)
-    return [
-        *found,
-        *([variants_table(ways)] if ways else []),
-        *([quality] if quality.rows else []),
-        *([blog_table(comparisons)] if comparisons else []),
+    over_all = [
+        variants_table(variants.side_by_side(rows)),
+        quality_table(outcomes, choices.thresholds),
+        blog_table(blog.comparisons(rows, catalog.model_settings())),
     ]
+    return [*found, *(table for table in over_all if not table.is_empty)]
 
 
 def markdown(
@@ -92,8 +88,7 @@ def markdown(
 def remarks(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = AS_THEY_ARE) -> list[str]:
     """What a reader must know before trusting the tables."""
     rows = result_rows(outcomes, header)
-    flagged = sum(bool(noise.flags(epoch.noise)) for outcome in outcomes for epoch in outcome.epochs)
-    epochs = sum(len(outcome.epochs) for outcome in outcomes)
+    flagged, epochs = flagged_epochs(outcomes)
     treatment = (
         "are left out of the medians"
         if choices.without_flagged
@@ -109,14 +104,10 @@ def remarks(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices =
 
 def _drift(outcomes: Sequence[Outcome]) -> list[str]:
     """Say where the machine itself changed its speed over the sweep."""
-    runs = [
-        run for outcome in outcomes for run in (outcome.reference_before, outcome.reference_after) if run is not None
-    ]
-    spread = kernels.spread_percent(runs)
-    if spread <= kernels.SPREAD_PERCENT:
+    ends = drift(outcomes)
+    if ends is None:
         return []
-    low, high = min(run.gflop_per_s_median for run in runs), max(run.gflop_per_s_median for run in runs)
-    reached = f"The reference kernel between the cases reached {low:.0f} to {high:.0f} GFLOP/s"
+    reached = f"The reference kernel between the cases reached {ends[0]:.0f} to {ends[1]:.0f} GFLOP/s"
     return [f"{reached}: the machine's own speed changed, so times of different cases compare no better than that."]
 
 
@@ -175,10 +166,5 @@ def _failure(outcome: Outcome) -> str:
 
 
 def _fingerprint(header: SweepHeader) -> str:
-    fields = header.fingerprint.model_dump()
-    lines = [
-        f"| {name} | {escaped(str(value))} |"
-        for name, value in {"machine_id": header.machine_id, **fields}.items()
-        if value is not None
-    ]
+    lines = [f"| {name} | {escaped(value)} |" for name, value in machine(header).items()]
     return "\n".join(["| field | value |", "| :--- | :--- |", *lines])

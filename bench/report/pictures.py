@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from bench.report.plots import drawing, file_stem, inline_svg, png
+from bench.report.figures import drawing, file_stem, inline_svg, png
 
 Pixels = npt.NDArray[np.uint8]
 Arrays = Mapping[str, npt.NDArray[Any]]

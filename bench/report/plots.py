@@ -1,35 +1,37 @@
-"""A model's curves: losses, time per epoch, memory over time. Each as SVG for the page and as PNG for a folder.
+"""A model's curves: losses, time per epoch, memory over time."""
 
-Figures are drawn without pyplot, so that there is no display and no state that others share, and with matplotlib's own
-defaults, so that a person's matplotlibrc changes nothing. The same rows give the same bytes.
-"""
-
-import io
 import math
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, cycle, pairwise
 from typing import Any
 
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from bench import noise
+from bench import noise, variants
 from bench.event import PhaseEvent
 from bench.record import Outcome, ResultRow
+from bench.report.figures import (
+    INK,
+    PALETTE,
+    WARNING,
+    Plot,
+    drawing,
+    file_stem,
+    inline_svg,
+    label_plainly,
+    number,
+    plain,
+    png,
+)
 
 WIDTH_IN, AXES_IN = 4.8, 2.25
 """Small, so that its words can still be read where a phone shows it."""
 MOST_SERIES = 8
-INK, RULE, WARNING = "#010203", "#c8cdd3", "#c02942"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c8c")
-"""Okabe and Ito's, told apart by most eyes; the page puts lighter ones in their place on a dark ground."""
 PHASES = {
     "start": ("interpreter", "import"),
     "data": ("data",),
@@ -40,47 +42,6 @@ PHASES = {
 }
 _PHASE_COLOURS = ("#aab2ba", "#ddcc77", "#88ccee", "#dd9933", "#44aa99", "#cc6677")
 """None of the palette's: a phase is no case."""
-_PNG_DPI = 160
-_RC: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "aebench",
-    "text.parse_math": False,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "font.size": 8.5,
-    "axes.labelsize": 8.5,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "lines.linewidth": 1.3,
-    "savefig.dpi": _PNG_DPI,
-    "path.simplify_threshold": 0.3,
-}
-
-
-@dataclass(frozen=True)
-class Plot:
-    """One drawn figure."""
-
-    name: str
-    """Stem of its file name."""
-    title: str
-    caption: str
-    svg: str
-    """An `svg` element for inlining; its colours are the page's."""
-    png: bytes
-    """The same on white."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +50,6 @@ class Run:
 
     outcome: Outcome
     row: ResultRow | None
-
-
-@contextmanager
-def drawing() -> Iterator[None]:
-    """Matplotlib's defaults and ours, for as long as the context lasts."""
-    with style.context(["default", _RC]):
-        yield
 
 
 def model_plots(model: str, runs: Sequence[Run]) -> list[Plot]:
@@ -123,11 +77,8 @@ class _Series:
     runs: tuple[Run, ...]
 
 
-_AXES = ("backend", "loop", "precision")
-
-
-def _series(runs: Sequence[Run]) -> list["_Series"]:
-    varying = [axis for axis in _AXES if len({getattr(run.outcome.case, axis) for run in runs}) > 1]
+def _series(runs: Sequence[Run]) -> list[_Series]:
+    varying = variants.varying([run.outcome.case for run in runs])
     of_many_batches = len({run.outcome.case.batch_size for run in runs}) > 1
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -139,16 +90,6 @@ def _series(runs: Sequence[Run]) -> list["_Series"]:
         _Series(label, colour, tuple(found))
         for (label, found), colour in zip(groups.items(), cycle(PALETTE), strict=False)
     ]
-
-
-def plain(text: str) -> str:
-    """Text that every font has: a stranger's journal may name anything."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text)[:40]
-
-
-def number(value: float | None) -> float:
-    """NaN, which is not drawn, where there is none or one that no axis can show."""
-    return math.nan if value is None or not math.isfinite(value) or abs(value) > 1e12 else float(value)
 
 
 def _shown(values: Sequence[float]) -> list[float]:
@@ -169,21 +110,13 @@ def _losses(model: str, series: list[_Series]) -> Plot | None:
     if min(values) > 0 and max(values) > 5 * min(values):
         axes.set_yscale("log")
         axes.grid(which="minor", axis="y")
-        for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            which(PlainLog(labelOnlyBase=False, minor_thresholds=(2, 0.6)))
+        label_plainly(axes.yaxis)
     _label(axes, "epoch", "loss, as Keras prints it")
     dashed = [Line2D([], [], color=INK, linestyle="--", linewidth=0.9), Line2D([], [], **_MARK, color=INK)]
     rows = _legend(axes, series, list(zip(dashed, ("training", "mark"), strict=True)))
     _arrange(figure, AXES_IN, rows)
     caption = "Validation loss (lines), training loss (dashed); a dot where a row of the table was taken."
     return _plot(figure, model, "loss", "Losses", caption)
-
-
-class PlainLog(LogFormatter):
-    """0.2 rather than 2 times ten to the minus first; where a decade is crossed, few of its steps are labelled."""
-
-    def _num_to_string(self, x: float, *_limits: float) -> str:
-        return f"{x:g}"
 
 
 _MARK: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4.5}
@@ -374,57 +307,3 @@ _LEGEND_CHARS, _HANDLE_CHARS = 68, 5
 def _plot(figure: Figure, model: str, kind: str, title: str, caption: str) -> Plot:
     name = f"{file_stem(model)}-{kind}"
     return Plot(name, title, caption, inline_svg(figure, name, f"{title} of {model}. {caption}"), png(figure))
-
-
-def file_stem(name: str) -> str:
-    """A name that is safe in a file name and in an element's id."""
-    return re.sub(r"[^A-Za-z0-9_]+", "-", name)[:120]
-
-
-def png(figure: Figure) -> bytes:
-    """The figure on white."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def inline_svg(figure: Figure, prefix: str, label: str) -> str:
-    """The figure as an element for a page: no declaration, ids of its own, the page's colours, any width."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    for clutter in _CLUTTER:
-        text = re.sub(clutter, "", text, flags=re.DOTALL)
-    text = _own_ids(text, prefix)
-    for colour, variable in _THEMED.items():
-        text = text.replace(colour, variable)
-    box = re.search(r'viewBox="[^"]*"', text)
-    head = f'<svg {box.group() if box else ""} role="img" aria-label="{_attribute(label)}">'
-    return head + text[text.index(">") + 1 :].strip()
-
-
-_CLUTTER = (
-    r"<metadata>.*?</metadata>\s*",
-    r"<style.*?</style>\s*",  # a style sheet within a page is the whole page's; the page has this one's rule
-    r" font-family: [^;\"]*;",
-    r' transform="rotate\(-?0 [^"]*"',
-    r"(?<=[Lz]) (?=\n)|\n(?=[LzC])",
-)
-_THEMED = {
-    INK: "currentColor",
-    RULE: "var(--rule)",
-    WARNING: "var(--warning)",
-    **{colour: f"var(--series-{place})" for place, colour in enumerate(PALETTE, 1)},
-}
-
-
-def _own_ids(text: str, prefix: str) -> str:
-    """Ids that something refers to begin with ``prefix``; all others go."""
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
-    text = re.sub(r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in used else "", text)
-    return re.sub(r'(href="#|url\(#)', lambda found: f"{found[1]}{prefix}-", text)
-
-
-def _attribute(text: str) -> str:
-    return "".join(f"&#{ord(char)};" if char in "&<>\"'" else char for char in text)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.compare import Comparison, Pair, Ratio
-from bench.intake import shown
+from bench.printable import shown
 from bench.report.verdicts import names
 
 _COLUMNS = 4

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.record import ResultRow
-from bench.report.plots import INK, PALETTE, PlainLog, Plot, drawing, inline_svg, plain, png
+from bench.report.figures import INK, PALETTE, Plot, drawing, inline_svg, label_plainly, plain, png
 from bench.report.summary import last_rows
 
 _SIZE_IN = (7.2, 4.2)
@@ -31,7 +31,12 @@ class _Point:
     way: str
     precision: str
     intensity: float
+    """Operations a byte."""
     rate: float
+    """10^9 operations a second, as the peak."""
+    peak_rate: float
+    peak_traffic: float
+    """10^9 bytes a second."""
 
 
 def roof_plot(rows: Sequence[ResultRow]) -> Plot | None:
@@ -43,33 +48,39 @@ def roof_plot(rows: Sequence[ResultRow]) -> Plot | None:
         figure = Figure(figsize=_SIZE_IN)
         axes = figure.subplots()
         axes.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="GFLOP/s")
-        for axis in (axes.xaxis, axes.yaxis):
-            for put in (axis.set_major_formatter, axis.set_minor_formatter):
-                put(PlainLog(labelOnlyBase=False, minor_thresholds=(2, 0.6)))
+        label_plainly(axes.xaxis)
+        label_plainly(axes.yaxis)
         figure.subplots_adjust(left=0.09, right=0.72, top=0.97, bottom=0.12)
         edge = (min(p.intensity for p in points) / 2, max(p.intensity for p in points) * 2)
         for precision in sorted({point.precision for point in points}):
-            _draw_roof(axes, [row for row in rows if row.precision == precision], precision, edge)
+            _draw_roof(axes, [point for point in points if point.precision == precision], edge)
         _draw_points(axes, points)
         return Plot("roof", "The roof", _CAPTION, inline_svg(figure, "roof", f"The roof. {_CAPTION}"), png(figure))
 
 
 def _point(row: ResultRow) -> _Point | None:
-    known = (row.flops_per_sample, row.step_bytes, row.gflop_per_s, row.peak_gflop_per_s, row.peak_gb_per_s)
-    if row.flops_per_sample is None or row.step_bytes is None or row.gflop_per_s is None or not all(known):
+    measured = (row.flops_per_sample, row.step_bytes, row.gflop_per_s, row.peak_gflop_per_s, row.peak_gb_per_s)
+    shown = [value for value in measured if value is not None and _LEAST <= value <= _MOST]
+    if len(shown) < len(measured):
         return None
+    flops_per_sample, step_bytes, rate, peak_rate, peak_traffic = shown
     way = row.loop if row.backend == "tensorflow" else f"{row.backend} {row.loop}"
-    intensity = row.flops_per_sample * row.batch_size / row.step_bytes
-    return _Point(plain(row.model), plain(way), row.precision, intensity, row.gflop_per_s)
+    intensity = flops_per_sample * row.batch_size / step_bytes
+    return _Point(plain(row.model), plain(way), plain(row.precision), intensity, rate, peak_rate, peak_traffic)
 
 
-def _draw_roof(axes: Axes, rows: Sequence[ResultRow], precision: str, edge: tuple[float, float]) -> None:
-    """The medians of what the cases measured as their peaks."""
-    arithmetic = statistics.median([row.peak_gflop_per_s for row in rows if row.peak_gflop_per_s is not None])
-    memory = statistics.median([row.peak_gb_per_s for row in rows if row.peak_gb_per_s is not None])
+_LEAST, _MOST = 1e-12, 1e18
+"""Beyond these, no machine measured it, and no axis shows it."""
+
+
+def _draw_roof(axes: Axes, points: Sequence[_Point], edge: tuple[float, float]) -> None:
+    """The medians of what the cases of one precision measured as their peaks."""
+    arithmetic = statistics.median(point.peak_rate for point in points)
+    memory = statistics.median(point.peak_traffic for point in points)
     ridge = arithmetic / memory
     right = max(edge[1], 2 * ridge)
     xs = [edge[0], *([ridge] if edge[0] < ridge else []), right]
+    precision = points[0].precision
     style: dict[str, Any] = {"color": INK, "linewidth": 1.2, "linestyle": "-" if precision == "float32" else "--"}
     axes.plot(xs, [min(arithmetic, memory * x) for x in xs], **style)
     label = f"{precision}: {arithmetic:.0f} GFLOP/s, {memory:.0f} GB/s"

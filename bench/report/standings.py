@@ -5,8 +5,8 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from bench.compare import Comparison, Group, Pair, Versus
-from bench.intake import shown
 from bench.points import Machine
+from bench.printable import shown
 from bench.report.tables import Table, loss, seconds
 from bench.report.verdicts import interval, names, times
 
@@ -14,7 +14,7 @@ _SIDE_BY_SIDE = 4
 """Machines beside the reference that get a column each; of more, a table tells the spread."""
 ENDLESS = 10**9
 """A width or a length that nothing reaches."""
-MANY = 20
+_MANY = 20
 """Machines from which the reference may stand far from the top."""
 _NARROW = 120
 _VERY_NARROW = 96
@@ -52,7 +52,7 @@ def rank_table(compared: Comparison) -> Table:
     headers = ("machine", "rank", "speed", "95 %", "cases", "memory", "losses")
     title = f"Speed: times as fast as {compared.reference.label}"
     note = f"The reference is number {compared.rank} of {len(ordered)}."
-    return Table(title, headers, tuple(cells for _, cells in ordered), notes=(note,) if len(ordered) > MANY else ())
+    return Table(title, headers, tuple(cells for _, cells in ordered), notes=(note,) if len(ordered) > _MANY else ())
 
 
 def _rank_cells(each: Versus) -> tuple[str, ...]:
@@ -80,10 +80,9 @@ def _share(value: float | None) -> str:
 
 def permission_table(compared: Comparison) -> Table:
     """What may be compared, and why not; machines of which all may be are left out."""
-    columns = [(each.machine.label, each.time, each.space, each.losses) for each in compared.others]
-    lines = [line for line in columns if any(group.state != "yes" for group in line[1:] if isinstance(group, Group))]
+    found = [(each.machine.label, (each.time, each.space, each.losses)) for each in compared.others]
     rows = tuple(
-        (label, permission(time), permission(space), permission(losses)) for label, time, space, losses in lines
+        (label, *map(permission, groups)) for label, groups in found if any(group.state != "yes" for group in groups)
     )
     return Table("What may be compared", ("machine", "times", "memory", "losses"), rows, labels=4)
 
@@ -198,8 +197,8 @@ def pair_table(compared: Comparison, width: int = ENDLESS) -> Table:
         )
         for each in held.common
     )
-    headers = ("case", "epochs", "s/epoch", "its own", "speed", "95 %", "memory", "bce less", "remarks")
-    left_out = {"s/epoch", "its own"} if width < _VERY_NARROW else set()
+    headers = ("case", "epochs", "s/epoch there", "its own", "speed", "95 %", "memory", "bce less", "remarks")
+    left_out = {"s/epoch there", "its own"} if width < _VERY_NARROW else set()
     left_out |= set() if any(line[-1] for line in rows) else {"remarks"}
     kept = [number for number, header in enumerate(headers) if header not in left_out]
     title = f"{held.machine.label} case by case, against {compared.reference.label}"

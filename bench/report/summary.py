@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import catalog, kernels, noise
+from bench import catalog, kernels, noise, variants
 from bench.record import Fingerprint, Outcome, ResultRow, SweepHeader
 from bench.report.tables import loss, seconds
 
@@ -55,6 +55,27 @@ def last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
     return [row for row in rows if last.get(row.case_id) is row]
 
 
+def flagged_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    """How many epochs were disturbed by others, and of how many."""
+    epochs = [epoch for outcome in outcomes for epoch in outcome.epochs]
+    return sum(bool(noise.flags(epoch.noise)) for epoch in epochs), len(epochs)
+
+
+def drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
+    """The reference kernel's lowest and highest GFLOP/s between the cases; None where the machine kept its speed."""
+    runs = [run for outcome in outcomes for run in (outcome.reference_before, outcome.reference_after) if run]
+    if kernels.spread_percent(runs) <= kernels.SPREAD_PERCENT:
+        return None
+    reached = [run.gflop_per_s_median for run in runs]
+    return min(reached), max(reached)
+
+
+def machine(header: SweepHeader) -> dict[str, str]:
+    """What is known of the machine, by the fingerprint's fields."""
+    fields = {"machine_id": header.machine_id, **header.fingerprint.model_dump()}
+    return {name: str(value) for name, value in fields.items() if value is not None}
+
+
 # ------------------------------------------------------------------------------ lines
 
 _Line = list[ResultRow]
@@ -71,7 +92,7 @@ def _last_lines(rows: Sequence[ResultRow]) -> list[_Line]:
 def _named(line: _Line, lines: Sequence[_Line]) -> str:
     """A line by what tells it from the others: "basic, batch 256"."""
     row = line[0]
-    varying = [axis for axis in ("backend", "loop", "precision") if len({getattr(each[0], axis) for each in lines}) > 1]
+    varying = variants.varying([each[0] for each in lines])
     return ", ".join([row.model, f"batch {row.batch_size}", *(str(getattr(row, axis)) for axis in varying)])
 
 
@@ -146,9 +167,8 @@ def _unmeasured(header: SweepHeader, outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _disturbed(outcomes: Sequence[Outcome]) -> list[str]:
-    epochs = [epoch for outcome in outcomes for epoch in outcome.epochs]
-    flagged = sum(bool(noise.flags(epoch.noise)) for epoch in epochs)
-    return [f"{flagged} of {len(epochs)} epochs were disturbed by others"] if flagged else []
+    flagged, epochs = flagged_epochs(outcomes)
+    return [f"{flagged} of {epochs} epochs were disturbed by others"] if flagged else []
 
 
 def _unsteady(lines: Sequence[_Line]) -> list[str]:
@@ -160,7 +180,6 @@ def _unsteady(lines: Sequence[_Line]) -> list[str]:
 
 
 def _drifting(outcomes: Sequence[Outcome]) -> list[str]:
-    runs = [run for outcome in outcomes for run in (outcome.reference_before, outcome.reference_after) if run]
-    if kernels.spread_percent(runs) <= kernels.SPREAD_PERCENT:
+    if drift(outcomes) is None:
         return []
     return ["the machine changed its own speed between cases, so their times compare roughly"]

@@ -15,7 +15,7 @@ from bench.estimate import duration
 from bench.record import Outcome, ResultRow
 from bench.spec import Case
 
-_NOT_MEASURED = "–"
+NOT_MEASURED = "–"
 _MEASURED_HEADERS = ("s/epoch", "95 %", "first", "train", "val", "bce", "MiB", "dead", "remarks")
 
 
@@ -28,6 +28,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     labels: int = 1
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it tells nothing."""
+        return not self.rows and not self.notes
 
     def rich(self) -> RichTable:
         """For a terminal."""
@@ -63,12 +68,13 @@ def escaped(cell: str) -> str:
     return " ".join(cell.split())
 
 
-def model_table(title: str, rows: Sequence[ResultRow]) -> Table:
-    """Epochs × batch sizes of one model; axes that do not vary among ``rows`` are left out.
+def model_table(title: str, rows: Sequence[ResultRow], varying: Sequence[str] | None = None) -> Table:
+    """Epochs × batch sizes of one model; axes that are not ``varying``, or do not vary among ``rows``, are left out.
 
-    Where a case ran in several processes, they share a line: the process is then the unit of the statistics.
+    Where a case ran in several processes, they share a line: the process is then the unit of the statistics. The last
+    column, the remarks, is there where there is one.
     """
-    varying = [axis for axis in _AXES if len({getattr(row, axis) for row in rows}) > 1]
+    varying = variants.varying(rows) if varying is None else varying
     groups: dict[tuple[Any, ...], list[ResultRow]] = {}
     for row in sorted(rows, key=_place):
         groups.setdefault(_place(row)[:-1], []).append(row)
@@ -77,9 +83,6 @@ def model_table(title: str, rows: Sequence[ResultRow]) -> Table:
     if not any(line[-1] for line in cells):
         return Table(title, headers[:-1], tuple(line[:-1] for line in cells), labels=0)
     return Table(title, headers, tuple(cells), labels=0)
-
-
-_AXES = ("backend", "loop", "precision")
 
 
 def _place(row: ResultRow) -> tuple[Any, ...]:
@@ -95,7 +98,7 @@ def _model_cells(processes: Sequence[ResultRow], varying: Sequence[str]) -> tupl
     )
     well = [row for row in processes if row.status == "ok"]
     if not well:
-        return (*keys, processes[0].status, *[_NOT_MEASURED] * 7, "")
+        return (*keys, processes[0].status, *[NOT_MEASURED] * 7, "")
     dead, units = _middle(well, "dead_units"), well[0].code_units
     return (
         *keys,
@@ -106,7 +109,7 @@ def _model_cells(processes: Sequence[ResultRow], varying: Sequence[str]) -> tupl
         loss(_middle(well, "val_loss")),
         loss(_middle(well, "val_bce")),
         _whole(_middle(well, "peak_rss_mib")),
-        _NOT_MEASURED if dead is None else f"{dead:.0f}/{units}",
+        NOT_MEASURED if dead is None else f"{dead:.0f}/{units}",
         _remarks(processes, well),
     )
 
@@ -124,7 +127,7 @@ def _spread(processes: Sequence[ResultRow]) -> str:
     medians = [row.epoch_s_median for row in processes if row.epoch_s_median is not None]
     over = stats.median(medians)
     if over is None:
-        return _NOT_MEASURED
+        return NOT_MEASURED
     if over.low is None:
         return f"{_interval(min(medians), max(medians))} ({over.count})"
     return _interval(over.low, over.high)
@@ -143,24 +146,24 @@ def _remarks(processes: Sequence[ResultRow], well: Sequence[ResultRow]) -> str:
 
 
 def _whole(value: float | None) -> str:
-    return _NOT_MEASURED if value is None else f"{value:.0f}"
+    return NOT_MEASURED if value is None else f"{value:.0f}"
 
 
 def seconds(value: float | None) -> str:
     """Three significant figures."""
     if value is None:
-        return _NOT_MEASURED
+        return NOT_MEASURED
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
 def _interval(low: float | None, high: float | None) -> str:
-    return _NOT_MEASURED if low is None or high is None else f"{seconds(low)}–{seconds(high)}"
+    return NOT_MEASURED if low is None or high is None else f"{seconds(low)}–{seconds(high)}"
 
 
 def loss(value: float | None) -> str:
     """Four decimals below ten, as Keras prints them; fewer for sums over pixels."""
     if value is None:
-        return _NOT_MEASURED
+        return NOT_MEASURED
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
 
 
@@ -191,17 +194,17 @@ def _variant_cells(entry: variants.SideBySide, variant: variants.Variant) -> tup
         str(entry.batch_size),
         str(entry.epochs),
         seconds(variant.epoch_s),
-        _NOT_MEASURED if variant.faster is None else f"{variant.faster:.2f}",
+        NOT_MEASURED if variant.faster is None else f"{variant.faster:.2f}",
         _whole(variant.peak_rss_mib),
         _percent(variant.memory),
         seconds(variant.gflop_per_s),
         _percent(variant.peak_share),
-        variant.bound or _NOT_MEASURED,
+        variant.bound or NOT_MEASURED,
     )
 
 
 def _percent(share: float | None) -> str:
-    return _NOT_MEASURED if share is None else f"{100 * share:.0f} %"
+    return NOT_MEASURED if share is None else f"{100 * share:.0f} %"
 
 
 def quality_table(outcomes: Sequence[Outcome], thresholds: Sequence[float]) -> Table:
@@ -227,7 +230,7 @@ def _way(case: Case) -> tuple[str, ...]:
 def _until(entries: Sequence[quality.Reached]) -> str:
     """The median over the processes that reached it."""
     if not entries:
-        return _NOT_MEASURED
+        return NOT_MEASURED
     epochs = statistics.median_low([entry.epochs for entry in entries])
     bound = "" if all(entry.exact for entry in entries) else "at most "
     return f"{bound}{epochs} ep, {seconds(statistics.median([entry.seconds for entry in entries]))} s"
@@ -263,8 +266,8 @@ def _blog_cells(comparison: Comparison) -> tuple[str, ...]:
         comparison.model,
         f"{comparison.quantity}, {published.epochs} epochs ({source})",
         _published_figure(published.value, comparison),
-        _NOT_MEASURED if ours is None else _published_figure(ours, comparison),
-        _NOT_MEASURED if ours is None else f"{ours / published.value:.2f}",
+        NOT_MEASURED if ours is None else _published_figure(ours, comparison),
+        NOT_MEASURED if ours is None else f"{ours / published.value:.2f}",
         f"{comparison.kind}: {comparison.how}" if comparison.how else comparison.kind,
     )
 

@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.compare import Comparison, Pair, Ratio, Versus, case_count
-from bench.intake import Row, shown
+from bench.intake import Row
 from bench.points import Machine
+from bench.printable import shown
 from bench.report.tables import loss
 
+_SAME_SPEED = 1.05
+"""Up to this ratio, both ways, speeds are called the same; where an interval reaches beyond, nothing is known."""
 _SAME_MEMORY = 0.01
 """Twenty processes of one case differ by half a percent (docs/method.md)."""
 _SAME_LOSS = 0.01
@@ -38,9 +41,19 @@ def _speed_words(held: Versus, reference: Machine) -> str:
     if speed.high < 1:
         slower = Ratio(1 / speed.value, 1 / speed.high, 1 / speed.low)
         return f"{name} takes {times(slower.value)} times as long as {other} {over} ({interval(slower)})"
-    return (
-        f"{name} and {other} show no difference in speed: {times(speed.value)} times as fast {over} ({interval(speed)})"
-    )
+    figures = f"{times(speed.value)} times as fast {over}"
+    if speed.low >= 1 / _SAME_SPEED and speed.high <= _SAME_SPEED:
+        return f"{name} is as fast as {other}: {figures} ({interval(speed)})"
+    return f"{name}'s speed cannot be told from {other}'s: {figures} ({interval(speed)}{_clear_cases(held)})"
+
+
+def _clear_cases(held: Versus) -> str:
+    """How many cases differ by their own intervals: "; slower in 1 of them"."""
+    speeds = [each.speed for each in held.pairs if each.speed]
+    slower = sum(speed.high is not None and speed.high < 1 for speed in speeds)
+    faster = sum(speed.low is not None and speed.low > 1 for speed in speeds)
+    told = [f"{word} in {count} of them" for word, count in (("slower", slower), ("faster", faster)) if count]
+    return f"; {', '.join(told)}" if told else ""
 
 
 def _memory_words(held: Versus) -> str:

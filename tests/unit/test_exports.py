@@ -4,15 +4,15 @@ import json
 import math
 import random
 import re
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 import scripted
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter
+from pytest_benchmark import cli
 from pytest_benchmark.stats import Stats
 
 from bench.event import EpochEvent
@@ -35,9 +35,9 @@ def timed(*train_s: float) -> Outcome:
 
 
 def written(folder: Path, *outcomes: Outcome) -> ReportFolder:
-    """A report folder of its own for these outcomes."""
+    """A report folder with the three files of these outcomes."""
     folder.mkdir(parents=True, exist_ok=True)
-    page.write_report(ReportFolder(folder), HEADER, outcomes, (), 0)
+    exports.write_exports(ReportFolder(folder), outcomes, HEADER)
     return ReportFolder(folder)
 
 
@@ -57,61 +57,73 @@ def files(folder: ReportFolder) -> tuple[Path, ...]:
 # ------------------------------------------------------------- pytest-benchmark
 
 
-def pytest_benchmark(cwd: Path, *arguments: str) -> str:
-    """What the real program prints."""
-    command = [sys.executable, "-m", "pytest_benchmark", *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, encoding="utf-8", check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Failed to load" not in done.stdout + done.stderr
-    return done.stdout
+Program = Callable[..., str]
 
 
-def test_pytest_benchmark_compares_one_report(tmp_path: Path) -> None:
+@pytest.fixture
+def pytest_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    """What the real program prints, started in the test's folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def program(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["pytest-benchmark", *arguments])
+        untyped: Any = cli.main
+        untyped()
+        printed, complaints = capsys.readouterr()
+        assert "Failed to load" not in printed + complaints
+        return printed
+
+    return program
+
+
+def test_pytest_benchmark_compares_one_report(tmp_path: Path, pytest_benchmark: Program) -> None:
     written(tmp_path / "mine", scripted.outcome(), scripted.outcome(scripted.case(model="deep")))
-    printed = pytest_benchmark(tmp_path, "compare", "mine/pytest-benchmark.json")
+    printed = pytest_benchmark("compare", "mine/pytest-benchmark.json")
     for model in ("basic", "deep"):
         assert f"benchmark '{model}': 1 tests" in printed
         assert f"{model}[{BASIC.case_id.removeprefix('basic.')}.e3] " in printed
 
 
-def test_pytest_benchmark_compares_the_reports_of_a_storage(tmp_path: Path) -> None:
+def test_pytest_benchmark_compares_the_reports_of_a_storage(tmp_path: Path, pytest_benchmark: Program) -> None:
     written(tmp_path / "reports/one", timed(2.0, 1.0, 1.0))
     written(tmp_path / "reports/two", timed(2.0, 1.5, 1.5))
-    printed = pytest_benchmark(tmp_path, "--storage", "reports", "compare", "*/pytest-benchmark")
+    printed = pytest_benchmark("--storage", "reports", "compare", "*/pytest-benchmark")
     assert "benchmark 'basic': 2 tests" in printed
     for source, times in (("one", "1.0000 (1.0)"), ("two", "1.5000 (1.50)")):
         (line,) = [line for line in printed.splitlines() if f"({source}/" in line]
         assert times in line
 
 
-def test_pytest_benchmark_groups_by_parameters(tmp_path: Path) -> None:
+def test_pytest_benchmark_groups_by_parameters(tmp_path: Path, pytest_benchmark: Program) -> None:
     sizes = (scripted.outcome(scripted.case(batch_size=size)) for size in (4, 8))
     written(tmp_path / "mine", *sizes)
     grouped = ("compare", "--group-by", "func,param:batch_size", "mine/pytest-benchmark.json")
-    printed = pytest_benchmark(tmp_path, *grouped)
+    printed = pytest_benchmark(*grouped)
     assert "benchmark 'basic batch_size=4': 1 tests" in printed
     assert "benchmark 'basic batch_size=8': 1 tests" in printed
 
 
-def test_pytest_benchmark_lists_a_storage(tmp_path: Path) -> None:
+def test_pytest_benchmark_lists_a_storage(tmp_path: Path, pytest_benchmark: Program) -> None:
     folder = written(tmp_path / "reports/one", scripted.outcome())
-    listed = pytest_benchmark(tmp_path, "--storage", "reports", "list").splitlines()
+    listed = pytest_benchmark("--storage", "reports", "list").splitlines()
     assert str(folder.pytest_benchmark.resolve()) in listed
 
 
 @pytest.mark.parametrize("train_s", [(2.0, 0.25), (2.0, 0.25, 0.25, 0.25)])
-def test_rounds_without_any_spread_can_be_compared(tmp_path: Path, train_s: tuple[float, ...]) -> None:
+def test_rounds_without_any_spread_can_be_compared(
+    tmp_path: Path, pytest_benchmark: Program, train_s: tuple[float, ...]
+) -> None:
     folder = written(tmp_path / "mine", timed(*train_s))
     (benchmark,) = strict(folder.pytest_benchmark)["benchmarks"]
     assert benchmark["stats"]["stddev"] == benchmark["stats"]["iqr"] == 0
     assert benchmark["stats"]["rounds"] == len(train_s) - 1
-    assert "250.0000" in pytest_benchmark(tmp_path, "compare", "mine/pytest-benchmark.json")
+    assert "250.0000" in pytest_benchmark("compare", "mine/pytest-benchmark.json")
 
 
-def test_an_empty_report_can_be_compared(tmp_path: Path) -> None:
+def test_an_empty_report_can_be_compared(tmp_path: Path, pytest_benchmark: Program) -> None:
     folder = written(tmp_path / "mine")
     assert strict(folder.pytest_benchmark)["benchmarks"] == []
-    pytest_benchmark(tmp_path, "compare", "mine/pytest-benchmark.json")
+    pytest_benchmark("compare", "mine/pytest-benchmark.json")
 
 
 @pytest.mark.parametrize("count", [*range(1, 14), 39, 500])
@@ -328,8 +340,12 @@ def test_no_two_benchmarks_have_one_name() -> None:
     assert len(measures(*outcomes)) == len(cases)
 
 
-def test_every_report_has_the_three_files_in_strict_json(tmp_path: Path) -> None:
-    folder = written(tmp_path, scripted.outcome(), scripted.outcome(scripted.case(model="deep"), reached=1))
+@pytest.mark.usefixtures("undrawn")
+def test_every_report_has_the_three_files_in_strict_json(folder: ReportFolder) -> None:
+    folder.root.mkdir()
+    page.write_report(
+        folder, HEADER, [scripted.outcome(), scripted.outcome(scripted.case(model="deep"), reached=1)], (), 3
+    )
     assert all(map(strict, files(folder)))
-    nothing = written(tmp_path / "nothing")
-    assert [bool(strict(path)) for path in files(nothing)] == [True, False, False]
+    page.write_report(folder, HEADER, [], (), 3)
+    assert [bool(strict(path)) for path in files(folder)] == [True, False, False]

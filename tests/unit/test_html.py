@@ -16,19 +16,15 @@ from bench import catalog
 from bench.event import RoofEvent
 from bench.folder import ReportFolder
 from bench.record import Outcome, SweepHeader
-from bench.report import html, page, plots
-from bench.report.choices import Choices
-from bench.report.tables import Table
+from bench.report import html, page
+from bench.report.contents import content
+from bench.report.figures import Plot, file_stem
+from bench.report.pictures import Gallery
 
 EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.model_settings())))
 VOID = {"meta", "link", "img", "br", "input", "path", "use", "image"}
 
-
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for each curve: drawing takes seconds, and has tests of its own."""
-    plot = plots.Plot("curve", "Losses", "A caption.", '<svg role="img"></svg>', b"png")
-    monkeypatch.setattr(plots, "model_plots", lambda *_: [plot])
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def outcomes(*models: str) -> list[Outcome]:
@@ -38,7 +34,7 @@ def outcomes(*models: str) -> list[Outcome]:
 def text(
     ended: list[Outcome], header: SweepHeader | None = None, notes: tuple[str, ...] = (), root: Path = Path("nowhere")
 ) -> str:
-    shown = html.content(ReportFolder(root), header or scripted.header(), ended, notes)
+    shown = content(ReportFolder(root), header or scripted.header(), ended, notes)
     return html.document(shown)
 
 
@@ -97,6 +93,23 @@ def test_loops_stand_side_by_side_where_there_are_several() -> None:
     seen = Page(text(loops))
     assert [section["id"] for section in seen.all("section")][:4] == ["summary", "overview", "ways", "quality"]
     assert "Loops side by side" in seen.said
+
+
+def test_the_roof_and_what_is_left_out_are_told() -> None:
+    shown = content(ReportFolder(Path("nowhere")), scripted.header(), outcomes("basic"), ())
+    gallery = Gallery("batch 4", "case", notes=["No samples were saved."])
+    (model,) = shown.models
+    model = dataclasses.replace(model, curves_left_out=3, pictures_left_out=2, galleries=[gallery])
+    roof = Plot("roof", "The roof", "What it shows.", '<svg role="img"></svg>', b"")
+    seen = Page(html.document(dataclasses.replace(shown, models=[model], roof=roof)))
+    assert "roof" in [section["id"] for section in seen.all("section")]
+    for expected in (
+        "What it shows.",
+        "The curves leave out the last 3 lines",
+        "No samples were saved.",
+        "Pictures of 2 more cases are in samples/",
+    ):
+        assert expected in seen.said
 
 
 def test_a_failed_case_is_told_with_its_last_words() -> None:
@@ -163,44 +176,6 @@ def test_words_between_backticks_are_code_and_a_lone_one_is_text() -> None:
     assert html._prose("a ` b") == "a ` b"
 
 
-# ------------------------------------------------------------------------------ tables
-
-
-def view(*cells: str, header: str = "s/epoch", labels: int = 0) -> html.TableView:
-    return html.view(Table("title", (header,), tuple((cell,) for cell in cells), labels), "anchor")
-
-
-@pytest.mark.parametrize(
-    ("cell", "key"),
-    [
-        ("0.25", "0.25"),
-        ("–", ""),
-        ("failed", ""),
-        ("0.2–0.31", "0.2"),
-        ("1,568", "1568"),
-        ("31/128", "31"),
-        ("1e-05", "1e-05"),
-        ("-0.5", "-0.5"),
-        ("40 s", "40"),
-        ("2 min 30 s", "150"),
-        ("2 h 5 min", "7500"),
-        ("", ""),
-    ],
-)
-def test_a_cell_is_sorted_by_its_number(cell: str, key: str) -> None:
-    assert view("1", cell).rows[1][0].sort == key
-
-
-def test_names_are_sorted_as_text() -> None:
-    assert view("3 models", "a", labels=1).rows[0][0].sort is None
-    assert view("projected", "measured", header="ours is").rows[0][0].sort is None
-
-
-def test_figures_that_were_not_measured_stand_where_numbers_do() -> None:
-    for header in ("s/epoch", "95 %", "dead", "gflop_per_s"):
-        assert not view("–", "failed", header=header).columns[0].is_text
-
-
 def test_every_heading_of_the_tables_says_how_its_numbers_were_taken() -> None:
     flagged = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.DISTURBED) for n in (1, 2, 3)))
     seen = Page(text([flagged, *outcomes("deep")]))
@@ -210,36 +185,7 @@ def test_every_heading_of_the_tables_says_how_its_numbers_were_taken() -> None:
     assert any("median training seconds" in str(title) for title in headings)
 
 
-def test_units_stand_where_the_heading_does_not_carry_them() -> None:
-    assert [view("1", header=name).columns[0].unit for name in ("s/epoch", "first", "bce", "MiB")] == [
-        "", "s", "nats", "",
-    ]  # fmt: skip
-
-
-def test_a_heading_that_is_no_column_is_shown_as_it_is() -> None:
-    assert view("1", header="new thing").columns[0] == html.Column("new thing", "", "", False)
-
-
-def test_short_tables_need_no_filter() -> None:
-    assert not view(*"1234").filtered
-    assert view(*"12345").filtered
-
-
-def test_the_overview_has_a_line_a_case_at_its_last_mark() -> None:
-    cases = [scripted.case(model="basic"), scripted.case(model="basic", loop="xla"), scripted.case(model="deep")]
-    shown = html.content(
-        ReportFolder(Path("nowhere")), scripted.header(), [scripted.outcome(each) for each in cases], ()
-    )
-    table = html.overview(shown.rows)
-    assert table.headers[:4] == ("model", "epochs", "batch", "loop")
-    assert [row[:4] for row in table.rows] == [
-        ("basic", "3", "4", "fit"),
-        ("basic", "3", "4", "xla"),
-        ("deep", "3", "4", "fit"),
-    ]
-
-
-# ------------------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------------------ the folder
 
 
 def save(folder: ReportFolder, outcome: Outcome, epochs: int, **changes: Any) -> Path:
@@ -268,53 +214,38 @@ def test_pictures_are_in_the_page_and_in_the_folder(folder: ReportFolder) -> Non
     assert "curve.png" in names
 
 
-def test_a_broken_or_missing_file_is_a_note_beside_the_other_pictures(folder: ReportFolder) -> None:
-    outcome = scripted.outcome(scripted.case(marks=(1, 2, 3)))
-    save(folder, outcome, 1)
-    folder.sample(outcome.case.case_id, 3).write_bytes(b"PK nonsense")
-    seen = Page(text([outcome], root=folder.root))
-    assert len(seen.all("img")) == 2
-    assert "No samples were saved at 2 epochs." in seen.said
-    assert "The samples at 3 epochs are not drawn: cannot be read (BadZipFile)." in seen.said
+def test_what_is_drawn_no_more_goes_and_a_persons_own_files_stay(folder: ReportFolder) -> None:
+    (outcome,) = outcomes("basic")
+    stem = file_stem(outcome.case.case_id)
+    stale = [
+        "roof.png",
+        "basic-loss.png",
+        "deep-time.png",
+        f"{stem}-digits-3-epochs.png",
+        f"{stem}-grid-after-3-epochs.png",
+    ]
+    own = ["notes.png", "basic-talk.png", "sparse-loss.png", "my-roof.png", "basic-loss.svg", f"{stem}-digits.png"]
+    folder.plots.mkdir(parents=True)
+    for name in [*stale, *own, "curve.png"]:
+        (folder.plots / name).write_bytes(b"before")
+    html.write_page(folder, scripted.header(), [outcome], ())
+    assert {path.name for path in folder.plots.iterdir()} == {*own, "curve.png"}
+    assert (folder.plots / "curve.png").read_bytes() == b"png"
 
 
-def test_a_name_that_leads_out_of_the_folder_is_not_followed(folder: ReportFolder) -> None:
-    outcome = scripted.outcome(scripted.strange_case(model="../elsewhere/basic"))
-    for epochs in (1, 3):
-        save(folder, outcome, epochs)
-    assert Page(text([outcome], root=folder.root)).all("img") == []
-
-
-def test_many_cases_and_many_marks_are_shown_in_part(folder: ReportFolder) -> None:
-    ended = [scripted.outcome(scripted.case(batch_size=size, marks=tuple(range(1, 10)))) for size in range(1, 7)]
-    for outcome in ended:
-        for epochs in outcome.case.marks:
-            save(folder, outcome, epochs)
-    seen = Page(text(ended, root=folder.root))
-    assert len(seen.all("img")) == html.MOST_GALLERIES * (1 + html.MOST_MARKS)
-    assert "Pictures of 2 more cases are in samples/" in seen.said
-    assert html._spread(range(1, 10)) == [1, 3, 5, 7, 9]
-
-
-def test_one_process_of_several_is_pictured(folder: ReportFolder) -> None:
-    ended = [scripted.outcome(scripted.case(repeat=repeat)) for repeat in (0, 1)]
-    for outcome in ended:
-        save(folder, outcome, 3)
-    assert len(Page(text(ended, root=folder.root)).all("img")) == 2
-
-
-# ------------------------------------------------------------------------------ all of it
-
-
-def test_flagged_epochs_are_left_out_of_the_tables_where_asked() -> None:
-    epochs = tuple(scripted.epoch(n, noise=scripted.DISTURBED if n == 2 else scripted.QUIET) for n in range(1, 4))
-    ended = [scripted.outcome(epochs=epochs)]
-    kept, dropped = (
-        html.content(ReportFolder(Path("nowhere")), scripted.header(), ended, (), Choices(without)).rows[-1]
-        for without in (False, True)
-    )
-    assert kept.steady_epochs == 2
-    assert dropped.steady_epochs == 1
+def test_what_is_drawn_is_known_by_its_name(folder: ReportFolder) -> None:
+    """Else what is left over from before would stay for ever."""
+    plane = {"plane": np.zeros((30, 2), np.float16), "plane_labels": np.zeros(30, np.uint8)}
+    codes = {"codes": np.zeros((3, 4, 4, 8), np.float16), "grid": np.zeros((2, 2, 4, 4), np.uint8)}
+    setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
+    roof = RoofEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
+    outcome = scripted.outcome(setup=setup, roof=roof)
+    save(folder, outcome, 3, **plane, **codes)
+    shown = content(folder, scripted.header(), [outcome], ())
+    names = set(html._files(shown)) - {"curve.png"}
+    assert len(names) == 6
+    own = html._own_names(shown)
+    assert all(map(own.fullmatch, names))
 
 
 def test_the_report_s_remarks_are_the_pages_notes(folder: ReportFolder) -> None:
@@ -324,21 +255,3 @@ def test_the_report_s_remarks_are_the_pages_notes(folder: ReportFolder) -> None:
     said = Page(folder.page.read_text(encoding="utf-8")).said
     assert "line 3 is set aside" in said
     assert "3 of 3 epochs were disturbed by others and are in the medians" in said
-
-
-def test_thresholds_may_be_chosen_and_are_left_out_where_none_is_reached() -> None:
-    def page(*levels: float) -> str:
-        ended = [scripted.outcome()]
-        choices = Choices(thresholds=levels)
-        return html.document(html.content(ReportFolder(Path("nowhere")), scripted.header(), ended, (), choices))
-
-    assert "≤ 0.15" in page(0.15)
-    assert "Time until good enough" not in page(1e-9)
-
-
-def test_the_roof_is_drawn_where_peaks_were_measured() -> None:
-    setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
-    roof = RoofEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
-    seen = Page(text([scripted.outcome(setup=setup, roof=roof)]))
-    assert "roof" in [section["id"] for section in seen.all("section")]
-    assert "100 GFLOP/s, 20 GB/s" in seen.said

@@ -97,6 +97,7 @@ def test_the_machines_fields_cannot_break_their_table() -> None:
     assert "gpu" not in table
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_comes_out_of_the_journal_the_same_again(tmp_path: Path) -> None:
     folder = ReportFolder(tmp_path)
     header = scripted.header()

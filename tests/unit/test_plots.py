@@ -4,9 +4,9 @@ import io
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
-import matplotlib as mpl
 import matplotlib.image
 import pytest
 import scripted
@@ -14,7 +14,8 @@ from hypothesis import given, settings, strategies
 
 from bench.record import Outcome, Timeline
 from bench.report import files, plots
-from bench.report.plots import Plot, Run
+from bench.report.figures import Plot
+from bench.report.plots import Run
 
 TIMELINE = Timeline(interval_s=0.5, samples=tuple((0.5 * place, 300.0 + place) for place in range(30)))
 KINDS = ["basic-loss", "basic-time", "basic-memory"]
@@ -30,19 +31,31 @@ def run(**changes: Any) -> Run:
 _CASE = ("batch_size", "loop", "backend", "precision", "repeat", "marks")
 
 
+@cache
 def drawn(*runs: Run) -> dict[str, Plot]:
-    return {plot.name: plot for plot in plots.model_plots("basic", runs)}
+    """As SVG alone, and the same runs only once: drawing takes most of these tests' time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "png", lambda _figure: b"")
+        return {plot.name: plot for plot in plots.model_plots("basic", runs)}
+
+
+def printed(*runs: Run) -> dict[str, Plot]:
+    """As PNG alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "inline_svg", lambda *_: "")
+        return {plot.name: plot for plot in plots.model_plots("basic", runs)}
 
 
 def texts(svg: str) -> list[str]:
     return [text or "" for text in re.findall(r"<text[^>]*>([^<]*)", svg)]
 
 
-def test_losses_times_and_memory_are_drawn_twice_each() -> None:
-    found = drawn(run())
-    assert list(found) == KINDS
-    for plot in found.values():
+def test_losses_times_and_memory_are_drawn_twice_each_and_the_same_again() -> None:
+    found = plots.model_plots("basic", [run()])
+    assert [plot.name for plot in found] == KINDS
+    for plot in found:
         ET.fromstring(plot.svg.replace("xlink:", ""))  # noqa: S314 - ours
+        assert plot.svg == drawn(run())[plot.name].svg
         assert matplotlib.image.imread(io.BytesIO(plot.png)).shape[1] == plots.WIDTH_IN * 160
 
 
@@ -70,8 +83,10 @@ def test_more_cases_than_colours_are_not_drawn() -> None:
 
 
 def test_long_names_take_more_lines_and_not_the_axes_room() -> None:
-    short = drawn(run(), run(batch_size=8))["basic-time"]
-    long = drawn(*(run(loop=f"a_loop_with_a_name_{n}", precision="mixed_bfloat16", batch_size=n) for n in range(1, 5)))
+    short = printed(run(), run(batch_size=8))["basic-time"]
+    long = printed(
+        *(run(loop=f"a_loop_with_a_name_{n}", precision="mixed_bfloat16", batch_size=n) for n in range(1, 5))
+    )
     heights = [matplotlib.image.imread(io.BytesIO(plot.png)).shape[0] for plot in (short, long["basic-time"])]
     assert heights[1] > heights[0] + 50
     assert not plots._columns_fit(["x" * 40, "y" * 40], 2)
@@ -137,7 +152,7 @@ def test_numbers_that_no_axis_can_show_are_left_out() -> None:
     )
     timeline = Timeline(interval_s=1.0, samples=((float("nan"), 1.0), (1.0, float("inf")), (1e300, 2.0), (2.0, 3.0)))
     outcome = scripted.outcome(epochs=epochs).model_copy(update={"timeline": timeline})
-    assert list(drawn(Run(outcome, None))) == KINDS
+    assert list(printed(Run(outcome, None))) == KINDS
 
 
 ODD = [0.0, 5e-324, 1e-300, 0.5, 9e11, 1e12, 1e13, 1e308, -1.0, -1e12, float("inf"), float("nan")]
@@ -157,7 +172,7 @@ def test_no_number_of_a_strange_journal_ends_the_drawing(data: strategies.DataOb
     names: Any = ("interpreter", "data", "build", "evaluation")
     phases = tuple(scripted.phase(name, value, value) for name, value in zip(names, some(4), strict=False))
     update = {"epochs": epochs, "timeline": timeline, "phases": phases}
-    plots.model_plots("basic", [Run(scripted.outcome().model_copy(update=update), scripted.result_row())])
+    printed(Run(scripted.outcome().model_copy(update=update), scripted.result_row()))
 
 
 def test_losses_far_apart_have_a_scale_in_steps_with_plain_numbers() -> None:
@@ -167,18 +182,9 @@ def test_losses_far_apart_have_a_scale_in_steps_with_plain_numbers() -> None:
     assert not any("$" in label for label in labels)
 
 
-def test_the_same_rows_give_the_same_bytes() -> None:
-    assert drawn(run()) == drawn(run())
-
-
-def test_a_persons_own_settings_change_nothing() -> None:
-    before = drawn(run())
-    with mpl.rc_context({"lines.linewidth": 9, "axes.facecolor": "red", "savefig.dpi": 10}):
-        assert drawn(run()) == before
-
-
-def test_ids_are_unique_over_all_figures_of_a_page() -> None:
+def test_ids_are_unique_over_all_figures_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [run(), run(batch_size=8)]
+    monkeypatch.setattr(plots, "png", lambda _figure: b"")
     found = [plot.svg for model in ("basic", "deep") for plot in plots.model_plots(model, runs)]
     ids = [name for svg in found for name in re.findall(r' id="([^"]+)"', svg)]
     assert len(set(ids)) == len(ids)
@@ -186,25 +192,22 @@ def test_ids_are_unique_over_all_figures_of_a_page() -> None:
         assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg)) <= set(re.findall(r' id="([^"]+)"', svg))
 
 
-def test_a_figure_brings_nothing_that_would_change_the_page_around_it() -> None:
-    for plot in drawn(run()).values():
-        assert "<style" not in plot.svg
-        assert "<?xml" not in plot.svg
-        assert "font-family" not in plot.svg
-        assert plots.INK not in plot.svg
-        assert "#ffffff" not in plot.svg, "the page's own ground shows"
-
-
 def strange(name: str) -> Outcome:
     return scripted.outcome(scripted.strange_case(model=name, loop=name, backend=name), timeline=TIMELINE)
 
 
-@pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>", '" onload="x', "$x^2$ \\frac", "模型 🙂", "_hidden", "../.."]
-)
-def test_names_of_a_strange_journal_are_text(name: str) -> None:
+NAMES = ["<script>alert(1)</script>", '" onload="x', "$x^2$ \\frac", "模型 🙂", "_hidden", "../.."]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_a_strange_journal_are_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "png", lambda _figure: b"")
     other = Run(scripted.outcome(scripted.strange_case(model=name), timeline=TIMELINE), None)
     for plot in plots.model_plots(name, [Run(strange(name), None), other]):
         elements = list(ET.fromstring(plot.svg.replace("xlink:", "")).iter())  # noqa: S314 - ours
         assert not any(element.tag == "script" or "onload" in element.attrib for element in elements)
         assert re.fullmatch(r"[A-Za-z0-9_-]+", plot.name)
+
+
+def test_strange_names_are_printed_too() -> None:
+    assert list(printed(*(Run(strange(name), None) for name in NAMES))) == KINDS

@@ -6,6 +6,7 @@ import pytest
 import scripted
 
 from bench.record import ResultRow
+from bench.report import roofs
 from bench.report.roofs import roof_plot
 
 MEASURED: dict[str, Any] = {
@@ -30,6 +31,13 @@ def test_models_ways_and_peaks_are_named() -> None:
     assert plot.png.startswith(b"\x89PNG")
 
 
+@pytest.fixture
+def _unprinted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No PNG, which takes most of the time, for those who only read."""
+    monkeypatch.setattr(roofs, "png", lambda _figure: b"")
+
+
+@pytest.mark.usefixtures("_unprinted")
 def test_each_precision_has_a_roof_of_its_own() -> None:
     plot = roof_plot([row(), row(precision="mixed_bfloat16", case_id="other", peak_gflop_per_s=400.0)])
     assert plot is not None
@@ -42,8 +50,22 @@ def test_a_case_that_lacks_a_figure_is_left_out(missing: str) -> None:
     assert roof_plot([row(**{missing: None})]) is None
 
 
+@pytest.mark.parametrize("figure", MEASURED)
+@pytest.mark.parametrize("odd", [0.0, -1.0, 5e-324, 1e-300, 1e300, float("inf"), float("nan")])
+def test_a_case_with_a_figure_that_no_machine_measured_is_left_out(figure: str, odd: float) -> None:
+    assert roof_plot([row().model_copy(update={figure: odd})]) is None
+
+
+@pytest.mark.usefixtures("_unprinted")
+@pytest.mark.parametrize("far", [roofs._LEAST, roofs._MOST])
+def test_figures_far_apart_are_drawn(far: float) -> None:
+    plot = roof_plot([row(), *(row(case_id=figure, model=figure, **{figure: far}) for figure in MEASURED)])
+    assert plot is not None
+    assert all(figure in plot.svg for figure in MEASURED)
+
+
+@pytest.mark.usefixtures("_unprinted")
 def test_the_same_rows_give_the_same_bytes() -> None:
     first, second = roof_plot([row()]), roof_plot([row()])
     assert first is not None
-    assert second is not None
-    assert first.svg == second.svg
+    assert first == second

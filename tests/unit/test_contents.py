@@ -1,0 +1,132 @@
+"""What the page shows of a sweep: which tables, which pictures, and what is left out."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scripted
+
+from bench.event import RoofEvent
+from bench.folder import ReportFolder
+from bench.record import Outcome
+from bench.report import contents
+from bench.report.choices import AS_THEY_ARE, Choices
+from bench.report.contents import Content, ModelPart
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+def content(*ended: Outcome, root: Path = Path("nowhere"), choices: Choices = AS_THEY_ARE) -> Content:
+    return contents.content(ReportFolder(root), scripted.header(), ended, (), choices)
+
+
+# ------------------------------------------------------------------------------ tables
+
+
+def test_the_overview_has_a_line_a_case_at_its_last_mark() -> None:
+    cases = [scripted.case(model="basic"), scripted.case(model="basic", loop="xla"), scripted.case(model="deep")]
+    table = contents.overview(content(*map(scripted.outcome, cases)).rows)
+    assert table.headers[:4] == ("model", "epochs", "batch", "loop")
+    assert [row[:4] for row in table.rows] == [
+        ("basic", "3", "4", "fit"),
+        ("basic", "3", "4", "xla"),
+        ("deep", "3", "4", "fit"),
+    ]
+
+
+def test_a_model_without_remarks_leaves_its_cells_empty() -> None:
+    rows = [scripted.result_row(case_id="one", steady=False), scripted.result_row(case_id="two", model="deep")]
+    table = contents.overview(rows)
+    assert table.headers[-1] == "remarks"
+    assert [row[-1] for row in table.rows] == ["not steady", ""]
+    assert contents.overview([]).is_empty
+
+
+def test_flagged_epochs_are_left_out_of_the_tables_where_asked() -> None:
+    epochs = tuple(scripted.epoch(n, noise=scripted.DISTURBED if n == 2 else scripted.QUIET) for n in range(1, 4))
+    kept, dropped = (
+        content(scripted.outcome(epochs=epochs), choices=Choices(without)).rows[-1] for without in (False, True)
+    )
+    assert kept.steady_epochs == 2
+    assert dropped.steady_epochs == 1
+
+
+def test_thresholds_may_be_chosen_and_are_left_out_where_none_is_reached() -> None:
+    reached, missed = (content(scripted.outcome(), choices=Choices(thresholds=(level,))) for level in (0.15, 1e-9))
+    assert reached.quality is not None
+    assert [column.label for column in reached.quality.columns][-1] == "≤ 0.15"
+    assert missed.quality is None
+
+
+def test_ways_stand_side_by_side_where_there_are_several() -> None:
+    assert content(scripted.outcome()).ways is None
+    ways = content(*(scripted.outcome(scripted.case(loop=loop)) for loop in ("fit", "xla"))).ways
+    assert ways is not None
+    assert len(ways.rows) == 2
+
+
+def test_the_roof_is_drawn_where_peaks_were_measured() -> None:
+    setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
+    roof = RoofEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
+    drawn = content(scripted.outcome(setup=setup, roof=roof)).roof
+    assert drawn is not None
+    assert "100 GFLOP/s, 20 GB/s" in drawn.svg
+    assert content(scripted.outcome()).roof is None
+
+
+# ------------------------------------------------------------------------------ pictures
+
+
+def save(folder: ReportFolder, outcome: Outcome, *marks: int, **changes: Any) -> None:
+    """Three digits of four by four pixels at each of the marks."""
+    folder.samples.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((3, 4, 4), np.uint8)
+    fields: dict[str, Any] = {"labels": np.zeros(3, np.uint8), "input": pixels, "target": pixels, "output": pixels}
+    for epochs in marks:
+        np.savez(folder.sample(outcome.case.case_id, epochs), **fields | changes)
+
+
+def only(shown: Content) -> ModelPart:
+    (model,) = shown.models
+    return model
+
+
+def test_a_broken_or_missing_file_is_a_note_beside_the_other_pictures(folder: ReportFolder) -> None:
+    outcome = scripted.outcome(scripted.case(marks=(1, 2, 3)))
+    save(folder, outcome, 1)
+    folder.sample(outcome.case.case_id, 3).write_bytes(b"PK nonsense")
+    (gallery,) = only(content(outcome, root=folder.root)).galleries
+    assert len(gallery.digits) == 2
+    assert gallery.notes == [
+        "No samples were saved at 2 epochs.",
+        "The samples at 3 epochs are not drawn: cannot be read (BadZipFile).",
+    ]
+
+
+def test_a_name_that_leads_out_of_the_folder_is_not_followed(folder: ReportFolder) -> None:
+    outcome = scripted.outcome(scripted.strange_case(model="../elsewhere/basic"))
+    elsewhere = folder.sample(outcome.case.case_id, 3).parent
+    elsewhere.mkdir(parents=True)
+    save(folder, outcome, 1, 3)
+    assert only(content(outcome, root=folder.root)).galleries == []
+
+
+def test_many_cases_and_many_marks_are_shown_in_part(folder: ReportFolder) -> None:
+    ended = [scripted.outcome(scripted.case(batch_size=size, marks=tuple(range(1, 10)))) for size in range(1, 7)]
+    for outcome in ended:
+        save(folder, outcome, *outcome.case.marks)
+    shown = only(content(*ended, root=folder.root))
+    assert [gallery.title for gallery in shown.galleries] == ["batch 1", "batch 2", "batch 3", "batch 4"]
+    assert [image.label for image in shown.galleries[0].digits] == [
+        "original", "1 epoch", "3 epochs", "5 epochs", "7 epochs", "9 epochs",
+    ]  # fmt: skip
+    assert shown.pictures_left_out == 2
+
+
+def test_one_process_of_several_is_pictured(folder: ReportFolder) -> None:
+    ended = [scripted.outcome(scripted.case(repeat=repeat)) for repeat in (0, 1)]
+    for outcome in ended:
+        save(folder, outcome, 3)
+    assert len(only(content(*ended, root=folder.root)).galleries) == 1

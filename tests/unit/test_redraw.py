@@ -1,0 +1,53 @@
+"""A report drawn again from its journal."""
+
+import io
+
+import pytest
+from rich.console import Console
+from scripted import Script
+from unit.sweeps import measured, status
+
+from bench import journal, sweep
+from bench.errors import InvalidInput
+from bench.folder import ReportFolder
+
+
+def redrawn(folder: ReportFolder) -> str:
+    out = io.StringIO()
+    sweep.redraw(folder.root, Console(file=out, width=160))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_report_is_drawn_again_from_the_journal_alone(folder: ReportFolder, script: Script, *, failing: bool) -> None:
+    script.endings = {"deep": {"reached": 1}} if failing else {}
+    measured(folder)
+    made = (folder.results, folder.epochs, folder.environment, folder.report, folder.status)
+    before = [path.read_bytes() for path in made]
+    for path in made:
+        path.unlink()
+    printed = redrawn(folder)
+    assert [path.read_bytes() for path in made] == before
+    assert "basic: " in printed
+    assert not script.ran[3:]
+
+
+def test_a_report_drawn_again_of_an_unfinished_sweep_does_not_call_it_a_success(
+    folder: ReportFolder, script: Script
+) -> None:
+    script.interrupt_at = "deep"
+    measured(folder)
+    redrawn(folder)
+    assert status(folder)["complete"] is False
+    assert status(folder)["exit_code"] == 130
+
+
+def test_a_folder_without_a_journal_has_no_report_to_draw(folder: ReportFolder) -> None:
+    with pytest.raises(InvalidInput, match=r"journal\.jsonl"):
+        redrawn(folder)
+
+
+def test_the_report_of_a_sweep_that_is_on_is_left_to_it(folder: ReportFolder, script: Script) -> None:
+    measured(folder)
+    with journal.locked(folder), pytest.raises(InvalidInput, match="another run"):
+        sweep.redraw(folder.root, Console(file=io.StringIO()))
