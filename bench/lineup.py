@@ -10,10 +10,11 @@ from bench import intake
 from bench.compare import compare
 from bench.errors import InvalidInput
 from bench.points import Machine, labelled, machine
+from bench.printable import shown
 from bench.report import comparison, standings, verdicts
+from bench.terminal import output, say
 
 _OK, _INVALID, _NOT_COMPARABLE = 0, 2, 4
-_WIDE = 160
 _FEW = 20
 """Lines of a table or a list; files have all."""
 _SHOWN_LABELS = 10
@@ -41,7 +42,7 @@ def show_comparison(
     2 where a report was refused, after the others were compared; 4 where nothing may be compared. Raises
     `InvalidInput` where no two reports can be read, or no report is the ``reference``.
     """
-    console = console or _console()
+    console = console or output()
     taken = _taken([*paths, *_further(paths, reference)])
     try:
         chosen = _chosen(taken, reference)
@@ -51,12 +52,12 @@ def show_comparison(
             console.print()
             console.print(table.rich())
         for line in [*verdicts.remarks(compared, most=_FEW), *taken.notes]:
-            _say(console, f"Note: {line}")
-        _say(console, "")
+            say(console, f"Note: {line}")
+        say(console, "")
         for line in verdicts.verdicts(compared, most=_FEW):
-            _say(console, line)
+            say(console, line)
         if out is not None:
-            _say(console, f"\nComparison: {comparison.write(out, compared, taken.notes)}")
+            say(console, f"\nComparison: {comparison.write(out, compared, taken.notes)}")
     finally:
         _tell_refusals(taken.refusals)
     if taken.refusals:
@@ -70,7 +71,7 @@ def _taken(paths: Sequence[Path]) -> _Intake:
     for path in paths:
         place = _place(path)
         if place in taken.places:
-            taken.notes.append(f"{intake.shown(path)} was named twice and is compared once.")
+            taken.notes.append(f"{shown(path)} was named twice and is compared once.")
             continue
         try:
             report = intake.read(path)
@@ -79,7 +80,7 @@ def _taken(paths: Sequence[Path]) -> _Intake:
             continue
         taken.places[place] = len(taken.machines)
         taken.machines.append(machine(report))
-        taken.notes.extend(f"{intake.shown(path)}: {note}." for note in report.notes)
+        taken.notes.extend(f"{shown(path)}: {note}." for note in report.notes)
     return taken
 
 
@@ -114,25 +115,11 @@ def _chosen(taken: _Intake, reference: str | None) -> int:
         return taken.places[place]
     known = ", ".join(labels[:_SHOWN_LABELS]) + (", …" if len(labels) > _SHOWN_LABELS else "")
     raise InvalidInput(
-        f"--reference takes a report that can be read or a machine's label; got {intake.shown(reference)!r}. "
-        f"Known: {known}"
+        f"--reference takes a report that can be read or a machine's label; got {shown(reference)!r}. Known: {known}"
     )
 
 
 def _tell_refusals(refusals: Sequence[str]) -> None:
     console = Console(stderr=True)
     for refusal in refusals:
-        _say(console, f"aebench: refused: {refusal}")
-
-
-def _console() -> Console:
-    """Standard output; where it is no terminal, wide enough for every table."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, _WIDE)
-    return console
-
-
-def _say(console: Console, text: str) -> None:
-    """Print text as it is: no markup, no colours, lines not broken."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, f"aebench: refused: {refusal}")

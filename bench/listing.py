@@ -10,10 +10,12 @@ from bench import catalog, data, machine, quiet
 from bench.blog import figure_text
 from bench.kernels import Reference
 from bench.report.tables import Table
+from bench.terminal import output
 
 
 def show_models(console: Console | None = None) -> None:
     """Print each model with its blog section, parameters, settings and published figures."""
+    console = console or output()
     for name, settings in catalog.model_settings().items():
         text = Text(f"\n{name}", "bold") + Text(f": {settings.title}\n", "not bold")
         facts = (
@@ -23,20 +25,21 @@ def show_models(console: Console | None = None) -> None:
         )
         lines = ["; ".join(facts), *map(figure_text, settings.published)]
         body = Text("\n".join(f"  {line}" for line in lines), "not bold")
-        (console or Console()).print(text + body, highlight=False, soft_wrap=True)
+        console.print(text + body, highlight=False, soft_wrap=True)
 
 
 def show_datasets(console: Console | None = None) -> None:
     """Print each dataset and the places where it was looked for; nothing is downloaded."""
+    console = console or output()
     for name, what in data.DATASETS.items():
         looks = [f"  {'✓' if look.found else '·'} {look.origin}: {look.note}" for look in data.availability(name)]
         text = Text(f"\n{name}", "bold") + Text("\n".join([f": {what}", *looks]), "not bold")
-        (console or Console()).print(text, highlight=False, soft_wrap=True)
+        console.print(text, highlight=False, soft_wrap=True)
 
 
 def show_machine(threads: int | None = None, console: Console | None = None) -> None:
     """Print the fingerprint, what the reference kernels reach, and how quiet the machine is now; takes two seconds."""
-    console = console or Console()
+    console = console or output()
     fingerprint = machine.fingerprint(threads=threads)
     fields = {"machine_id": machine.machine_id(fingerprint), **fingerprint.model_dump()}
     facts = tuple((name, str(value)) for name, value in fields.items() if value is not None)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from scipy import special
 
 from bench import stats
-from bench.intake import Report, Row, shown
+from bench.intake import Report, Row
 from bench.machine import label
+from bench.printable import shown
 from bench.record import Fingerprint
 from bench.stats import Median
 
@@ -150,9 +151,8 @@ def half_width(values: Sequence[float]) -> float:
     """Half of the 95 % interval of a mean, by Student's t."""
     middle = math.fsum(values) / len(values)
     freedom = len(values) - 1
-    variance = (
-        math.fsum((value - middle) ** 2 for value in values) / freedom
-    )  # `stdev` is exact, and forty times slower
+    # `stdev` is exact, and forty times slower.
+    variance = math.fsum((value - middle) ** 2 for value in values) / freedom
     return _student(freedom) * math.sqrt(variance / len(values))
 
 

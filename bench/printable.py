@@ -13,6 +13,17 @@ def printable(text: str) -> str:
     return "".join(map(_kept, _COLOURS.sub("", text)))
 
 
+def one_line(text: str) -> str:
+    """The same on one line: what a tab or a newline parted, a space parts."""
+    return text if text.isprintable() else " ".join(printable(text).split())
+
+
+def shown(text: object, longest: int = 1_000) -> str:
+    """What a message or a table may quote of a stranger's text: one line of at most so many characters."""
+    kept = one_line(str(text))
+    return kept if len(kept) <= longest else kept[: longest - 1] + "…"
+
+
 def _kept(char: str) -> str:
     if char.isprintable() or char in "\t\n":
         return char

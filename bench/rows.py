@@ -46,23 +46,10 @@ def phase_rows(outcome: Outcome) -> list[PhaseRow]:
 
 
 def _epoch_row(case_id: str, epoch: EpochEvent) -> EpochRow:
-    seen = {name: getattr(epoch.noise, name) for name in _SEEN}
-    timed = {name: getattr(epoch, name) for name in EpochRow.model_fields if hasattr(epoch, name)}
-    return EpochRow(case_id=case_id, **timed, **seen, flags=" ".join(noise.flags(epoch.noise)) or None)
-
-
-_SEEN = (
-    "steal_percent",
-    "own_cores",
-    "other_cores",
-    "cpu_pressure_percent",
-    "memory_pressure_percent",
-    "io_pressure_percent",
-    "involuntary_per_s",
-    "major_faults",
-    "load",
-    "mhz",
-)
+    told = {
+        name: getattr(of, name) for of in (epoch, epoch.noise) for name in EpochRow.model_fields if hasattr(of, name)
+    }
+    return EpochRow(case_id=case_id, **told, flags=" ".join(noise.flags(epoch.noise)) or None)
 
 
 def _shared(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:

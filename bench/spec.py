@@ -1,29 +1,29 @@
 """Profile → cases: what to train, validated in one pass so that every mistake is told at once."""
 
-import difflib
 import itertools
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bench import catalog
-from bench.errors import InvalidInput
+from bench.errors import InvalidInput, unknown
 
 PROFILE_FOLDER = Path(__file__).parent / "profiles"
 DATASET_SIZES = {"mnist-5k": (4_000, 1_000), "mnist": (60_000, 10_000), "fashion-mnist": (60_000, 10_000)}
 """Training and validation digits of each dataset, as known by that name."""
-LEARNING_RATES = {"adam": 0.001, "adadelta": 1.0, "rmsprop": 0.001}
-"""What "adam" and "adadelta" mean in a profile: Adam as Keras defaults it, Adadelta as the blog's Keras did."""
+LEARNING_RATES = {"adam": 0.001, "adadelta": 1.0}
+"""What a profile means by these: Adam as Keras defaults it, Adadelta as the Keras of the blog had it."""
+
+STORED = {"stored": True}
+"""Validation context of a profile that was measured already: it may name what this checkout no longer has."""
 
 _MAX_PROFILE_BYTES = 1 << 20
 _MAX_CASES = 100_000
 _MAX_VALUES = 1_000
-STORED = {"stored": True}
-"""Validation context of a profile that was measured already: it may name what this checkout no longer has."""
 
 Name = Annotated[str, Field(pattern=catalog.NAME)]
 """What a case's id and so the names of its files are made of: no folder, no dot, never too long for a disk."""
@@ -62,22 +62,20 @@ class Case(BaseModel):
         return self.marks[-1]
 
 
-def _known(kind: str, known: Iterable[str], info: ValidationInfo) -> Any:
-    names = list(known)
+def _known(kind: str, known: Callable[[], Iterable[str]]) -> AfterValidator:
+    """Refuses a name that this checkout does not have, be it the value itself or one within, unless it is stored."""
 
-    def check(value: str) -> str:
-        if value not in names and info.context != STORED:
-            raise PydanticCustomError("unknown", "{message}", {"message": unknown(kind, value, names)})
+    def check(value: _Named, info: ValidationInfo) -> _Named:
+        names = list(known())
+        strange = next((name for name in ([value] if isinstance(value, str) else value) if name not in names), None)
+        if strange is not None and info.context != STORED:
+            raise PydanticCustomError("unknown", "{message}", {"message": unknown(kind, strange, names)})
         return value
 
-    return check
+    return AfterValidator(check)
 
 
-def unknown(kind: str, value: str, names: Sequence[str]) -> str:
-    """Say "unknown model 'basci': did you mean 'basic'? Known: …"."""
-    close = difflib.get_close_matches(str(value), names, n=1)
-    hint = f": did you mean {close[0]!r}?" if close else "."
-    return f"unknown {kind} {value!r}{hint} Known: {', '.join(names)}"
+_Named = TypeVar("_Named", bound=Iterable[str])
 
 
 def _ascending(value: tuple[int, ...]) -> tuple[int, ...]:
@@ -95,8 +93,12 @@ def _distinct(value: tuple[Any, ...]) -> tuple[Any, ...]:
     return value
 
 
-def _loops(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    return _distinct(tuple(map(_known("loop", catalog.loop_backends(), info), value)))
+_ONCE = AfterValidator(_distinct)
+_MODEL = _known("model", catalog.model_settings)
+_Names = Annotated[tuple[str, ...], Field(min_length=1)]
+_Epochs = Annotated[Counts, AfterValidator(_ascending)]
+_BatchSizes = Annotated[Counts, _ONCE]
+_Loops = Annotated[_Names, _known("loop", catalog.loop_backends), _ONCE]
 
 
 class ModelOverride(BaseModel):
@@ -104,24 +106,9 @@ class ModelOverride(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: Counts | None = None
-    batch_sizes: Counts | None = None
-    loops: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-
-    @field_validator("loops")
-    @classmethod
-    def _loops_known(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
-        return value and _loops(value, info)
-
-    @field_validator("epochs")
-    @classmethod
-    def _epochs_ascend(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        return value and _ascending(value)
-
-    @field_validator("batch_sizes")
-    @classmethod
-    def _no_doubles(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        return value and _distinct(value)
+    epochs: _Epochs | None = None
+    batch_sizes: _BatchSizes | None = None
+    loops: _Loops | None = None
 
 
 class Profile(BaseModel):
@@ -131,15 +118,13 @@ class Profile(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")] = "custom"
     description: str = ""
-    dataset: str = "mnist-5k"
-    models: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        default_factory=lambda: tuple(catalog.model_settings()), validate_default=False
-    )
-    epochs: Counts
-    batch_sizes: Counts
-    backends: Annotated[tuple[str, ...], Field(min_length=1)] = ("tensorflow",)
-    loops: Annotated[tuple[str, ...], Field(min_length=1)] = ("fit",)
-    precisions: Annotated[tuple[Literal["float32", "mixed_bfloat16"], ...], Field(min_length=1)] = ("float32",)
+    dataset: Annotated[str, _known("dataset", lambda: DATASET_SIZES)] = "mnist-5k"
+    models: Annotated[_Names, _MODEL, _ONCE] = Field(default_factory=lambda: tuple(catalog.model_settings()))
+    epochs: _Epochs
+    batch_sizes: _BatchSizes
+    backends: Annotated[_Names, _known("backend", lambda: catalog.BACKENDS), _ONCE] = ("tensorflow",)
+    loops: _Loops = ("fit",)
+    precisions: Annotated[tuple[Literal["float32", "mixed_bfloat16"], ...], Field(min_length=1), _ONCE] = ("float32",)
     optimizer: Literal["adam", "adadelta", "blog"] = "adam"
     repeats: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -147,45 +132,7 @@ class Profile(BaseModel):
     timeout_s: Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False, strict=True)] | None = None
     stall_s: Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False, strict=True)] = 3600.0
     retries: Annotated[int, Field(ge=0, le=1000, strict=True)] = 3
-    model: Mapping[str, ModelOverride] = Field(default_factory=dict)
-
-    @field_validator("dataset")
-    @classmethod
-    def _dataset_known(cls, value: str, info: ValidationInfo) -> str:
-        return str(_known("dataset", DATASET_SIZES, info)(value))
-
-    @field_validator("models")
-    @classmethod
-    def _models_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return _distinct(tuple(map(_known("model", catalog.model_settings(), info), value)))
-
-    @field_validator("backends")
-    @classmethod
-    def _backends_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return _distinct(tuple(map(_known("backend", catalog.BACKENDS, info), value)))
-
-    @field_validator("loops")
-    @classmethod
-    def _loops_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return _loops(value, info)
-
-    @field_validator("precisions", "batch_sizes")
-    @classmethod
-    def _no_doubles(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        return _distinct(value)
-
-    @field_validator("epochs")
-    @classmethod
-    def _epochs_ascend(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        return _ascending(value)
-
-    @field_validator("model")
-    @classmethod
-    def _overridden_models_known(
-        cls, value: Mapping[str, ModelOverride], info: ValidationInfo
-    ) -> Mapping[str, ModelOverride]:
-        check = _known("model", catalog.model_settings(), info)
-        return {check(name): override for name, override in value.items()}
+    model: Annotated[Mapping[str, ModelOverride], _MODEL] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _loops_run_on_backends(self, info: ValidationInfo) -> Self:

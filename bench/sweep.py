@@ -1,10 +1,9 @@
 """What `aebench run` and `aebench report` do, from the request to the exit code."""
 
 import contextlib
-import itertools
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,11 +22,10 @@ from bench.report import page
 from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.files import GrowingTables, write_status
 from bench.report.tables import Table
+from bench.terminal import output, say
 
 _OK, _CASE_FAILED, _INTERRUPTED = 0, 3, 130
 _DEFAULT_PROFILE = "quick"
-_WIDE = 160
-_REPORTS = Path("reports")
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Request:
 
 def show_plan(request: Request, console: Console | None = None) -> int:
     """Print the cases and the time they may take; nothing is run, downloaded or written."""
-    console = console or _console()
+    console = console or output()
     profile = _profile(request)
     train, val = spec.DATASET_SIZES[profile.dataset]
     if request.data is not None:
@@ -71,7 +69,7 @@ def show_plan(request: Request, console: Console | None = None) -> int:
 
 def measure(request: Request, console: Console | None = None) -> int:
     """Run the sweep, write its report, print its tables; returns the exit code. For the main thread."""
-    console = console or _console()
+    console = console or output()
     with interrupt.listening():
         return _measured(request, console)
 
@@ -84,16 +82,16 @@ def _measured(request: Request, console: Console) -> int:
     dataset = _dataset(profile.dataset, request, console)
     run.check_batches(profile.cases(), dataset.train_samples)
     header = _header(profile, dataset)
-    folder = ReportFolder(request.out or _default_out(header))
+    folder = _folder(request, header)
     executor = LocalExecutor(folder, profile.threads, profile.timeout_s, profile.stall_s)
     try:
-        with run.opened(folder, header, resume=request.resume) as sweep, _prepared(dataset, folder):
+        with run.opened(folder, header, resume=request.resume) as sweep, data.prepared(dataset, folder.data):
             return _carry_out(sweep, executor, request, console)
     except OSError as error:
-        _say(console, f"\nStopped: {_reason(error, folder)}.{_next_step(folder, request)}")
+        say(console, f"\nStopped: {_reason(error, folder)}.{_next_step(folder, request)}")
         return _CASE_FAILED
     except KeyboardInterrupt:
-        _say(console, f"\nInterrupted.{_next_step(folder, request)}")
+        say(console, f"\nInterrupted.{_next_step(folder, request)}")
         return _INTERRUPTED
 
 
@@ -102,7 +100,7 @@ def redraw(root: Path, console: Console | None = None, choices: Choices = AS_THE
 
     Its status.json says anew how that sweep ended. Returns 3 where not all of the report could be written.
     """
-    console = console or _console()
+    console = console or output()
     folder = ReportFolder(root)
     stored = journal.read(folder.journal)
     outcomes = list(stored.latest().values())
@@ -112,18 +110,10 @@ def redraw(root: Path, console: Console | None = None, choices: Choices = AS_THE
     with journal.locked(folder):  # a sweep that is on writes its report itself
         trouble = _written(shown, code)
     for note in stored.notes:
-        _say(console, f"Note: the journal's {note}.")
+        say(console, f"Note: the journal's {note}.")
     _print_tables(console, shown)
-    _say(console, f"\n{trouble or f'Report: {folder.page}'}")
+    say(console, f"\n{trouble or f'Report: {folder.page}'}")
     return _CASE_FAILED if trouble else _OK
-
-
-def _console() -> Console:
-    """Standard output; where it is no terminal, wide enough for every table."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, _WIDE)
-    return console
 
 
 def _profile(request: Request) -> spec.Profile:
@@ -141,7 +131,7 @@ def _dataset(name: str, request: Request, console: Console) -> data.Dataset:
     with download_progress(console) as on_progress:
         dataset = data.find(name, data_file=request.data, offline=request.offline, on_progress=on_progress)
     if dataset.genuine is False:
-        _say(console, f"Note: the arrays are not those usually known as {name}; rows carry their digest and say so.")
+        say(console, f"Note: the arrays are not those usually known as {name}; rows carry their digest and say so.")
     return dataset
 
 
@@ -164,47 +154,19 @@ def _header(profile: spec.Profile, dataset: data.Dataset) -> SweepHeader:
     )
 
 
-def _default_out(header: SweepHeader) -> Path:
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    name = f"{now}-{machine.label(header.fingerprint)}-{header.profile.name}"
-    # A clock that was set back, or two runs in one second, come to a name that is taken.
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(_REPORTS / each for each in names if not (_REPORTS / each).exists())
-
-
-@contextlib.contextmanager
-def _prepared(dataset: data.Dataset, folder: ReportFolder) -> Iterator[None]:
-    """The dataset as one file in the folder, while it is measured. Raises `OSError` where the disk refuses it."""
-    try:
-        data.prepare(dataset, folder.data)
-    except InvalidInput as error:
-        if isinstance(error.__cause__, OSError):
-            raise error.__cause__ from error
-        raise
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # a disk that is gone; the next run clears up
-            folder.data.unlink(missing_ok=True)
+def _folder(request: Request, header: SweepHeader) -> ReportFolder:
+    if request.out is not None:
+        return ReportFolder(request.out)
+    return ReportFolder.fresh(f"{machine.label(header.fingerprint)}-{header.profile.name}")
 
 
 def _carry_out(sweep: run.Sweep, executor: Executor, request: Request, console: Console) -> int:
     header, folder = sweep.header, sweep.folder
     outcomes = {outcome.case.case_id: outcome for outcome in sweep.kept}
-    remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
     total = len(header.cases)
-    _announce(sweep, total, remaining, console)
     interrupted, refused = False, None
-    tables = GrowingTables(folder, header)
     try:
-        with display(total, total - len(sweep.pending), remaining, console) as shown:
-            for outcome in sweep.outcomes(executor, shown.listen):
-                outcomes[outcome.case.case_id] = outcome
-                shown.finished(outcome)
-                # The journal has the case, whether or not the tables can be replaced now: a disk may be full, Windows
-                # lets nobody replace a file that a spreadsheet has open. The report at the end tries again.
-                with contextlib.suppress(OSError):
-                    tables.write(outcomes)
+        _run(sweep, executor, outcomes, console)
     except KeyboardInterrupt:
         interrupted = True
     except OSError as error:
@@ -215,11 +177,27 @@ def _carry_out(sweep: run.Sweep, executor: Executor, request: Request, console: 
     _print_tables(console, report)
     _say_failures(report, console)
     if refused is not None:
-        _say(console, f"\nStopped: {refused}. The journal holds {len(outcomes)} of {_cases(total)}, each whole.")
+        say(console, f"\nStopped: {refused}. The journal holds {len(outcomes)} of {_cases(total)}, each whole.")
     if code != _OK:
-        _say(console, _advice(sweep, report.outcomes, code, request))
-    _say(console, f"\n{trouble or f'Report: {folder.page}'}")
+        say(console, _advice(sweep, report.outcomes, code, request))
+    say(console, f"\n{trouble or f'Report: {folder.page}'}")
     return code or (_CASE_FAILED if trouble else _OK)
+
+
+def _run(sweep: run.Sweep, executor: Executor, outcomes: dict[str, Outcome], console: Console) -> None:
+    """Run what is pending and show it; each outcome is among ``outcomes`` as soon as the journal has it."""
+    header, total = sweep.header, len(sweep.header.cases)
+    remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
+    _announce(sweep, total, remaining, console)
+    tables = GrowingTables(sweep.folder, header)
+    with display(total, total - len(sweep.pending), remaining, console) as shown:
+        for outcome in sweep.outcomes(executor, shown.listen):
+            outcomes[outcome.case.case_id] = outcome
+            shown.finished(outcome)
+            # The journal has the case, whether or not the tables can be replaced now: a disk may be full, Windows
+            # lets nobody replace a file that a spreadsheet has open. The report at the end tries again.
+            with contextlib.suppress(OSError):
+                tables.write(outcomes)
 
 
 @dataclass(frozen=True)
@@ -267,17 +245,17 @@ def _next_step(folder: ReportFolder, request: Request) -> str:
 def _announce(sweep: run.Sweep, total: int, remaining: estimate.Remaining, console: Console) -> None:
     header = sweep.header
     for note in sweep.found:
-        _say(console, f"Note: the journal's {note}.")
+        say(console, f"Note: the journal's {note}.")
     if sweep.given_up:
         times = "1 time" if sweep.retries == 0 else f"{sweep.retries + 1} times"
-        _say(
+        say(
             console,
             f"Note: {_cases(len(sweep.given_up))} failed {times} or more and will not be run again; "
             "--retries allows another number.",
         )
     kept = total - len(sweep.pending)
     resumed = f", {kept} of them kept from before" if kept else ""
-    _say(
+    say(
         console,
         f"Profile {header.profile.name}: {_cases(total)}{resumed}, about {estimate.duration(remaining.seconds())}; "
         f"{header.train_samples:,} training and {header.val_samples:,} validation digits of {header.profile.dataset}.",
@@ -300,7 +278,7 @@ def _print_tables(console: Console, shown: _Shown) -> None:
         console.print()
         console.print(table.rich())
     for remark in page.remarks(shown.header, shown.outcomes, shown.choices):
-        _say(console, f"Note: {remark}")
+        say(console, f"Note: {remark}")
 
 
 def _say_failures(shown: _Shown, console: Console) -> None:
@@ -309,7 +287,7 @@ def _say_failures(shown: _Shown, console: Console) -> None:
             head = f"{describe(outcome.case)}: {outcome.status}: {outcome.error}"
             count = f" (run {outcome.attempt} of this case)" if outcome.attempt > 1 else ""
             log = shown.folder.log(outcome.case.case_id)
-            _say(console, f"\n{head}{count}\n{outcome.log_tail}\nLog: {log}")
+            say(console, f"\n{head}{count}\n{outcome.log_tail}\nLog: {log}")
 
 
 def _advice(sweep: run.Sweep, outcomes: list[Outcome], code: int, request: Request) -> str:
@@ -329,8 +307,3 @@ def _again(folder: ReportFolder, request: Request) -> str:
     words += ["--data", str(request.data)] if request.data is not None else []
     words += ["--offline"] if request.offline else []
     return f"{os.environ.get('AEBENCH_COMMAND', 'aebench run')} {shlex.join(words)}"
-
-
-def _say(console: Console, text: str) -> None:
-    """Print text as it is: no markup, no colours, lines not broken."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

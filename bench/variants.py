@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 from bench.record import ResultRow
 from bench.roofline import Bound
@@ -106,6 +107,30 @@ def way(backend: str, loop: str, precision: str) -> str:
     """A way to train by what is not the default: "fit", "jax xla", "graph mixed_bfloat16"."""
     parts = (backend if backend != "tensorflow" else "", loop, precision if precision != "float32" else "")
     return " ".join(filter(None, parts))
+
+
+class Trained(Protocol):
+    """A row, a case: whatever was trained in some way."""
+
+    @property
+    def backend(self) -> str:
+        """TensorFlow, JAX or PyTorch."""
+
+    @property
+    def loop(self) -> str:
+        """One of `models.contract`'s."""
+
+    @property
+    def precision(self) -> str:
+        """Of its arithmetic."""
+
+
+def varying(trained: Sequence[Trained]) -> list[str]:
+    """In which of backend, loop and precision they differ: by what tables and pictures tell them apart."""
+    return [axis for axis in _AXES if len({getattr(each, axis) for each in trained}) > 1]
+
+
+_AXES = ("backend", "loop", "precision")
 
 
 def _median(values: Iterable[float | None]) -> float | None:
