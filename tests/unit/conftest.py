@@ -16,6 +16,7 @@ from bench import data, machine, sweep
 from bench.folder import ReportFolder
 from bench.record import SweepHeader
 from bench.report import plots
+from bench.report.figures import Plot
 
 hypothesis.settings.register_profile("unit", deadline=None)  # a slow disk is no mistake
 hypothesis.settings.load_profile("unit")
@@ -86,13 +87,19 @@ def folder(tmp_path: Path) -> ReportFolder:
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> scripted.Script:
-    """A sweep without children, on a machine and a dataset that the test made up; its report has no curves."""
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for each model's curves: drawing takes seconds, and has tests of its own."""
+    plot = Plot("curve", "Losses", "A caption.", '<svg role="img"></svg>', b"png")
+    monkeypatch.setattr(plots, "model_plots", lambda *_: [plot])
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> scripted.Script:
+    """A sweep without children, on a machine and a dataset that the test made up; its curves are not drawn."""
     script = scripted.Script()
     monkeypatch.setattr(sweep, "LocalExecutor", script.executor)
     monkeypatch.setattr(data, "find", script.find)
     monkeypatch.setattr(machine, "fingerprint", lambda **_: script.fingerprint)
     monkeypatch.setattr(machine, "installed_backends", lambda: ["tensorflow", "jax", "torch"])
-    monkeypatch.setattr(plots, "model_plots", lambda *_: [])  # drawing takes seconds, and has tests of its own
     monkeypatch.setattr(machine, "git_state", lambda _folder: ("0123456789abcdef", False))
     return script

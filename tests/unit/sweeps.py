@@ -1,0 +1,41 @@
+"""Whole sweeps on the executor that plays a script: asked for, measured, resumed."""
+
+import io
+import json
+from typing import Any
+
+from rich.console import Console
+
+from bench import sweep
+from bench.folder import ReportFolder
+
+PROFILE: dict[str, Any] = {"models": ["basic", "deep", "sparse"], "epochs": [1, 3], "batch_sizes": [4]}
+
+
+def request(folder: ReportFolder, **changes: Any) -> sweep.Request:
+    fields: dict[str, Any] = {
+        "profile": "quick",
+        "overrides": PROFILE,
+        "data": None,
+        "offline": True,
+        "out": folder.root,
+        "resume": False,
+    }
+    return sweep.Request(**fields | changes)
+
+
+def measured(folder: ReportFolder, **changes: Any) -> tuple[int, str]:
+    """The exit code, and what was printed into a pipe of that console and of standard output."""
+    out = io.StringIO()
+    code = sweep.measure(request(folder, **changes), Console(file=out, width=160))
+    return code, out.getvalue()
+
+
+def resumed(folder: ReportFolder) -> tuple[int, str]:
+    """As `aebench run --resume --out DIR`."""
+    return measured(folder, profile=None, overrides={}, resume=True)
+
+
+def status(folder: ReportFolder) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(folder.status.read_text())
+    return found

@@ -1,0 +1,41 @@
+"""What `aebench run --plan` prints, and that it does nothing else."""
+
+import io
+
+import pytest
+from rich.console import Console
+from scripted import Script
+from unit.sweeps import PROFILE, request
+
+from bench import machine, sweep
+from bench.errors import InvalidInput
+from bench.folder import ReportFolder
+
+
+def test_a_plan_prints_every_case_and_the_time_and_runs_and_writes_nothing(
+    folder: ReportFolder, script: Script
+) -> None:
+    out = io.StringIO()
+    assert sweep.show_plan(request(folder), Console(file=out, width=160)) == 0
+    for expected in (
+        "basic · batch 4",
+        "deep · batch 4",
+        "sparse · batch 4",
+        "1, 3",
+        "adam 0.001",
+        "3 cases",
+        "About ",
+    ):
+        assert expected in out.getvalue()
+    assert not folder.root.exists()
+    assert script.ran == []
+
+
+def test_a_plan_refuses_what_the_run_would_refuse(folder: ReportFolder, script: Script) -> None:
+    with pytest.raises(InvalidInput, match="4001"):
+        sweep.show_plan(request(folder, overrides=PROFILE | {"batch_sizes": [4001]}))
+
+
+def test_a_plan_needs_no_backend(folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "installed_backends", list)
+    assert sweep.show_plan(request(folder), Console(file=io.StringIO(), width=160)) == 0

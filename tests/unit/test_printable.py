@@ -1,0 +1,25 @@
+"""Text that is shown keeps its letters and loses what a terminal would obey."""
+
+import pytest
+
+from bench.printable import one_line, shown
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("plain", "plain"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("a\nb\tc\x07", "a b c"),
+        ("\u202egnp.exe", "gnp.exe"),
+        ("\x9b2J", "2J"),
+        ("ночь 夜", "ночь 夜"),
+    ],
+)
+def test_a_line_keeps_its_letters_and_loses_what_a_terminal_obeys(text: str, left: str) -> None:
+    assert one_line(text) == left
+
+
+def test_what_is_too_long_is_cut_with_a_sign_of_it() -> None:
+    assert shown("x" * 60, 60) == "x" * 60
+    assert shown("x" * 61, 60) == "x" * 59 + "…"
