@@ -9,6 +9,7 @@ import contextlib
 import functools
 import json
 import os
+import signal
 import sys
 from typing import Any
 
@@ -79,8 +80,10 @@ def acknowledge(handle: int) -> None:
 
 
 def become_a_run(request: dict[str, Any]) -> None:
-    """What a fork does: a process like one that a shell has started in the background; never returns."""
+    """What a fork does: a process in a session of its own that Ctrl-C ends; never returns."""
     os.setsid()
+    # Tests that a shell runs in the background ignore Ctrl-C, and so would all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for standard, handle in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
         os.dup2(handle, standard)
