@@ -123,7 +123,8 @@ def check_backends(backends: Sequence[str]) -> None:
     names = " and ".join(map(repr, missing))
     named = f"backend {names} is" if len(missing) == 1 else f"backends {names} are"
     raise InvalidInput(
-        f"{named} not installed here: `python -m pip install 'aebench[{','.join(missing)}]'` installs what is missing. "
+        f"{named} not installed here: `python -m pip install {' '.join(missing)}` installs what is missing, and "
+        f"so does `nox -s bench -- --backends {','.join(backends)}` in a checkout. "
         f"Installed backends: {', '.join(installed) or 'none'}."
         + (f" Choose with --backends {','.join(installed)}." if installed else "")
     )
