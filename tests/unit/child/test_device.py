@@ -1,139 +1,13 @@
-"""GPUs, drivers and thread pools that are made up."""
+"""The device of each backend: what it is waited for, and what it tells of its memory."""
 
-import os
 import sys
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from unit.child.backends import MIB, Jax, Nvml, TensorFlow, Torch
 
 from bench.child import device as device_file
-from bench.child.device import Device, TensorFlowGpu, device, limit_threads, tensorflow_device, torch_device
-
-MIB = 1 << 20
-
-
-class NVMLError(Exception):
-    """The driver's."""
-
-
-@dataclass
-class Nvml:
-    """Stands in for the module `pynvml`."""
-
-    used_mib: list[int] = field(default_factory=lambda: [1000])
-    """What is in use at one look after the other."""
-    gpus: int = 4
-    broken: bool = False
-    looked_at: list[int] = field(default_factory=list)
-    NVMLError: type[Exception] = NVMLError
-
-    def nvmlInit(self) -> None:  # noqa: N802 - NVML's names, here and below
-        if self.broken:
-            raise NVMLError("driver not loaded")
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
-        if index >= self.gpus:
-            raise NVMLError("invalid argument")
-        return index
-
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:  # noqa: N802
-        return {"GPU-8c1f2b": 3}[uuid]
-
-    def nvmlDeviceGetMemoryInfo(self, handle: int) -> Any:  # noqa: N802
-        self.looked_at.append(handle)
-        if not self.used_mib:
-            raise NVMLError("not supported")
-        return SimpleNamespace(used=self.used_mib.pop(0) * MIB)
-
-
-@dataclass
-class TensorFlow:
-    """Stands in for the module `tensorflow`."""
-
-    gpus: int = 1
-    intra: int = 0
-    inter: int = 0
-    synchronised: int = 0
-    began: bool = False
-    """Whether its devices, and its threads with them, are up."""
-
-    @property
-    def config(self) -> Any:
-        return SimpleNamespace(
-            list_physical_devices=lambda kind: [f"{kind}:{n}" for n in range(self.gpus if kind == "GPU" else 1)],
-            list_logical_devices=lambda: setattr(self, "began", True),
-            experimental=SimpleNamespace(
-                get_memory_info=lambda name: {"GPU:0": {"current": 1, "peak": 777 * MIB}}[name]
-            ),
-            threading=SimpleNamespace(
-                set_intra_op_parallelism_threads=lambda threads: setattr(self, "intra", threads),
-                set_inter_op_parallelism_threads=lambda threads: setattr(self, "inter", threads),
-                get_intra_op_parallelism_threads=lambda: self.intra,
-                get_inter_op_parallelism_threads=lambda: self.inter,
-            ),
-        )
-
-    @property
-    def test(self) -> Any:
-        return SimpleNamespace(experimental=SimpleNamespace(sync_devices=self._synchronise))
-
-    def _synchronise(self) -> None:
-        self.synchronised += 1
-
-
-@dataclass
-class Jax:
-    """Stands in for the module `jax`."""
-
-    platform: str
-    stats: dict[str, int] | None = None
-    waited_for: list[object] = field(default_factory=list)
-
-    def local_devices(self) -> list[Any]:
-        return [SimpleNamespace(platform=self.platform, memory_stats=lambda: self.stats)]
-
-    def live_arrays(self) -> list[str]:
-        return ["a", "b"]
-
-    def block_until_ready(self, arrays: object) -> None:
-        self.waited_for.append(arrays)
-
-
-@dataclass
-class Torch:
-    """Stands in for the module `torch`."""
-
-    gpus: tuple[str, ...] = ()
-    """Kinds that are there: cuda, mps, xpu."""
-    synchronised: list[str] = field(default_factory=list)
-
-    @property
-    def backends(self) -> Any:
-        return SimpleNamespace(mps=SimpleNamespace(is_available=lambda: "mps" in self.gpus))
-
-    @property
-    def mps(self) -> Any:
-        return SimpleNamespace(synchronize=lambda: self.synchronised.append("mps"))
-
-    @property
-    def cuda(self) -> Any:
-        return SimpleNamespace(
-            is_available=lambda: "cuda" in self.gpus,
-            synchronize=self.synchronised.append,
-            max_memory_allocated=lambda name: {"cuda": 44, "cuda:1": 45}[name] * MIB,
-        )
-
-    @property
-    def xpu(self) -> Any:
-        return SimpleNamespace(
-            is_available=lambda: "xpu" in self.gpus,
-            synchronize=self.synchronised.append,
-            max_memory_allocated=lambda name: {"xpu": 33}[name] * MIB,
-        )
+from bench.child.device import Device, TensorFlowGpu, device, tensorflow_device, torch_device
 
 
 @pytest.fixture(autouse=True)
@@ -147,9 +21,6 @@ def tensorflow(monkeypatch: pytest.MonkeyPatch) -> TensorFlow:
     made_up = TensorFlow()
     monkeypatch.setitem(sys.modules, "tensorflow", made_up)
     return made_up
-
-
-# -------------------------------------------------------------------------- processor
 
 
 def test_a_processor_has_nothing_to_wait_for_and_nothing_to_tell() -> None:
@@ -181,9 +52,6 @@ def test_jax_on_the_processor_is_waited_for_and_has_no_memory_of_its_own(monkeyp
     processor.synchronise()
     assert (processor.used_mib, processor.peak_mib()) == (None, None)
     assert jax.waited_for == [["a", "b"]], "all that is being computed"
-
-
-# -------------------------------------------------------------------------------- GPU
 
 
 def test_the_gpu_of_the_imported_tensorflow_is_found(tensorflow: TensorFlow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,84 +189,3 @@ def test_jax_waits_for_all_that_is_being_computed_on_a_gpu_too(monkeypatch: pyte
     gpu.synchronise()
     gpu.observe()
     assert (gpu.used_mib, jax.waited_for) == (None, [["a", "b"]])
-
-
-# ---------------------------------------------------------------------------- threads
-
-
-def start(monkeypatch: pytest.MonkeyPatch, **names: int) -> None:
-    """Have whatever is called start so many threads of each name; those without a name are ``nameless``."""
-
-    def started(call: Callable[[], object]) -> Counter[str]:
-        call()
-        return Counter({"" if name == "nameless" else name: count for name, count in names.items()})
-
-    monkeypatch.setattr(device_file, "started", started)
-
-
-@pytest.fixture(autouse=True)
-def nothing_tells_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_file, "started", lambda _call: Counter())
-
-
-def test_a_limit_holds_for_one_operation_and_for_operations_side_by_side(tensorflow: TensorFlow) -> None:
-    assert limit_threads("tensorflow", 3) == (3, 3)
-    assert (tensorflow.intra, tensorflow.inter) == (3, 3)
-
-
-def test_without_a_limit_nothing_is_set_and_what_there_is_is_told(tensorflow: TensorFlow) -> None:
-    tensorflow.intra, tensorflow.inter = 4, 2
-    assert limit_threads("tensorflow", None) == (4, 2)
-
-
-def test_a_choice_of_tensorflows_own_shows_in_the_threads_that_it_starts(
-    tensorflow: TensorFlow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tensorflow.gpus = 0
-    start(monkeypatch, nameless=5, tf_Compute=3, tf_graph_runner=1)
-    assert limit_threads("tensorflow", None) == (5, 3)
-    assert tensorflow.began, "its pools are there to be counted"
-    assert (tensorflow.intra, tensorflow.inter) == (0, 0), "the choice is still its own"
-    tensorflow.inter = 2
-    assert limit_threads("tensorflow", None) == (5, 2)
-
-
-def test_a_choice_of_tensorflows_own_that_does_not_show_is_empty(
-    tensorflow: TensorFlow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tensorflow.gpus = 0
-    assert limit_threads("tensorflow", None) == (None, None)
-    start(monkeypatch)
-    assert limit_threads("tensorflow", None) == (None, None)
-
-
-def test_threads_are_not_counted_where_a_gpu_has_its_own_among_them(
-    tensorflow: TensorFlow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start(monkeypatch, nameless=9, tf_Compute=3)
-    assert limit_threads("tensorflow", None) == (None, None)
-    assert not tensorflow.began
-
-
-@pytest.mark.parametrize("threads", [None, 3])
-def test_jax_shows_its_threads_for_one_operation_alone(threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NPROC", "7")
-    seen: list[str] = []
-    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(local_devices=lambda: seen.append(os.environ["NPROC"])))
-    assert limit_threads("jax", threads) == (None, None)
-    start(monkeypatch, nameless=9, tf_XLAEigen=4)
-    assert limit_threads("jax", threads) == (4, None)
-    assert seen == ["7" if threads is None else "3"], "a limit is set before the pools are started"
-
-
-def test_torch_tells_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = {"intra": 8, "inter": 4}
-    torch = SimpleNamespace(
-        get_num_threads=lambda: now["intra"],
-        get_num_interop_threads=lambda: now["inter"],
-        set_num_threads=lambda threads: now.update(intra=threads),
-        set_num_interop_threads=lambda threads: now.update(inter=threads),
-    )
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    assert limit_threads("torch", None) == (8, 4)
-    assert limit_threads("torch", 3) == (3, 3)

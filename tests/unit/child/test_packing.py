@@ -62,6 +62,12 @@ def test_nothing_is_lost(images: Images, view: object) -> None:
     assert np.array_equal(floats(pairs.y), y)
 
 
+@pytest.mark.parametrize("view", [plain, noisy, late])
+def test_memory_begins_where_backends_want_it(images: Images, view: object) -> None:
+    pairs = packed(view, images, np.random.default_rng(0))  # type: ignore[arg-type]
+    assert [array.ctypes.data % 64 for array in pairs.arrays()] == [0] * len(pairs.arrays())
+
+
 def test_floats_are_not_copied() -> None:
     array = np.zeros((2, 3), np.float32)
     assert floats(array) is array

@@ -1,0 +1,199 @@
+"""A `Clock` on scripted time: nothing passes but what a test declares, and a nanosecond or so a look."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import strategies as st
+
+from bench.child import clock as clock_file
+from bench.child.clock import Clock
+from bench.child.device import Device
+from bench.child.memory import Meter, Reading
+from bench.event import EpochEvent, Event, MarkEvent, PhaseEvent
+from bench.noise import ProcessWitness, Witness
+
+S = 1_000_000_000
+MS = 1_000_000
+STARTED = 7 * S
+"""The parent's clock when it started the process."""
+
+
+@dataclass
+class Time:
+    """Stands in for the module `time`."""
+
+    look_ns: int = 1
+    """What a look at a clock takes."""
+    now_ns: int = STARTED
+    cpu_ns: int = 0
+    looks: list[Callable[[], None]] = field(default_factory=list)
+    """Called whenever somebody looks at the wall clock."""
+
+    def perf_counter_ns(self) -> int:
+        for call in self.looks:
+            call()
+        self.now_ns += self.look_ns
+        return self.now_ns
+
+    def process_time_ns(self) -> int:
+        return self.cpu_ns
+
+    def spend(self, wall_ns: int, cpu_ns: int = 0) -> None:
+        self.now_ns += wall_ns
+        self.cpu_ns += cpu_ns
+
+
+class Memory(Meter):
+    """Resident memory that is what a test says, with a peak that is forgotten at each phase's end."""
+
+    def __init__(self, time: Time, cost_ns: int = 0, *, per_phase: bool = True) -> None:
+        self.per_phase = per_phase
+        self.method = "scripted"
+        self.rss = self.peak = 100.0
+        self.anon: float | None = 60.0
+        self._time = time
+        self._cost_ns = cost_ns
+
+    def spike(self, mib: float) -> None:
+        """Take so much more, and give it back."""
+        self.peak = max(self.peak, self.rss + mib)
+
+    def keep(self, mib: float) -> None:
+        self.rss += mib
+        self.peak = max(self.peak, self.rss)
+
+    def end_phase(self) -> Reading:
+        self._time.spend(self._cost_ns)
+        file = None if self.anon is None else self.rss - self.anon
+        reading = Reading(peak=self.peak, rss=self.rss, anon=self.anon, file=file)
+        self.peak = self.rss
+        return reading
+
+
+class Gpu(Device):
+    """A device that lags behind, and whose memory takes its time to look at."""
+
+    def __init__(self, time: Time, cost_ns: int = 0) -> None:
+        self.behind_ns = 0
+        self._time = time
+        self._cost_ns = cost_ns
+
+    def synchronise(self) -> None:
+        self._time.spend(self.behind_ns)
+        self.behind_ns = 0
+
+    def observe(self) -> None:
+        self._time.spend(self._cost_ns)
+        self.used_mib = (self.used_mib or 0.0) + 1.0
+
+    def peak_mib(self) -> float | None:
+        return 321.0
+
+
+@dataclass
+class Stage:
+    """A clock, what it told and remembered, and what drives it as a loop does."""
+
+    time: Time
+    clock: Clock
+    memory: Memory
+    told: list[Event]
+    told_ns: list[int]
+    """When each event's sending began."""
+    remembered: list[tuple[int, str]]
+    """Epoch counts, each with the kind of the event before."""
+
+    def epoch(
+        self,
+        train_ns: int = S,
+        val_ns: int = S // 4,
+        callback_ns: int = S // 100,
+        losses: tuple[float, float] = (0.5, 0.4),
+    ) -> None:
+        self.clock.epoch_begin()
+        self.time.spend(train_ns)
+        self.clock.validation_begin()
+        self.time.spend(val_ns)
+        self.clock.validation_end()
+        self.time.spend(callback_ns)
+        self.clock.epoch_end({"loss": losses[0], "val_loss": losses[1]})
+
+    @property
+    def epochs(self) -> list[EpochEvent]:
+        return [event for event in self.told if isinstance(event, EpochEvent)]
+
+    @property
+    def marks(self) -> list[MarkEvent]:
+        return [event for event in self.told if isinstance(event, MarkEvent)]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What each part of the harness' work takes, in nanoseconds."""
+
+    look: int = 1
+    meter: int = 0
+    device: int = 0
+    witness: int = 1
+    send: int = 0
+
+
+@contextmanager
+def staged(
+    costs: Costs | None = None,
+    marks: tuple[int, ...] = (1, 3),
+    remember: Callable[[Stage], None] = lambda _stage: None,
+) -> Iterator[Stage]:
+    costs = costs or Costs()
+    time = Time(costs.look)
+
+    def witness() -> Witness:
+        time.spend(costs.witness)
+        fields = dict.fromkeys(Witness.__dataclass_fields__)
+        return Witness(**{**fields, "monotonic_ns": time.now_ns})  # type: ignore[arg-type]
+
+    def process_witness() -> ProcessWitness:
+        time.spend(costs.witness)
+        fields = dict.fromkeys(ProcessWitness.__dataclass_fields__)
+        return ProcessWitness(**{**fields, "cpu_s": time.cpu_ns / S})  # type: ignore[arg-type]
+
+    def send(event: Event) -> None:
+        stage.told.append(event)
+        stage.told_ns.append(time.now_ns)
+        time.spend(costs.send)
+
+    def keep(epochs: int) -> None:
+        stage.remembered.append((epochs, stage.told[-1].kind))
+        remember(stage)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock_file, "time", time)
+        patch.setattr(clock_file, "witness", witness)
+        patch.setattr(clock_file, "process_witness", process_witness)
+        patch.setattr(clock_file, "threads_alive", lambda: 9)
+        memory = Memory(time, costs.meter)
+        clock = Clock(
+            started_ns=STARTED, marks=marks, remember=keep, send=send, meter=memory, device=Gpu(time, costs.device)
+        )
+        time.now_ns = STARTED  # its first witnesses, taken once, are no part of what is tested
+        stage = Stage(time, clock, memory, [], [], [])
+        yield stage
+
+
+def phase_of(mark: MarkEvent, name: str) -> PhaseEvent:
+    (phase,) = (phase for phase in mark.phases if phase.name == name)
+    return phase
+
+
+durations = st.integers(0, 30 * S)
+costs_of_all_kinds = st.builds(
+    Costs,
+    look=st.integers(0, 1000),
+    meter=durations,
+    device=durations,
+    witness=st.integers(1, 30 * S),
+    send=durations,
+)
+epochs_of_all_kinds = st.lists(st.tuples(durations, durations, durations), min_size=1, max_size=5)
