@@ -168,7 +168,7 @@ def micro(session: nox.Session) -> None:
 
 @nox.session
 def validate(session: nox.Session) -> None:
-    """Hold the measurements against known truth; ARGS name subjects: memory, time, bare, repeat."""
+    """Hold the measurements against known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate."""
     install(session, extras=("tensorflow",))
     session.run("python", "tests/validation", *session.posargs)
 

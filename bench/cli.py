@@ -177,6 +177,28 @@ def regress(
 
 
 @app.command()
+def check(
+    report: Annotated[Path, typer.Argument(help="report folder or results.csv")],
+    baseline: Annotated[
+        Path | None, typer.Option(help="report of the same machine to hold it against, folder or file")
+    ] = None,
+    save_baseline: Annotated[
+        Path | None, typer.Option(help="keep the report in this file, for later checks to be held against")
+    ] = None,
+    minimum_effect: Annotated[
+        float, typer.Option(min=0.1, max=100.0, help="percent; a smaller slowdown does not count")
+    ] = 5.0,
+    fail_undecided: Annotated[bool, typer.Option("--fail-undecided", help="exit code 5 where a case is")] = False,
+    out: Annotated[Path | None, typer.Option(help="report folder")] = None,
+) -> None:
+    """Hold a report against a stored baseline of the same machine: slower, fatter or worse? Or keep one."""
+    from bench import inspection  # noqa: PLC0415 - scipy is for those who measure
+
+    request = inspection.Request(report, baseline, save_baseline, minimum_effect / 100, fail_undecided, out)
+    raise typer.Exit(inspection.check(request))
+
+
+@app.command()
 def models() -> None:
     """List the models: what they are, their parameters and the blog's figures."""
     from bench import listing  # noqa: PLC0415

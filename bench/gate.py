@@ -1,9 +1,7 @@
 """What `aebench regress` does: another revision and this one in turns, case by case, until each has its verdict."""
 
-import contextlib
 import json
 import math
-import os
 import random
 import re
 import shutil
@@ -11,22 +9,21 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from bench import catalog, data, interrupt, machine, regress, revision, spec
+from bench import catalog, data, environment, interrupt, machine, regress, revision, spec
 from bench.duel import Round
 from bench.errors import InvalidInput, unknown
 from bench.executors.pair import QUADS, Incomparable, PairExecutor, PairFailed, Side
 from bench.executors.process import CODE, shareable
-from bench.folder import ReportFolder, write_whole
+from bench.folder import ReportFolder
 from bench.interrupt import shielded
 from bench.looks import MINIMUM_EFFECT, Plan
-from bench.regress import CaseResult, CaseVerdict, Trouble
+from bench.regress import CaseResult, CaseVerdict, Figures, Trouble
 from bench.report import gates
-from bench.report.files import write_json
 from bench.run import check_batches
 from bench.terminal import output, say
 
@@ -36,6 +33,8 @@ SENTINELS = ("basic", "convolutional", "deep")
 one of them.
 """
 _DATASET = "mnist-5k"
+_BACKENDS = ("tensorflow",)
+"""What the cases train on: the extras that an environment needs."""
 _CASE = re.compile(r"([^:]*)(?::([^:]*)(?::([1-9][0-9]{0,8}))?)?")
 _WIDE = 200
 
@@ -68,10 +67,10 @@ def gate(request: Request, console: Console | None = None) -> int:
     console = console or output(_WIDE)
     _check_bounds(request)
     cases = _cases(request.cases or SENTINELS)
-    folder = _folder(request)
+    folder = ReportFolder.vacant(request.out, "regress")
     with interrupt.listening():
         try:
-            with _sides(request, CODE) as (base, candidate):
+            with _sides(request, CODE, console) as (base, candidate):
                 return _compared(request, cases, (base, candidate), folder, console)
         except Incomparable as error:
             return _refused(request, cases, folder, console, str(error).rstrip("."))
@@ -92,15 +91,20 @@ def _check_bounds(request: Request) -> None:
 
 
 def _cases(names: Sequence[str]) -> list[spec.Case]:
-    cases = [_case(name) for name in names]
+    cases = [named_case(name) for name in names]
     if doubled := {case.case_id for case in cases if cases.count(case) > 1}:
         raise InvalidInput(f"--cases names some more than once: {', '.join(sorted(doubled))}.")
     check_batches(cases, spec.DATASET_SIZES[_DATASET][0])
     return cases
 
 
-def _case(text: str) -> spec.Case:
-    """A case from its name, at the model's published batch size where it names none."""
+def name_of(case: spec.Case) -> str:
+    """MODEL:LOOP:BATCH."""
+    return f"{case.model}:{case.loop}:{case.batch_size}"
+
+
+def named_case(text: str) -> spec.Case:
+    """A case from its name, at the model's published batch size where it names none. Raises `InvalidInput`."""
     named = _CASE.fullmatch(text)
     if named is None:
         raise InvalidInput(f"--cases takes MODEL, MODEL:LOOP or MODEL:LOOP:BATCH with commas between; got {text!r}.")
@@ -112,7 +116,7 @@ def _case(text: str) -> spec.Case:
         raise InvalidInput(f"--cases: {unknown('loop', loop, list(loops))}")
     return spec.Case(
         model=model,
-        backend="tensorflow",
+        backend=_BACKENDS[0],
         loop=loop,
         precision="float32",
         optimizer="adam",
@@ -137,15 +141,15 @@ def _refused(request: Request, cases: Sequence[spec.Case], folder: ReportFolder,
         seconds=0.0,
         results=tuple(course.result() for course in courses),
     )
-    return _reported(found, folder, console)
+    return gates.publish(found, folder, console)
 
 
 # ------------------------------------------------------------------------------------------------------- the two sides
 
 
 @contextmanager
-def _sides(request: Request, root: Path) -> Iterator[tuple[Side, Side]]:
-    """Base and candidate, the base's code in a worktree that is gone afterwards."""
+def _sides(request: Request, root: Path, console: Console) -> Iterator[tuple[Side, Side]]:
+    """Base and candidate, the base's code in a worktree that is gone afterwards. Raises `Incomparable`."""
     base_python = _python("--base-python", request.base_python)
     candidate = Side(
         f"the candidate, {_described(root)}", root, _python("--candidate-python", request.candidate_python)
@@ -155,13 +159,30 @@ def _sides(request: Request, root: Path) -> Iterator[tuple[Side, Side]]:
         return
     commit = revision.resolve(root, request.base)
     with revision.checked_out(root, commit) as place:
-        changed = revision.changed_dependencies(place, root)
+        base = Side(f"base {revision.short(commit)}", place, base_python)
+        changed = revision.changed_dependencies(place, root, _BACKENDS)
         if changed and request.base_python is None:
-            raise Incomparable(
-                f"base {revision.short(commit)} asks for other dependencies ({'; '.join(changed)}), and an environment "
-                "of its own is not made yet; install it into one and name that with --base-python."
-            )
-        yield Side(f"base {revision.short(commit)}", place, base_python), candidate
+            say(console, f"{base.name} asks for other packages: {'; '.join(changed)}.")
+            base = _in_its_own_environment(base, candidate, console)
+        yield base, candidate
+
+
+def _in_its_own_environment(base: Side, candidate: Side, console: Console) -> Side:
+    """The base on what it asks for. Raises `Incomparable`."""
+    try:
+        made = environment.prepared(
+            base.root, candidate.root, _BACKENDS, candidate.python, lambda line: say(console, line)
+        )
+    except environment.NotMade as error:
+        # The installer's last lines are for this person's eyes: they name folders, and a report is handed around.
+        say(console, f"No environment for {base.name}: {error}")
+        why = shareable(str(error).partition("\n")[0])
+        raise Incomparable(
+            f"{base.name} asks for other packages, and an environment with them could not be made ({why}); make one "
+            "and name it with --base-python"
+        ) from error
+    say(console, f"{base.name} runs on {made.versions}, in an environment of its own.")
+    return replace(base, name=f"{base.name} with {made.versions}", python=made.python)
 
 
 def _python(flag: str, value: str | None) -> str:
@@ -188,25 +209,26 @@ class _Course:
     case: spec.Case
     plan: Plan
     digits: int | None = None
-    rounds: list[Round] = field(default_factory=list)
+    figures: list[Figures] = field(default_factory=list)
+    """Of its rounds so far."""
     trouble: Trouble | None = None
     reason: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.case.model}:{self.case.loop}:{self.case.batch_size}"
+        return name_of(self.case)
 
     @property
     def verdict(self) -> CaseVerdict:
-        return regress.judge(self.rounds, self.plan)
+        return regress.judge(self.figures, self.plan)
 
     @property
     def open(self) -> bool:
         """Whether another round may bring a verdict."""
-        return self.trouble is None and len(self.rounds) < self.plan.looks[-1] and not self.verdict.decided
+        return self.trouble is None and len(self.figures) < self.plan.looks[-1] and not self.verdict.decided
 
     def result(self) -> CaseResult:
-        return CaseResult(self.name, self.verdict, len(self.rounds), self.digits, self.trouble, self.reason)
+        return CaseResult(self.name, self.verdict, len(self.figures), self.digits, self.trouble, self.reason)
 
 
 @dataclass
@@ -242,7 +264,7 @@ class _Run:
         self.stopped = why
         for course in self.courses:
             if course.open:
-                course.reason = f"{why}: {len(course.rounds)} of {course.plan.looks[-1]} rounds"
+                course.reason = f"{why}: {len(course.figures)} of {course.plan.looks[-1]} rounds"
 
     def _advance(self, course: _Course) -> None:
         """One round of a case; what goes wrong ends this case alone."""
@@ -251,7 +273,7 @@ class _Run:
             if course.digits is None:
                 self._check_base(course.case)
                 course.digits = self.executor.digits(course.case)
-            recorded = self.executor.round(course.case, course.digits, len(course.rounds) + 1)
+            recorded = self.executor.round(course.case, course.digits, len(course.figures) + 1)
         except Incomparable as error:
             course.trouble, course.reason = "incomparable", str(error).rstrip(".")
         except PairFailed as error:
@@ -260,7 +282,7 @@ class _Run:
             course.trouble, course.reason = "failed", shareable(str(error).partition("\n")[0])
         else:
             with shielded():
-                course.rounds.append(recorded)
+                course.figures.append(regress.figures(recorded))
                 self._keep(course, recorded)
         self._tell(course, self.seconds - began)
 
@@ -280,13 +302,13 @@ class _Run:
         if course.trouble:
             say(self.console, f"{course.name}: {course.trouble}: {course.reason}")
             return
-        last = regress.figures(course.rounds[-1])
+        last = course.figures[-1]
         change = "no figure" if last.wall is None else f"{regress.share(last.wall):+.1%}"
         verdict = " and ".join(course.verdict.verdicts)
         say(
             self.console,
-            f"{course.name}: round {len(course.rounds)} of at most {course.plan.looks[-1]}, {seconds:.0f} s: {change}, "
-            f"{last.kept} of {last.quads} quads kept; {verdict}",
+            f"{course.name}: round {len(course.figures)} of at most {course.plan.looks[-1]}, {seconds:.0f} s: "
+            f"{change}, {last.kept} of {last.quads} quads kept; {verdict}",
         )
 
 
@@ -294,7 +316,7 @@ def _compared(
     request: Request, cases: Sequence[spec.Case], sides: tuple[Side, Side], folder: ReportFolder, console: Console
 ) -> int:
     if sys.executable in {side.python for side in sides}:
-        machine.check_backends(("tensorflow",))
+        machine.check_backends(_BACKENDS)
     base, candidate = sides
     folder.logs.mkdir(parents=True, exist_ok=True)
     plan = Plan(len(cases), request.minimum_effect)
@@ -330,34 +352,4 @@ def _compared(
         stopped=run.stopped,
         ended=ended,
     )
-    return _reported(found, folder, console)
-
-
-def _reported(found: gates.Gate, folder: ReportFolder, console: Console) -> int:
-    """Print the report, then write it where it may be refused; returns the exit code. Raises `OSError`."""
-    say(console, "")
-    console.print(gates.table(found).rich())
-    for line in gates.reasons(found):
-        say(console, line)
-    if found.stopped:
-        say(console, f"Stopped early: {found.stopped}.")
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with contextlib.suppress(OSError), Path(summary).open("a", encoding="utf-8") as file:
-            file.write(gates.markdown(found))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in gates.annotations(found):
-            say(console, line)
-    write_json(folder.status, gates.status(found))
-    write_whole(folder.report, gates.markdown(found))
-    write_whole(folder.junit, gates.junit(found))
-    say(console, f"\nReport: {folder.report}")
-    return found.exit_code
-
-
-def _folder(request: Request) -> ReportFolder:
-    """A folder that nothing is in."""
-    if request.out is None:
-        return ReportFolder.fresh("regress")
-    if request.out.exists() and (not request.out.is_dir() or any(request.out.iterdir())):
-        raise InvalidInput(f"--out {request.out} is there already; name a folder that is not, or is empty.")
-    return ReportFolder(request.out)
+    return gates.publish(found, folder, console)

@@ -19,8 +19,8 @@ whose unit it was; warm-up is cut from both sides alike, by the rule of `bench.s
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -117,22 +117,52 @@ class Figures:
     wall: float | None
     """Logarithm of the ratio of lower quartiles; None where too few quads were kept."""
     cpu: float | None
+    memory: Mapping[str, tuple[float, float]]
+    """MiB of the base and of the candidate, by what was read of both."""
+    losses: tuple[float | None, float | None] | None
+    """Last validation losses of base and candidate, None of one that is not finite; None where there are no quads."""
+    equal_losses: bool
+    """Whether all losses of the two were equal, to the last bit."""
+
+    @property
+    def swapped(self) -> "Figures":
+        """As they were with base and candidate exchanged."""
+        return replace(
+            self,
+            wall=None if self.wall is None else -self.wall,
+            cpu=None if self.cpu is None else -self.cpu,
+            memory={name: (candidate, base) for name, (base, candidate) in self.memory.items()},
+            losses=None if self.losses is None else (self.losses[1], self.losses[0]),
+        )
 
 
 def figures(recorded: Round) -> Figures:
     """A round's figures."""
     steady = after_warmup(recorded.quads)
     clean = kept(steady)
-    if len(clean) < FEWEST_QUADS:
-        return Figures(len(steady), len(clean), None, None)
     base = [unit for quad in clean for unit in quad.base]
     candidate = [unit for quad in clean for unit in quad.candidate]
+    enough = len(clean) >= FEWEST_QUADS
     return Figures(
         quads=len(steady),
         kept=len(clean),
-        wall=_quartile_ratio([unit.wall_s for unit in base], [unit.wall_s for unit in candidate]),
-        cpu=_quartile_ratio([unit.cpu_s for unit in base], [unit.cpu_s for unit in candidate]),
+        wall=_quartile_ratio([unit.wall_s for unit in base], [unit.wall_s for unit in candidate]) if enough else None,
+        cpu=_quartile_ratio([unit.cpu_s for unit in base], [unit.cpu_s for unit in candidate]) if enough else None,
+        memory=_memory(recorded),
+        losses=(_last(recorded.quads, "base"), _last(recorded.quads, "candidate")) if recorded.quads else None,
+        equal_losses=_losses(recorded, "base") == _losses(recorded, "candidate"),
     )
+
+
+def _memory(recorded: Round) -> dict[str, tuple[float, float]]:
+    both = {name: (told(recorded.base_memory), told(recorded.candidate_memory)) for name, told in _MEMORY.items()}
+    return {name: (base, candidate) for name, (base, candidate) in both.items() if base and candidate}
+
+
+_MEMORY: dict[str, Callable[[Memory], float | None]] = {
+    "peak resident memory": lambda memory: memory.peak_rss_mib,
+    "anonymous memory": lambda memory: memory.anon_mib,
+}
 
 
 def _quartile_ratio(base: Sequence[float], candidate: Sequence[float]) -> float | None:
@@ -141,12 +171,23 @@ def _quartile_ratio(base: Sequence[float], candidate: Sequence[float]) -> float 
     return float(math.log(above / below)) if below > 0 and above > 0 else None
 
 
+def _losses(recorded: Round, side: str) -> list[tuple[float | None, float | None]]:
+    return [(unit.train_loss, unit.val_loss) for quad in recorded.quads for unit in _units(quad, side)]
+
+
+def _last(quads: Sequence[Quad], side: str) -> float | None:
+    return _units(quads[-1], side)[-1].val_loss
+
+
+def _units(quad: Quad, side: str) -> tuple[Unit, Unit]:
+    return quad.base if side == "base" else quad.candidate
+
+
 # ------------------------------------------------------------------------------------------------------------ verdicts
 
 
-def judge(rounds: Sequence[Round], plan: Plan) -> CaseVerdict:
-    """The verdict on one case from all its rounds so far, at the last look that they allow."""
-    found = [figures(each) for each in rounds]
+def judge(found: Sequence[Figures], plan: Plan) -> CaseVerdict:
+    """The verdict on one case from the figures of all its rounds so far, at the last look that they allow."""
     wall = [each.wall for each in found if each.wall is not None]
     cpu = [each.cpu for each in found if each.cpu is not None]
     total = sum(each.quads for each in found)
@@ -156,8 +197,8 @@ def judge(rounds: Sequence[Round], plan: Plan) -> CaseVerdict:
         rounds=len(wall) if look is None else plan.looks[look],
         time=_too_noisy(discarded) or judge_time(wall, plan),
         cpu=_bounded(cpu, plan),
-        memory=_judge_memory(rounds, plan),
-        loss=_judge_loss(rounds, plan),
+        memory=_judge_memory(found, plan),
+        loss=_judge_loss(found, plan),
         discarded=discarded,
         smallest=smallest(wall, plan),
     )
@@ -221,38 +262,18 @@ def share(logarithm: float) -> float:
 # -------------------------------------------------------------------------------------------------------- memory, loss
 
 
-def _judge_memory(rounds: Sequence[Round], plan: Plan) -> Judgement:
+def _judge_memory(found: Sequence[Figures], plan: Plan) -> Judgement:
     """Fatter where the peak or the anonymous memory grew by more than 3 % and more than its spread over rounds."""
-    found = [
-        judged
-        for name, pairs in _memory_pairs(rounds).items()
-        if (judged := _judge_growth(name, pairs, plan)) is not None
-    ]
+    told = [name for name in _MEMORY if found and all(name in each.memory for each in found)]
+    judged = [_judge_growth(name, [each.memory[name] for each in found], plan) for name in told]
     order: tuple[Verdict, ...] = ("fatter", "undecided", "ok")
-    return min(found, key=lambda each: order.index(each.verdict), default=Judgement("undecided", "nothing was told"))
+    return min(judged, key=lambda each: order.index(each.verdict), default=Judgement("undecided", "nothing was told"))
 
 
-def _memory_pairs(rounds: Sequence[Round]) -> dict[str, list[tuple[float, float]]]:
-    """Base and candidate, a pair a round, of each figure that all rounds have."""
-    found = {}
-    for name, told in _MEMORY.items():
-        both = [(told(each.base_memory), told(each.candidate_memory)) for each in rounds]
-        pairs = [(base, candidate) for base, candidate in both if base and candidate]
-        if len(pairs) == len(both):
-            found[name] = pairs
-    return found
-
-
-_MEMORY: dict[str, Callable[[Memory], float | None]] = {
-    "peak resident memory": lambda memory: memory.peak_rss_mib,
-    "anonymous memory": lambda memory: memory.anon_mib,
-}
-
-
-def _judge_growth(name: str, pairs: Sequence[tuple[float, float]], plan: Plan) -> Judgement | None:
+def _judge_growth(name: str, pairs: Sequence[tuple[float, float]], plan: Plan) -> Judgement:
     look = plan.look(len(pairs))
     if look is None:
-        return Judgement("undecided", f"{len(pairs)} rounds; {plan.looks[0]} are needed") if pairs else None
+        return Judgement("undecided", f"{len(pairs)} rounds; {plan.looks[0]} are needed")
     t = Student.of([math.log(candidate / base) for base, candidate in pairs[: plan.looks[look]]])
     level = plan.alarm_level(look, "memory") / 2  # there are two figures of memory
     estimate = Estimate(share(t.mean), share(t.below(level)), share(t.above(level)))
@@ -262,11 +283,11 @@ def _judge_growth(name: str, pairs: Sequence[tuple[float, float]], plan: Plan) -
     return Judgement("ok", f"{name} within its spread or {MEMORY_EFFECT:.0%}", estimate)
 
 
-def _judge_loss(rounds: Sequence[Round], plan: Plan) -> Judgement:
+def _judge_loss(found: Sequence[Figures], plan: Plan) -> Judgement:
     """Equal losses from equal seeds need no statistics; others are held against the base's spread over its seeds."""
-    if rounds and all(_losses(each, "base") == _losses(each, "candidate") for each in rounds):
+    if found and all(each.equal_losses for each in found):
         return Judgement("ok", "equal to the last bit", Estimate(0.0, 0.0, 0.0))
-    ends = [(_last(each.quads, "base"), _last(each.quads, "candidate")) for each in rounds if each.quads]
+    ends = [each.losses for each in found if each.losses is not None]
     if any(base is not None and candidate is None for base, candidate in ends):
         return Judgement("worse", "a loss that is not finite, where the base's is")
     look = plan.look(len(ends))
@@ -288,18 +309,6 @@ def _judge_ends(ends: Sequence[tuple[float, float]], level: float) -> Judgement:
     if t.below(level) > 0 and t.mean > spread:
         return Judgement("worse", f"a higher loss, beyond its spread over seeds of {spread:.2%}", estimate)
     return Judgement("ok", f"within its spread over seeds of {spread:.2%}, or lower", estimate)
-
-
-def _losses(recorded: Round, side: str) -> list[tuple[float | None, float | None]]:
-    return [(unit.train_loss, unit.val_loss) for quad in recorded.quads for unit in _units(quad, side)]
-
-
-def _last(quads: Sequence[Quad], side: str) -> float | None:
-    return _units(quads[-1], side)[-1].val_loss
-
-
-def _units(quad: Quad, side: str) -> tuple[Unit, Unit]:
-    return quad.base if side == "base" else quad.candidate
 
 
 # ---------------------------------------------------------------------------------------------------------------- a run

@@ -1,11 +1,10 @@
 """Revisions of this checkout: which one a change is held against, its code in a folder of its own, its dependencies."""
 
-import contextlib
 import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,24 +63,35 @@ def checked_out(root: Path, commit: str) -> Iterator[Path]:
             _git(root, "worktree", "prune")
 
 
-def changed_dependencies(base: Path, candidate: Path) -> list[str]:
+def changed_dependencies(base: Path, candidate: Path, backends: Sequence[str]) -> list[str]:
     """What only one of two checkouts' pyproject.toml asks for, as "base: keras>=3.13" or "candidate: …".
 
-    Of what a measured process runs on: the parent is the candidate's for both sides.
+    Of what a measured process of those backends runs on: the parent is the candidate's for both sides.
     """
-    before, after = _dependencies(base), _dependencies(candidate)
+    before, after = ({name for name in dependencies(root, backends) if is_measured(name)} for root in (base, candidate))
     return [f"base: {name}" for name in sorted(before - after)] + [
         f"candidate: {name}" for name in sorted(after - before)
     ]
 
 
-def _dependencies(root: Path) -> set[str]:
-    project: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError):
-        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
-    extras = project.get("optional-dependencies", {})
-    asked = [*project.get("dependencies", ()), *(name for extra in extras.values() for name in extra)]
-    return {name for name in asked if _NAME.split(name.lower(), maxsplit=1)[0] in _MEASURED}
+def dependencies(root: Path, extras: Sequence[str]) -> list[str]:
+    """What a checkout's pyproject.toml asks for, with those extras; nothing where it cannot be read."""
+    try:
+        project: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    except (OSError, ValueError, KeyError):
+        return []
+    optional = project.get("optional-dependencies", {})
+    return [*project.get("dependencies", ()), *(name for extra in extras for name in optional.get(extra, ()))]
+
+
+def is_measured(requirement: str) -> bool:
+    """Whether a measured process runs on what a requirement names."""
+    return distribution(requirement) in _MEASURED
+
+
+def distribution(requirement: str) -> str:
+    """The name of what a requirement asks for, in small letters."""
+    return _NAME.split(requirement.lower(), maxsplit=1)[0]
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -118,7 +118,7 @@ class Trained(Protocol):
 
     @property
     def loop(self) -> str:
-        """One of `models.contract`'s."""
+        """By the name of its file in `bench.child.loops`."""
 
     @property
     def precision(self) -> str:

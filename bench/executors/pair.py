@@ -42,8 +42,8 @@ SHORTEST_S, LONGEST_S = 0.1, 0.3
 FIRST_BATCHES = 8
 """Batches of the first unit, from which the others are counted."""
 MOST_DIGITS = 1_000_000
-QUADS = 60
-"""Quads a round: with units of 0.18 s and 60 of them, rounds of equal code differed by 0.9 %."""
+QUADS = 24
+"""Quads a round: as long as its processes take to start, so that neither half of its minute is spent in vain."""
 STALL_S = 600.0
 """Seconds of silence in its own turn after which a process is given up."""
 _CALIBRATION_UNITS = 8

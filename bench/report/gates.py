@@ -1,18 +1,60 @@
-"""What a gate found, for people and for CI: a table, report.md, status.json, annotations, JUnit XML."""
+"""What a gate or a check found, for people and for CI: a table, report.md, status.json, annotations, JUnit XML."""
 
+import contextlib
+import os
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
+from rich.console import Console
+
+from bench.baseline import CheckedCase
 from bench.estimate import duration
+from bench.folder import ReportFolder, write_whole
 from bench.printable import printable
 from bench.regress import BAD, CaseResult, Estimate, exit_code
+from bench.report.files import write_json
 from bench.report.tables import Table, escaped
+from bench.terminal import say
 
 _NONE = "–"
 _MOST_ANNOTATIONS = 10
 _ORDER = ("slower", "fatter", "worse", "failed", "incomparable", "undecided", "ok", "faster")
-_HEADERS = ("case", "verdict", "time", "interval", "CPU", "memory", "loss", "rounds", "could have seen", "discarded")
+_SHARED = ("case", "verdict", "time", "interval")
+_INTERVALS = (
+    "Percentages are changes against the {base}; the interval's lower end bounds an alarm, its upper end a miss.",
+    "Could have seen: the smallest slowdown that these {units} would have called slower 95 times in 100.",
+)
+
+Kind = Literal["regress", "check"]
+"""regress: revisions in turns. check: a report against a stored baseline."""
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What the kinds call things."""
+
+    title: str
+    headers: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+_WORDS: dict[Kind, _Words] = {
+    "regress": _Words(
+        "The gate",
+        (*_SHARED, "CPU", "memory", "loss", "rounds", "could have seen", "discarded"),
+        tuple(note.format(base="base", units="rounds") for note in _INTERVALS),
+    ),
+    "check": _Words(
+        "The check",
+        (*_SHARED, "memory", "loss", "epochs", "processes", "could have seen", "disturbed"),
+        (
+            *(note.format(base="baseline", units="processes") for note in _INTERVALS),
+            "Epochs: after which both are compared. Processes: the baseline's and the report's.",
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +62,7 @@ class Gate:
     """A whole run."""
 
     base: str
-    """As a person reads it: the revision."""
+    """As a person reads it: the revision, or the baseline's file and time."""
     candidate: str
     minimum_effect: float
     seconds: float
@@ -30,6 +72,9 @@ class Gate:
     """Why it ended before every case was decided; None where it did not."""
     ended: int | None = None
     """Exit code of what ended it, where that comes before all verdicts: an interruption, a disk that is full."""
+    kind: Kind = "regress"
+    remarks: tuple[str, ...] = ()
+    """Sentences on the whole run: what was not compared, and why."""
 
     @property
     def exit_code(self) -> int:
@@ -45,17 +90,14 @@ class Gate:
 def sentence(gate: Gate) -> str:
     """The run in one sentence."""
     told = [f"{result.name} {' and '.join(result.verdicts)}" for result in gate.worst_first]
-    return f"{gate.candidate} against {gate.base}: {', '.join(told) or 'nothing was measured'}."
+    return f"{gate.candidate} against {gate.base}: {', '.join(told) or 'nothing was compared'}."
 
 
 def table(gate: Gate) -> Table:
     """A line a case."""
-    notes = (
-        "Percentages are changes against the base; the interval's lower end bounds an alarm, its upper end a miss.",
-        "Could have seen: the smallest slowdown that these rounds would have called slower 95 times in 100.",
-        f"Slowdowns below {gate.minimum_effect:.1%} do not count.",
-    )
-    return Table("The gate", _HEADERS, tuple(map(_cells, gate.results)), labels=2, notes=notes)
+    words = _WORDS[gate.kind]
+    notes = (*words.notes, f"Slowdowns below {gate.minimum_effect:.1%} do not count.")
+    return Table(words.title, words.headers, tuple(map(_cells, gate.results)), labels=2, notes=notes)
 
 
 def _cells(result: CaseResult) -> tuple[str, ...]:
@@ -66,13 +108,19 @@ def _cells(result: CaseResult) -> tuple[str, ...]:
         " and ".join(result.verdicts),
         _percent(time),
         _NONE if time is None or time.low is None or time.high is None else f"{time.low:+.1%} … {time.high:+.1%}",
-        _percent(found.cpu),
+        *(() if isinstance(result, CheckedCase) else (_percent(found.cpu),)),
         _percent(found.memory.estimate),
         _percent(found.loss.estimate, digits=2),
-        f"{found.rounds} of {result.recorded}",
+        *_counts(result),
         _NONE if found.smallest is None else f"{found.smallest:.1%}",
         f"{found.discarded:.0%}",
     )
+
+
+def _counts(result: CaseResult) -> tuple[str, ...]:
+    if isinstance(result, CheckedCase):
+        return (_NONE if result.epochs is None else f"{result.epochs}", " and ".join(map(str, result.processes)))
+    return (f"{result.verdict.rounds} of {result.recorded}",)
 
 
 def _percent(estimate: Estimate | None, digits: int = 1) -> str:
@@ -96,12 +144,14 @@ def _reason(result: CaseResult) -> str:
 def markdown(gate: Gate) -> str:
     """report.md, and the summary of a CI job."""
     parts = [
-        "# The gate",
+        f"# {_WORDS[gate.kind].title}",
         escaped(sentence(gate)),
         *([f"Stopped early: {escaped(gate.stopped)}."] if gate.stopped else []),
-        table(gate).markdown(),
-        "\n".join(f"- {escaped(reason)}" for reason in reasons(gate)),
-        f"Took {duration(gate.seconds)}; exit code {gate.exit_code}.",
+        *([table(gate).markdown()] if gate.results else []),
+        "\n".join(f"- {escaped(line)}" for line in (*reasons(gate), *gate.remarks)),
+        f"Took {duration(gate.seconds)}; exit code {gate.exit_code}."
+        if gate.seconds
+        else f"Exit code {gate.exit_code}.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -109,20 +159,21 @@ def markdown(gate: Gate) -> str:
 def status(gate: Gate) -> dict[str, Any]:
     """status.json."""
     return {
-        "kind": "regress",
+        "kind": gate.kind,
         "exit_code": gate.exit_code,
         "base": gate.base,
         "candidate": gate.candidate,
         "minimum_effect": gate.minimum_effect,
         "seconds": gate.seconds,
         "stopped": gate.stopped,
+        "remarks": list(gate.remarks),
         "cases": [{**asdict(result), "verdicts": list(result.verdicts)} for result in gate.results],
     }
 
 
 def annotations(gate: Gate) -> list[str]:
     """GitHub's workflow commands, worst first: errors for what fails the job, warnings for what is not known."""
-    told = []
+    told = [] if gate.results else [f"::error title=aebench {gate.kind}::{_data(line)}" for line in gate.remarks]
     for result in gate.worst_first:
         severe = set(result.verdicts) & {*BAD, "failed", "incomparable"}
         if not severe and "undecided" not in result.verdicts:
@@ -146,11 +197,11 @@ def junit(gate: Gate) -> str:
     """JUnit XML: a test a case; what is not known is skipped."""
     kinds = [_junit_kind(result) for result in gate.results]
     suite = ET.Element(
-        "testsuite", name="aebench regress", tests=str(len(kinds)), failures=str(kinds.count("failure")),
+        "testsuite", name=f"aebench {gate.kind}", tests=str(len(kinds)), failures=str(kinds.count("failure")),
         errors=str(kinds.count("error")), skipped=str(kinds.count("skipped")), time=f"{gate.seconds:.3f}",
     )  # fmt: skip
     for result, kind in zip(gate.results, kinds, strict=True):
-        test = ET.SubElement(suite, "testcase", classname="aebench.regress", name=result.name)
+        test = ET.SubElement(suite, "testcase", classname=f"aebench.{gate.kind}", name=result.name)
         if kind is not None:
             ET.SubElement(test, kind, message=" and ".join(result.verdicts)).text = _reason(result)
     ET.indent(suite)
@@ -164,3 +215,33 @@ def _junit_kind(result: CaseResult) -> str | None:
     if told & {"failed", "incomparable"}:
         return "error"
     return "skipped" if "undecided" in told else None
+
+
+def publish(gate: Gate, folder: ReportFolder, console: Console) -> int:
+    """Print the report, hand it to CI, then write it where it may be refused; returns the exit code. Raises `OSError`.
+
+    The folder is there already.
+    """
+    say(console, "")
+    if gate.results:
+        console.print(table(gate).rich())
+    for line in (*reasons(gate), *gate.remarks):
+        say(console, line)
+    if gate.stopped:
+        say(console, f"Stopped early: {gate.stopped}.")
+    _hand_to_ci(gate, console)
+    write_json(folder.status, status(gate))
+    write_whole(folder.report, markdown(gate))
+    write_whole(folder.junit, junit(gate))
+    say(console, f"\nReport: {folder.report}")
+    return gate.exit_code
+
+
+def _hand_to_ci(gate: Gate, console: Console) -> None:
+    """The summary of a GitHub job, and its annotations."""
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with contextlib.suppress(OSError), Path(summary).open("a", encoding="utf-8") as file:
+            file.write(markdown(gate))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in annotations(gate):
+            say(console, line)

@@ -13,11 +13,12 @@ import pytest
 import scripted
 from rich.console import Console
 
-from bench import cli, data, gate, machine, revision
+from bench import cli, data, environment, gate, machine, revision
 from bench.duel import Round
 from bench.errors import InvalidInput
 from bench.executors.pair import Incomparable, PairFailed
 from bench.gate import Request
+from bench.report import gates
 from bench.spec import Case
 
 EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
@@ -74,7 +75,7 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
     monkeypatch.setattr(gate, "PairExecutor", made)
     monkeypatch.setattr(revision, "resolve", lambda _root, name: f"{name or 'merge-base'}-0123456789")
     monkeypatch.setattr(revision, "checked_out", checked_out)
-    monkeypatch.setattr(revision, "changed_dependencies", lambda _base, _candidate: [])
+    monkeypatch.setattr(revision, "changed_dependencies", lambda *_: [])
     monkeypatch.setattr(machine, "check_backends", lambda _names: None)
     monkeypatch.setattr(data, "find", scripted.Script().find)
     for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
@@ -189,15 +190,53 @@ def test_a_loop_that_the_base_has_not_is_incomparable(script: Script, out: Path)
     assert script.order == []
 
 
-def test_other_dependencies_are_incomparable_unless_an_environment_is_named(
+@pytest.fixture
+def other_packages(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base that asks for what the candidate does not."""
+    monkeypatch.setattr(revision, "changed_dependencies", lambda *_: ["base: keras>=3.1"])
+
+
+@pytest.mark.usefixtures("other_packages")
+def test_a_base_of_other_dependencies_runs_in_an_environment_of_its_own(
     script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(revision, "changed_dependencies", lambda _base, _candidate: ["base: keras>=3.1"])
+    made = environment.Environment("/cache/python", "keras 3.1.1")
+    monkeypatch.setattr(environment, "prepared", lambda *_: made)
+    assert script.run(out) == 0
+    assert (script.base.python, script.candidate.python) == ("/cache/python", sys.executable)
+    assert status(out)["base"] == "base main-0123 with keras 3.1.1"
+    assert "asks for other packages: base: keras>=3.1" in script.said
+
+
+@pytest.mark.usefixtures("other_packages")
+def test_a_base_whose_environment_cannot_be_made_is_incomparable(
+    script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise environment.NotMade(f"uv ended with exit code 1 in {Path.home()}\nno such version\nat /a/folder")
+
+    monkeypatch.setattr(environment, "prepared", refuse)
     assert script.run(out) == 4
-    assert "--base-python" in script.said
-    assert status(out)["exit_code"] == 4
     assert script.order == []
-    assert script.run(out / "another", base_python="python3") == 0
+    assert "no such version" in script.said
+    written = (out / "report.md").read_text() + (out / "status.json").read_text()
+    assert "--base-python" in written
+    assert "exit code 1 in ~" in written
+    assert "/a/folder" not in written
+
+
+@pytest.mark.usefixtures("other_packages")
+def test_an_environment_that_is_named_is_used(script: Script, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "prepared", None)
+    assert script.run(out, base_python="python3") == 0
+
+
+def test_the_same_environment_is_used_where_dependencies_are_the_same(
+    script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "prepared", None)
+    assert script.run(out) == 0
+    assert script.base.python == script.candidate.python
 
 
 def test_a_case_that_fails_is_told_and_keeps_no_other(script: Script, out: Path) -> None:
@@ -249,7 +288,7 @@ def test_verdicts_are_told_though_no_report_can_be_written(
     def refuse(*_: Any) -> None:
         raise FULL
 
-    monkeypatch.setattr(gate, "write_json", refuse)
+    monkeypatch.setattr(gates, "write_json", refuse)
     assert script.run(out, cases=["basic"]) == 3
     assert "basic:fit:256: no slowdown" in script.said
     assert "Stopped: /a/folder/deep.log: No space left on device." in script.said

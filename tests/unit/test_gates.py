@@ -5,7 +5,7 @@ import pytest
 from duelling import rounds
 
 from bench.looks import Plan
-from bench.regress import CaseResult, judge
+from bench.regress import CaseResult, figures, judge
 from bench.report import gates
 from bench.report.gates import Gate
 
@@ -14,7 +14,7 @@ EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
 
 
 def result(name: str, ratio: float = 1.0, **changes: object) -> CaseResult:
-    judged = judge(rounds([ratio * each for each in EVEN]), PLAN)
+    judged = judge([figures(each) for each in rounds([ratio * each for each in EVEN])], PLAN)
     return CaseResult(name, judged, recorded=6, digits=2048, **changes)  # type: ignore[arg-type]
 
 

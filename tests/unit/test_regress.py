@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import duelling
@@ -12,6 +13,7 @@ from bench.looks import FALSE_ALARMS, LOOKS, MISSES, Plan
 from bench.regress import (
     FEWEST_QUADS,
     CaseResult,
+    CaseVerdict,
     after_warmup,
     exit_code,
     figures,
@@ -22,6 +24,10 @@ from bench.regress import (
 
 PLAN = Plan(cases=3)
 EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
+
+
+def judged(rounds: Sequence[Round], plan: Plan) -> CaseVerdict:
+    return judge([figures(each) for each in rounds], plan)
 
 
 def swapped(each: Quad) -> Quad:
@@ -71,7 +77,7 @@ def test_what_is_discarded_does_not_depend_on_whose_unit_it_was() -> None:
 def test_a_round_of_too_few_quiet_quads_has_no_figure() -> None:
     loud = recorded(quads=(quad(2, 2), *(quad(),) * (FEWEST_QUADS - 1), *(quad(flags=("steal",)),) * 5))
     assert figures(loud).wall is None
-    assert judge([loud] * 6, PLAN).time.verdict == "undecided"
+    assert judged([loud] * 6, PLAN).time.verdict == "undecided"
 
 
 # --------------------------------------------------------------------------------------------------- verdicts on time
@@ -92,7 +98,7 @@ def test_more_cases_leave_each_a_smaller_risk() -> None:
     ("ratio", "verdict"), [(1.0, "ok"), (1.01, "ok"), (1.06, "slower"), (1.5, "slower"), (0.9, "faster"), (0.99, "ok")]
 )
 def test_six_quiet_rounds_are_enough(ratio: float, verdict: str) -> None:
-    found = judge(rounds(times(ratio)), PLAN)
+    found = judged(rounds(times(ratio)), PLAN)
     assert found.time.verdict == verdict
     assert found.time.estimate is not None
     assert found.time.estimate.value == pytest.approx(ratio - 1, abs=0.001)
@@ -100,33 +106,33 @@ def test_six_quiet_rounds_are_enough(ratio: float, verdict: str) -> None:
 
 
 def test_a_slowdown_that_is_sure_and_too_small_to_matter_is_ok() -> None:
-    found = judge(rounds(times(1.03)), PLAN).time
+    found = judged(rounds(times(1.03)), PLAN).time
     assert found.estimate is not None
     assert found.estimate.low is not None
     assert found.estimate.low > 0
     assert found.verdict == "ok"
-    assert judge(rounds(times(1.03)), Plan(cases=3, minimum_effect=0.02)).time.verdict == "slower"
+    assert judged(rounds(times(1.03)), Plan(cases=3, minimum_effect=0.02)).time.verdict == "slower"
 
 
 def test_five_rounds_decide_nothing() -> None:
-    found = judge(rounds(times(1.5)[:5]), PLAN)
+    found = judged(rounds(times(1.5)[:5]), PLAN)
     assert found.verdicts == ("undecided",)
     assert (found.smallest, found.time.estimate and found.time.estimate.low) == (None, None)
 
 
 def test_rounds_between_two_looks_are_not_looked_at() -> None:
     quiet = [*times(1.0), 3.0]
-    assert judge(rounds(quiet), PLAN).time == judge(rounds(quiet[:6]), PLAN).time
-    assert judge(rounds([*quiet, 3.0]), PLAN).rounds == 8
+    assert judged(rounds(quiet), PLAN).time == judged(rounds(quiet[:6]), PLAN).time
+    assert judged(rounds([*quiet, 3.0]), PLAN).rounds == 8
 
 
 def test_noise_that_hides_the_minimum_effect_is_undecided() -> None:
-    assert judge(rounds([1.2, 0.85, 1.1, 0.9, 1.15, 0.95]), PLAN).verdicts == ("undecided",)
+    assert judged(rounds([1.2, 0.85, 1.1, 0.9, 1.15, 0.95]), PLAN).verdicts == ("undecided",)
 
 
 def test_too_many_disturbed_quads_are_undecided_however_large_the_difference() -> None:
     loud = (quad(2, 2), *(quad(0.18, 0.3),) * 6, *(quad(flags=("other-load",)),) * 4)
-    found = judge(rounds(EVEN, quads=loud), PLAN)
+    found = judged(rounds(EVEN, quads=loud), PLAN)
     assert found.discarded == pytest.approx(0.4)
     assert found.time.verdict == "undecided"
     assert "40%" in found.time.reason
@@ -220,27 +226,27 @@ def grown(share: float, jitter: tuple[float, ...] = (0.0,) * 6, **changes: float
 
 
 def test_five_percent_more_memory_is_found_and_faster_does_not_excuse_it() -> None:
-    assert judge(grown(0.05, (0.002, -0.002, 0.001, 0.0, 0.003, -0.001)), PLAN).verdicts == ("fatter",)
+    assert judged(grown(0.05, (0.002, -0.002, 0.001, 0.0, 0.003, -0.001)), PLAN).verdicts == ("fatter",)
     quads = recorded(ratio=0.8).quads
     fatter = [replace(each, quads=quads) for each in grown(0.05)]
-    assert judge(fatter, PLAN).time.verdict == "faster"
-    assert judge(fatter, PLAN).verdicts == ("fatter",)
+    assert judged(fatter, PLAN).time.verdict == "faster"
+    assert judged(fatter, PLAN).verdicts == ("fatter",)
 
 
 def test_memory_within_three_percent_or_its_own_spread_is_ok() -> None:
-    assert judge(grown(0.029), PLAN).memory.verdict == "ok"
-    assert judge(grown(0.05, (0.2, -0.2, 0.15, -0.1, 0.1, -0.15)), PLAN).memory.verdict == "ok"
+    assert judged(grown(0.029), PLAN).memory.verdict == "ok"
+    assert judged(grown(0.05, (0.2, -0.2, 0.15, -0.1, 0.1, -0.15)), PLAN).memory.verdict == "ok"
 
 
 def test_anonymous_memory_that_files_hide_is_found() -> None:
-    found = judge(grown(0.02, anon_mib=480.0), PLAN)
+    found = judged(grown(0.02, anon_mib=480.0), PLAN)
     assert found.memory.verdict == "fatter"
     assert "anonymous" in found.memory.reason
 
 
 def test_a_system_that_does_not_tell_anonymous_memory_is_judged_by_the_peak() -> None:
     silent = [replace(each, base_memory=Memory(900.0, None)) for each in grown(0.0)]
-    assert judge(silent, PLAN).memory.verdict == "ok"
+    assert judged(silent, PLAN).memory.verdict == "ok"
 
 
 def with_losses(base: float, candidate: float, number: int = 1) -> Round:
@@ -255,23 +261,23 @@ SEEDS = (0.100, 0.101, 0.099, 0.1005, 0.0995, 0.1)
 
 
 def test_equal_losses_are_equal_and_need_no_rounds() -> None:
-    assert judge([recorded()], PLAN).loss.reason == "equal to the last bit"
+    assert judged([recorded()], PLAN).loss.reason == "equal to the last bit"
 
 
 def test_a_loss_that_is_worse_by_more_than_seeds_are_is_found() -> None:
-    found = judge([with_losses(loss, 1.02 * loss) for loss in SEEDS], PLAN)
+    found = judged([with_losses(loss, 1.02 * loss) for loss in SEEDS], PLAN)
     assert found.verdicts == ("worse",)
 
 
 def test_a_loss_that_differs_by_less_than_seeds_do_is_ok() -> None:
-    assert judge([with_losses(loss, 1.001 * loss) for loss in SEEDS], PLAN).loss.verdict == "ok"
-    assert judge([with_losses(loss, 0.9 * loss) for loss in SEEDS], PLAN).loss.verdict == "ok"
+    assert judged([with_losses(loss, 1.001 * loss) for loss in SEEDS], PLAN).loss.verdict == "ok"
+    assert judged([with_losses(loss, 0.9 * loss) for loss in SEEDS], PLAN).loss.verdict == "ok"
 
 
 def test_a_loss_that_runs_away_on_one_side_alone_is_worse() -> None:
     usual = recorded()
     last = replace(usual.quads[-1], candidate=(unit(), unit(val_loss=None)))
-    assert judge([replace(usual, quads=(*usual.quads, last))], PLAN).loss.verdict == "worse"
+    assert judged([replace(usual, quads=(*usual.quads, last))], PLAN).loss.verdict == "worse"
 
 
 # ------------------------------------------------------------------------------------------------------- a whole run
@@ -279,7 +285,7 @@ def test_a_loss_that_runs_away_on_one_side_alone_is_worse() -> None:
 
 def test_the_exit_code_tells_what_is_wrong_before_what_is_not_known() -> None:
     ok, slow, fast, unknown = (
-        CaseResult("basic", judge(rounds(ratios), PLAN)) for ratios in (times(1.0), times(1.2), times(0.8), [1.0])
+        CaseResult("basic", judged(rounds(ratios), PLAN)) for ratios in (times(1.0), times(1.2), times(0.8), [1.0])
     )
     failed, other = replace(unknown, trouble="failed"), replace(unknown, trouble="incomparable")
     assert exit_code([ok, fast]) == 0
@@ -294,4 +300,4 @@ def test_the_exit_code_tells_what_is_wrong_before_what_is_not_known() -> None:
 
 def test_slower_and_fatter_are_both_told() -> None:
     both = [replace(each, quads=recorded(ratio=1.2).quads) for each in grown(0.1)]
-    assert judge(both, PLAN).verdicts == ("slower", "fatter")
+    assert judged(both, PLAN).verdicts == ("slower", "fatter")

@@ -80,11 +80,13 @@ def test_the_worktree_is_gone_after_an_interruption_too(checkout: Path) -> None:
 def test_dependencies_that_a_measured_process_has_are_compared(checkout: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    (other / "pyproject.toml").write_text(PROJECT.replace("rich>=13", "rich>=14"))
-    assert revision.changed_dependencies(checkout, other) == []
-    (other / "pyproject.toml").write_text(
-        PROJECT.replace("keras>=3.14", "keras>=3.15") + '[project.optional-dependencies]\ntorch = ["torch>=2.4"]\n'
-    )
-    assert revision.changed_dependencies(checkout, other) == [
-        "base: keras>=3.14", "candidate: keras>=3.15", "candidate: torch>=2.4",
+
+    def changed(project: str) -> list[str]:
+        (other / "pyproject.toml").write_text(project)
+        return revision.changed_dependencies(checkout, other, ("tensorflow",))
+
+    extras = '[project.optional-dependencies]\ntensorflow = ["tensorflow>=2.20"]\ntorch = ["torch>=2.4"]\n'
+    assert changed(PROJECT.replace("rich>=13", "rich>=14")) == []
+    assert changed(PROJECT.replace("keras>=3.14", "keras>=3.15") + extras) == [
+        "base: keras>=3.14", "candidate: keras>=3.15", "candidate: tensorflow>=2.20",
     ]  # fmt: skip

@@ -1,0 +1,278 @@
+"""Verdicts of a report against a baseline, from rows that nobody measured."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scripted
+from unit.machines import narrowed
+
+from bench import baseline
+from bench.baseline import Check, CheckedCase
+from bench.intake import Report, Row
+
+EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
+WIDE = (1.1, 0.9, 1.05, 0.95, 1.0, 1.02)
+
+
+def row(seconds: float = 1.0, repeat: int = 0, **changes: Any) -> Row:
+    """A process of a case after thirty epochs; its interval reaches half a percent to each side."""
+    model = changes.get("model", "basic")
+    fields: dict[str, Any] = {
+        "case_id": scripted.case(model=model, repeat=repeat).case_id,
+        "repeat": repeat,
+        "epochs": 30,
+        "run_epochs": 30,
+        "epoch_s_median": seconds,
+        "epoch_s_ci_low": seconds / 1.005,
+        "epoch_s_ci_high": seconds * 1.005,
+        "val_bce": 0.2,
+        "contaminated_epochs": 0,
+        "reference_gflop_per_s": 200.0,
+    }
+    return narrowed(scripted.result_row(**fields | changes))
+
+
+def processes(times: float = 1.0, spread: Sequence[float] = EVEN, **changes: Any) -> list[Row]:
+    return [row(times * each, repeat, **changes) for repeat, each in enumerate(spread)]
+
+
+def report(*rows: Row, **fingerprint: Any) -> Report:
+    return Report(
+        path=Path("results.csv"),
+        machine_id="a1b2c3d4",
+        fingerprint=scripted.fingerprint(**fingerprint),
+        started_at="2026-01-02T03:04:05+00:00",
+        rows=tuple(rows),
+    )
+
+
+def check(before: Sequence[Row], after: Sequence[Row], effect: float = 0.05, **fingerprint: Any) -> Check:
+    return baseline.check(report(*before), report(*after, **fingerprint), effect)
+
+
+def only(before: Sequence[Row], after: Sequence[Row], **options: Any) -> CheckedCase:
+    (result,) = check(before, after, **options).results
+    return result
+
+
+# ----------------------------------------------------------------------------------------------------------------- time
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(1.0, "ok"), (1.02, "ok"), (1.08, "slower"), (0.8, "faster")])
+def test_six_processes_a_side_decide(times: float, verdict: str) -> None:
+    found = only(processes(), processes(times))
+    assert found.verdicts == (verdict,)
+    assert found.processes == (6, 6)
+    assert found.epochs == 30
+    assert found.verdict.time.estimate is not None
+    assert found.verdict.time.estimate.value == pytest.approx(times - 1)
+    assert found.verdict.smallest is not None
+
+
+def test_single_processes_decide_nothing_however_far_apart_and_say_what_would() -> None:
+    found = only([row()], [row(1.5)])
+    assert found.verdicts == ("undecided",)
+    assert "how far two runs of the same code lie apart here is not known" in found.verdict.time.reason
+    assert "--repeats 6" in found.verdict.time.reason
+    assert found.verdict.time.estimate is not None
+    assert found.verdict.time.estimate.value == pytest.approx(0.5)
+    assert found.verdict.time.estimate.low is None
+    assert found.verdict.smallest is None
+
+
+@pytest.mark.parametrize("sides", [(6, 2), (2, 6), (1, 6)])
+def test_two_processes_on_a_side_are_too_few(sides: tuple[int, int]) -> None:
+    found = only(processes()[: sides[0]], processes(1.5)[: sides[1]])
+    assert found.verdicts == ("undecided",)
+    assert f"{sides[0]} process" in found.verdict.time.reason
+
+
+def test_a_wide_spread_is_undecided_and_says_how_many_processes_would_decide() -> None:
+    found = only(processes(spread=WIDE), processes(1.08, spread=WIDE))
+    assert found.verdicts == ("undecided",)
+    assert "with --repeats 79 on both sides a slowdown of 5% would be found" in found.verdict.time.reason
+
+
+def test_a_spread_beyond_use_advises_another_way() -> None:
+    told = only(processes(spread=(1, 3, 1, 3)), processes(spread=(1, 3, 1, 3))).verdict.time.reason
+    assert "`aebench regress`" in told
+
+
+def test_the_advised_number_of_processes_does_find_the_effect() -> None:
+    """At that number, with that spread, the smallest slowdown that would be found is the effect or less."""
+    rng = np.random.default_rng(0)
+    logs = rng.normal(0, 1, 79)
+    logs = (logs - logs.mean()) / logs.std(ddof=1) * statistics.stdev(np.log(WIDE).tolist())
+    many = [row(float(np.exp(each)), repeat) for repeat, each in enumerate(logs)]
+    smallest = only(many, many).verdict.smallest
+    assert smallest is not None
+    assert 0.049 < smallest <= 0.05
+
+
+def test_epochs_that_are_not_known_well_widen_what_agreeing_processes_say() -> None:
+    loose: dict[str, Any] = {"epoch_s_ci_low": 0.8, "epoch_s_ci_high": 1.3}
+    assert only(processes(**loose), processes(1.08, **loose)).verdicts == ("undecided",)
+
+
+def test_disturbed_epochs_leave_time_undecided() -> None:
+    found = only(processes(), processes(1.2, contaminated_epochs=10))
+    assert found.verdicts == ("undecided",)
+    assert "33% of the epochs were disturbed" in found.verdict.time.reason
+    assert found.verdict.discarded == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(("rate", "kind"), [(170.0, "slower"), (230.0, "faster")])
+def test_a_machine_whose_reference_kernel_changed_decides_nothing(rate: float, kind: str) -> None:
+    found = only(processes(), processes(1.2, reference_gflop_per_s=rate))
+    assert found.verdicts == ("undecided",)
+    assert f"the machine itself was {kind}" in found.verdict.time.reason
+
+
+def test_without_a_reference_kernel_the_processes_alone_decide() -> None:
+    assert only(processes(), processes(1.2, reference_gflop_per_s=None)).verdicts == ("slower",)
+
+
+def test_the_minimum_effect_is_what_the_person_says() -> None:
+    assert only(processes(), processes(1.08), effect=0.2).verdicts == ("ok",)
+    assert only(processes(), processes(1.02), effect=0.01).verdicts == ("slower",)
+
+
+def test_the_last_common_mark_is_compared() -> None:
+    before = [*processes(), *(row(5.0, repeat, epochs=100, run_epochs=100) for repeat in range(6))]
+    found = only(before, [*processes(), *processes(9.0, epochs=5)])
+    assert (found.epochs, found.verdicts) == (30, ("ok",))
+
+
+def test_equal_code_raises_an_alarm_in_one_run_of_a_hundred_at_most() -> None:
+    rng = np.random.default_rng(1)
+
+    def drawn() -> list[Row]:
+        return [
+            each
+            for model in ("basic", "deep")
+            for each in processes(spread=[float(np.exp(value)) for value in rng.normal(0, 0.03, 4)], model=model)
+        ]
+
+    runs = 300
+    alarms = sum(any("slower" in result.verdicts for result in check(drawn(), drawn()).results) for _ in range(runs))
+    assert alarms <= 0.01 * runs + 3
+
+
+# --------------------------------------------------------------------------------------------------------- memory, loss
+
+
+def test_more_memory_is_fatter_though_time_is_equal() -> None:
+    found = only(processes(), processes(anon_peak_mib=430.0))
+    assert found.verdicts == ("fatter",)
+    assert "anonymous memory" in found.verdict.memory.reason
+
+
+def test_memory_within_three_percent_or_its_spread_is_ok() -> None:
+    assert only(processes(), processes(anon_peak_mib=410.0)).verdicts == ("ok",)
+    wide = [each for repeat, mib in enumerate((300, 400, 500)) for each in [row(1, repeat, anon_peak_mib=float(mib))]]
+    assert only(wide, processes(anon_peak_mib=450.0)[:3]).verdicts == ("ok",)
+
+
+def test_equal_losses_are_equal_from_one_process_on() -> None:
+    assert only([row()], [row()]).verdict.loss.reason == "equal to the last bit"
+
+
+def test_a_loss_beyond_what_a_seed_may_do_is_worse_from_one_process_on() -> None:
+    assert only([row()], [row(val_bce=0.3)]).verdicts == ("worse",)
+    assert only(processes(), processes(0.5, val_bce=0.3)).verdicts == ("worse",)
+
+
+def test_a_loss_that_differs_within_what_a_seed_may_do_is_told_with_its_size() -> None:
+    judged = only(processes(), processes(val_bce=0.202)).verdict.loss
+    assert judged.verdict == "ok"
+    assert judged.estimate is not None
+    assert judged.estimate.value == pytest.approx(0.01)
+
+
+def test_a_loss_that_spreads_widely_from_process_to_process_needs_more_than_chance() -> None:
+    def spread(*losses: float) -> list[Row]:
+        return [row(1.0, repeat, val_bce=each) for repeat, each in enumerate(losses)]
+
+    assert only(spread(0.1, 0.2, 0.3), spread(0.2, 0.3, 0.4)).verdict.loss.verdict == "ok"
+
+
+# ------------------------------------------------------------------------------------------------ what may be compared
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("keras", "3.14.0", "keras 3.14.0, not 3.13.2"),
+        ("cpu_limit", 1.0, "cpu_limit 1.0, not 2.0"),
+        ("threads", 1, "threads 1, not absent"),
+        ("env_flags", "XLA_FLAGS=x", "env_flags XLA_FLAGS=x, not absent"),
+        ("kernel", "6.2.0", "kernel 6.2.0, not 6.1.0"),
+    ],
+)
+def test_another_machine_or_software_is_incomparable_by_name(field: str, value: Any, told: str) -> None:
+    found = only(processes(), processes(2.0), **{field: value})
+    assert found.verdicts == ("incomparable",)
+    assert told in found.reason
+    assert found.verdict.time.estimate is None
+
+
+@pytest.mark.parametrize("field", ["aebench", "jax", "torch"])
+def test_the_harness_own_version_and_backends_that_nothing_trains_on_may_differ(field: str) -> None:
+    assert only(processes(), processes(), **{field: "9.9"}).verdicts == ("ok",)
+
+
+def test_a_backend_that_something_trains_on_may_not_differ() -> None:
+    found = only(processes(backend="jax"), processes(backend="jax"), jax="9.9")
+    assert found.verdicts == ("incomparable",)
+
+
+def test_other_data_under_the_same_name_are_incomparable_in_their_case_alone() -> None:
+    found = check(
+        [*processes(), *processes(model="deep")], [*processes(dataset_digest="e" * 64), *processes(model="deep")]
+    )
+    assert [each.verdicts for each in found.results] == [("incomparable",), ("ok",)]
+
+
+def test_cases_that_only_one_side_has_are_listed() -> None:
+    found = check([*processes(), *processes(model="deep")], [*processes(), *processes(model="sparse")])
+    assert [each.name for each in found.results] == [row().case]
+    assert (found.only_baseline, found.only_report) == ((row(model="deep").case,), (row(model="sparse").case,))
+
+
+def test_a_case_that_failed_in_the_report_is_said_though_the_baseline_lacks_it() -> None:
+    found = check(processes(), [*processes(), row(model="deep", status="oom")])
+    assert [each.verdicts for each in found.results] == [("ok",), ("failed",)]
+    assert found.results[1].reason == "oom at 30 epochs"
+
+
+def test_a_failure_is_said_though_nothing_may_be_compared() -> None:
+    assert only(processes(), [row(status="oom")], keras="9.9").verdicts == ("failed",)
+    assert only(processes(), [row(status="diverged")], keras="9.9").verdicts == ("failed",)
+    foreign = only(processes(), [*processes(2.0, dataset_digest="e" * 64)[:5], row(repeat=5, status="oom")])
+    assert (foreign.verdicts, foreign.processes) == (("failed",), (0, 0))
+
+
+def test_one_failed_process_of_many_is_a_failed_case() -> None:
+    found = only(processes(), [*processes(1.2)[:5], row(repeat=5, status="killed")])
+    assert found.verdicts == ("slower",)
+    assert found.trouble == "failed"
+    assert only(processes(), [*processes()[:5], row(repeat=5, status="killed")]).verdicts == ("failed",)
+
+
+def test_a_case_that_diverged_where_the_baseline_did_not_is_worse() -> None:
+    assert only(processes(), [row(status="diverged", epoch_s_median=None, val_bce=None)]).verdicts == ("worse",)
+
+
+def test_a_case_that_failed_in_the_baseline_is_incomparable() -> None:
+    found = only([row(status="timeout")], processes())
+    assert found.verdicts == ("incomparable",)
+    assert "timeout at 30 epochs" in found.reason
+
+
+def test_figures_that_no_machine_has_are_judged_without_an_error() -> None:
+    far = [1e-8, 1e8, 1e-8, 1e8]
+    assert only(processes(spread=far), processes(spread=far)).verdicts == ("undecided",)

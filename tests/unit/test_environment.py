@@ -1,0 +1,166 @@
+"""The base's own environment: made once, filled with what it asks for, or a clear refusal."""
+
+import os
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bench import environment, revision
+from bench.environment import NotMade, prepared
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the scripts that stand in for uv are a shell's")
+
+
+class Stage:
+    """Two checkouts, a cache, and a `uv` that writes down what it is asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.said: list[str] = []
+        self.environ = {"PATH": str(root / "bin"), "XDG_CACHE_HOME": str(root / "cache"), "PYTHONPATH": "leaking"}
+        self.asks("base", "keras==3.13.2")
+        self.asks("candidate", "keras>=3.14")
+        (root / "bin").mkdir()
+        self.uv("exit 0")
+
+    def asks(self, side: str, *requirements: str) -> None:
+        folder = self.root / side
+        folder.mkdir(exist_ok=True)
+        (folder / "pyproject.toml").write_text(
+            f"[project]\ndependencies = {list(requirements)}\noptional-dependencies.tensorflow = ['tensorflow>=2.18']\n"
+        )
+
+    def uv(self, installing: str) -> None:
+        """What `uv pip install` does, in the shell's words; `uv venv` makes an interpreter that is this one."""
+        script = self.root / "bin" / "uv"
+        script.write_text(f"""#!/bin/sh
+            export PATH=/usr/bin:/bin
+            echo "$@ [$PYTHONPATH]" >> {self.root}/calls
+            if [ "$1" = venv ]; then mkdir -p "$4/bin"; ln -s {sys.executable} "$4/bin/python"; exit 0; fi
+            {installing}
+            """)
+        script.chmod(0o755)
+
+    def prepared(self) -> environment.Environment:
+        base, candidate = self.root / "base", self.root / "candidate"
+        return prepared(base, candidate, ("tensorflow",), sys.executable, self.said.append, self.environ)
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.root / "calls").read_text().splitlines()
+
+    @property
+    def environments(self) -> list[Path]:
+        return [path for path in (self.root / "cache" / "aebench" / "environments").iterdir() if path.is_dir()]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_an_environment_holds_what_the_base_asks_for(stage: Stage) -> None:
+    made = stage.prepared()
+    (place,) = stage.environments
+    assert made.python == str(place / "bin" / "python")
+    assert (place / "requirements.txt").read_text() == "keras==3.13.2\ntensorflow>=2.18\n"
+    assert "keras " in made.versions
+    assert "Making an environment" in stage.said[0]
+    assert [call.split()[0] for call in stage.calls] == ["venv", "pip"]
+
+
+def test_installers_do_not_see_the_packages_of_this_environment(stage: Stage) -> None:
+    stage.prepared()
+    assert all(call.endswith("[]") for call in stage.calls)
+
+
+def test_what_both_ask_for_in_the_same_words_has_the_candidates_version(stage: Stage) -> None:
+    version = environment._facts(sys.executable, ["numpy"])
+    assert version is not None
+    stage.asks("base", "numpy>=1.26", "keras==3.13.2", "rich>=13")
+    stage.asks("candidate", "numpy>=1.26", "keras>=3.14", "rich>=13")
+    stage.prepared()
+    bounds = (stage.environments[0] / "constraints.txt").read_text().splitlines()
+    assert f"numpy=={version.versions['numpy']}" in bounds
+    assert not any(line.startswith(("keras", "rich")) for line in bounds)
+
+
+def test_the_same_list_is_made_once_and_another_one_beside_it(stage: Stage) -> None:
+    first = stage.prepared()
+    assert stage.prepared() == first
+    assert len(stage.calls) == 2
+    stage.asks("base", "keras==3.12.0")
+    assert stage.prepared().python != first.python
+    assert len(stage.environments) == 2
+
+
+def test_what_an_interrupted_installation_left_is_made_anew(stage: Stage) -> None:
+    stage.prepared()
+    (place,) = stage.environments
+    (place / ".whole").unlink()
+    (place / "half").touch()
+    stage.prepared()
+    assert not (place / "half").exists()
+    assert len(stage.calls) == 4
+
+
+def test_an_environment_whose_interpreter_is_gone_is_made_anew(stage: Stage) -> None:
+    python = Path(stage.prepared().python)
+    python.unlink()
+    assert stage.prepared().python == str(python)
+    assert len(stage.calls) == 4
+
+
+def test_pins_that_exclude_what_is_asked_for_are_left_out(stage: Stage) -> None:
+    stage.asks("base", "numpy>=1.26", "keras==3.13.2")
+    stage.asks("candidate", "numpy>=1.26", "keras>=3.14")
+    stage.uv('grep -q . "$8" && exit 1; exit 0')
+    stage.prepared()
+    assert any("trying without" in line for line in stage.said)
+    assert (stage.environments[0] / "constraints.txt").read_text() == ""
+
+
+def test_a_failed_installation_is_told_with_its_last_lines_and_leaves_nothing(stage: Stage) -> None:
+    stage.uv("for i in $(seq 30); do echo line $i; done; printf '\\033[31mno such version\\n' >&2; exit 3")
+    with pytest.raises(NotMade) as raised:
+        stage.prepared()
+    first, *others = str(raised.value).splitlines()
+    assert first == "uv ended with exit code 3"
+    assert len(others) == 15
+    assert others[-1] == "no such version"
+    assert stage.environments == []
+
+
+def test_a_cache_that_cannot_be_written_is_one_message(stage: Stage) -> None:
+    (stage.root / "cache").touch()
+    with pytest.raises(NotMade, match="cache"):
+        stage.prepared()
+
+
+def test_an_interpreter_that_does_not_run_is_one_message(stage: Stage) -> None:
+    with pytest.raises(NotMade, match="does not run"):
+        prepared(stage.root, stage.root, (), "no/such/python", stage.said.append, stage.environ)
+
+
+def test_without_uv_python_and_pip_make_it(stage: Stage) -> None:
+    """A real environment, filled with a package that needs no index."""
+    wheel = stage.root / "keras-3.1.4-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("keras-3.1.4.dist-info/METADATA", "Metadata-Version: 2.1\nName: keras\nVersion: 3.1.4\n")
+        file.writestr("keras-3.1.4.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("keras-3.1.4.dist-info/RECORD", "")
+    shutil.rmtree(stage.root / "bin")
+    project = f"[project]\ndependencies = ['keras @ {wheel.as_uri()}']\n"
+    (stage.root / "base" / "pyproject.toml").write_text(project)
+    made = stage.prepared()
+    assert made.versions == "keras 3.1.4"
+    assert "pip" in stage.said[0]
+
+
+def test_what_a_project_asks_for_is_read_with_its_extras(stage: Stage) -> None:
+    assert revision.dependencies(stage.root / "base", ("tensorflow",)) == ["keras==3.13.2", "tensorflow>=2.18"]
+    assert revision.dependencies(stage.root / "base", ("torch",)) == ["keras==3.13.2"]
+    assert revision.dependencies(stage.root, ()) == []
