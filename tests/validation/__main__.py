@@ -1,4 +1,4 @@
-"""Proof of the measurements against known truth: ``nox -s validate [-- memory time bare repeat loops]``.
+"""Proof of the measurements against known truth: ``nox -s validate [-- memory time bare repeat loops gate]``.
 
 Prints Markdown: a table a subject, each with its bound and whether it holds. With the full MNIST it took 25 minutes;
 run it on an otherwise idle machine, since it says nothing on a busy one.
@@ -16,6 +16,7 @@ SUBJECTS = {
     "bare": "bare_script",
     "repeat": "repetition",
     "loops": "loops",
+    "gate": "gate_truth",
 }
 """Module by name; each is imported in its turn, since one of them imports TensorFlow and children inherit peaks."""
 

@@ -1,0 +1,73 @@
+"""Runs of the gate that never took place: drawn from recorded rounds, judged as those of a real run are."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from bench.looks import LOOKS, Plan
+from bench.regress import CaseVerdict, Figures, judge
+
+BLOCK = 4
+"""Rounds that follow each other in a drawn run as they did when they were recorded: some minutes of one mood."""
+
+
+def drawn(rounds: int, rng: np.random.Generator, *, wanted: int = LOOKS[-1], block: int = BLOCK) -> list[int]:
+    """Indices of so many recorded rounds, in contiguous blocks, each from anywhere (the moving blocks of Künsch,
+    Annals of Statistics 17, 1989, p. 1217)."""
+    length = min(block, rounds)
+    starts = rng.integers(0, rounds - length + 1, size=-(-wanted // length))
+    return [int(start) + step for start in starts for step in range(length)][:wanted]
+
+
+def course(recorded: Sequence[Figures], plan: Plan, rng: np.random.Generator, *, swap: bool) -> CaseVerdict:
+    """One case of a run, look by look until it is decided; ``swap`` exchanges the sides of each round at random."""
+    chosen = [recorded[index] for index in drawn(len(recorded), rng)]
+    if swap:
+        chosen = [each.swapped if rng.random() < 0.5 else each for each in chosen]
+    for look in plan.looks:
+        verdict = judge(chosen[:look], plan)
+        if verdict.decided:
+            break
+    return verdict
+
+
+def runs(
+    recorded: Mapping[str, Sequence[Figures]], count: int, *, swap: bool, seed: int = 0
+) -> Iterator[dict[str, CaseVerdict]]:
+    """So many runs over all cases; ``swap`` is for rounds of equal code, whose sides have no names."""
+    rng, plan = np.random.default_rng(seed), Plan(len(recorded))
+    for _ in range(count):
+        yield {case: course(rounds, plan, rng, swap=swap) for case, rounds in recorded.items()}
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of how many."""
+
+    count: int
+    of: int
+
+    @property
+    def value(self) -> float:
+        return self.count / self.of
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 %, exact (Clopper and Pearson, Biometrika 26, 1934, p. 404)."""
+        found = stats.binomtest(self.count, self.of).proportion_ci(0.95, method="exact")
+        return float(found.low), float(found.high)
+
+
+def told(verdicts: Sequence[CaseVerdict], word: str) -> Share:
+    """How many verdicts have this word among them."""
+    return Share(sum(word in each.verdicts for each in verdicts), len(verdicts))
+
+
+def pairs(rounds: int, rng: np.random.Generator, size: int) -> tuple[list[int], list[int]]:
+    """Rounds for a rule that measures the base first and the candidate after it: one stretch, halved."""
+    size = min(size, rounds // 2)
+    start = int(rng.integers(0, rounds - 2 * size + 1))
+    both = list(range(start, start + 2 * size))
+    return both[:size], both[size:]

@@ -1,0 +1,104 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import duelling
+import numpy as np
+import pytest
+import recordings
+import resampling
+from recordings import Recording
+
+from bench.looks import LOOKS, Plan
+from bench.regress import BAD, Figures, figures
+
+RUNS = 500
+"""Drawn from the recordings by the tests; `nox -s validate -- gate` draws 10,000."""
+
+
+def recording(**changes: Any) -> Recording:
+    made = duelling.noisy(np.random.default_rng(1), quads=12)
+    return Recording("basic:fit:256", 4864, "2026-01-02T03:04:05+00:00", 25.0, replace(made, **changes))
+
+
+def there_and_back(before: Recording) -> Recording:
+    return recordings._parsed(json.loads(recordings.to_line(before)))
+
+
+def test_a_recording_keeps_a_rounds_figures() -> None:
+    before = recording()
+    kept, found = figures(before.round), figures(there_and_back(before).round)
+    assert found.wall == pytest.approx(kept.wall, abs=1e-4)
+    assert found.cpu == pytest.approx(kept.cpu, abs=1e-4)
+    assert replace(found, wall=kept.wall, cpu=kept.cpu) == kept
+
+
+def test_a_recording_keeps_orders_and_flags() -> None:
+    first, *rest = recording().round.quads
+    found = there_and_back(recording(quads=(replace(first, flags=("steal",)), *rest))).round
+    assert [quad.order for quad in found.quads] == [quad.order for quad in (first, *rest)]
+    assert [quad.flags for quad in found.quads] == [("steal",)] + [()] * len(rest)
+
+
+def test_a_recording_keeps_that_losses_differed_and_the_last_ones() -> None:
+    *rest, last = recording().round.quads
+    differing = replace(last, candidate=(last.candidate[0], replace(last.candidate[1], val_loss=None)))
+    found = figures(there_and_back(recording(quads=(*rest, differing))).round)
+    assert not found.equal_losses
+    assert found.losses == (0.11, None)
+
+
+def test_a_kind_that_was_never_recorded_has_no_rounds() -> None:
+    assert recordings.read("nothing") == {}
+
+
+def test_rounds_are_drawn_in_stretches_as_they_followed_each_other() -> None:
+    chosen = resampling.drawn(40, np.random.default_rng(0))
+    assert len(chosen) == LOOKS[-1]
+    for start in range(0, len(chosen), resampling.BLOCK):
+        block = chosen[start : start + resampling.BLOCK]
+        assert block == list(range(block[0], block[0] + len(block)))
+
+
+def test_fewer_recordings_than_a_stretch_are_drawn_again_and_again() -> None:
+    assert set(resampling.drawn(2, np.random.default_rng(0))) == {0, 1}
+
+
+def test_a_rule_that_measures_one_side_after_the_other_gets_two_stretches_that_meet() -> None:
+    first, then = resampling.pairs(40, np.random.default_rng(0), 6)
+    assert [*first, *then] == list(range(first[0], first[0] + 12))
+
+
+def test_swapping_a_round_twice_gives_it_back() -> None:
+    found = figures(recording().round)
+    assert found.swapped.wall == -(found.wall or 0)
+    assert found.swapped.swapped == found
+
+
+def test_a_drawn_course_ends_at_the_first_look_that_decides() -> None:
+    slow = [figures(each) for each in duelling.rounds([1.2, 1.21, 1.19, 1.2, 1.22, 1.2] * 4)]
+    found = resampling.course(slow, Plan(cases=1), np.random.default_rng(0), swap=False)
+    assert (found.rounds, found.verdicts) == (LOOKS[0], ("slower",))
+
+
+def recorded(kind: str) -> dict[str, list[Figures]]:
+    found = {case: [figures(each.round) for each in rounds] for case, rounds in recordings.read(kind).items()}
+    if not found or min(map(len, found.values())) < LOOKS[0]:
+        pytest.skip(f"fewer than {LOOKS[0]} rounds of {kind} were recorded")
+    return found
+
+
+@pytest.mark.parametrize("kind", ["equal", "busy"])
+def test_recorded_rounds_of_equal_code_raise_no_more_alarms_than_allowed(kind: str) -> None:
+    runs = resampling.runs(recorded(kind), RUNS, swap=True)
+    alarms = sum(any(set(each.verdicts) & set(BAD) for each in run.values()) for run in runs)
+    assert alarms <= 0.01 * RUNS
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"), [("slower-5", "slower"), ("slower-10", "slower"), ("fatter-5", "fatter"), ("worse", "worse")]
+)
+def test_recorded_rounds_of_changed_code_are_called_what_they_are(kind: str, word: str) -> None:
+    runs = list(resampling.runs(recorded(kind), RUNS, swap=False))
+    for case in runs[0]:
+        assert resampling.told([run[case] for run in runs], word).value >= 0.95

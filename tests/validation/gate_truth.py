@@ -1,0 +1,106 @@
+"""The gate's rule on recorded rounds: how often it cries wolf on equal code, and how often it finds what is there."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+import recordings
+import resampling
+from recordings import Recording
+from resampling import Share, told
+from rules import RULES, Rule, Times
+
+from bench.looks import LOOKS
+from bench.regress import BAD, CaseVerdict, Figures, after_warmup, figures
+from bench.report.tables import Table
+
+RUNS = 10_000
+FOUND = {"slower-10": "slower", "slower-5": "slower", "fatter-5": "fatter", "worse": "worse"}
+"""What each kind of candidate is to be called; a slowdown of 2 % is too small to matter."""
+
+
+def validate() -> tuple[Table, bool]:
+    """Alarms of whole runs on equal code, at most 1 %; what is found of what was injected, at least 95 % at 5 %."""
+    rows: list[tuple[str, ...]] = []
+    holds = True
+    for kind in ("equal", "busy"):
+        recorded = recordings.read(kind)
+        if recorded:
+            row, within = _alarms(kind, recorded)
+            rows.append(row)
+            holds &= within
+    rows += [row for name, rule in RULES.items() for row in _wide_use(name, rule, recordings.read("equal"))]
+    for kind in ("slower-2", *FOUND):
+        found, within = _detected(kind, recordings.read(kind))
+        rows += found
+        holds &= within
+    headers = ("rule", "recorded", "case", "rounds", "runs", "alarms or found", "ok", "undecided")
+    return Table("The gate, on recorded rounds", headers, tuple(rows), labels=3), holds
+
+
+def _figures(recorded: Mapping[str, Sequence[Recording]]) -> dict[str, list[Figures]]:
+    return {case: [figures(each.round) for each in rounds] for case, rounds in recorded.items()}
+
+
+def _alarms(kind: str, recorded: Mapping[str, Sequence[Recording]]) -> tuple[tuple[str, ...], bool]:
+    """Runs of all cases in which any of them was called slower, fatter or worse."""
+    found = list(resampling.runs(_figures(recorded), RUNS, swap=True))
+    alarms = Share(sum(any(set(each.verdicts) & set(BAD) for each in run.values()) for run in found), RUNS)
+    verdicts = [each for run in found for each in run.values()]
+    count = sum(map(len, recorded.values()))
+    row = ("the gate", kind, "all", str(count), f"{RUNS:,}", _told(alarms), *_others(verdicts))
+    return row, alarms.interval[1] <= 0.01
+
+
+def _detected(kind: str, recorded: Mapping[str, Sequence[Recording]]) -> tuple[list[tuple[str, ...]], bool]:
+    """Cases that were called what they are; those that are 2 % slower, called anything bad."""
+    word, holds = FOUND.get(kind, "slower"), True
+    rows: list[tuple[str, ...]] = []
+    for case, rounds in recorded.items():
+        found = [run[case] for run in resampling.runs({case: _figures(recorded)[case]}, RUNS, swap=False)]
+        share = told(found, word)
+        rows.append(("the gate", kind, case, str(len(rounds)), f"{RUNS:,}", _told(share), *_others(found)))
+        holds &= kind not in FOUND or share.value >= 0.95
+    return rows, holds
+
+
+def _wide_use(name: str, rule: Rule, recorded: Mapping[str, Sequence[Recording]]) -> list[tuple[str, ...]]:
+    """Alarms on equal code: the sides in turns, as the gate has them, and one after the other, as is usual."""
+    rng = np.random.default_rng(0)
+    walls = {case: [_walls(each) for each in rounds] for case, rounds in recorded.items()}
+    count = str(sum(map(len, recorded.values())))
+    in_turns = sum(any(_in_turns(rule, rounds, rng) for rounds in walls.values()) for _ in range(RUNS))
+    in_a_row = sum(any(_in_a_row(rule, rounds, rng) for rounds in walls.values()) for _ in range(RUNS))
+    return [
+        (name, f"equal, {how}", "all", count, f"{RUNS:,}", _told(Share(alarms, RUNS)), "–", "–")
+        for how, alarms in (("in turns", in_turns), ("one after the other", in_a_row))
+    ]
+
+
+def _walls(recording: Recording) -> tuple[Times, Times]:
+    quads = after_warmup(recording.round.quads)
+    base = np.array([unit.wall_s for quad in quads for unit in quad.base])
+    return base, np.array([unit.wall_s for quad in quads for unit in quad.candidate])
+
+
+def _in_turns(rule: Rule, rounds: Sequence[tuple[Times, Times]], rng: np.random.Generator) -> bool:
+    chosen = [rounds[index] for index in resampling.drawn(len(rounds), rng, wanted=LOOKS[0])]
+    sides = [(after, before) if rng.random() < 0.5 else (before, after) for before, after in chosen]
+    return rule(np.concatenate([base for base, _ in sides]), np.concatenate([candidate for _, candidate in sides]))
+
+
+def _in_a_row(rule: Rule, rounds: Sequence[tuple[Times, Times]], rng: np.random.Generator) -> bool:
+    first, then = resampling.pairs(len(rounds), rng, LOOKS[0])
+    return rule(np.concatenate([rounds[index][0] for index in first]), np.concatenate([rounds[i][1] for i in then]))
+
+
+def _told(share: Share) -> str:
+    low, high = share.interval
+    return f"{share.count:,}: {share.value:.2%} ({low:.2%} to {high:.2%})"
+
+
+def _others(verdicts: Sequence[CaseVerdict]) -> tuple[str, str]:
+    return tuple(f"{told(verdicts, word).value:.1%}" for word in ("ok", "undecided"))  # type: ignore[return-value]

@@ -1,0 +1,101 @@
+"""Copies of this code that are changed in one way, as a base's change would be: what the gate is to find, or not to."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.executors.process import CODE
+
+LOOPS_IN = "AEBENCH_LOOPS"
+_BURDEN = '''
+
+_unburdened = build
+
+
+def build(seed):
+    """The same, with so many rounds of a Python loop before each training step."""
+    autoencoder = _unburdened(seed)
+    model = autoencoder.model
+    make = model.make_train_function
+
+    def make_train_function(force=False):
+        make(force=force)
+        step = model.train_function
+
+        def burdened(iterator):
+            for _ in range({loops}):
+                pass
+            return step(iterator)
+
+        model.train_function = burdened
+
+    model.make_train_function = make_train_function
+    return autoencoder
+'''
+_BALLAST = '''
+
+_light = build
+
+
+def build(seed):
+    """The same, with so many bytes that stay with the model."""
+    autoencoder = _light(seed)
+    autoencoder.model.ballast = bytearray(b"x") * {bytes}
+    return autoencoder
+'''
+_BLUR = '''
+
+_clear = view
+
+
+def view(images, rng):
+    """The same with noise on what the model is fed, a tenth of the range of a pixel."""
+    x, y = _clear(images, rng)
+    return x + rng.normal(0, 0.1, x.shape).astype(x.dtype), y
+'''
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a kind of candidate does otherwise, by model: source that is appended to the model's file."""
+
+    appended: Mapping[str, str]
+
+
+def burden(loops: Mapping[str, int]) -> Change:
+    """So many rounds of a loop a training step, by model."""
+    return Change({model: _BURDEN.format(loops=count) for model, count in loops.items()})
+
+
+def ballast(held: Mapping[str, float]) -> Change:
+    """So many MiB more, by model."""
+    return Change({model: _BALLAST.format(bytes=round(mib * 2**20)) for model, mib in held.items()})
+
+
+def blur(models: tuple[str, ...]) -> Change:
+    """Inputs with noise, so that the losses are worse at equal speed."""
+    return Change(dict.fromkeys(models, _BLUR))
+
+
+NOTHING = Change({})
+
+
+def copied(folder: Path, change: Change = NOTHING) -> Path:
+    """This code in a folder that is not there yet, changed."""
+    listed = subprocess.run(
+        ["git", "-C", str(CODE), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "bench", "models"],
+        check=True,
+        capture_output=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (CODE / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(CODE / name, folder / name)
+    for model, source in change.appended.items():
+        with (folder / "models" / f"{model}.py").open("a", encoding="utf-8") as file:
+            file.write(source)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(folder)], check=True)
+    return folder

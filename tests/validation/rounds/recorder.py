@@ -1,0 +1,161 @@
+"""Records rounds of the gate into `tests/data/rounds`: ``python tests/validation/rounds/recorder.py [KIND ...]``.
+
+Each kind of candidate has a round of each case in turn, `--times` times over; what is there already is kept and added
+to. Run it on an otherwise idle machine, spread over hours: that is what every later rule of the gate is judged by.
+
+The kinds: ``equal`` (the same code twice), ``busy`` (the same, while a program switches on and off on one core),
+``slower-2``, ``slower-5``, ``slower-10`` (so many percent more work a training step), ``fatter-5`` (so many percent
+more memory) and ``worse`` (a higher loss at equal speed).
+"""
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[above]) for above in (1, 2, 3)]
+
+import recordings
+from filelock import FileLock
+from rounds import candidates
+
+from bench import data, gate
+from bench.executors.pair import QUADS, PairExecutor, Side
+from bench.spec import Case
+
+KINDS = ("equal", "busy", "slower-2", "slower-5", "slower-10", "fatter-5", "worse")
+_LONGEST_BUSY_S = 8.0
+
+
+def main() -> int:
+    """Record the kinds that were named, ``equal`` by default."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
+    parser.add_argument("--times", type=int, default=1, help="rounds of each case and kind")
+    parser.add_argument("--quads", type=int, default=QUADS, help="quads a round")
+    parser.add_argument(
+        "--lock",
+        default=str(Path(tempfile.gettempdir(), "aebench-rounds.lock")),
+        help="file whose lock is held during a round: `flock FILE make` then waits for its end",
+    )
+    parser.add_argument("--cases", default=",".join(gate.SENTINELS))
+    asked = parser.parse_args()
+    if unknown := sorted(set(asked.kinds) - set(KINDS)):
+        print(f"recorder: unknown {', '.join(unknown)}; known: {', '.join(KINDS)}", file=sys.stderr)
+        return 2
+    cases = [gate.named_case(name) for name in asked.cases.split(",")]
+    with tempfile.TemporaryDirectory(prefix="aebench-rounds-") as directory:
+        recorder = Recorder(Path(directory), cases, asked.quads)
+        with data.prepared(data.find("mnist-5k"), recorder.data):
+            for _ in range(asked.times):
+                for kind in asked.kinds or KINDS[:1]:
+                    for case in cases:
+                        with FileLock(asked.lock):
+                            recorder.record(kind, case)
+                        time.sleep(1.0)  # whoever waits for the lock has a turn
+    return 0
+
+
+@dataclass
+class Recorder:
+    """Records round after round; a kind's copy of the code is made when it is first asked for."""
+
+    folder: Path
+    cases: Sequence[Case]
+    quads: int
+
+    @property
+    def data(self) -> Path:
+        """The prepared npz."""
+        return self.folder / "data.npz"
+
+    def record(self, kind: str, case: Case) -> None:
+        """One round, appended to its kind's file."""
+        name = gate.name_of(case)
+        before = recordings.read(kind).get(name, [])
+        executor = self._executor(kind)
+        digits = self._digits(executor, case, name)
+        number = len(before) + 1
+        began, clock = datetime.now(UTC), time.monotonic()
+        with _busy_core() if kind == "busy" else contextlib.nullcontext():
+            recorded = executor.round(case, digits, number)
+        seconds = time.monotonic() - clock
+        line = recordings.to_line(
+            recordings.Recording(name, digits, began.isoformat(timespec="seconds"), seconds, recorded)
+        )
+        recordings.FOLDER.mkdir(parents=True, exist_ok=True)
+        with recordings.path(kind).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        print(f"{kind} {name}: round {number}, {seconds:.0f} s", flush=True)
+
+    def _executor(self, kind: str) -> PairExecutor:
+        base, candidate = self.folder / "base", self.folder / kind
+        if not base.exists():
+            candidates.copied(base)
+        if not candidate.exists():
+            candidates.copied(candidate, self._change(kind))
+        return PairExecutor(Side("base", base), Side("candidate", candidate), self.data, self.folder, quads=self.quads)
+
+    def _change(self, kind: str) -> candidates.Change:
+        name, _, percent = kind.partition("-")
+        if name == "slower":
+            return candidates.burden({case.model: round(int(percent) * _loops_a_percent(case)) for case in self.cases})
+        if name == "fatter":
+            return candidates.ballast({case.model: int(percent) / 100 * _held(case) for case in self.cases})
+        return candidates.blur(tuple(case.model for case in self.cases)) if name == "worse" else candidates.NOTHING
+
+    def _digits(self, executor: PairExecutor, case: Case, name: str) -> int:
+        """Those of every recording of the case, so that one can be held against another; else counted."""
+        known = [each.digits for kind in KINDS for each in recordings.read(kind).get(name, ())[:1]]
+        return known[0] if known else executor.digits(case)
+
+
+def _loops_a_percent(case: Case) -> float:
+    script = Path(__file__).parent / "calibration.py"
+    command = [sys.executable, str(script), case.model, str(case.batch_size)]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path[:3])}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environ)
+    return float(done.stdout.split()[-1])
+
+
+def _held(case: Case) -> float:
+    """Peak MiB of the case's base, in what was recorded of equal code."""
+    name = gate.name_of(case)
+    return statistics.median(each.round.base_memory.peak_rss_mib for each in recordings.read("equal")[name])
+
+
+@contextlib.contextmanager
+def _busy_core() -> Iterator[None]:
+    """A program that computes on one core, on and off for up to some seconds each at random."""
+    program = multiprocessing.get_context("spawn").Process(target=_on_and_off, args=(os.getpid(),), daemon=True)
+    program.start()
+    try:
+        yield
+    finally:
+        program.kill()
+        program.join()
+
+
+def _on_and_off(parent: int) -> None:
+    chance = random.Random()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    while os.getppid() == parent:
+        until = time.monotonic() + chance.uniform(0, _LONGEST_BUSY_S)
+        while time.monotonic() < until:
+            pass
+        time.sleep(chance.uniform(0, _LONGEST_BUSY_S))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
