@@ -11,6 +11,7 @@ import json
 import operator
 import os
 import re
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from pydantic import ValidationError
 
 from bench.errors import InvalidInput
 from bench.folder import ReportFolder, clear_rests, write_whole
+from bench.packed import Packed
 from bench.printable import printable
 from bench.record import JOURNAL_LINE, SCHEMA_VERSION, Outcome, SweepHeader
 from bench.spec import STORED
@@ -125,14 +127,16 @@ def _plausible(value: object) -> bool:
         return value == 0 or _SMALLEST < abs(value) < _LARGEST
     if isinstance(value, int):
         return -_LARGEST_WHOLE < value < _LARGEST_WHOLE
-    if value is None or isinstance(value, str):
-        return True
-    if isinstance(value, tuple):
-        return all(map(_plausible, value))
+    return value is None or isinstance(value, str) or all(map(_plausible, _parts(value)))
+
+
+def _parts(value: Any) -> Iterable[object]:
+    if isinstance(value, Packed):
+        return value.columns()
     if isinstance(value, Mapping):
-        return all(map(_plausible, value.values()))
+        return value.values()
     kind: Any = type(value)  # mypy holds no class for hashable
-    return all(map(_plausible, _fields(kind)(value)))
+    return value if isinstance(value, tuple | list | array) else _fields(kind)(value)
 
 
 @functools.cache

@@ -44,8 +44,8 @@ def summary(outcome: Outcome) -> str:
     """An outcome in one line."""
     if outcome.status != "ok" or not outcome.epochs:
         return f"{outcome.status}: {outcome.error}"
-    last, mark = outcome.epochs[-1], outcome.marks[-1]
-    typical = _seconds(statistics.median(epoch.train_s for epoch in outcome.epochs[1:] or outcome.epochs))
+    last, mark, times = outcome.epochs[-1], outcome.marks[-1], outcome.epochs.column("train_s")
+    typical = _seconds(statistics.median(times[1:] or times))
     return (
         f"{len(outcome.epochs)} epochs in {duration(outcome.duration_s)}, {typical} an epoch, "
         f"loss {last.train_loss:.4f}, val_loss {last.val_loss:.4f}, peak {mark.peak_rss_mib:.0f} MiB"
@@ -93,8 +93,7 @@ class _Course:
             self.epoch = event
 
     def left(self) -> str:
-        seconds = self.remaining.seconds(self.case, time.monotonic() - self.began)
-        return f"about {duration(seconds)} left"
+        return f"{self.remaining.words(self.case, time.monotonic() - self.began)} left"
 
     def epoch_line(self) -> str:
         if self.case is None or self.epoch is None:

@@ -39,7 +39,7 @@ def reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]:
     for threshold in thresholds:
         epochs = next((epoch for epoch, bce in curve if bce <= threshold), None)
         if epochs is not None:
-            seconds = sum(epoch.train_s for epoch in outcome.epochs[:epochs])
+            seconds = sum(outcome.epochs.column("train_s")[:epochs])
             found.append(Reached(case=outcome.case, threshold=threshold, epochs=epochs, seconds=seconds, exact=exact))
     return found
 
@@ -55,7 +55,8 @@ def first(entries: Iterable[Reached]) -> dict[float, Reached]:
 def _curve(outcome: Outcome) -> tuple[list[tuple[int, float]], bool]:
     """Epochs with their `val_bce`, ascending, and whether every epoch is there."""
     marks = {found.epochs: found.val_bce for found in outcome.evaluations if found.val_bce is not None}
-    losses = {epoch.epoch: epoch.val_loss for epoch in outcome.epochs if epoch.val_loss is not None}
+    every = zip(outcome.epochs.column("epoch"), outcome.epochs.column("val_loss"), strict=True)
+    losses = {epoch: loss for epoch, loss in every if loss is not None}
     same = marks and all(epoch in losses and abs(losses[epoch] - bce) <= _AGREE for epoch, bce in marks.items())
     known = losses | marks if same else marks
     return sorted((epoch, bce) for epoch, bce in known.items() if epoch <= len(outcome.epochs)), bool(same)

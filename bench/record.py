@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from bench.event import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, RoofEvent, SetupEvent
+from bench.event import EvaluationEvent, MarkEvent, PhaseEvent, RoofEvent, SetupEvent
 from bench.kernels import Reference
 from bench.noise import Interval
+from bench.packed import Epochs, Samples
 from bench.printable import printable
 from bench.roofline import Bound
 from bench.spec import Case, Count, Profile
@@ -102,7 +103,7 @@ class Timeline(Strict):
 
     interval_s: float
     """Seconds between samples; doubled whenever there are too many to keep, every second one of which then goes."""
-    samples: tuple[tuple[float, float], ...]
+    samples: Samples
     """Seconds since the process' start, and MiB. The largest of each stretch that was thinned is kept."""
 
 
@@ -124,7 +125,7 @@ class Outcome(Strict):
     """Wall seconds from the child's start to its end, as the parent saw it."""
     setup: SetupEvent | None = None
     phases: tuple[PhaseEvent, ...] = ()
-    epochs: tuple[EpochEvent, ...] = ()
+    epochs: Epochs = Epochs()
     marks: tuple[MarkEvent, ...] = ()
     evaluations: tuple[EvaluationEvent, ...] = ()
     roof: RoofEvent | None = None

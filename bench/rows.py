@@ -1,11 +1,12 @@
 """An outcome's rows for results.csv and epochs.csv: pure functions."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from bench import noise, roofline, stats
 from bench.event import EpochEvent, MarkEvent, PhaseEvent, PhaseName
+from bench.packed import Epochs
 from bench.record import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
 
 
@@ -15,16 +16,16 @@ def result_rows(outcome: Outcome, header: SweepHeader, *, without_flagged: bool 
     A mark without all its epochs does not count as reached: something of what the process told is missing. With
     ``without_flagged`` the medians leave out epochs whose noise witnesses were out of bounds.
     """
-    told = [epoch.epoch for epoch in outcome.epochs]
+    told = outcome.epochs.column("epoch")
     whole = next((place for place, epoch in enumerate(told) if epoch != place + 1), len(told))
     reached = {mark.epochs: mark for mark in outcome.marks if mark.epochs <= whole}
     shared = _shared(outcome, header)
     return [_row(outcome, shared, epochs, reached.get(epochs), without_flagged) for epochs in outcome.case.marks]
 
 
-def epoch_rows(outcome: Outcome) -> list[EpochRow]:
+def epoch_rows(outcome: Outcome) -> Iterator[EpochRow]:
     """A row for each epoch that ended."""
-    return [_epoch_row(outcome.case.case_id, epoch) for epoch in outcome.epochs]
+    return (_epoch_row(outcome.case.case_id, epoch) for epoch in outcome.epochs)
 
 
 def phase_rows(outcome: Outcome) -> list[PhaseRow]:
@@ -78,8 +79,7 @@ def _row(
 ) -> ResultRow:
     if mark is None:
         return ResultRow(**shared, epochs=epochs, status=outcome.status, error=outcome.error)
-    trained = outcome.epochs[:epochs]
-    times = _times(trained, shared["train_samples"], without_flagged)
+    times = _times(outcome.epochs, epochs, shared["train_samples"], without_flagged)
     return ResultRow(
         **shared,
         epochs=epochs,
@@ -89,25 +89,24 @@ def _row(
         **_setup(outcome),
         **_memory(outcome, mark),
         **_surroundings(outcome),
-        train_loss=trained[-1].train_loss,
-        val_loss=trained[-1].val_loss,
+        train_loss=outcome.epochs.column("train_loss")[epochs - 1],
+        val_loss=outcome.epochs.column("val_loss")[epochs - 1],
         **_evaluation(outcome, epochs),
         wall_s_total=mark.wall_s,
         cpu_s_total=mark.cpu_s,
     )
 
 
-def _times(epochs: Sequence[EpochEvent], samples: int, without_flagged: bool) -> dict[str, Any]:
-    """Medians of the steady epochs; sums of all."""
-    state = stats.steady_state([epoch.train_s for epoch in epochs])
-    flagged = [bool(noise.flags(epoch.noise)) for epoch in epochs]
-    steady = [
-        epoch for epoch, bad in list(zip(epochs, flagged, strict=True))[state.warmup :] if not (without_flagged and bad)
-    ]
-    train = stats.median([epoch.train_s for epoch in steady])
-    validation = stats.median([epoch.val_s for epoch in steady])
+def _times(of: Epochs, epochs: int, samples: int, without_flagged: bool) -> dict[str, Any]:
+    """Medians of the steady epochs of the first ``epochs``; sums of all."""
+    train_s, val_s, flagged = (of.column(name)[:epochs] for name in ("train_s", "val_s", "flagged"))
+    state = stats.steady_state(train_s)
+    steady = [place for place in range(state.warmup, epochs) if not (without_flagged and flagged[place])]
+    train = stats.median([train_s[place] for place in steady])
+    validation = stats.median([val_s[place] for place in steady])
+    own = zip(*(of.column(name)[:epochs] for name in ("harness_s", "between_s")), strict=True)
     return {
-        "first_epoch_s": epochs[0].train_s,
+        "first_epoch_s": train_s[0],
         "warmup_epochs": state.warmup,
         "steady_epochs": len(steady),
         "steady": state.steady,
@@ -115,22 +114,23 @@ def _times(epochs: Sequence[EpochEvent], samples: int, without_flagged: bool) ->
         "epoch_s_ci_low": train and train.low,
         "epoch_s_ci_high": train and train.high,
         "val_s_median": validation and validation.value,
-        "train_s_total": sum(epoch.train_s for epoch in epochs),
-        "val_s_total": sum(epoch.val_s for epoch in epochs),
+        "train_s_total": sum(train_s),
+        "val_s_total": sum(val_s),
         "samples_per_s": samples / train.value if train and train.value > 0 else None,
-        "harness_epoch_s": statistics.median(epoch.harness_s + epoch.between_s for epoch in epochs),
+        "harness_epoch_s": statistics.median(map(sum, own)),
         "contaminated_epochs": sum(flagged),
-        "other_cores": max(_seen(epochs, "other_cores"), default=None),
-        **{name: statistics.median(_seen(epochs, name)) if _seen(epochs, name) else None for name in _TYPICAL},
+        "other_cores": max(_seen(of, epochs, "other_cores"), default=None),
+        **{name: _typical(_seen(of, epochs, name)) for name in ("involuntary_per_s", "mhz")},
     }
 
 
-_TYPICAL = ("involuntary_per_s", "mhz")
-
-
-def _seen(epochs: Sequence[EpochEvent], figure: str) -> list[float]:
+def _seen(of: Epochs, epochs: int, figure: str) -> list[float]:
     """A witness' figure in each epoch that has it."""
-    return [value for epoch in epochs if (value := getattr(epoch.noise, figure)) is not None]
+    return [value for value in of.column(figure)[:epochs] if value is not None]
+
+
+def _typical(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None
 
 
 def _setup(outcome: Outcome) -> dict[str, Any]:

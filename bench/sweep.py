@@ -57,14 +57,25 @@ def show_plan(request: Request, console: Console | None = None) -> int:
             describe(case),
             ", ".join(map(str, case.marks)),
             f"{case.optimizer} {case.learning_rate:g}",
-            estimate.duration(took),
+            _NO_ESTIMATE if took is None else estimate.duration(took),
         )
         for case, took in zip(cases, seconds, strict=True)
     )
     title = f"Profile {profile.name}: {_cases(len(cases))} on {train:,} digits of {profile.dataset}"
     console.print(Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3).rich())
-    console.print(f"About {estimate.duration(sum(seconds))} on two cores of a server; other machines differ.")
+    known = [took for took in seconds if took is not None]
+    if known:
+        console.print(f"About {estimate.duration(sum(known))} on two cores of a server; other machines differ.")
+    if len(known) < len(cases):
+        console.print(f"{_cases(len(cases) - len(known))} without an estimate: {_WITHOUT}")
     return _OK
+
+
+_NO_ESTIMATE = "no estimate"
+_WITHOUT = (
+    "nobody has measured that way to train that model. XLA trains convolutions 10 to 150 times slower than the other "
+    "loops on a processor (docs/method.md); try few epochs first, or set --timeout."
+)
 
 
 def measure(request: Request, console: Console | None = None) -> int:
@@ -257,7 +268,7 @@ def _announce(sweep: run.Sweep, total: int, remaining: estimate.Remaining, conso
     resumed = f", {kept} of them kept from before" if kept else ""
     say(
         console,
-        f"Profile {header.profile.name}: {_cases(total)}{resumed}, about {estimate.duration(remaining.seconds())}; "
+        f"Profile {header.profile.name}: {_cases(total)}{resumed}, {remaining.words()}; "
         f"{header.train_samples:,} training and {header.val_samples:,} validation digits of {header.profile.dataset}.",
     )
 

@@ -147,8 +147,8 @@ def _benchmark(outcome: Outcome, row: ResultRow) -> dict[str, Any]:
 
 def _rounds(outcome: Outcome, row: ResultRow) -> list[float]:
     """Training seconds of the steady epochs up to the row's mark."""
-    steady = outcome.epochs[row.warmup_epochs or 0 : row.epochs]
-    return [epoch.train_s for epoch in steady if math.isfinite(epoch.train_s)]
+    steady = outcome.epochs.column("train_s")[row.warmup_epochs or 0 : row.epochs]
+    return [seconds for seconds in steady if math.isfinite(seconds)]
 
 
 def statistics_of(data: Sequence[float]) -> dict[str, Any]:

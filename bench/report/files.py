@@ -1,5 +1,7 @@
 """The CSV and JSON files of a report folder, each rewritten whole from the journal's rows."""
 
+import csv
+import io
 import itertools
 import json
 import math
@@ -8,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pydantic import BaseModel
 
 from bench import rows
@@ -24,12 +25,16 @@ def csv_text(kind: type[BaseModel], records: Iterable[BaseModel]) -> str:
 
 def csv_lines(kind: type[BaseModel], records: Iterable[BaseModel]) -> Iterator[str]:
     """The same in pieces, the header alone first: a million epochs need no more memory than a thousand."""
-    columns, left = list(kind.model_fields), iter(records)
-    yield pd.DataFrame(columns=columns).to_csv(index=False, lineterminator="\n")
+    left = iter(records)
+    yield _csv([kind.model_fields])
     while cells := [_cells(kind, record) for record in itertools.islice(left, _PIECE)]:
-        # As objects, so that a column with an empty cell does not turn its whole numbers into floats.
-        frame = pd.DataFrame(cells, columns=columns, dtype=object)
-        yield frame.to_csv(index=False, header=False, lineterminator="\n")
+        yield _csv(cells)
+
+
+def _csv(lines: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
 
 
 _PIECE = 1_000
@@ -135,5 +140,6 @@ def write_status(folder: ReportFolder, header: SweepHeader, outcomes: Sequence[O
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON."""
-    write_whole(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write indented JSON, which is never in memory as a whole."""
+    pieces = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False).iterencode(value)
+    write_whole(path, itertools.chain(pieces, ["\n"]))

@@ -75,7 +75,7 @@ def test_rows_of_a_500_epoch_outcome(benchmark: BenchmarkFixture, header: SweepH
 
 
 def test_writing_10_000_epochs_as_csv(benchmark: BenchmarkFixture, outcome: Outcome) -> None:
-    records = rows.epoch_rows(outcome) * 20
+    records = list(rows.epoch_rows(outcome)) * 20
     assert benchmark.pedantic(csv_text, (EpochRow, records), rounds=3).count("\n") == 10_001
 
 

@@ -6,6 +6,7 @@ import pytest
 import scripted
 
 from bench import quality
+from bench.packed import Epochs
 from bench.record import Outcome
 
 BCE = (0.30, 0.14, 0.118, 0.119, 0.099)
@@ -51,7 +52,7 @@ def test_a_run_that_was_never_evaluated_reaches_nothing() -> None:
 
 def test_losses_that_are_not_finite_pass_nothing() -> None:
     epochs = tuple(scripted.epoch(number, val_loss=None) for number in range(1, 6))
-    found = quality.reached(run().model_copy(update={"epochs": epochs}), [0.12])
+    found = quality.reached(run().model_copy(update={"epochs": Epochs(epochs)}), [0.12])
     assert [(entry.epochs, entry.exact) for entry in found] == [(5, False)]
 
 

@@ -9,6 +9,7 @@ import scripted
 from bench import rows
 from bench.event import RoofEvent
 from bench.kernels import Reference
+from bench.packed import Epochs
 from bench.record import Outcome, ResultRow, Timeline
 
 HEADER = scripted.header()
@@ -148,7 +149,7 @@ def test_a_system_that_cannot_tell_phases_apart_leaves_them_empty() -> None:
 
 def test_every_epoch_that_ended_has_a_row() -> None:
     outcome = scripted.outcome(reached=2)
-    found = rows.epoch_rows(outcome)
+    found = list(rows.epoch_rows(outcome))
     assert [row.epoch for row in found] == [1, 2]
     assert {row.case_id for row in found} == {outcome.case.case_id}
     for row, epoch in zip(found, outcome.epochs, strict=True):
@@ -159,18 +160,18 @@ def test_every_epoch_that_ended_has_a_row() -> None:
 def test_a_loss_that_is_not_finite_is_empty() -> None:
     epochs = (scripted.epoch(1, train_loss=None, val_loss=None),)
     diverged = scripted.outcome(reached=0, status="diverged", error="epoch 1: loss nan", epochs=epochs)
-    assert rows.epoch_rows(diverged)[0].train_loss is None
+    assert next(rows.epoch_rows(diverged)).train_loss is None
     assert [row.status for row in rows.result_rows(diverged, HEADER)] == ["diverged", "diverged"]
 
 
 def test_a_mark_whose_epochs_were_not_all_told_does_not_count_as_reached() -> None:
     whole = run_of((3, 8))
-    torn = whole.model_copy(update={"epochs": whole.epochs[:4] + whole.epochs[5:], "status": "invalid"})
+    torn = whole.model_copy(update={"epochs": Epochs([*whole.epochs[:4], *whole.epochs[5:]]), "status": "invalid"})
     assert [(row.epochs, row.status) for row in rows_of(torn)] == [(3, "ok"), (8, "invalid")]
 
 
 def test_marks_without_any_epoch_or_phase_are_rows_without_figures() -> None:
-    torn = run_of((3, 8)).model_copy(update={"epochs": (), "phases": (), "setup": None, "status": "invalid"})
+    torn = run_of((3, 8)).model_copy(update={"epochs": Epochs(), "phases": (), "setup": None, "status": "invalid"})
     assert [row.epoch_s_median for row in rows_of(torn)] == [None, None]
 
 
