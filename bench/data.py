@@ -107,7 +107,7 @@ def find(
     unknown name, for a named file that cannot be used, and, naming each place looked at, where there is no data.
     """
     _check_name(name, data_file)
-    cache = _own_cache(environ)
+    cache = own_cache(environ)
     download = partial(_download, name, cache, base_url, on_progress or _quiet, timeout_s)
     if offline:
         download = partial(_refuse, f"{base_url}: refused by --offline")
@@ -175,7 +175,7 @@ def _places(search: _Search) -> Iterator[_Place]:
     if search.name == "fashion-mnist":
         yield _Place("Debian's dataset-fashion-mnist", str(search.debian), lambda: read_idx(search.debian))
     yield _keras_cache(search)
-    own = _own_cache(search.environ) / f"{search.name}.npz"
+    own = own_cache(search.environ) / f"{search.name}.npz"
     yield _Place("aebench's cache", str(own), lambda: read_npz(own))
     yield _Place("download", KERAS_URL, search.download)
 
@@ -207,8 +207,8 @@ def _keras_cache(search: _Search) -> _Place:
     return _Place("Keras' cache", str(files), lambda: read_idx(files))
 
 
-def _own_cache(environ: Mapping[str, str]) -> Path:
-    """Return where the harness keeps what it downloaded, by the custom of the system."""
+def own_cache(environ: Mapping[str, str]) -> Path:
+    """Return where the harness keeps what can be had again, by the custom of the system."""
     given = Path(environ.get("XDG_CACHE_HOME", ""))
     if given.is_absolute():  # the XDG specification has relative ones ignored
         return given / "aebench"

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from bench.errors import InvalidInput
+
 _REPORTS = Path("reports")
 
 
@@ -26,6 +28,15 @@ class ReportFolder:
         # A clock that was set back, or two runs in one second, come to a name that is taken.
         names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
         return next(cls(_REPORTS / each) for each in names if not (_REPORTS / each).exists())
+
+    @classmethod
+    def vacant(cls, out: Path | None, what: str) -> Self:
+        """The one that ``--out`` names, which must not hold anything yet; else a fresh one. Raises `InvalidInput`."""
+        if out is None:
+            return cls.fresh(what)
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InvalidInput(f"--out {out} is there already; name a folder that is not, or is empty.")
+        return cls(out)
 
     @property
     def journal(self) -> Path:
