@@ -16,7 +16,7 @@ Risks are those of the gate (`bench.looks`), all spent at one look.
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.catalog import BACKENDS
@@ -27,13 +27,14 @@ from bench.record import Fingerprint
 from bench.regress import (
     MEMORY_EFFECT,
     MOST_DISCARDED,
-    POWER,
     CaseResult,
     CaseVerdict,
     Estimate,
     Judgement,
     Trouble,
     Verdict,
+    decided,
+    detectable,
     share,
 )
 
@@ -46,6 +47,8 @@ MOST_ADVISED = 100
 LOSS_EFFECT = 0.05
 """What another seed may do to a loss, as a share of it. All processes of a report have one seed, so the spread over
 seeds is not in it; code that draws other numbers differs from itself as another seed does."""
+_LOOK = 0
+"""The only one."""
 _DECIDES_NOTHING = frozenset({"aebench"})
 """Fields of a fingerprint that may differ: the code is what is compared."""
 _OF_95 = statistics.NormalDist().inv_cdf(0.975)
@@ -196,15 +199,13 @@ class _Judge:
         if min(map(len, figures)) < FEWEST:
             return Judgement("undecided", _too_few(figures), Estimate(_change(figures), None, None)), None
         t = difference(*figures, math.hypot(_epochs_error(then), _epochs_error(now)))
-        estimate = Estimate(_share(t.mean), _share(self._below(t)), _share(self._above(t)))
-        why = self._doubt(then, now)
-        return (Judgement("undecided", why, estimate) if why else self._decided(t, figures, estimate)), self._seen(t)
-
-    def _below(self, t: Student) -> float:
-        return t.below(self.plan.alarm_level(0, "time"))
-
-    def _above(self, t: Student) -> float:
-        return t.above(self.plan.miss_level(0))
+        judged, why = decided(t, self.plan, _LOOK), self._doubt(then, now)
+        if judged.verdict == "undecided" and why is None:
+            spread = _spread(figures)
+            why = f"processes differ by {spread:.1%}; {self._advice(spread)}"
+        if why is not None:
+            judged = replace(judged, verdict="undecided", reason=why)
+        return judged, detectable(t, self.plan, _LOOK)
 
     def _doubt(self, then: Sequence[Row], now: Sequence[Row]) -> str | None:
         """Why the times are not to be trusted, whatever they are."""
@@ -219,29 +220,12 @@ class _Judge:
             )
         return None
 
-    def _decided(self, t: Student, figures: Sequence[Sequence[float]], estimate: Estimate) -> Judgement:
-        """By the rule of `bench.regress.judge_time`, at one look."""
-        matters, below, above = math.log1p(self.plan.minimum_effect), self._below(t), self._above(t)
-        if above < matters:
-            if t.above(self.plan.alarm_level(0, "time")) < 0 and t.mean <= -matters / 2:
-                return Judgement("faster", "faster, beyond the spread of its processes", estimate)
-            return Judgement("ok", f"no slowdown of {self.plan.minimum_effect:.0%} or more", estimate)
-        if below > 0 and t.mean >= matters / 2:
-            return Judgement("slower", "slower, beyond the spread of its processes", estimate)
-        spread = _spread(figures)
-        return Judgement("undecided", f"processes differ by {spread:.1%}; {self._advice(spread)}", estimate)
-
-    def _seen(self, t: Student) -> float:
-        """The smallest slowdown that would have been found 95 times in 100, as `bench.regress.smallest` has it."""
-        matters, unlucky = math.log1p(self.plan.minimum_effect), t.width(1 - POWER)
-        alarm, miss = t.width(self.plan.alarm_level(0, "time")), t.width(self.plan.miss_level(0))
-        return _share(unlucky + max(alarm, matters / 2, matters - miss))
-
     def _advice(self, spread: float) -> str:
         """How many processes on each side would find the minimum effect."""
         effect = self.plan.minimum_effect
         for count in range(FEWEST, MOST_ADVISED + 1):
-            if self._seen(Student(0.0, spread * math.sqrt(2 / count), 2 * count - 2)) <= effect * (1 + 1e-9):
+            t = Student(0.0, spread * math.sqrt(2 / count), 2 * count - 2)
+            if detectable(t, self.plan, _LOOK) <= effect * (1 + 1e-9):
                 return f"with --repeats {count} on both sides a slowdown of {effect:.0%} would be found"
         return (
             f"more than {MOST_ADVISED} of them on both sides would be needed to find {effect:.0%}: take a quieter "
@@ -267,8 +251,8 @@ class _Judge:
         if min(map(len, figures)) < FEWEST:
             return Judgement("undecided", _too_few(figures), Estimate(_change(figures), None, None))
         t = difference(*figures)
-        level = self.plan.alarm_level(0, "memory") / len(_MEMORY)
-        estimate = Estimate(_share(t.mean), _share(t.below(level)), _share(t.above(level)))
+        level = self.plan.alarm_level(_LOOK, "memory") / len(_MEMORY)
+        estimate = Estimate(share(t.mean), share(t.below(level)), share(t.above(level)))
         if t.below(level) > 0 and estimate.value > MEMORY_EFFECT:
             return Judgement("fatter", f"more {name}, beyond its spread and {MEMORY_EFFECT:.0%}", estimate)
         return Judgement("ok", f"{name} within its spread or {MEMORY_EFFECT:.0%}", estimate)
@@ -290,7 +274,7 @@ class _Judge:
         before, after = ([value / size for value in values] for values in figures)
         estimate = Estimate(statistics.fmean(after) - statistics.fmean(before), None, None)
         if min(map(len, figures)) >= FEWEST:
-            t, level = difference(before, after), self.plan.alarm_level(0, "loss")
+            t, level = difference(before, after), self.plan.alarm_level(_LOOK, "loss")
             estimate = Estimate(t.mean, t.below(level), t.above(level))
         if estimate.value > LOSS_EFFECT and (estimate.low is None or estimate.low > 0):
             return Judgement(
@@ -317,12 +301,7 @@ def _spread(figures: Sequence[Sequence[float]]) -> float:
 
 
 def _change(figures: tuple[Sequence[float], Sequence[float]]) -> float:
-    return _share(statistics.fmean(figures[1]) - statistics.fmean(figures[0]))
-
-
-def _share(logarithm: float) -> float:
-    """As `bench.regress.share`, of what a stranger's table may hold too: beyond e^100 it stays there."""
-    return share(min(logarithm, 100.0))
+    return share(statistics.fmean(figures[1]) - statistics.fmean(figures[0]))
 
 
 def _figures(

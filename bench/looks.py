@@ -75,7 +75,10 @@ class Student:
     @classmethod
     def of(cls, values: Sequence[float]) -> "Student":
         """From two values or more."""
-        return cls(statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values)), len(values) - 1)
+        mean, freedom = statistics.fmean(values), len(values) - 1
+        # `stdev` is exact, and forty times slower.
+        squares = math.fsum((value - mean) ** 2 for value in values)
+        return cls(mean, math.sqrt(squares / freedom / len(values)), freedom)
 
     def width(self, level: float) -> float:
         """What the mean misses the truth by, in one direction, with this probability at most."""

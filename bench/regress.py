@@ -217,9 +217,13 @@ def judge_time(wall: Sequence[float], plan: Plan) -> Judgement:
     look = plan.look(len(wall))
     if look is None:
         return Judgement("undecided", f"{len(wall)} rounds; {plan.looks[0]} are needed", _bounded(wall, plan))
-    t = Student.of(wall[: plan.looks[look]])
+    return decided(Student.of(wall[: plan.looks[look]]), plan, look)
+
+
+def decided(t: Student, plan: Plan, look: int) -> Judgement:
+    """The verdict on a logarithm of a ratio of times, at this look."""
     alarm, miss = plan.alarm_level(look, "time"), plan.miss_level(look)
-    estimate = Estimate(share(t.mean), share(t.below(alarm)), share(t.above(miss)))
+    estimate = bounds(t, plan, look)
     matters = math.log1p(plan.minimum_effect)
     if t.above(miss) < matters:
         if t.above(alarm) < 0 and t.mean <= -matters / 2:
@@ -230,15 +234,24 @@ def judge_time(wall: Sequence[float], plan: Plan) -> Judgement:
     return Judgement("undecided", "the noise allows no verdict yet", estimate)
 
 
+def bounds(t: Student, plan: Plan, look: int) -> Estimate:
+    """A logarithm as a change, from what bounds an alarm on time to what bounds a miss."""
+    return Estimate(
+        share(t.mean), share(t.below(plan.alarm_level(look, "time"))), share(t.above(plan.miss_level(look)))
+    )
+
+
 def smallest(wall: Sequence[float], plan: Plan) -> float | None:
-    """The smallest slowdown that the rounds up to the last look would have called slower 95 times in 100.
+    """The smallest slowdown that the rounds up to the last look would have called slower 95 times in 100."""
+    look = plan.look(len(wall))
+    return None if look is None else detectable(Student.of(wall[: plan.looks[look]]), plan, look)
+
+
+def detectable(t: Student, plan: Plan, look: int) -> float:
+    """The smallest slowdown that an estimate as good as this one calls slower 95 times in 100.
 
     Each condition of the verdict has to hold with the estimate lower than the truth by what 95 of 100 stay within.
     """
-    look = plan.look(len(wall))
-    if look is None:
-        return None
-    t = Student.of(wall[: plan.looks[look]])
     matters, unlucky = math.log1p(plan.minimum_effect), t.width(1 - POWER)
     alarm, miss = t.width(plan.alarm_level(look, "time")), t.width(plan.miss_level(look))
     return share(unlucky + max(alarm, matters / 2, matters - miss))
@@ -249,14 +262,12 @@ def _bounded(values: Sequence[float], plan: Plan) -> Estimate | None:
     look = plan.look(len(values))
     if look is None:
         return Estimate(share(statistics.fmean(values)), None, None) if values else None
-    t = Student.of(values[: plan.looks[look]])
-    low, high = t.below(plan.alarm_level(look, "time")), t.above(plan.miss_level(look))
-    return Estimate(share(t.mean), share(low), share(high))
+    return bounds(Student.of(values[: plan.looks[look]]), plan, look)
 
 
 def share(logarithm: float) -> float:
-    """A ratio's logarithm as a change: 0.05 is 5 % more."""
-    return math.expm1(logarithm)
+    """A ratio's logarithm as a change: 0.05 is 5 % more; never beyond e^100, which a stranger's table may hold."""
+    return math.expm1(min(logarithm, 100.0))
 
 
 # -------------------------------------------------------------------------------------------------------- memory, loss
