@@ -3,13 +3,21 @@
 import pytest
 import scripted
 
+from bench import catalog
 from bench.estimate import Remaining, case_seconds, duration
+from bench.spec import Case
 
 CASES = scripted.profile(models=("basic", "deep", "convolutional"), epochs=(10,), batch_sizes=(100,)).cases()
 
 
 def planned(*cases: object) -> float:
-    return sum(case_seconds(case, 60_000, 10_000) for case in CASES if not cases or case in cases)
+    return sum(seconds_of(case, 60_000) for case in CASES if not cases or case in cases)
+
+
+def seconds_of(case: Case, samples: int = 4_000) -> float:
+    seconds = case_seconds(case, samples, samples // 6)
+    assert seconds is not None
+    return seconds
 
 
 @pytest.fixture
@@ -18,15 +26,50 @@ def remaining() -> Remaining:
 
 
 def test_more_epochs_more_digits_and_smaller_batches_take_longer() -> None:
-    base = case_seconds(scripted.case(marks=(10,), batch_size=256), 4_000, 1_000)
-    assert case_seconds(scripted.case(marks=(20,), batch_size=256), 4_000, 1_000) > base
-    assert case_seconds(scripted.case(marks=(10,), batch_size=64), 4_000, 1_000) > base
-    assert case_seconds(scripted.case(marks=(10,), batch_size=256), 60_000, 10_000) > base
+    base = seconds_of(scripted.case(marks=(10,), batch_size=256))
+    assert seconds_of(scripted.case(marks=(20,), batch_size=256)) > base
+    assert seconds_of(scripted.case(marks=(10,), batch_size=64)) > base
+    assert seconds_of(scripted.case(marks=(10,), batch_size=256), 60_000) > base
 
 
 def test_only_the_last_mark_counts_since_the_others_lie_on_its_way() -> None:
-    one, three = (case_seconds(scripted.case(marks=marks), 4_000, 1_000) for marks in [(10,), (1, 2, 10)])
+    one, three = (seconds_of(scripted.case(marks=marks)) for marks in [(10,), (1, 2, 10)])
     assert one == three
+
+
+def test_a_loop_takes_as_much_longer_or_shorter_as_it_was_measured_to() -> None:
+    fit, xla = (seconds_of(scripted.case(marks=(500,), loop=loop), 60_000) for loop in ("fit", "xla"))
+    assert xla < fit / 3
+    jax = scripted.case(model="convolutional", backend="jax", marks=(500,))
+    assert seconds_of(jax, 60_000) > 5 * seconds_of(scripted.case(model="convolutional", marks=(500,)), 60_000)
+    shaped = [scripted.case(model=model, loop="xla", marks=(500,)) for model in ("sparse", "sparse_batch_sum")]
+    assert len({seconds_of(case) for case in shaped}) == 1
+
+
+@pytest.mark.parametrize("model", ["convolutional", "denoising", "denoising_small"])
+def test_convolutions_under_xla_have_no_estimate(model: str) -> None:
+    for backend in ("tensorflow", "jax"):
+        assert case_seconds(scripted.case(model=model, loop="xla", backend=backend), 4_000, 1_000) is None
+
+
+def test_every_model_has_an_estimate_as_the_blog_trains_it() -> None:
+    for model in catalog.model_settings():
+        assert seconds_of(scripted.case(model=model)) > 0
+
+
+def test_cases_without_an_estimate_are_counted_apart_and_slow_nothing_down() -> None:
+    unknown = [scripted.case(model="convolutional", loop="xla", repeat=number) for number in (0, 1)]
+    remaining = Remaining([*CASES, *unknown], 60_000, 10_000)
+    assert remaining.seconds() == pytest.approx(planned())
+    assert remaining.words() == f"about {duration(planned())} and 2 cases without an estimate"
+    remaining.finished(unknown[0], 1e6)
+    assert remaining.seconds(unknown[1], 1e6) == pytest.approx(planned())
+    assert remaining.words().endswith(" and 1 case without an estimate")
+    for case in CASES:
+        remaining.finished(case, 10.0)
+    assert remaining.words() == "1 case without an estimate"
+    remaining.finished(unknown[1], 1e6)
+    assert remaining.words() == "about 0 s"
 
 
 def test_before_anything_ran_the_plan_is_what_is_left(remaining: Remaining) -> None:

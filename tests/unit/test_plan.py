@@ -31,6 +31,17 @@ def test_a_plan_prints_every_case_and_the_time_and_runs_and_writes_nothing(
     assert script.ran == []
 
 
+def test_a_plan_says_what_it_cannot_tell(folder: ReportFolder, script: Script) -> None:
+    out = io.StringIO()
+    unknown = PROFILE | {"models": ["convolutional"], "loops": ["xla"]}
+    sweep.show_plan(request(folder, overrides=unknown), Console(file=out, width=160))
+    words = " ".join(out.getvalue().split())
+    assert "no estimate" in words
+    assert "1 case without an estimate: nobody has measured that way to train that model." in words
+    assert "10 to 150 times slower" in words
+    assert "About" not in words
+
+
 def test_a_plan_refuses_what_the_run_would_refuse(folder: ReportFolder, script: Script) -> None:
     with pytest.raises(InvalidInput, match="4001"):
         sweep.show_plan(request(folder, overrides=PROFILE | {"batch_sizes": [4001]}))
