@@ -1,7 +1,5 @@
 """The CSV and JSON files of a report folder, each rewritten whole from the journal's rows."""
 
-import csv
-import io
 import itertools
 import json
 import math
@@ -10,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel
 
 from bench import rows
@@ -25,16 +24,12 @@ def csv_text(kind: type[BaseModel], records: Iterable[BaseModel]) -> str:
 
 def csv_lines(kind: type[BaseModel], records: Iterable[BaseModel]) -> Iterator[str]:
     """The same in pieces, the header alone first: a million epochs need no more memory than a thousand."""
-    left = iter(records)
-    yield _csv([kind.model_fields])
+    columns, left = list(kind.model_fields), iter(records)
+    yield pd.DataFrame(columns=columns).to_csv(index=False, lineterminator="\n")
     while cells := [_cells(kind, record) for record in itertools.islice(left, _PIECE)]:
-        yield _csv(cells)
-
-
-def _csv(lines: Iterable[Iterable[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()
+        # As objects, so that a column with an empty cell does not turn its whole numbers into floats.
+        frame = pd.DataFrame(cells, columns=columns, dtype=object)
+        yield frame.to_csv(index=False, header=False, lineterminator="\n")
 
 
 _PIECE = 1_000

@@ -19,9 +19,8 @@ from bench.folder import ReportFolder, write_whole
 from bench.record import Outcome, SweepHeader
 from bench.report import summary
 from bench.report.choices import AS_THEY_ARE, Choices
-from bench.report.contents import Content, content
+from bench.report.contents import Content, ModelPart, content
 from bench.report.figures import Plot, file_stem
-from bench.report.pictures import Drawing, Image
 from bench.report.tables import Table
 from bench.report.views import TableView, view
 
@@ -165,19 +164,21 @@ def _files(shown: Content) -> dict[str, bytes]:
     """What goes into plots/, by its name."""
     found = {plot.name: plot.png for part in shown.models for plot in part.plots}
     found |= {shown.roof.name: shown.roof.png} if shown.roof else {}
-    for each in (each for part in shown.models for each in part.galleries):
-        pictures: dict[str, Sequence[Image | Drawing]]
-        pictures = {"digits": each.digits, "codes": each.maps, "plane": each.planes, "grid": each.grids}
-        found |= {
-            f"{each.name}-{kind}-{file_stem(picture.label)}": picture.png
-            for kind, drawn in pictures.items()
-            for picture in drawn
-        }
+    for part in shown.models:
+        for stem, each in zip(_stems(part), part.galleries, strict=True):
+            found |= {f"{stem}-{ending}": png for ending, png in each.files.items()}
     return {f"{name}.png": png for name, png in found.items()}
+
+
+def _stems(part: ModelPart) -> list[str]:
+    """What the names of a model's pictures begin with, a gallery each: "basic-b256", "basic-b256-xla"."""
+    titles = (each.title.replace("batch ", "b").replace(", ", "-") for each in part.galleries)
+    short = [file_stem(f"{part.name}-{title}") for title in titles]
+    return short if len(set(short)) == len(short) else [each.name for each in part.galleries]
 
 
 def _own_names(shown: Content) -> re.Pattern[str]:
     """What `_files` may ever call a file of this sweep: what was drawn before and is no more must not stay."""
     cases = [*shown.header.cases, *(outcome.case for outcome in shown.outcomes)]
-    stems = "|".join({re.escape(file_stem(name)) for case in cases for name in (case.model, case.case_id)})
-    return re.compile(rf"(roof|({stems})-(loss|time|memory|(digits|codes|plane|grid)-[A-Za-z0-9_-]+))\.png")
+    models = "|".join({re.escape(file_stem(case.model)) for case in cases})
+    return re.compile(rf"(roof|({models})-(loss|time|memory|[A-Za-z0-9_-]+-e\d+(-plane|-grid)?))\.png")

@@ -88,7 +88,9 @@ class Gallery:
 
     title: str
     name: str
-    """Stem of its files' names."""
+    """What ids of its elements begin with."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """The same as PNG files to look at, by what their names end in: "e50", "e50-plane", "e50-grid"."""
     digits: list[Image] = field(default_factory=list)
     """Originals first, then a row a mark."""
     maps: list[Image] = field(default_factory=list)
@@ -198,22 +200,50 @@ def gallery(title: str, name: str, marks: Sequence[Samples], notes: Sequence[str
     found.digits.extend(_rows(marks))
     for mark in marks:
         label = f"after {mark.epochs} epoch" + ("" if mark.epochs == 1 else "s")
-        if mark.codes is not None and mark.codes.ndim == 4 and mark.codes[0].size <= MAP_NUMBERS:
-            found.maps.append(
-                _image(label, f"codes of {_named(mark)}, {label}", _maps(mark.codes, mark.input.shape[-1]))
-            )
+        found.files[f"e{mark.epochs}"] = grey_png(_sheet(mark))
+        maps = _maps(mark)
+        if maps is not None:
+            found.maps.append(_image(label, f"codes of {_named(mark)}, {label}", maps))
         if mark.plane is not None and mark.plane_labels is not None:
             found.planes.append(_plane(label, f"{found.name}-plane-{mark.epochs}", mark.plane, mark.plane_labels))
+            found.files[f"e{mark.epochs}-plane"] = found.planes[-1].png
         if mark.grid is not None:
-            found.grids.append(_image(label, f"digits decoded from a grid of codes, {label}", _mosaic(mark.grid)))
+            mosaic = _mosaic(mark.grid)
+            found.grids.append(_image(label, f"digits decoded from a grid of codes, {label}", mosaic))
+            found.files[f"e{mark.epochs}-grid"] = grey_png(_enlarged(mosaic, _GRID_TIMES))
     return found
+
+
+def _sheet(mark: Samples) -> Pixels:
+    """One mark as the blog shows it, enlarged on white: digits, without their noise where they have some, over what
+    became of them; codes that are maps below.
+    """
+    rows = [mark.input, *([mark.target] if _is_noisy(mark) else []), mark.output]
+    strips = [_strip(row) for row in rows]
+    maps = _maps(mark)
+    strips += [maps] if maps is not None and maps.shape[1] == strips[0].shape[1] else []
+    spaced = [np.pad(strip, ((0, _SHEET_GAP), (0, 0)), constant_values=255) for strip in strips]
+    whole = np.pad(np.concatenate(spaced), ((_SHEET_GAP, 0), (_SHEET_GAP, _SHEET_GAP)), constant_values=255)
+    return _enlarged(whole, _SHEET_TIMES)
+
+
+_SHEET_GAP, _SHEET_TIMES, _GRID_TIMES = 4, 4, 2
+"""A file is looked at by itself: ten digits are some 1,200 pixels wide there, a grid of 15 by 15 is 840."""
+
+
+def _enlarged(pixels: Pixels, times: int) -> Pixels:
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _is_noisy(mark: Samples) -> bool:
+    return not np.array_equal(mark.input, mark.target)
 
 
 def _rows(marks: Sequence[Samples]) -> list[Image]:
     """Originals (noisy and clean where they differ), then a reconstruction a mark."""
     first = marks[0]
     digits = _named(first)
-    noisy = not np.array_equal(first.input, first.target)
+    noisy = _is_noisy(first)
     rows = [_image("noisy" if noisy else "original", f"{'noisy ' if noisy else ''}{digits}", _strip(first.input))]
     if noisy:
         rows.append(_image("clean", f"{digits}, without noise", _strip(first.target)))
@@ -233,8 +263,14 @@ def _strip(images: Pixels) -> Pixels:
     return np.concatenate(list(padded), axis=1)[:, :-_GAP]
 
 
-def _maps(codes: npt.NDArray[np.float16], side: int) -> Pixels:
-    """(k, h, w, c) as the blog draws them, h wide and w · c high; a digit's code stands where the digit does."""
+def _maps(mark: Samples) -> Pixels | None:
+    """Codes (k, h, w, c) as the blog draws them, h wide and w · c high; a digit's code stands where the digit does.
+
+    None where they are no maps, or too large to be seen.
+    """
+    codes, side = mark.codes, mark.input.shape[-1]
+    if codes is None or codes.ndim != 4 or codes[0].size > MAP_NUMBERS:
+        return None
     count, height, width, channels = codes.shape
     values = codes.astype(np.float32)
     low, high = float(values.min()), float(values.max())

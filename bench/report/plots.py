@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bench import noise, variants
+from bench import variants
 from bench.event import PhaseEvent
 from bench.record import Outcome, ResultRow
 from bench.report.figures import (
@@ -32,6 +32,8 @@ from bench.report.figures import (
 WIDTH_IN, AXES_IN = 4.8, 2.25
 """Small, so that its words can still be read where a phone shows it."""
 MOST_SERIES = 8
+MOST_POINTS = 1_000
+"""Of one curve, which is narrower than so many dots."""
 PHASES = {
     "start": ("interpreter", "import"),
     "data": ("data",),
@@ -39,8 +41,9 @@ PHASES = {
     "first epoch": ("first_epoch",),
     "training": ("train", "val"),
     "evaluation": ("evaluation",),
+    "peaks": ("roof",),
 }
-_PHASE_COLOURS = ("#aab2ba", "#ddcc77", "#88ccee", "#dd9933", "#44aa99", "#cc6677")
+_PHASE_COLOURS = ("#aab2ba", "#ddcc77", "#88ccee", "#dd9933", "#44aa99", "#cc6677", "#882255")
 """None of the palette's: a phase is no case."""
 
 
@@ -96,6 +99,22 @@ def _shown(values: Sequence[float]) -> list[float]:
     return [value for value in values if not math.isnan(value)]
 
 
+def _draw_line(axes: Axes, numbers: Sequence[int], values: Sequence[float], **style: Any) -> None:
+    places = _seen(values)
+    axes.plot([numbers[place] for place in places], [values[place] for place in places], **style)
+
+
+def _seen(values: Sequence[float]) -> Sequence[int]:
+    """Places of what can be told apart in a figure: of very many, the smallest and the largest of each stretch."""
+    count = len(values)
+    if count <= MOST_POINTS:
+        return range(count)
+    ends = pairwise(2 * part * count // MOST_POINTS for part in range(MOST_POINTS // 2 + 1))
+    stretches = [[place for place in range(*each) if not math.isnan(values[place])] for each in ends]
+    extremes = (extreme(stretch, key=values.__getitem__) for stretch in stretches if stretch for extreme in (min, max))
+    return sorted({0, *extremes, count - 1})
+
+
 # ------------------------------------------------------------------------------- losses
 
 
@@ -125,10 +144,10 @@ _MARK: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4.5}
 def _draw_losses(axes: Axes, run: Run, colour: str) -> list[float]:
     """Both curves of a run and its marks; returns the values drawn."""
     epochs = run.outcome.epochs
-    numbers = [epoch.epoch for epoch in epochs]
-    training, validation = ([number(getattr(epoch, name)) for epoch in epochs] for name in ("train_loss", "val_loss"))
-    axes.plot(numbers, training, color=colour, linestyle="--", linewidth=0.9, alpha=0.8)
-    axes.plot(numbers, validation, color=colour)
+    numbers = epochs.column("epoch")
+    training, validation = ([number(value) for value in epochs.column(name)] for name in ("train_loss", "val_loss"))
+    _draw_line(axes, numbers, training, color=colour, linestyle="--", linewidth=0.9, alpha=0.8)
+    _draw_line(axes, numbers, validation, color=colour)
     by_number = dict(zip(numbers, validation, strict=True))
     marks = [mark.epochs for mark in run.outcome.marks if mark.epochs in by_number]
     axes.plot(marks, [by_number[mark] for mark in marks], color=colour, **_MARK)
@@ -141,13 +160,14 @@ def _draw_losses(axes: Axes, run: Run, colour: str) -> list[float]:
 def _times(model: str, series: list[_Series]) -> Plot | None:
     figure, axes = _figure()
     runs = [(run, each.colour) for each in series for run in each.runs if run.outcome.epochs]
-    later = _shown([number(epoch.train_s) for run, _ in runs for epoch in run.outcome.epochs[1:]])
-    firsts = _shown([number(run.outcome.epochs[0].train_s) for run, _ in runs])
+    times = [[number(value) for value in run.outcome.epochs.column("train_s")] for run, _ in runs]
+    later = _shown([value for each in times for value in each[1:]])
+    firsts = _shown([each[0] for each in times])
     if not later and not firsts:
         return None
     top = 1.12 * max(later or firsts) or 1.0
-    for run, colour in runs:
-        _draw_times(axes, run, colour, top)
+    for (run, colour), each in zip(runs, times, strict=True):
+        _draw_times(axes, run, each, colour, top)
     axes.set_ylim(0, top)
     _label(axes, "epoch", "training seconds")
     flag = Line2D([], [], color=WARNING, linewidth=2)
@@ -160,18 +180,15 @@ def _times(model: str, series: list[_Series]) -> Plot | None:
     return _plot(figure, model, "time", "Time per epoch", caption)
 
 
-def _draw_times(axes: Axes, run: Run, colour: str, top: float) -> None:
-    numbers = [epoch.epoch for epoch in run.outcome.epochs]
-    times = [number(epoch.train_s) for epoch in run.outcome.epochs]
+def _draw_times(axes: Axes, run: Run, times: Sequence[float], colour: str, top: float) -> None:
+    numbers, flags = (run.outcome.epochs.column(name) for name in ("epoch", "flagged"))
     above = times[0] > top
     marker = "." if len(times) < 4 else None  # a line through one point is not seen
-    axes.plot(numbers[above:], times[above:], color=colour, linewidth=1.0, marker=marker)
+    _draw_line(axes, numbers[above:], times[above:], color=colour, linewidth=1.0, marker=marker)
     if above:
         axes.plot(numbers[:1], [0.975 * top], color=colour, marker="^", markersize=5)
-    flagged = [
-        (n, s) for n, s, epoch in zip(numbers, times, run.outcome.epochs, strict=True) if noise.flags(epoch.noise)
-    ]
-    _bars(axes, [(n, min(s, top)) for n, s in flagged], top / 30)
+    flagged = [(n, min(s, top)) for n, s, flag in zip(numbers, times, flags, strict=True) if flag]
+    _bars(axes, [flagged[place] for place in _seen([s for _, s in flagged])], top / 30)
     row = run.row
     if row is None or row.epoch_s_median is None or row.warmup_epochs is None:
         return

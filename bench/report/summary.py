@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import catalog, kernels, noise, variants
+from bench import catalog, kernels, variants
 from bench.record import Fingerprint, Outcome, ResultRow, SweepHeader
 from bench.report.tables import loss, seconds
 
@@ -57,8 +57,8 @@ def last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 def flagged_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
     """How many epochs were disturbed by others, and of how many."""
-    epochs = [epoch for outcome in outcomes for epoch in outcome.epochs]
-    return sum(bool(noise.flags(epoch.noise)) for epoch in epochs), len(epochs)
+    flagged = sum(sum(outcome.epochs.column("flagged")) for outcome in outcomes)
+    return flagged, sum(len(outcome.epochs) for outcome in outcomes)
 
 
 def drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:

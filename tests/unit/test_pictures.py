@@ -227,3 +227,39 @@ def test_a_png_keeps_every_grey_value(kind: str) -> None:
     assert np.array_equal(pixels(png), drawn)
     length = struct.unpack(">I", png[8:12])[0]
     assert struct.unpack(">I", png[16 + length : 20 + length])[0] == zlib.crc32(png[12 : 16 + length])
+
+
+# ------------------------------------------------------------------------------ as files
+
+
+def sheet(**changes: Array | None) -> Array:
+    """The file of one mark, one pixel for each enlarged one."""
+    return pixels(gallery("", "case", [samples(4, **changes)]).files["e4"])[::4, ::4]
+
+
+def test_a_mark_s_file_has_the_digits_over_what_became_of_them_on_white() -> None:
+    found = sheet()
+    originals, rebuilt = found[4:8, 4:8], found[12:16, 4:8]
+    assert originals.tolist() == arrays()["input"][0].tolist()
+    assert rebuilt.tolist() == arrays()["output"][0].tolist()
+    assert found.shape == (20, 24)
+    assert (found[8:12] == 255).all()
+    assert (found[:, :4] == 255).all()
+
+
+def test_noisy_digits_stand_over_the_clean_ones_and_over_what_became_of_them() -> None:
+    found = sheet(target=np.full((3, 4, 4), 9, np.uint8))
+    assert found.shape == (28, 24)
+    assert found[4:8, 4:8].tolist() == arrays()["input"][0].tolist()
+    assert (found[12:16, 4:8] == 9).all()
+
+
+def test_code_maps_stand_below_their_digits_and_only_where_they_fit() -> None:
+    assert sheet(codes=np.ones((3, 4, 4, 8), np.float16)).shape == (20 + 32 + 4, 24)
+    assert sheet(codes=np.ones((3, 8, 4, 4), np.float16)).shape == (20, 24), "wider than the digits"
+
+
+def test_planes_and_grids_are_files_of_their_own() -> None:
+    found = gallery("", "case", [samples(4, **plane(400))])
+    assert list(found.files) == ["e4", "e4-plane", "e4-grid"]
+    assert pixels(found.files["e4-grid"]).shape == tuple(2 * side for side in pixels(found.grids[0].png).shape)

@@ -12,8 +12,9 @@ import pytest
 import scripted
 from hypothesis import given, settings, strategies
 
+from bench.packed import Epochs
 from bench.record import Outcome, Timeline
-from bench.report import files, plots
+from bench.report import figures, files, plots
 from bench.report.figures import Plot
 from bench.report.plots import Run
 
@@ -39,9 +40,10 @@ def drawn(*runs: Run) -> dict[str, Plot]:
         return {plot.name: plot for plot in plots.model_plots("basic", runs)}
 
 
-def printed(*runs: Run) -> dict[str, Plot]:
-    """As PNG alone."""
+def printed(*runs: Run, dpi: int = 30) -> dict[str, Plot]:
+    """As PNG alone, and coarse."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(figures._RC, "savefig.dpi", dpi)
         patch.setattr(plots, "inline_svg", lambda *_: "")
         return {plot.name: plot for plot in plots.model_plots("basic", runs)}
 
@@ -83,9 +85,10 @@ def test_more_cases_than_colours_are_not_drawn() -> None:
 
 
 def test_long_names_take_more_lines_and_not_the_axes_room() -> None:
-    short = printed(run(), run(batch_size=8))["basic-time"]
+    short = printed(run(), run(batch_size=8), dpi=160)["basic-time"]
     long = printed(
-        *(run(loop=f"a_loop_with_a_name_{n}", precision="mixed_bfloat16", batch_size=n) for n in range(1, 5))
+        *(run(loop=f"a_loop_with_a_name_{n}", precision="mixed_bfloat16", batch_size=n) for n in range(1, 5)),
+        dpi=160,
     )
     heights = [matplotlib.image.imread(io.BytesIO(plot.png)).shape[0] for plot in (short, long["basic-time"])]
     assert heights[1] > heights[0] + 50
@@ -121,7 +124,8 @@ def test_phases_are_named_in_the_order_of_a_process_life() -> None:
 
 
 def test_training_lasts_until_the_last_mark() -> None:
-    spans = plots._spans(run(phases=(*scripted.PHASES, scripted.phase("evaluation", 3.0))).outcome)
+    later = (scripted.phase("evaluation", 3.0), scripted.phase("roof", 2.0))
+    spans = plots._spans(run(phases=(*scripted.PHASES, *later)).outcome)
     assert [(name, round(begin, 6), round(seconds, 6)) for _, (name, begin, seconds, _) in spans] == [
         ("start", 0.0, 4.1),
         ("data", 4.1, 0.2),
@@ -129,6 +133,7 @@ def test_training_lasts_until_the_last_mark() -> None:
         ("first epoch", 5.0, 1.0),
         ("training", 6.0, 13.0),
         ("evaluation", 19.0, 3.0),
+        ("peaks", 22.0, 2.0),
     ]
 
 
@@ -159,7 +164,7 @@ ODD = [0.0, 5e-324, 1e-300, 0.5, 9e11, 1e12, 1e13, 1e308, -1.0, -1e12, float("in
 
 
 @given(data=strategies.data())
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_no_number_of_a_strange_journal_ends_the_drawing(data: strategies.DataObject) -> None:
     def some(most: int) -> list[float]:
         return data.draw(strategies.lists(strategies.sampled_from(ODD), max_size=most))
@@ -171,7 +176,7 @@ def test_no_number_of_a_strange_journal_ends_the_drawing(data: strategies.DataOb
     timeline = Timeline(interval_s=1.0, samples=tuple(zip(some(3), some(3), strict=False)))
     names: Any = ("interpreter", "data", "build", "evaluation")
     phases = tuple(scripted.phase(name, value, value) for name, value in zip(names, some(4), strict=False))
-    update = {"epochs": epochs, "timeline": timeline, "phases": phases}
+    update = {"epochs": Epochs(epochs), "timeline": timeline, "phases": phases}
     printed(Run(scripted.outcome().model_copy(update=update), scripted.result_row()))
 
 
@@ -211,3 +216,14 @@ def test_names_of_a_strange_journal_are_text(name: str, monkeypatch: pytest.Monk
 
 def test_strange_names_are_printed_too() -> None:
     assert list(printed(*(Run(strange(name), None) for name in NAMES))) == KINDS
+
+
+def test_of_very_many_epochs_those_are_drawn_that_can_be_seen() -> None:
+    values = [float(n % 7) for n in range(100_000)]
+    values[54_321], values[77_777], values[10] = 90.0, -90.0, float("nan")
+    places = plots._seen(values)
+    assert len(places) <= plots.MOST_POINTS + 2
+    assert {0, 54_321, 77_777, 99_999} <= set(places)
+    assert 10 not in places
+    assert list(places) == sorted(places)
+    assert list(plots._seen(values[:500])) == list(range(500))
