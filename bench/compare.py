@@ -305,7 +305,7 @@ class _Apart:
         cares = [
             *self._moment(),
             *self._versions(),
-            *self._field("threads", "threads", "of the backend's choice"),
+            *self._field("threads", "threads", "left to the backend"),
             *self._field("env_flags", "settings", "none"),
             *self._noise(),
             *self._marks(),
@@ -344,7 +344,7 @@ class _Apart:
         if self.reference.machine_id == self.other.machine_id:
             return ["the same machine at another moment"]
         differing = {name for name, _, _ in _differences(self.reference.fingerprint, self.other.fingerprint)}
-        return ["perhaps the same machine, set otherwise"] if differing and differing <= _SETTINGS else []
+        return ["perhaps the same machine with other settings"] if differing and differing <= _SETTINGS else []
 
     def _versions(self) -> list[str]:
         backends = dict.fromkeys(each.row.backend for each in self.common)

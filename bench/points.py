@@ -16,8 +16,6 @@ from bench.printable import shown
 from bench.record import Fingerprint
 from bench.stats import Median
 
-_FEWEST_FOR_RANKS = 6
-
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -66,7 +64,7 @@ class Machine:
     kernel_gflop_per_s: float | None
     """What the reference kernel reached beside its cases, the median."""
     label: str = ""
-    """Names it among the compared: processor, cores, the beginning of its machine_id."""
+    """Names it among the compared: processor, cores, threads if asked for, the beginning of its machine_id."""
 
 
 def machine(report: Report) -> Machine:
@@ -129,22 +127,12 @@ def _seconds(rows: Sequence[Row]) -> Median | None:
     values = sorted(row.epoch_s_median for row in timed if row.epoch_s_median is not None)
     if len(values) < 2:
         return Median(values[0], timed[0].epoch_s_ci_low, timed[0].epoch_s_ci_high, 1) if values else None
-    if len(values) >= _FEWEST_FOR_RANKS:
-        low, high = _ranks(len(values))
-        return Median(statistics.median(values), values[low], values[high], len(values))
+    found = stats.median(values)
+    if found is None or found.low is not None:
+        return found
     logs = [math.log(value) for value in values]
     middle, half = statistics.fmean(logs), half_width(logs)
     return Median(statistics.median(values), math.exp(middle - half), math.exp(middle + half), len(values))
-
-
-@functools.cache
-def _ranks(count: int) -> tuple[int, int]:
-    """Which of ``count`` ordered values end the 95 % interval of their median: it depends on nothing else."""
-    of_ranks = stats.median(range(count))
-    assert of_ranks is not None  # noqa: S101 - six at least
-    assert of_ranks.low is not None  # noqa: S101
-    assert of_ranks.high is not None  # noqa: S101
-    return round(of_ranks.low), round(of_ranks.high)
 
 
 def half_width(values: Sequence[float]) -> float:
@@ -179,4 +167,5 @@ def _tell_apart(machines: Sequence[Machine], length: int) -> bool:
 
 def _name(each: Machine, length: int) -> str:
     plain = re.sub(r"[^0-9A-Za-z]", "", each.machine_id)
-    return f"{label(each.fingerprint)}-{plain[:length]}"
+    asked = "" if each.fingerprint.threads is None else f"-{each.fingerprint.threads}t"
+    return f"{label(each.fingerprint)}{asked}-{plain[:length]}"

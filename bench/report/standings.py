@@ -51,8 +51,23 @@ def rank_table(compared: Comparison) -> Table:
     ordered = sorted([(compared.rank, own), *lines], key=lambda line: (line[0] is None, line[0] or 0))
     headers = ("machine", "rank", "speed", "95 %", "cases", "memory", "losses")
     title = f"Speed: times as fast as {compared.reference.label}"
-    note = f"The reference is number {compared.rank} of {len(ordered)}."
-    return Table(title, headers, tuple(cells for _, cells in ordered), notes=(note,) if len(ordered) > _MANY else ())
+    notes = [f"The reference is number {compared.rank} of {len(ordered)}."] if len(ordered) > _MANY else []
+    notes += _like_the_reference(compared)
+    return Table(title, headers, tuple(cells for _, cells in ordered), notes=tuple(notes))
+
+
+def _like_the_reference(compared: Comparison) -> list[str]:
+    """Who stands above or below the reference by chance, as far as anybody can tell."""
+    alike = [
+        each.machine.label
+        for each in compared.others
+        if each.speed and each.speed.low is not None and each.speed.high is not None
+        if each.speed.low <= 1 <= each.speed.high
+    ]
+    if not alike:
+        return []
+    named = ", ".join(alike) if len(alike) <= _SIDE_BY_SIDE else f"{len(alike)} machines"
+    return [f"Not told apart from the reference, its interval has 1 in it: {named}."]
 
 
 def _rank_cells(each: Versus) -> tuple[str, ...]:
@@ -154,7 +169,7 @@ def _case_tables(compared: Comparison, width: int) -> list[Table]:
     titles = [f"{what} {compared.reference.label}" for what in whats]
     speed, memory, losses = (functools.partial(_quantity_table, compared, title) for title in titles)
     return [
-        _fitting(width, *(speed("s/epoch", _reference_s, *how) for how in _SPEED_COLUMNS)),
+        _fitting(width, *(speed("s", _reference_s, *how) for how in _SPEED_COLUMNS)),
         _fitting(width, *(memory("MiB", _reference_mib, _memory, head) for head in (_label, _tail))),
         _fitting(width, *(losses("bce", _reference_loss, _loss, head) for head in (_label, _tail))),
     ]
@@ -197,8 +212,8 @@ def pair_table(compared: Comparison, width: int = ENDLESS) -> Table:
         )
         for each in held.common
     )
-    headers = ("case", "epochs", "s/epoch there", "its own", "speed", "95 %", "memory", "bce less", "remarks")
-    left_out = {"s/epoch there", "its own"} if width < _VERY_NARROW else set()
+    headers = ("case", "epochs", "reference s", "s/epoch", "speed", "95 %", "memory", "bce less", "remarks")
+    left_out = {"reference s", "s/epoch"} if width < _VERY_NARROW else set()
     left_out |= set() if any(line[-1] for line in rows) else {"remarks"}
     kept = [number for number, header in enumerate(headers) if header not in left_out]
     title = f"{held.machine.label} case by case, against {compared.reference.label}"
@@ -287,7 +302,7 @@ def _quantity_table(
         if known:
             own = next((text for text in map(of_reference, known) if text != _NOTHING), _NOTHING)
             rows.append((short[case], own, *(_NOTHING if side is None else cell(side) for side in sides)))
-    headers = ("case", f"{unit} there", *map(head, compared.others))
+    headers = ("case", f"reference {unit}", *map(head, compared.others))
     return Table(title, headers, tuple(rows))
 
 
@@ -299,7 +314,7 @@ def spread_table(compared: Comparison) -> Table:
         for each in held.common:
             found.setdefault(each.case, []).append(each)
     rows = tuple((short[case], *_spread_cells(found[case])) for case in compared.reference.cases if case in found)
-    headers = ("case", "s/epoch there", "machines", "slowest", "median", "fastest", "memory", "bce less, at most")
+    headers = ("case", "reference s", "machines", "slowest", "median", "fastest", "memory", "bce less, at most")
     return Table(f"Times as fast as {compared.reference.label}, over the machines", headers, rows)
 
 

@@ -98,6 +98,11 @@ def test_machines_are_named_by_processor_cores_and_the_beginning_of_their_id() -
     assert [each.label for each in machines] == ["scripted-2c-a1b2", "other-2c-ffff", "scripted-2c-a1b2#2"]
 
 
+def test_threads_that_were_asked_for_are_in_the_name() -> None:
+    [plain, single] = labelled([of(row()), of(row(), machine_id="5dcb0000", threads=1)])
+    assert (plain.label, single.label) == ("scripted-2c-a1b2", "scripted-2c-1t-5dcb")
+
+
 def test_ids_that_begin_alike_are_told_apart() -> None:
     machines = labelled([of(row(), machine_id="a1b2c3d4"), of(row(), machine_id="a1b2ffff")])
     assert [each.label for each in machines] == ["scripted-2c-a1b2c3d4", "scripted-2c-a1b2ffff"]
@@ -287,7 +292,7 @@ def test_other_data_in_some_cases_leave_the_others() -> None:
         ({"keras": None}, "Keras absent, not 3.13.2", ("time", "space", "losses")),
         ({"tensorflow": "2.18.0"}, "TensorFlow 2.18.0, not 2.20.0", ("time", "space", "losses")),
         ({"aebench": "0.2.0"}, "aebench 0.2.0, not 0.1.0", ("time", "space", "losses")),
-        ({"threads": 1}, "threads 1, not of the backend's choice", ("time",)),
+        ({"threads": 1}, "threads 1, not left to the backend", ("time",)),
         ({"env_flags": "XLA_FLAGS=x"}, "settings XLA_FLAGS=x, not none", ("time",)),
         ({"gpu": "NVIDIA H100"}, "memory of GPUs is not compared", ("space",)),
     ],

@@ -83,6 +83,8 @@ def test_a_wide_interval_around_one_is_no_proof_of_the_same_speed() -> None:
     text = said(against(mixed))
     assert text.startswith("scripted-2c-mixe's speed cannot be told from scripted-2c-a1b2's: 1.15 times as fast over 2")
     assert "; slower in 1 of them, faster in 1 of them)" in text
+    assert "Not told apart from the reference" in standings.rank_table(against(mixed)).notes[0]
+    assert standings.rank_table(against(fast())).notes == ()
 
 
 def test_one_figure_without_an_interval_is_called_so() -> None:
@@ -95,7 +97,7 @@ def test_the_same_machine_at_another_moment_is_called_so() -> None:
 
 
 def test_a_machine_that_differs_in_settings_alone_is_perhaps_the_same() -> None:
-    assert "With care: perhaps the same machine, set otherwise; threads 1" in said(against(fast(threads=1)))
+    assert "With care: perhaps the same machine with other settings; threads 1" in said(against(fast(threads=1)))
     assert "perhaps" not in said(against(fast(threads=1, cpu_limit=4.0)))
 
 
