@@ -5,9 +5,10 @@ A view is taken stretch by stretch, so that the float arrays of a whole dataset,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _STRETCH = 1_000
 """Digits a stretch: 3 MB as floats."""
+_ALIGNMENT = 64
+"""Bytes: where backends want memory to begin that they use as it is."""
 
 Array = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 View = Callable[[npt.NDArray[np.uint8], np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
@@ -63,6 +66,14 @@ def floats(array: Array) -> Floats:
     return np.divide(array, 255, dtype=np.float32) if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
 
 
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array of no particular values, whose memory a backend can use without a copy of its own."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNMENT
+    return memory[begin : begin + size].view(dtype).reshape(shape)
+
+
 class _Packing:
     """An array that holds bytes for as long as all that is put into it is made of 255ths."""
 
@@ -72,11 +83,12 @@ class _Packing:
 
     def put(self, start: int, values: Floats) -> None:
         if self.array.size == 0:
-            self.array = np.empty((self._rows, *values.shape[1:]), np.uint8)
+            self.array = _aligned((self._rows, *values.shape[1:]), np.dtype(np.uint8))
         if self.array.dtype == np.uint8:
             quantised = np.rint(values * np.float32(255)).clip(0, 255).astype(np.uint8)
             if np.array_equal(floats(quantised), values):
                 self.array[start : start + len(values)] = quantised
                 return
-            self.array = floats(self.array)
+            packed, self.array = self.array, _aligned(self.array.shape, np.dtype(np.float32))
+            self.array[:start] = floats(packed[:start])
         self.array[start : start + len(values)] = values

@@ -1,20 +1,24 @@
 """Every model in every loop on every installed backend, against what `fit` gives over seeds."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from integration.loops.spread import Verdict, matrix, measured, verdict
+from integration.loops.spread import Cell, Verdict, matrix, measured, verdict
 
-from bench import data
+from bench import catalog, data
 from bench.report.tables import Table
 
 
 def validate() -> tuple[Table, bool]:
-    """``val_bce`` of each loop after five epochs; bound: the range of four seeds of `fit`, three times as wide."""
-    cells = matrix()
+    """``val_bce`` of each loop after five epochs; bound: the range of four seeds of `fit`, three times as wide.
+
+    The environment variable AEBENCH_MODELS, names with commas between them, leaves out all other models.
+    """
+    cells = _chosen(matrix())
     with tempfile.TemporaryDirectory() as directory:
         digits = Path(directory, "digits.npz")
         data.prepare(data.find("mnist-5k"), digits)
@@ -23,6 +27,14 @@ def validate() -> tuple[Table, bool]:
     headers = ("model", "backend", "loop", "digits", "val_bce", "allowed", "within")
     title = "Loops: five epochs of mnist-5k against four seeds of fit (fit itself: their mean against TensorFlow's)"
     return Table(title, headers, tuple(map(_row, verdicts)), labels=3), all(each.holds for each in verdicts)
+
+
+def _chosen(cells: list[Cell]) -> list[Cell]:
+    known = set(catalog.model_settings())
+    named = set(filter(None, os.environ.get("AEBENCH_MODELS", "").split(","))) or known
+    if unknown := named - known:
+        sys.exit(f"AEBENCH_MODELS: unknown {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+    return [cell for cell in cells if cell.model in named]
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A whole epoch as one `jax.jit`: `lax.scan` of Keras' own stateless `train_step` over batches on the device."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -15,6 +15,10 @@ State = tuple[list[jax.Array], ...]
 KerasStep = Callable[[State, tuple[jax.Array, jax.Array]], tuple[Any, State]]
 """`train_step` or `test_step` of a model: a state and a batch in, logs and the next state out."""
 
+_OPTIONS: Mapping[str, str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""What XLA is asked for on a processor: to compile what it otherwise hands to the library YNNPACK, whose sums of
+logarithms are slower than its own code (docs/method.md has figures)."""
+
 
 class JaxPasses:
     """See `bench.child.passes.Passes`."""
@@ -26,8 +30,8 @@ class JaxPasses:
         self._training = _on_device(training.handed_over())
         self._validation = _on_device(validation.arrays())
         # An epoch's last state is given up to the next, so that it is never held twice.
-        self._train = jax.jit(partial(self._over_batches, model.train_step), donate_argnums=0)
-        self._validate = jax.jit(partial(self._over_batches, model.test_step))
+        self._train = jax.jit(partial(self._over_batches, model.train_step), donate_argnums=0, **_compiling())
+        self._validate = jax.jit(partial(self._over_batches, model.test_step), **_compiling())
 
     def order(self) -> Any:
         """See `bench.child.passes.Passes`."""
@@ -72,8 +76,21 @@ class JaxPasses:
         return step(state, order[full:])[0] if full < len(order) else state
 
 
+@cache
+def _compiling() -> dict[str, Mapping[str, str]]:
+    """`jax.jit`'s arguments that hand `_OPTIONS` to XLA; none on a GPU, and none where JAX or XLA do not know them."""
+    arguments = {"compiler_options": _OPTIONS}
+    if jax.default_backend() != "cpu":
+        return {}
+    try:
+        jax.jit(lambda: 0, **arguments)()
+    except (TypeError, RuntimeError):
+        return {}
+    return arguments
+
+
 def _on_device(arrays: list[Array]) -> tuple[jax.Array, ...]:
-    """Copies; an array that nobody else holds is gone before the next one is copied."""
+    """An array that JAX copies, and that nobody else holds, is gone before the next one is copied."""
     return tuple(jnp.asarray(arrays.pop(0)) for _ in range(len(arrays)))
 
 

@@ -1,0 +1,64 @@
+"""What the compiled loops hold of the digits, and what they ask of XLA."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before anything imports keras
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from bench.child.packing import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def halves(images: Any, rng: np.random.Generator) -> Any:
+    return images / np.float32(255), images / np.float32(510)
+
+
+def test_tensorflow_on_a_processor_uses_digits_where_they_lie() -> None:
+    tensorflow = pytest.importorskip("tensorflow")
+    if tensorflow.config.list_logical_devices("GPU"):
+        pytest.skip("a GPU has memory of its own")
+    from bench.child.passes.tensorflow import _on_device  # noqa: PLC0415 - imports TensorFlow
+
+    pairs = packed(halves, np.full((1_001, 28, 28), 255, np.uint8), np.random.default_rng(0))
+    for array, expected in zip(pairs.arrays(), (255, 0.5), strict=True):
+        (tensor,) = _on_device([array])
+        assert tensor.dtype == array.dtype
+        assert float(tensor[1_000, 27, 27]) == expected
+        array[1_000, 27, 27] = 3
+        assert float(tensor[1_000, 27, 27]) == 3
+
+
+@pytest.fixture
+def passes() -> Iterator[Any]:
+    pytest.importorskip("jax")
+    from bench.child.passes import jax as file  # noqa: PLC0415 - imports JAX
+
+    file._compiling.cache_clear()
+    yield file
+    file._compiling.cache_clear()
+
+
+def test_an_option_that_xla_does_not_know_is_not_asked_for(passes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "_OPTIONS", {"xla_of_another_year": "1"})
+    assert passes._compiling() == {}
+
+
+def test_a_jax_that_takes_no_options_is_given_none(passes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def jit(function: Any) -> Any:
+        return function
+
+    monkeypatch.setattr(passes.jax, "jit", jit)
+    assert passes._compiling() == {}
+
+
+def test_on_a_gpu_no_option_of_a_processor_is_asked_for(passes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes.jax, "default_backend", lambda: "gpu")
+    assert passes._compiling() == {}
