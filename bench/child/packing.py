@@ -66,6 +66,11 @@ def floats(array: Array) -> Floats:
     return np.divide(array, 255, dtype=np.float32) if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
 
 
+def is_aligned(array: Array) -> bool:
+    """Whether a backend can use the array's memory without a copy of its own."""
+    return array.flags.c_contiguous and array.ctypes.data % _ALIGNMENT == 0
+
+
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """An array of no particular values, whose memory a backend can use without a copy of its own."""
     size = math.prod(shape) * dtype.itemsize

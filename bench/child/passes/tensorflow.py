@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from bench.child.packing import Array, Pairs
+from bench.child.packing import Array, Pairs, is_aligned
 
 
 class TensorFlowPasses:
@@ -66,13 +66,16 @@ class TensorFlowPasses:
 
 
 def _on_device(arrays: list[Array]) -> tuple[tf.Tensor, ...]:
-    """On a processor the arrays' own memory, which nobody writes to; on a GPU copies.
-
-    Memory that does not begin where TensorFlow wants it is copied too; `bench.child.packing` sees to it.
+    """On a processor the arrays' own memory, which nobody writes to; on a GPU copies, and so where TensorFlow could not
+    use it as it lies (its operations end the process over memory that is not aligned).
     """
-    if tf.config.list_logical_devices("GPU"):
-        return tuple(tf.constant(array) for array in arrays)
-    return tuple(tf.experimental.dlpack.from_dlpack(array.__dlpack__()) for array in arrays)
+    copied = bool(tf.config.list_logical_devices("GPU"))
+    return tuple(
+        tf.constant(array)
+        if copied or not is_aligned(array)
+        else tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+        for array in arrays
+    )
 
 
 def _rows(array: tf.Tensor, start: tf.Tensor | int, size: int) -> tf.Tensor:

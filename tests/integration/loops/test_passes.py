@@ -36,6 +36,20 @@ def test_tensorflow_on_a_processor_uses_digits_where_they_lie() -> None:
         assert float(tensor[1_000, 27, 27]) == 3
 
 
+@pytest.mark.parametrize("past", [4, 16, 32])
+def test_digits_that_lie_where_tensorflow_could_not_use_them_are_copied(past: int) -> None:
+    tensorflow = pytest.importorskip("tensorflow")
+    from bench.child.passes.tensorflow import _on_device  # noqa: PLC0415 - imports TensorFlow
+
+    memory = np.zeros(4_096, np.uint8)
+    start = -memory.ctypes.data % 64 + past
+    pixels = memory[start : start + 200 * 4].view(np.float32).reshape(200, 1)
+    pixels[7] = 1
+    (tensor,) = _on_device([pixels])
+    gather = tensorflow.function(tensorflow.gather)
+    assert gather(tensor, tensorflow.constant([7, 8])).numpy().tolist() == [[1], [0]]
+
+
 @pytest.fixture
 def passes() -> Iterator[Any]:
     pytest.importorskip("jax")
