@@ -251,6 +251,7 @@ class _Run:
                 if self.budget_s is not None and self.seconds + longest > self.budget_s:
                     self.stop(f"the budget of {self.budget_s / 60:.3g} minutes has no room for another round")
                     return
+                interrupt.check()
                 began = self.seconds
                 self._advance(course)
                 longest = max(longest, self.seconds - began)

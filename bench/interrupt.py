@@ -2,6 +2,9 @@
 
 SIGTERM and SIGHUP then end a sweep as Ctrl-C does: with its report. A signal that comes while a shield is up is kept
 until it is down. What the caller had ignored (`nohup`, a shell's background job) stays ignored.
+
+Compiled code of others may swallow an exception that it did not expect (pandas does, where it asks what a list holds):
+such code is called under a shield, and whoever begins a longer piece of work asks `check` first.
 """
 
 import signal
@@ -13,10 +16,14 @@ _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class _State:
-    """How many shields are up, and whether a signal waits for them. Signals are the process', so there is one."""
+    """Signals are the process', so there is one."""
 
     shields = 0
+    """How many are up."""
     waiting = False
+    """Whether a signal waits for them."""
+    asked = False
+    """Whether any has come."""
 
 
 @contextmanager
@@ -24,6 +31,7 @@ def listening() -> Iterator[None]:
     """Let each of the signals raise KeyboardInterrupt; what was before is put back. For the main thread."""
     numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
+    _State.asked = False
     try:
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
@@ -47,7 +55,14 @@ def shielded() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
+def check() -> None:
+    """Raise KeyboardInterrupt where a signal came since `listening` began: had it ended the run, nobody would ask."""
+    if _State.asked:
+        raise KeyboardInterrupt
+
+
 def _raise(_number: int, _frame: FrameType | None) -> None:
+    _State.asked = True
     if _State.shields:
         _State.waiting = True
         return

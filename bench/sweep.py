@@ -207,8 +207,9 @@ def _run(sweep: run.Sweep, executor: Executor, outcomes: dict[str, Outcome], con
             shown.finished(outcome)
             # The journal has the case, whether or not the tables can be replaced now: a disk may be full, Windows
             # lets nobody replace a file that a spreadsheet has open. The report at the end tries again.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), interrupt.shielded():
                 tables.write(outcomes)
+            interrupt.check()
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent.parent.parent
 SWEEP = ("--models", "basic,deep,sparse", "--epochs", "1,3", "--batch-sizes", "4", "--offline")
 LIMIT_S = 120.0
 """What takes longer hangs."""
+UNHURRIED_S = 0.1
+"""Pace of a sweep that seconds are left of after its first case, so that a busy machine disturbs it in time too."""
 CHANGING = {
     "started_at", "parent_cores", "steal_percent", "cpu_pressure_percent", "memory_pressure_percent",
     "io_pressure_percent", "load", "sampled_peak_mib", "sampled_every_s",

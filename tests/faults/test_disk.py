@@ -104,7 +104,7 @@ def test_a_folder_on_a_read_only_disk_is_refused_before_anything_is_run(
 
 def test_a_disk_that_goes_away_ends_the_sweep(theatre: Stage, small: Path) -> None:
     report = small / "report"
-    run = theatre.begin(report, pace=0.03)
+    run = theatre.begin(report, pace=stage.UNHURRIED_S)
     run.wait_for_case()
     subprocess.run(("umount", "-l", str(small)), check=True)
     said = run.code(), run.said()
@@ -120,7 +120,7 @@ def test_a_folder_that_is_moved_away_ends_the_sweep_and_is_gone_on_from_where_it
     theatre: Stage, undisturbed: Path, tmp_path: Path
 ) -> None:
     report, elsewhere = tmp_path / "report", tmp_path / "elsewhere"
-    run = theatre.begin(report, pace=0.03)
+    run = theatre.begin(report, pace=stage.UNHURRIED_S)
     run.wait_for_case()
     report.rename(elsewhere)
     assert run.code() == 3, run.said()

@@ -43,7 +43,7 @@ def test_a_sweep_that_is_killed_again_and_again_loses_nothing(theatre: Stage, un
     chance = random.Random(1)
     acknowledged: list[str] = []
     for cases in (0, 1, 1):
-        run = theatre.resume(report, pace=0.03)
+        run = theatre.resume(report, pace=stage.UNHURRIED_S)
         run.wait_for_case(cases)
         run.kill_after(chance.uniform(0, 0.3))
         acknowledged += run.cases()
@@ -59,7 +59,7 @@ def test_a_sweep_that_is_killed_again_and_again_loses_nothing(theatre: Stage, un
 def test_a_sweep_that_is_asked_to_end_writes_its_report_and_says_how_to_go_on(
     theatre: Stage, undisturbed: Path, report: Path, number: signal.Signals
 ) -> None:
-    run = theatre.begin(report, pace=0.03)
+    run = theatre.begin(report, pace=stage.UNHURRIED_S)
     run.wait_for_case()
     run.send(number)
     assert run.code() == 130
@@ -75,7 +75,7 @@ def test_a_sweep_that_is_asked_to_end_writes_its_report_and_says_how_to_go_on(
 def test_ctrl_c_twice_leaves_nothing_running_and_nothing_broken(
     theatre: Stage, undisturbed: Path, report: Path
 ) -> None:
-    run = theatre.begin(report, pace=0.03)
+    run = theatre.begin(report, pace=stage.UNHURRIED_S)
     run.wait_for_case()
     for _ in range(2):
         run.send(signal.SIGINT)
@@ -165,7 +165,7 @@ time.time = lambda: Clock.now().timestamp()
 def test_a_clock_that_runs_backwards_changes_nothing_but_the_dates(
     theatre: Stage, undisturbed: Path, report: Path
 ) -> None:
-    run = theatre.begin(report, before=BACKWARDS, pace=0.03)
+    run = theatre.begin(report, before=BACKWARDS, pace=stage.UNHURRIED_S)
     run.wait_for_case()
     run.send(signal.SIGTERM)
     assert run.code() == 130
@@ -199,7 +199,7 @@ def test_a_folder_may_have_any_name_and_the_hint_to_resume_can_be_pasted(
     theatre: Stage, undisturbed: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / 'two  words, a "quote", it\'s\na $HOME; `line` [bold]* of -its own'
-    run = theatre.begin(report, pace=0.03)
+    run = theatre.begin(report, pace=stage.UNHURRIED_S)
     run.wait_for_case()
     run.send(signal.SIGINT)
     assert run.code() == 130

@@ -1,5 +1,6 @@
 """Signals that ask a run to end are heard, but not in the middle of what has to be finished."""
 
+import contextlib
 import signal
 import sys
 from collections.abc import Iterator
@@ -59,3 +60,19 @@ def test_a_signal_is_raised_once() -> None:
             signal.raise_signal(signal.SIGTERM)
         with interrupt.shielded():
             pass
+
+
+def test_a_signal_that_somebody_swallowed_is_found_by_whoever_asks() -> None:
+    with interrupt.listening():
+        interrupt.check()
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
+
+
+def test_a_signal_of_an_earlier_run_is_forgotten() -> None:
+    with contextlib.suppress(KeyboardInterrupt), interrupt.listening():
+        signal.raise_signal(signal.SIGTERM)
+    with interrupt.listening():
+        interrupt.check()

@@ -1,6 +1,9 @@
 """A whole sweep, from the request to the exit code, on an executor that plays a script."""
 
+import contextlib
 import re
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,6 +96,19 @@ def test_the_profiles_limits_reach_the_executor(
     monkeypatch.setattr(sweep, "LocalExecutor", executor)
     measured(folder, overrides=PROFILE | {"timeout_s": 7.5, "stall_s": 2.5, "threads": 3})
     assert limits == [(3, 7.5, 2.5)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_a_signal_that_comes_while_tables_are_written_is_not_lost_in_somebody_elses_code(
+    folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_arguments: Any) -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # as compiled code may
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(files.GrowingTables, "write", write)
+    assert measured(folder)[0] == 130
+    assert len(journal.read(folder.journal).outcomes) == 1
 
 
 def test_results_are_on_the_disk_after_every_case(
