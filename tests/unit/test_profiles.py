@@ -7,17 +7,7 @@ import pytest
 from bench import catalog, spec
 from bench.spec import read_profile
 
-MODELS = {
-    "basic",
-    "sparse",
-    "sparse_batch_sum",
-    "deep",
-    "convolutional",
-    "denoising_small",
-    "denoising",
-    "sequence",
-    "variational",
-}
+MODELS = set(catalog.model_settings())
 
 
 def test_four_profiles_come_with_the_harness() -> None:

@@ -9,21 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import spec
+from bench import catalog, spec
 from bench.errors import InvalidInput
 from bench.spec import Profile, read_profile
 
-MODELS = {
-    "basic",
-    "sparse",
-    "sparse_batch_sum",
-    "deep",
-    "convolutional",
-    "denoising_small",
-    "denoising",
-    "sequence",
-    "variational",
-}
+MODELS = set(catalog.model_settings())
 MINIMAL = "epochs = [1]\nbatch_sizes = [8]\n"
 Write = Callable[..., str]
 
