@@ -8,6 +8,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,55 +22,75 @@ import numpy as np
 from bench import data
 from bench.digits import load
 
-EPOCHS, STEPS, LOOPS = 60, 24, 20_000
+EPOCHS, STEPS, FIRST = 80, 24, 20_000
+"""Epochs, half of them burdened; steps an epoch; loops of the first burden, from which the one that counts is found."""
+BURDEN = 0.3
+"""Share of a step that the burden is to take: long beside the noise, short enough to stay like the ones it is for."""
 
 
 def main() -> None:
     """Print the loops that take as long as one percent of a step."""
     model, batch_size = sys.argv[1], int(sys.argv[2])
-    print(LOOPS * 0.01 * _step_seconds(model, batch_size) / _seconds(_loop))
+    trained = _Trained(model, batch_size)
+    loops = round(FIRST * BURDEN / trained.slowdown(FIRST, EPOCHS // 4))
+    print(0.01 * loops / trained.slowdown(loops, EPOCHS))
+
+
+class _Trained:
+    """A model whose training steps can be burdened."""
+
+    def __init__(self, name: str, batch_size: int) -> None:
+        file = importlib.import_module(f"models.{name}")
+        with tempfile.TemporaryDirectory() as directory:
+            data.prepare(data.find("mnist-5k"), Path(directory, "digits.npz"))
+            images = load(Path(directory, "digits.npz")).x_train
+        self._arrays = file.view(images[np.arange(STEPS * batch_size) % len(images)], np.random.default_rng(0))
+        self._batch_size = batch_size
+        built = file.build(0)
+        self._model = built.model
+        self._model.compile(optimizer="adam", loss=built.loss)
+        self._loops = 0
+        self._burden()
+        self._fit(_Epochs(lambda _epoch: None), 5)  # traced and warm
+
+    def slowdown(self, loops: int, epochs: int) -> float:
+        """What so many loops a step add to an epoch, as a share of it: epochs with them and without, in turns."""
+        seen = _Epochs(lambda epoch: vars(self).update(_loops=loops if epoch % 2 else 0))
+        self._fit(seen, epochs)
+        pairs = zip(seen.seconds[::2], seen.seconds[1::2], strict=True)
+        return statistics.median(burdened / plain for plain, burdened in pairs) - 1
+
+    def _fit(self, seen: "_Epochs", epochs: int) -> None:
+        x, y = self._arrays
+        self._model.fit(x, y, batch_size=self._batch_size, epochs=epochs, verbose=0, callbacks=[seen])
+
+    def _burden(self) -> None:
+        """As `candidates` burdens a model's file, with a number of loops that can change."""
+        self._model.make_train_function()
+        step = self._model.train_function
+
+        def burdened(iterator: Any) -> Any:
+            for _ in range(self._loops):
+                pass
+            return step(iterator)
+
+        self._model.train_function = burdened
 
 
 class _Epochs(keras.callbacks.Callback):  # type: ignore[misc]
-    """Seconds of each epoch, each followed by those of the loop."""
+    """Seconds of each epoch; ``begin`` is told its number before."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: Callable[[int], None]) -> None:
         super().__init__()
+        self._begin = begin
         self.seconds: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._begin(epoch)
         self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.seconds.append(time.perf_counter() - self._began)
-
-
-def _step_seconds(name: str, batch_size: int) -> float:
-    file = importlib.import_module(f"models.{name}")
-    with tempfile.TemporaryDirectory() as directory:
-        data.prepare(data.find("mnist-5k"), Path(directory, "digits.npz"))
-        images = load(Path(directory, "digits.npz")).x_train
-    x, y = file.view(images[np.arange(STEPS * batch_size) % len(images)], np.random.default_rng(0))
-    built = file.build(0)
-    built.model.compile(optimizer="adam", loss=built.loss)
-    epochs = _Epochs()
-    built.model.fit(x, y, batch_size=batch_size, epochs=EPOCHS, verbose=0, callbacks=[epochs])
-    return statistics.quantiles(epochs.seconds[EPOCHS // 6 :], n=4)[0] / STEPS
-
-
-def _seconds(work: Any) -> float:
-    """The lower quartile, as of epochs: what the machine takes where nothing is in the way."""
-    found = []
-    for _ in range(200):
-        began = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - began)
-    return statistics.quantiles(found, n=4)[0]
-
-
-def _loop() -> None:
-    for _ in range(LOOPS):
-        pass
 
 
 if __name__ == "__main__":
