@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 INK, RULE, WARNING = "#010203", "#c8cdd3", "#c02942"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c8c")
-"""Okabe and Ito's, told apart by most eyes; the page puts lighter ones in their place on a dark ground."""
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c8c", "#8c510a")
+"""Okabe and Ito's and three more, one for each of the blog's models; on a dark ground the page has lighter ones."""
 _RC: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "aebench",

@@ -90,7 +90,8 @@ class Gallery:
     name: str
     """What ids of its elements begin with."""
     files: dict[str, bytes] = field(default_factory=dict)
-    """The same as PNG files to look at, by what their names end in: "e50", "e50-plane", "e50-grid"."""
+    """The same as PNG files to look at, by what their names end in: "e050", "e050-plane", "e050-grid"; as many digits as
+    the last mark has, so that they stand in the order of their epochs."""
     digits: list[Image] = field(default_factory=list)
     """Originals first, then a row a mark."""
     maps: list[Image] = field(default_factory=list)
@@ -198,19 +199,21 @@ def gallery(title: str, name: str, marks: Sequence[Samples], notes: Sequence[str
     if not marks:
         return found
     found.digits.extend(_rows(marks))
+    digits = len(str(marks[-1].epochs))
     for mark in marks:
         label = f"after {mark.epochs} epoch" + ("" if mark.epochs == 1 else "s")
-        found.files[f"e{mark.epochs}"] = grey_png(_sheet(mark))
+        ending = f"e{mark.epochs:0{digits}}"
+        found.files[ending] = grey_png(_sheet(mark))
         maps = _maps(mark)
         if maps is not None:
             found.maps.append(_image(label, f"codes of {_named(mark)}, {label}", maps))
         if mark.plane is not None and mark.plane_labels is not None:
             found.planes.append(_plane(label, f"{found.name}-plane-{mark.epochs}", mark.plane, mark.plane_labels))
-            found.files[f"e{mark.epochs}-plane"] = found.planes[-1].png
+            found.files[f"{ending}-plane"] = found.planes[-1].png
         if mark.grid is not None:
             mosaic = _mosaic(mark.grid)
             found.grids.append(_image(label, f"digits decoded from a grid of codes, {label}", mosaic))
-            found.files[f"e{mark.epochs}-grid"] = grey_png(_enlarged(mosaic, _GRID_TIMES))
+            found.files[f"{ending}-grid"] = grey_png(_enlarged(mosaic, _GRID_TIMES))
     return found
 
 
@@ -313,7 +316,7 @@ def _plane(label: str, name: str, codes: npt.NDArray[np.float16], labels: Pixels
     with drawing():
         figure = Figure(figsize=(3.4, 3.3))
         axes = figure.subplots()
-        figure.subplots_adjust(left=0.14, right=0.98, top=0.98, bottom=0.13)
+        figure.subplots_adjust(left=0.18, right=0.98, top=0.98, bottom=0.13)
         places = codes.astype(np.float64)
         for digit in range(10):
             chosen = places[labels == digit]

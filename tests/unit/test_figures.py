@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import matplotlib as mpl
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from bench import catalog
 from bench.report import figures
 
 
@@ -87,3 +89,9 @@ def test_no_name_leaves_its_alphabet_or_grows_too_long(of: Callable[[str], str],
     assert len(short) <= 120
     if of is figures.file_stem:
         assert not set(short) & set("/.\\ ")
+
+
+def test_every_model_has_a_colour_of_its_own_on_the_page_too() -> None:
+    assert len(set(figures.PALETTE)) >= len(catalog.model_settings())
+    css = (Path(figures.__file__).parent / "templates" / "report.css").read_text()
+    assert all(f"--series-{place}:" in css for place in range(1, len(figures.PALETTE) + 1))

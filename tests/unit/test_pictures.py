@@ -263,3 +263,8 @@ def test_planes_and_grids_are_files_of_their_own() -> None:
     found = gallery("", "case", [samples(4, **plane(400))])
     assert list(found.files) == ["e4", "e4-plane", "e4-grid"]
     assert pixels(found.files["e4-grid"]).shape == tuple(2 * side for side in pixels(found.grids[0].png).shape)
+
+
+def test_files_stand_in_the_order_of_their_epochs() -> None:
+    names = list(gallery("", "case", [samples(epochs) for epochs in (1, 2, 10, 100)]).files)
+    assert names == sorted(names) == ["e001", "e002", "e010", "e100"]
