@@ -90,8 +90,8 @@ class Gallery:
     name: str
     """What ids of its elements begin with."""
     files: dict[str, bytes] = field(default_factory=dict)
-    """The same as PNG files to look at, by what their names end in: "e050", "e050-plane", "e050-grid"; as many digits as
-    the last mark has, so that they stand in the order of their epochs."""
+    """The same as PNG files to look at, by what their names end in: "e050", "e050-plane", "e050-grid"; as many
+    digits as the last mark has, so that they stand in the order of their epochs."""
     digits: list[Image] = field(default_factory=list)
     """Originals first, then a row a mark."""
     maps: list[Image] = field(default_factory=list)
