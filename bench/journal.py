@@ -29,6 +29,7 @@ from bench.packed import Packed
 from bench.printable import printable
 from bench.record import JOURNAL_LINE, SCHEMA_VERSION, Outcome, SweepHeader
 from bench.spec import STORED
+from bench.spool import Spool
 
 _MAX_LINE_BYTES = 256 << 20
 _LONGEST_NAME = 200
@@ -41,6 +42,8 @@ class Journal:
     header: SweepHeader
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...]
+    spool: Spool
+    """Where what is long of its outcomes lies; those that are still to come have room in it too."""
 
     def latest(self) -> dict[str, Outcome]:
         """The last outcome of each case by its id, in the order in which the cases first ended."""
@@ -54,10 +57,17 @@ class Journal:
 def read(path: Path) -> Journal:
     """The journal at ``path``. Raises `InvalidInput` where there is none or its header cannot be read."""
     notes: list[str] = []
-    lines = list(_lines(path, notes))
-    if not lines or not isinstance(lines[0], SweepHeader):
+    spool = Spool()
+    lines = _lines(path, notes)
+    header = next(lines, None)
+    if not isinstance(header, SweepHeader):
         raise InvalidInput(f"{path} does not begin with a journal's header: it is not a journal of this harness.")
-    return Journal(lines[0], tuple(line for line in lines if isinstance(line, Outcome)), tuple(notes))
+    outcomes = []
+    for line in lines:
+        if isinstance(line, Outcome):
+            line.spool(spool)
+            outcomes.append(line)
+    return Journal(header, tuple(outcomes), tuple(notes), spool)
 
 
 def _lines(path: Path, notes: list[str]) -> Iterator[SweepHeader | Outcome]:

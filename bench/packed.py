@@ -1,8 +1,8 @@
 """Epochs and samples by the hundred thousand, kept as columns of numbers: some 60 bytes an epoch instead of a thousand.
 
-A report compares all cases of a sweep, so all of them are in memory. Their epochs are packed as soon as they are known,
-each column by itself: numbers of one kind lie side by side and byte by byte, so that zlib finds what repeats in them.
-Nothing is lost by it, down to the last bit.
+A report compares all cases of a sweep. Their epochs are packed as soon as they are known, each column by itself:
+numbers of one kind lie side by side and byte by byte, so that zlib finds what repeats in them. Nothing is lost by it,
+down to the last bit. What is too much for memory even so is put away in a `bench.spool`.
 """
 
 import dataclasses
@@ -11,53 +11,83 @@ import zlib
 from abc import abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar, NamedTuple, TypeVar, get_args, overload
+from typing import Any, ClassVar, TypeVar, get_args, overload
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from bench.event import EpochEvent
 from bench.noise import Interval, flags
+from bench.spool import Held, Part, Spool
 
 _Item = TypeVar("_Item")
 _LEVEL = 1
 """More would save a tenth, and take twice as long."""
 
 
-class _Column(NamedTuple):
-    """One number of each item; ``absent`` has a byte for each, 1 where there is none, or empty where all have one."""
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One number of each item; ``absent`` has a byte for each, 1 where there is none, or nothing where all have one."""
 
     kind: str
     """`array`'s: d or q."""
-    numbers: bytes
-    absent: bytes
+    numbers: Part
+    absent: Part
+
+    @classmethod
+    def of(cls, kind: str, numbers: "array[Any]", absent: bytearray) -> "_Column":
+        """Packed, in memory."""
+        raw = numbers.tobytes()
+        apart = b"".join(raw[place::_WIDTH] for place in range(_WIDTH))
+        return cls(
+            kind,
+            Held(zlib.compress(apart, _LEVEL)),
+            Held(zlib.compress(absent, _LEVEL) if any(absent) else b""),
+        )
+
+    def kept(self, spool: Spool) -> "_Column":
+        """The same, put away."""
+        return _Column(self.kind, spool.keep(self.numbers.read()), spool.keep(self.absent.read()))
+
+    def values(self) -> Sequence[Any]:
+        """The numbers, None where there is none."""
+        apart = zlib.decompress(self.numbers.read())
+        raw, count = bytearray(len(apart)), len(apart) // _WIDTH
+        for place in range(_WIDTH):
+            raw[place::_WIDTH] = apart[place * count : (place + 1) * count]
+        numbers = array(self.kind)
+        numbers.frombytes(raw)
+        packed = self.absent.read()
+        if not packed:
+            return numbers
+        absent = zlib.decompress(packed)
+        return [None if gone else value for value, gone in zip(numbers, absent, strict=True)]
+
+    def content(self) -> tuple[bytes, bytes]:
+        """What is equal where two columns are."""
+        return self.numbers.read(), self.absent.read()
 
 
-def _packed(kind: str, values: Sequence[Any]) -> _Column:
-    """Raises `ValueError` where a number does not fit into 64 bits."""
-    absent = bytes(value is None for value in values) if None in values else b""
-    try:
-        raw = array(kind, (0 if value is None else value for value in values) if absent else values).tobytes()
-    except OverflowError as error:
-        raise ValueError("a number is beyond all that can be measured") from error
-    apart = b"".join(raw[place::_WIDTH] for place in range(_WIDTH))
-    return _Column(kind, zlib.compress(apart, _LEVEL), zlib.compress(absent, _LEVEL) if absent else b"")
+def _columns(kinds: Iterable[str], rows: Iterator[tuple[Any, ...]]) -> tuple[int, tuple[_Column, ...]]:
+    """How many rows there are, and their columns."""
+    grown = [(kind, array(kind), bytearray()) for kind in kinds]
+    count = 0
+    while piece := list(islice(rows, _PIECE)):
+        count += len(piece)
+        for (_, numbers, absent), values in zip(grown, zip(*piece, strict=True), strict=True):
+            if None in values:
+                absent.extend(value is None for value in values)
+                numbers.extend(0 if value is None else value for value in values)
+            else:
+                absent.extend(bytes(len(values)))
+                numbers.extend(values)
+    return count, tuple(_Column.of(*each) for each in grown)
 
 
-def _unpacked(column: _Column) -> Sequence[Any]:
-    apart = zlib.decompress(column.numbers)
-    raw, count = bytearray(len(apart)), len(apart) // _WIDTH
-    for place in range(_WIDTH):
-        raw[place::_WIDTH] = apart[place * count : (place + 1) * count]
-    numbers = array(column.kind)
-    numbers.frombytes(raw)
-    if not column.absent:
-        return numbers
-    absent = zlib.decompress(column.absent)
-    return [None if gone else value for value, gone in zip(numbers, absent, strict=True)]
-
-
+_PIECE = 1_024
+"""Items that are taken apart at once."""
 _WIDTH = 8
 
 
@@ -73,10 +103,15 @@ class Packed(Sequence[_Item]):
     """Each column's name and its kind of number, as `array` calls it."""
 
     def __init__(self, items: Iterable[_Item] = ()) -> None:
-        rows = list(map(self._cells, items))
-        self._count = len(rows)
-        columns = zip(*rows, strict=True) if rows else ((),) * len(self._KINDS)
-        self._columns = tuple(_packed(kind, values) for kind, values in zip(self._KINDS.values(), columns, strict=True))
+        try:
+            self._count, self._columns = _columns(self._KINDS.values(), map(self._cells, items))
+        except OverflowError as error:
+            raise ValueError("a number is beyond all that can be measured") from error
+
+    def spool(self, spool: Spool) -> None:
+        """Put the columns away; they are read back whenever they are asked for."""
+        if self:  # what is empty may be shared by all, for ever
+            self._columns = tuple(column.kept(spool) for column in self._columns)
 
     @classmethod
     @abstractmethod
@@ -90,11 +125,11 @@ class Packed(Sequence[_Item]):
 
     def column(self, name: str) -> Sequence[Any]:
         """One number of each item, or None."""
-        return _unpacked(self._columns[list(self._KINDS).index(name)])
+        return self._columns[list(self._KINDS).index(name)].values()
 
     def columns(self) -> Iterator[Sequence[Any]]:
         """All columns, one at a time."""
-        return map(_unpacked, self._columns)
+        return (column.values() for column in self._columns)
 
     def __len__(self) -> int:
         return self._count
@@ -117,24 +152,29 @@ class Packed(Sequence[_Item]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, type(self)):
-            return self._columns == other._columns
+            return len(self) == len(other) and self._content() == other._content()
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
     def __hash__(self) -> int:
-        return hash(self._columns)
+        return hash(self._content())
+
+    def _content(self) -> tuple[tuple[bytes, bytes], ...]:
+        return tuple(column.content() for column in self._columns)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({tuple(self)!r})"
 
     @classmethod
     def _schema_of(cls, kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read from what a tuple of ``kind`` is read from, and written as one."""
-        items = handler.generate_schema(tuple[kind, ...])
-        read = core_schema.no_info_after_validator_function(cls, items)
+        """Read from what a tuple of ``kind`` is read from, one item at a time, and written as one."""
+        each = handler.generate_schema(kind)
+        read = core_schema.no_info_after_validator_function(cls, core_schema.generator_schema(each))
         return core_schema.json_or_python_schema(
             json_schema=read,
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), read]),
-            serialization=core_schema.plain_serializer_function_ser_schema(tuple, return_schema=items),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                tuple, return_schema=handler.generate_schema(tuple[kind, ...])
+            ),
         )
 
 

@@ -16,6 +16,7 @@ from bench.packed import Epochs, Samples
 from bench.printable import printable
 from bench.roofline import Bound
 from bench.spec import Case, Count, Profile
+from bench.spool import Spool
 
 SCHEMA_VERSION = 1
 
@@ -139,6 +140,12 @@ class Outcome(Strict):
     """The same, right after it ended."""
     timeline: Timeline | None = None
     """Resident memory seen from outside."""
+
+    def spool(self, spool: Spool) -> None:
+        """Put away what is long of it: epochs and memory samples."""
+        self.epochs.spool(spool)
+        if self.timeline is not None:
+            self.timeline.samples.spool(spool)
 
 
 JournalLine = Annotated[SweepHeader | Outcome, Field(discriminator="kind")]

@@ -14,6 +14,7 @@ from bench.folder import ReportFolder, is_rest
 from bench.interrupt import shielded
 from bench.record import Outcome, SweepHeader
 from bench.spec import Case, Profile
+from bench.spool import Spool
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Sweep:
     found: tuple[str, ...]
     """The same when the folder was opened: a line that was cut off is among it, and gone since."""
     writer: journal.Writer
+    spool: Spool
+    """Where what is long of its outcomes lies."""
 
     def outcomes(self, executor: Executor, listen: Listener) -> Iterator[Outcome]:
         """Run what is pending; an outcome is on the disk before it is yielded.
@@ -46,6 +49,7 @@ class Sweep:
             outcome = ended.model_copy(update={"attempt": self.runs.get(ended.case.case_id, 0) + 1})
             with shielded():
                 self.writer.append(outcome)
+                outcome.spool(self.spool)
             yield outcome
 
 
@@ -98,6 +102,7 @@ def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterat
             notes=stored.notes,
             found=found,
             writer=writer,
+            spool=stored.spool,
         )
 
 

@@ -25,6 +25,8 @@ _MAX_PROFILE_BYTES = 1 << 20
 _MAX_CASES = 100_000
 _MAX_VALUES = 1_000
 
+MOST_EPOCHS = 100_000
+"""Of one run, two hundred times the blog's most: what is known of a run is one line of the journal, read as a whole."""
 Name = Annotated[str, Field(pattern=catalog.NAME)]
 """What a case's id and so the names of its files are made of: no folder, no dot, never too long for a disk."""
 Count = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
@@ -78,10 +80,16 @@ def _known(kind: str, known: Callable[[], Iterable[str]]) -> AfterValidator:
 _Named = TypeVar("_Named", bound=Iterable[str])
 
 
-def _ascending(value: tuple[int, ...]) -> tuple[int, ...]:
+def _ascending(value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
     if any(later <= earlier for earlier, later in itertools.pairwise(value)):
         raise PydanticCustomError(
             "order", "epochs must ascend without repeats, for example [50, 100, 500]; got {got}", {"got": list(value)}
+        )
+    if value[-1] > MOST_EPOCHS and info.context != STORED:
+        raise PydanticCustomError(
+            "too_many",
+            "a run has {most} epochs at most; got {got}",
+            {"most": f"{MOST_EPOCHS:,}", "got": f"{value[-1]:,}"},
         )
     return value
 

@@ -7,6 +7,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,14 +62,15 @@ def write_exports(folder: ReportFolder, outcomes: Sequence[Outcome], header: Swe
 def pytest_benchmark(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, Any]:
     """What `pytest-benchmark compare` reads: a benchmark a case and mark, a round a steady epoch, in seconds.
 
-    A mark without steady epochs has no rounds and is left out. The schema is what `pytest_benchmark_generate_json`
-    gives in https://github.com/ionelmc/pytest-benchmark (`src/pytest_benchmark/plugin.py`, `stats.py`).
+    A mark without steady epochs has no rounds and is left out. A benchmark is a `Later`: with its rounds it is made
+    when it is written. The schema is what `pytest_benchmark_generate_json` gives in
+    https://github.com/ionelmc/pytest-benchmark (`src/pytest_benchmark/plugin.py`, `stats.py`).
     """
     pairs = [(outcome, row) for outcome in outcomes for row in _measured(outcome, header)]
     return {
         "machine_info": _machine_info(header),
         "commit_info": _commit_info(header),
-        "benchmarks": [_benchmark(outcome, row) for outcome, row in pairs if _rounds(outcome, row)],
+        "benchmarks": [partial(_benchmark, outcome, row) for outcome, row in pairs if _rounds(outcome, row)],
         "datetime": header.created_at,
         "version": _SCHEMA,
     }

@@ -134,7 +134,15 @@ def write_status(folder: ReportFolder, header: SweepHeader, outcomes: Sequence[O
     write_json(folder.status, status)
 
 
+Later = Callable[[], Any]
+"""A part of what is written as JSON that is made when its turn comes, and forgotten after it."""
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write indented JSON, which is never in memory as a whole."""
-    pieces = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False).iterencode(value)
-    write_whole(path, itertools.chain(pieces, ["\n"]))
+    """Write indented JSON, which is never in memory as a whole; any part of it may be a `Later`."""
+    encoder = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False, default=_made)
+    write_whole(path, itertools.chain(encoder.iterencode(value), ["\n"]))
+
+
+def _made(later: Later) -> Any:
+    return later()

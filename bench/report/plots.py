@@ -34,6 +34,9 @@ WIDTH_IN, AXES_IN = 4.8, 2.25
 MOST_SERIES = 8
 MOST_POINTS = 1_000
 """Of one curve, which is narrower than so many dots."""
+MOST_IN_A_FIGURE = 16_000
+"""Points of all curves together, where they are not very many: the page keeps the size that a browser likes."""
+_FEWEST_POINTS = 32
 PHASES = {
     "start": ("interpreter", "import"),
     "data": ("data",),
@@ -99,17 +102,28 @@ def _shown(values: Sequence[float]) -> list[float]:
     return [value for value in values if not math.isnan(value)]
 
 
-def _draw_line(axes: Axes, numbers: Sequence[int], values: Sequence[float], **style: Any) -> None:
-    places = _seen(values)
+def _ends(values: Sequence[float]) -> list[float]:
+    """The smallest and the largest; none where there is no number."""
+    shown = _shown(values)
+    return [min(shown), max(shown)] if shown else []
+
+
+def _most_points(curves: int) -> int:
+    """Points that each of so many curves in one figure may have."""
+    return max(_FEWEST_POINTS, min(MOST_POINTS, MOST_IN_A_FIGURE // max(curves, 1)))
+
+
+def _draw_line(axes: Axes, numbers: Sequence[float], values: Sequence[float], most: int, **style: Any) -> None:
+    places = _seen(values, most)
     axes.plot([numbers[place] for place in places], [values[place] for place in places], **style)
 
 
-def _seen(values: Sequence[float]) -> Sequence[int]:
+def _seen(values: Sequence[float], most: int) -> Sequence[int]:
     """Places of what can be told apart in a figure: of very many, the smallest and the largest of each stretch."""
     count = len(values)
-    if count <= MOST_POINTS:
+    if count <= most:
         return range(count)
-    ends = pairwise(2 * part * count // MOST_POINTS for part in range(MOST_POINTS // 2 + 1))
+    ends = pairwise(2 * part * count // most for part in range(most // 2 + 1))
     stretches = [[place for place in range(*each) if not math.isnan(values[place])] for each in ends]
     extremes = (extreme(stretch, key=values.__getitem__) for stretch in stretches if stretch for extreme in (min, max))
     return sorted({0, *extremes, count - 1})
@@ -121,9 +135,10 @@ def _seen(values: Sequence[float]) -> Sequence[int]:
 def _losses(model: str, series: list[_Series]) -> Plot | None:
     figure, axes = _figure()
     values: list[float] = []
+    most = _most_points(2 * _count(series))
     for each in series:
         for run in each.runs:
-            values += _draw_losses(axes, run, each.colour)
+            values += _draw_losses(axes, run, each.colour, most)
     if not values:
         return None
     if min(values) > 0 and max(values) > 5 * min(values):
@@ -141,17 +156,21 @@ def _losses(model: str, series: list[_Series]) -> Plot | None:
 _MARK: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4.5}
 
 
-def _draw_losses(axes: Axes, run: Run, colour: str) -> list[float]:
-    """Both curves of a run and its marks; returns the values drawn."""
+def _count(series: Sequence[_Series]) -> int:
+    return sum(len(each.runs) for each in series)
+
+
+def _draw_losses(axes: Axes, run: Run, colour: str, most: int) -> list[float]:
+    """Both curves of a run and its marks; returns the smallest and the largest value drawn."""
     epochs = run.outcome.epochs
     numbers = epochs.column("epoch")
     training, validation = ([number(value) for value in epochs.column(name)] for name in ("train_loss", "val_loss"))
-    _draw_line(axes, numbers, training, color=colour, linestyle="--", linewidth=0.9, alpha=0.8)
-    _draw_line(axes, numbers, validation, color=colour)
+    _draw_line(axes, numbers, training, most, color=colour, linestyle="--", linewidth=0.9, alpha=0.8)
+    _draw_line(axes, numbers, validation, most, color=colour)
     by_number = dict(zip(numbers, validation, strict=True))
     marks = [mark.epochs for mark in run.outcome.marks if mark.epochs in by_number]
     axes.plot(marks, [by_number[mark] for mark in marks], color=colour, **_MARK)
-    return _shown([*training, *validation])
+    return _ends([*training, *validation])
 
 
 # ------------------------------------------------------------------------------- times
@@ -160,14 +179,13 @@ def _draw_losses(axes: Axes, run: Run, colour: str) -> list[float]:
 def _times(model: str, series: list[_Series]) -> Plot | None:
     figure, axes = _figure()
     runs = [(run, each.colour) for each in series for run in each.runs if run.outcome.epochs]
-    times = [[number(value) for value in run.outcome.epochs.column("train_s")] for run, _ in runs]
-    later = _shown([value for each in times for value in each[1:]])
-    firsts = _shown([each[0] for each in times])
+    firsts = _shown([_training_s(run)[0] for run, _ in runs])
+    later = [end for run, _ in runs for end in _ends(_training_s(run)[1:])]
     if not later and not firsts:
         return None
     top = 1.12 * max(later or firsts) or 1.0
-    for (run, colour), each in zip(runs, times, strict=True):
-        _draw_times(axes, run, each, colour, top)
+    for run, colour in runs:
+        _draw_times(axes, run, colour, top, _most_points(len(runs)))
     axes.set_ylim(0, top)
     _label(axes, "epoch", "training seconds")
     flag = Line2D([], [], color=WARNING, linewidth=2)
@@ -180,15 +198,20 @@ def _times(model: str, series: list[_Series]) -> Plot | None:
     return _plot(figure, model, "time", "Time per epoch", caption)
 
 
-def _draw_times(axes: Axes, run: Run, times: Sequence[float], colour: str, top: float) -> None:
+def _training_s(run: Run) -> list[float]:
+    return [number(value) for value in run.outcome.epochs.column("train_s")]
+
+
+def _draw_times(axes: Axes, run: Run, colour: str, top: float, most: int) -> None:
+    times = _training_s(run)
     numbers, flags = (run.outcome.epochs.column(name) for name in ("epoch", "flagged"))
     above = times[0] > top
     marker = "." if len(times) < 4 else None  # a line through one point is not seen
-    _draw_line(axes, numbers[above:], times[above:], color=colour, linewidth=1.0, marker=marker)
+    _draw_line(axes, numbers[above:], times[above:], most, color=colour, linewidth=1.0, marker=marker)
     if above:
         axes.plot(numbers[:1], [0.975 * top], color=colour, marker="^", markersize=5)
     flagged = [(n, min(s, top)) for n, s, flag in zip(numbers, times, flags, strict=True) if flag]
-    _bars(axes, [flagged[place] for place in _seen([s for _, s in flagged])], top / 30)
+    _bars(axes, [flagged[place] for place in _seen([s for _, s in flagged], most)], top / 30)
     row = run.row
     if row is None or row.epoch_s_median is None or row.warmup_epochs is None:
         return
@@ -218,7 +241,8 @@ def _memory(model: str, series: list[_Series]) -> Plot | None:
     figure = Figure()
     strip_in = 0.13 * len(lanes) + 0.05
     axes, strip = figure.subplots(2, sharex=True, height_ratios=[AXES_IN - 0.2, strip_in])
-    seen = [_draw_memory(axes, run, each.colour) for each in series for run in each.runs]
+    most = _most_points(_count(series))
+    seen = [_draw_memory(axes, run, each.colour, most) for each in series for run in each.runs]
     if not any(seen):
         return None
     for lane, (each, run) in enumerate(lanes):
@@ -245,14 +269,14 @@ _LANE: dict[str, Any] = {"marker": "s", "markersize": 4, "linestyle": ""}
 _TIGHT: dict[str, Any] = {"handlelength": 0.9, "handletextpad": 0.35, "columnspacing": 0.8, "borderpad": 0}
 
 
-def _draw_memory(axes: Axes, run: Run, colour: str) -> bool:
+def _draw_memory(axes: Axes, run: Run, colour: str, most: int) -> bool:
     timeline = run.outcome.timeline
     samples = [(number(at), number(mib)) for at, mib in timeline.samples] if timeline else []
     samples = [(at, mib) for at, mib in samples if not math.isnan(at)]
-    axes.plot([at for at, _ in samples], [mib for _, mib in samples], color=colour)
+    _draw_line(axes, [at for at, _ in samples], [mib for _, mib in samples], most, color=colour)
     peaks = [(begin, seconds, peak) for _, (_, begin, seconds, peak) in _spans(run.outcome) if not math.isnan(peak)]
-    for begin, seconds, peak in peaks:
-        axes.hlines(peak, begin, begin + seconds, color=colour, alpha=0.3, linewidth=4)
+    begins, ends = [begin for begin, _, _ in peaks], [begin + seconds for begin, seconds, _ in peaks]
+    axes.hlines([peak for _, _, peak in peaks], begins, ends, color=colour, alpha=0.3, linewidth=4)
     return bool(samples or peaks)
 
 

@@ -147,8 +147,7 @@ def test_the_whiskers_end_at_the_last_values_within_the_fences() -> None:
 
 
 def benchmarks(*outcomes: Outcome) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = exports.pytest_benchmark(outcomes, HEADER)["benchmarks"]
-    return found
+    return [later() for later in exports.pytest_benchmark(outcomes, HEADER)["benchmarks"]]
 
 
 def test_rounds_are_the_steady_epochs_up_to_the_mark() -> None:
@@ -287,7 +286,7 @@ def test_bencher_gets_latency_in_nanoseconds_with_its_interval() -> None:
 def told_of(outcomes: Sequence[Outcome]) -> str:
     return json.dumps(
         [
-            exports.pytest_benchmark(outcomes, HEADER)["benchmarks"],
+            benchmarks(*outcomes),
             exports.github_action_benchmark(outcomes, HEADER),
             exports.bencher(outcomes, HEADER),
         ],

@@ -221,9 +221,21 @@ def test_strange_names_are_printed_too() -> None:
 def test_of_very_many_epochs_those_are_drawn_that_can_be_seen() -> None:
     values = [float(n % 7) for n in range(100_000)]
     values[54_321], values[77_777], values[10] = 90.0, -90.0, float("nan")
-    places = plots._seen(values)
+    places = plots._seen(values, plots.MOST_POINTS)
     assert len(places) <= plots.MOST_POINTS + 2
     assert {0, 54_321, 77_777, 99_999} <= set(places)
     assert 10 not in places
     assert list(places) == sorted(places)
-    assert list(plots._seen(values[:500])) == list(range(500))
+    assert list(plots._seen(values[:500], plots.MOST_POINTS)) == list(range(500))
+
+
+def test_a_figure_of_many_processes_has_no_more_points_than_one_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plots._most_points(2) == plots.MOST_POINTS
+    assert 200 * plots._most_points(200) <= plots.MOST_IN_A_FIGURE
+    rough = tuple(scripted.epoch(n, val_loss=n * 7919 % 100, train_loss=n * 7907 % 100) for n in range(1, 201))
+    runs = [run(marks=(200,), repeat=repeat, epochs=rough) for repeat in range(200)]
+    monkeypatch.setattr(plots, "png", lambda _figure: b"")
+    few, many = (plots._losses("basic", plots._series(of)) for of in (runs[:100], runs))
+    assert few is not None
+    assert many is not None
+    assert len(many.svg) < 1.3 * len(few.svg)

@@ -87,7 +87,7 @@ def test_a_case_id_does_not_depend_on_how_long_the_case_runs() -> None:
     assert short[0].case_id == long[0].case_id
 
 
-COUNTS = st.integers(1, 10**6)
+COUNTS = st.integers(1, spec.MOST_EPOCHS)
 MARKS = st.sets(COUNTS, min_size=1, max_size=4).map(sorted)
 SIZES = st.lists(COUNTS, min_size=1, max_size=4, unique=True)
 OVERRIDES = st.fixed_dictionaries({}, optional={"epochs": MARKS, "batch_sizes": SIZES})
@@ -215,6 +215,13 @@ def test_epochs_that_are_no_ascending_counts_are_refused(toml: Write, epochs: st
     message = refusal(toml(f"epochs = {epochs}\nbatch_sizes = [8]\n"))
     assert "1 mistake" in message
     assert "  epochs" in message
+
+
+def test_more_epochs_than_a_line_of_the_journal_should_hold_are_refused() -> None:
+    message = refusal("quick", epochs=[50, spec.MOST_EPOCHS + 1])
+    assert "100,000 epochs at most; got 100,001" in message
+    stored = Profile(models=("basic",), epochs=(1,), batch_sizes=(8,)).model_copy(update={"epochs": (10**6,)})
+    assert Profile.model_validate_json(stored.model_dump_json(), context=spec.STORED) == stored
 
 
 def test_unordered_epochs_are_shown_with_an_example() -> None:

@@ -22,8 +22,8 @@ import numpy as np
 from bench import data
 from bench.digits import load
 
-EPOCHS, STEPS, FIRST = 80, 24, 20_000
-"""Epochs, half of them burdened; steps an epoch; loops of the first burden, from which the one that counts is found."""
+EPOCHS, PILOT, STEPS, FIRST = 160, 20, 24, 20_000
+"""Epochs that count, half of them burdened; those that find their burden; steps an epoch; loops to begin with."""
 BURDEN = 0.3
 """Share of a step that the burden is to take: long beside the noise, short enough to stay like the ones it is for."""
 
@@ -32,7 +32,10 @@ def main() -> None:
     """Print the loops that take as long as one percent of a step."""
     model, batch_size = sys.argv[1], int(sys.argv[2])
     trained = _Trained(model, batch_size)
-    loops = round(FIRST * BURDEN / trained.slowdown(FIRST, EPOCHS // 4))
+    loops = FIRST
+    while (slowdown := trained.slowdown(loops, PILOT)) < BURDEN / 2:  # too little to be told from noise
+        loops *= 2
+    loops = round(loops * BURDEN / slowdown)
     print(0.01 * loops / trained.slowdown(loops, EPOCHS))
 
 

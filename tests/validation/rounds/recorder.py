@@ -10,6 +10,7 @@ more memory) and ``worse`` (a higher loss at equal speed).
 
 import argparse
 import contextlib
+import functools
 import multiprocessing
 import os
 import random
@@ -120,6 +121,7 @@ class Recorder:
         return known[0] if known else executor.digits(case)
 
 
+@functools.cache
 def _loops_a_percent(case: Case) -> float:
     script = Path(__file__).parent / "calibration.py"
     command = [sys.executable, str(script), case.model, str(case.batch_size)]
