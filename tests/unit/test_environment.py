@@ -1,9 +1,7 @@
 """The base's own environment: made once, filled with what it asks for, or a clear refusal."""
 
 import os
-import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -143,21 +141,6 @@ def test_a_cache_that_cannot_be_written_is_one_message(stage: Stage) -> None:
 def test_an_interpreter_that_does_not_run_is_one_message(stage: Stage) -> None:
     with pytest.raises(NotMade, match="does not run"):
         prepared(stage.root, stage.root, (), "no/such/python", stage.said.append, stage.environ)
-
-
-def test_without_uv_python_and_pip_make_it(stage: Stage) -> None:
-    """A real environment, filled with a package that needs no index."""
-    wheel = stage.root / "keras-3.1.4-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as file:
-        file.writestr("keras-3.1.4.dist-info/METADATA", "Metadata-Version: 2.1\nName: keras\nVersion: 3.1.4\n")
-        file.writestr("keras-3.1.4.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        file.writestr("keras-3.1.4.dist-info/RECORD", "")
-    shutil.rmtree(stage.root / "bin")
-    project = f"[project]\ndependencies = ['keras @ {wheel.as_uri()}']\n"
-    (stage.root / "base" / "pyproject.toml").write_text(project)
-    made = stage.prepared()
-    assert made.versions == "keras 3.1.4"
-    assert "pip" in stage.said[0]
 
 
 def test_what_a_project_asks_for_is_read_with_its_extras(stage: Stage) -> None:

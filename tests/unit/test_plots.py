@@ -8,9 +8,11 @@ from functools import cache
 from typing import Any
 
 import matplotlib.image
+import numpy as np
 import pytest
 import scripted
 from hypothesis import given, settings, strategies
+from matplotlib.figure import Figure
 
 from bench.packed import Epochs
 from bench.record import Outcome, Timeline
@@ -232,10 +234,18 @@ def test_of_very_many_epochs_those_are_drawn_that_can_be_seen() -> None:
 def test_a_figure_of_many_processes_has_no_more_points_than_one_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plots._most_points(2) == plots.MOST_POINTS
     assert 200 * plots._most_points(200) <= plots.MOST_IN_A_FIGURE
-    rough = tuple(scripted.epoch(n, val_loss=n * 7919 % 100, train_loss=n * 7907 % 100) for n in range(1, 201))
-    runs = [run(marks=(200,), repeat=repeat, epochs=rough) for repeat in range(200)]
+    epochs = tuple(scripted.epoch(n) for n in range(1, 201))
+    runs = [run(marks=(200,), repeat=repeat, epochs=epochs) for repeat in range(120)]
+    points: list[int] = []
+
+    def count(figure: Figure, *_names: str) -> str:
+        points.append(sum(len(np.asarray(line.get_xdata())) for line in figure.axes[0].lines))
+        return ""
+
     monkeypatch.setattr(plots, "png", lambda _figure: b"")
-    few, many = (plots._losses("basic", plots._series(of)) for of in (runs[:100], runs))
-    assert few is not None
-    assert many is not None
-    assert len(many.svg) < 1.3 * len(few.svg)
+    monkeypatch.setattr(plots, "inline_svg", count)
+    for of in (runs[:2], runs[:40], runs):
+        plots._losses("basic", plots._series(of))
+    marks = [2, 40, 120]
+    assert points == [marks[0] + 2 * 2 * 200, marks[1] + plots.MOST_IN_A_FIGURE, points[2]]
+    assert points[2] < 1.1 * plots.MOST_IN_A_FIGURE
