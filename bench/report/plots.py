@@ -109,8 +109,8 @@ def _ends(values: Sequence[float]) -> list[float]:
 
 
 def _most_points(curves: int) -> int:
-    """Points that each of so many curves in one figure may have."""
-    return max(_FEWEST_POINTS, min(MOST_POINTS, MOST_IN_A_FIGURE // max(curves, 1)))
+    """Points that each of so many curves in one figure may have: an even number, of two ends a stretch."""
+    return max(_FEWEST_POINTS, min(MOST_POINTS, MOST_IN_A_FIGURE // max(curves, 1) // 2 * 2))
 
 
 def _draw_line(axes: Axes, numbers: Sequence[float], values: Sequence[float], most: int, **style: Any) -> None:

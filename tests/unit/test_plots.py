@@ -233,6 +233,7 @@ def test_of_very_many_epochs_those_are_drawn_that_can_be_seen() -> None:
 
 def test_a_figure_of_many_processes_has_no_more_points_than_one_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plots._most_points(2) == plots.MOST_POINTS
+    assert all(plots._most_points(curves) % 2 == 0 for curves in range(1_000))
     assert 200 * plots._most_points(200) <= plots.MOST_IN_A_FIGURE
     epochs = tuple(scripted.epoch(n) for n in range(1, 201))
     runs = [run(marks=(200,), repeat=repeat, epochs=epochs) for repeat in range(120)]

@@ -13,8 +13,9 @@ from recordings import Recording
 from resampling import Share, told
 from rules import RULES, Rule, Times
 
-from bench.looks import LOOKS
+from bench.looks import LOOKS, Student
 from bench.regress import BAD, CaseVerdict, Figures, after_warmup, figures
+from bench.regress import share as change
 from bench.report.tables import Table
 
 RUNS = 10_000
@@ -62,9 +63,16 @@ def _detected(kind: str, recorded: Mapping[str, Sequence[Recording]]) -> tuple[l
     for case, rounds in recorded.items():
         found = [run[case] for run in resampling.runs({case: _figures(recorded)[case]}, RUNS, swap=False)]
         share = told(found, word)
-        rows.append(("the gate", kind, case, str(len(rounds)), f"{RUNS:,}", _told(share), *_others(found)))
+        label = f"{kind}, time {_change(rounds)}"
+        rows.append(("the gate", label, case, str(len(rounds)), f"{RUNS:,}", _told(share), *_others(found)))
         holds &= kind not in FOUND or share.value >= 0.95
     return rows, holds
+
+
+def _change(rounds: Sequence[Recording]) -> str:
+    """What the recorded rounds themselves say of the candidate's time: the mean of all, with its 95 % interval."""
+    t = Student.of([found.wall for each in rounds if (found := figures(each.round)).wall is not None])
+    return f"{change(t.mean):+.1%} ({change(t.below(0.025)):+.1%} to {change(t.above(0.025)):+.1%})"
 
 
 def _wide_use(name: str, rule: Rule, recorded: Mapping[str, Sequence[Recording]]) -> list[tuple[str, ...]]:
