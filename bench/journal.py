@@ -13,7 +13,7 @@ import os
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -59,18 +59,29 @@ def read(path: Path) -> Journal:
     notes: list[str] = []
     spool = Spool()
     lines = _lines(path, notes)
-    header = next(lines, None)
-    if not isinstance(header, SweepHeader):
-        raise InvalidInput(f"{path} does not begin with a journal's header: it is not a journal of this harness.")
+    first = _header(path, lines)
     outcomes = []
     for line in lines:
         if isinstance(line, Outcome):
             line.spool(spool)
             outcomes.append(line)
-    return Journal(header, tuple(outcomes), tuple(notes), spool)
+    return Journal(first, tuple(outcomes), tuple(notes), spool)
 
 
-def _lines(path: Path, notes: list[str]) -> Iterator[SweepHeader | Outcome]:
+def header(path: Path) -> SweepHeader:
+    """What the journal at ``path`` begins with. Raises `InvalidInput` as `read` does."""
+    with contextlib.closing(_lines(path, [])) as lines:
+        return _header(path, lines)
+
+
+def _header(path: Path, lines: Iterator[SweepHeader | Outcome]) -> SweepHeader:
+    first = next(lines, None)
+    if not isinstance(first, SweepHeader):
+        raise InvalidInput(f"{path} does not begin with a journal's header: it is not a journal of this harness.")
+    return first
+
+
+def _lines(path: Path, notes: list[str]) -> Generator[SweepHeader | Outcome]:
     try:
         if path.exists() and not path.is_file():  # a folder cannot be read, a pipe might wait for ever
             raise InvalidInput(f"{path} is not a file: expected a journal.")
@@ -162,6 +173,8 @@ _SMALLEST, _LARGEST, _LARGEST_WHOLE = 1e-100, 1e100, 1 << 63
 
 def _refuse_newer(line: bytes) -> None:
     """Raise `InvalidInput` for the header of a newer harness, whatever else it holds."""
+    if b"schema_version" not in line:  # as no outcome has it, which may be long
+        return
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):

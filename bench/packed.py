@@ -11,8 +11,7 @@ import zlib
 from abc import abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, ClassVar, TypeVar, get_args, overload
 
 from pydantic import GetCoreSchemaHandler
@@ -27,68 +26,46 @@ _LEVEL = 1
 """More would save a tenth, and take twice as long."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """One number of each item; ``absent`` has a byte for each, 1 where there is none, or nothing where all have one."""
-
-    kind: str
-    """`array`'s: d or q."""
-    numbers: Part
-    absent: Part
-
-    @classmethod
-    def of(cls, kind: str, numbers: "array[Any]", absent: bytearray) -> "_Column":
-        """Packed, in memory."""
-        raw = numbers.tobytes()
-        apart = b"".join(raw[place::_WIDTH] for place in range(_WIDTH))
-        return cls(
-            kind,
-            Held(zlib.compress(apart, _LEVEL)),
-            Held(zlib.compress(absent, _LEVEL) if any(absent) else b""),
-        )
-
-    def kept(self, spool: Spool) -> "_Column":
-        """The same, put away."""
-        return _Column(self.kind, spool.keep(self.numbers.read()), spool.keep(self.absent.read()))
-
-    def values(self) -> Sequence[Any]:
-        """The numbers, None where there is none."""
-        apart = zlib.decompress(self.numbers.read())
-        raw, count = bytearray(len(apart)), len(apart) // _WIDTH
-        for place in range(_WIDTH):
-            raw[place::_WIDTH] = apart[place * count : (place + 1) * count]
-        numbers = array(self.kind)
-        numbers.frombytes(raw)
-        packed = self.absent.read()
-        if not packed:
-            return numbers
-        absent = zlib.decompress(packed)
-        return [None if gone else value for value, gone in zip(numbers, absent, strict=True)]
-
-    def content(self) -> tuple[bytes, bytes]:
-        """What is equal where two columns are."""
-        return self.numbers.read(), self.absent.read()
+_WIDTH = 8
+_PIECE = 1_024
+"""Items that are taken apart at once."""
 
 
-def _columns(kinds: Iterable[str], rows: Iterator[tuple[Any, ...]]) -> tuple[int, tuple[_Column, ...]]:
-    """How many rows there are, and their columns."""
-    grown = [(kind, array(kind), bytearray()) for kind in kinds]
+def _packed(kinds: Iterable[str], rows: Iterator[tuple[Any, ...]]) -> tuple[int, list[bytes]]:
+    """How many rows there are, and of each column its numbers and what tells where there is none.
+
+    The latter has a byte for each, 1 where there is none, or nothing where all have one.
+    """
+    grown = [(array(kind), bytearray()) for kind in kinds]
     count = 0
     while piece := list(islice(rows, _PIECE)):
         count += len(piece)
-        for (_, numbers, absent), values in zip(grown, zip(*piece, strict=True), strict=True):
+        for (numbers, absent), values in zip(grown, zip(*piece, strict=True), strict=True):
             if None in values:
                 absent.extend(value is None for value in values)
                 numbers.extend(0 if value is None else value for value in values)
             else:
                 absent.extend(bytes(len(values)))
                 numbers.extend(values)
-    return count, tuple(_Column.of(*each) for each in grown)
+    return count, [part for column in grown for part in _compressed(*column)]
 
 
-_PIECE = 1_024
-"""Items that are taken apart at once."""
-_WIDTH = 8
+def _compressed(numbers: "array[Any]", absent: bytearray) -> tuple[bytes, bytes]:
+    raw = numbers.tobytes()
+    apart = b"".join(raw[place::_WIDTH] for place in range(_WIDTH))
+    return zlib.compress(apart, _LEVEL), zlib.compress(absent, _LEVEL) if any(absent) else b""
+
+
+def _unpacked(kind: str, packed: bytes, gaps: bytes) -> Sequence[Any]:
+    apart = zlib.decompress(packed)
+    raw, count = bytearray(len(apart)), len(apart) // _WIDTH
+    for place in range(_WIDTH):
+        raw[place::_WIDTH] = apart[place * count : (place + 1) * count]
+    numbers = array(kind)
+    numbers.frombytes(raw)
+    if not gaps:
+        return numbers
+    return [None if gone else value for value, gone in zip(numbers, zlib.decompress(gaps), strict=True)]
 
 
 class Packed(Sequence[_Item]):
@@ -98,20 +75,23 @@ class Packed(Sequence[_Item]):
     any. Raises `ValueError` where a number does not fit into 64 bits.
     """
 
-    __slots__ = ("_columns", "_count")
+    __slots__ = ("_count", "_ends", "_part")
     _KINDS: ClassVar[dict[str, str]]
     """Each column's name and its kind of number, as `array` calls it."""
 
     def __init__(self, items: Iterable[_Item] = ()) -> None:
         try:
-            self._count, self._columns = _columns(self._KINDS.values(), map(self._cells, items))
+            self._count, parts = _packed(self._KINDS.values(), map(self._cells, items))
         except OverflowError as error:
             raise ValueError("a number is beyond all that can be measured") from error
+        self._part: Part = Held(b"".join(parts))
+        self._ends = array("Q", accumulate(map(len, parts)))
+        """Where each column's two parts end."""
 
     def spool(self, spool: Spool) -> None:
         """Put the columns away; they are read back whenever they are asked for."""
         if self:  # what is empty may be shared by all, for ever
-            self._columns = tuple(column.kept(spool) for column in self._columns)
+            self._part = spool.keep(self._part.read())
 
     @classmethod
     @abstractmethod
@@ -125,11 +105,16 @@ class Packed(Sequence[_Item]):
 
     def column(self, name: str) -> Sequence[Any]:
         """One number of each item, or None."""
-        return self._columns[list(self._KINDS).index(name)].values()
+        return self._column(list(self._KINDS).index(name))
 
     def columns(self) -> Iterator[Sequence[Any]]:
         """All columns, one at a time."""
-        return (column.values() for column in self._columns)
+        return map(self._column, range(len(self._KINDS)))
+
+    def _column(self, place: int) -> Sequence[Any]:
+        begin, middle, end = [0, *self._ends][2 * place : 2 * place + 3]
+        data = self._part.read(begin, end - begin)
+        return _unpacked(list(self._KINDS.values())[place], data[: middle - begin], data[middle - begin :])
 
     def __len__(self) -> int:
         return self._count
@@ -152,21 +137,21 @@ class Packed(Sequence[_Item]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, type(self)):
-            return len(self) == len(other) and self._content() == other._content()
+            return self._ends == other._ends and self._part.read() == other._part.read()
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
     def __hash__(self) -> int:
-        return hash(self._content())
-
-    def _content(self) -> tuple[tuple[bytes, bytes], ...]:
-        return tuple(column.content() for column in self._columns)
+        return hash(self._part.read())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({tuple(self)!r})"
 
     @classmethod
     def _schema_of(cls, kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read from what a tuple of ``kind`` is read from, one item at a time, and written as one."""
+        """Read from what a tuple of ``kind`` is read from, one item at a time, and written as one.
+
+        An empty object or text in a stranger's JSON is read as no items at all.
+        """
         each = handler.generate_schema(kind)
         read = core_schema.no_info_after_validator_function(cls, core_schema.generator_schema(each))
         return core_schema.json_or_python_schema(

@@ -49,8 +49,8 @@ class Sweep:
             outcome = ended.model_copy(update={"attempt": self.runs.get(ended.case.case_id, 0) + 1})
             with shielded():
                 self.writer.append(outcome)
-                outcome.spool(self.spool)
             yield outcome
+            outcome.spool(self.spool)  # whoever looked at it is done
 
 
 def check_batches(cases: Sequence[Case], train_samples: int) -> None:
@@ -67,7 +67,7 @@ def check_batches(cases: Sequence[Case], train_samples: int) -> None:
 def stored_profile(folder: ReportFolder) -> Profile:
     """The profile that a folder was begun with."""
     _require_journal(folder)
-    return journal.read(folder.journal).header.profile
+    return journal.header(folder.journal).profile
 
 
 @contextmanager
@@ -78,10 +78,7 @@ def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterat
     where the folder does not fit, before anything is written.
     """
     if resume:
-        _require_journal(folder)
-        before = journal.read(folder.journal)
-        _require_same(before.header, header, folder)
-        found = before.notes
+        found = _notes_of_the_same(folder, header)
     else:
         _create(folder.root)
         found = ()
@@ -104,6 +101,13 @@ def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterat
             writer=writer,
             spool=stored.spool,
         )
+
+
+def _notes_of_the_same(folder: ReportFolder, header: SweepHeader) -> tuple[str, ...]:
+    """What of the folder's journal cannot be read. Raises `InvalidInput` where it is another sweep's."""
+    _require_journal(folder)
+    _require_same(journal.header(folder.journal), header, folder)
+    return journal.read(folder.journal).notes
 
 
 def check_folder(folder: ReportFolder, *, resume: bool) -> None:

@@ -295,7 +295,7 @@ def _problem(detail: ErrorDetails, flags: set[str]) -> str:
     if detail["type"] == "extra_forbidden":
         known = ModelOverride.model_fields if detail["loc"][0] == "model" else Profile.model_fields
         return f"{where}: {unknown('key', str(detail['loc'][-1]), list(known))}"
-    if detail["type"] in ("unknown", "order", "doubled", "unsupported"):
+    if detail["type"] in ("unknown", "order", "doubled", "too_many", "unsupported"):
         return f"{where}: {detail['msg']}" if where else detail["msg"]
     given = "" if detail["type"] == "missing" else f"; got {detail['input']!r}"
     return f"{where}: {detail['msg']}{given}"

@@ -184,8 +184,9 @@ def _times(model: str, series: list[_Series]) -> Plot | None:
     if not later and not firsts:
         return None
     top = 1.12 * max(later or firsts) or 1.0
+    most = _most_points(4 * len(runs))  # a flag is a bar of three points
     for run, colour in runs:
-        _draw_times(axes, run, colour, top, _most_points(len(runs)))
+        _draw_times(axes, run, colour, top, most)
     axes.set_ylim(0, top)
     _label(axes, "epoch", "training seconds")
     flag = Line2D([], [], color=WARNING, linewidth=2)

@@ -1,6 +1,7 @@
 """Epochs and samples in columns are what they were, and small."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 import scripted
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from bench import noise
+from bench import packed as module
 from bench.event import EpochEvent
 from bench.noise import Interval
 from bench.packed import Epochs, Samples
@@ -35,8 +38,16 @@ EVENTS = st.builds(
 )
 
 
-@given(st.lists(EVENTS, max_size=4))
-@settings(max_examples=40)
+@pytest.fixture(scope="module", params=[2, module._PIECE], autouse=True)
+def _piece(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All that follows holds however many items are taken apart at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PIECE", request.param)
+        yield
+
+
+@given(st.lists(EVENTS, max_size=5))
+@settings(max_examples=30)
 def test_epochs_come_out_as_they_went_in_to_the_last_bit(events: list[EpochEvent]) -> None:
     packed = Epochs(events)
     assert [repr(event) for event in packed] == [repr(event) for event in events]
@@ -98,5 +109,31 @@ def test_a_number_that_fits_nowhere_is_a_mistake_of_the_line() -> None:
 
 def test_epochs_take_a_tenth_of_what_the_journal_takes() -> None:
     outcome = scripted.outcome(scripted.case(marks=(500,)))
-    packed = sum(len(part) for column in outcome.epochs._columns for part in column.content())
-    assert packed < len(outcome.model_dump_json()) / 10
+    assert len(outcome.epochs._part.read()) < len(outcome.model_dump_json()) / 10
+
+
+def test_a_mistake_within_the_epochs_is_told_with_its_place() -> None:
+    text = scripted.outcome(epochs=EPOCHS).model_dump_json().replace('"epoch":3,', '"epoch":"three",', 1)
+    with pytest.raises(ValidationError) as refused:
+        JOURNAL_LINE.validate_json(text)
+    assert refused.value.errors()[0]["loc"] == ("outcome", "epochs", 2, "epoch")
+
+
+def test_epochs_are_read_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as objects all at once: the first is taken apart before the last one is made."""
+    order: list[str] = []
+    cells = Epochs._cells
+
+    class Watched(Epochs):
+        @classmethod
+        def _cells(cls, item: EpochEvent) -> tuple[Any, ...]:
+            order.append(f"apart {item.epoch}")
+            return cells(item)
+
+    def events() -> Iterator[EpochEvent]:
+        for event in EPOCHS:
+            order.append(f"made {event.epoch}")
+            yield event
+
+    assert TypeAdapter(Watched).validate_python(events()) == EPOCHS
+    assert order == [f"{what} {epoch}" for epoch in (1, 2, 3) for what in ("made", "apart")]

@@ -4,7 +4,10 @@ import errno
 import gc
 import os
 import tempfile
+from dataclasses import replace
+from io import FileIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +15,10 @@ import scripted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import journal
+from bench import journal, run, spool
 from bench.folder import ReportFolder
 from bench.packed import Epochs
-from bench.record import Timeline
+from bench.record import Outcome, Timeline
 from bench.spool import Held, Spool
 
 TIMELINE = Timeline(interval_s=0.5, samples=tuple((0.5 * place, 300.0 + place) for place in range(300)))
@@ -24,9 +27,11 @@ EPOCHS = tuple(scripted.epoch(number) for number in range(1, 101))
 
 @given(st.lists(st.binary(max_size=40)), st.integers(0, 100))
 def test_parts_come_back_as_they_were_in_any_order(parts: list[bytes], room: int) -> None:
-    spool = Spool(room)
-    kept = [spool.keep(part) for part in parts]
+    kept = list(map(Spool(room).keep, parts))
     assert [part.read() for part in reversed(kept)] == list(reversed(parts))
+    assert [part.read(1, max(0, len(data) - 2)) for part, data in zip(kept, parts, strict=True)] == [
+        data[1:-1] for data in parts
+    ]
     assert sum(len(part.data) for part in kept if isinstance(part, Held)) <= room
 
 
@@ -89,7 +94,7 @@ def test_epochs_that_were_put_away_are_what_they_were() -> None:
 
 
 def test_an_outcome_that_was_put_away_is_written_as_it_was() -> None:
-    outcome = scripted.outcome(epochs=EPOCHS, timeline=TIMELINE)
+    outcome = scripted.outcome(epochs=EPOCHS, timeline=Timeline(interval_s=1.0, samples=tuple(TIMELINE.samples)))
     text = outcome.model_dump_json()
     outcome.spool(Spool(room=0))
     assert outcome.model_dump_json() == text
@@ -97,9 +102,36 @@ def test_an_outcome_that_was_put_away_is_written_as_it_was() -> None:
 
 def test_what_is_empty_and_shared_is_left_alone() -> None:
     empty = Epochs()
-    columns = empty._columns
+    part = empty._part
     empty.spool(Spool(room=0))
-    assert empty._columns is columns
+    assert empty._part is part
+
+
+def test_a_disk_that_became_full_is_not_tried_again_and_gets_its_bytes_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Small(FileIO):
+        def write(self, data: Any) -> int:
+            if self.tell() >= 6:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(bytes(data)[:2])
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_options: Small(tmp_path / "spool", "w+"))
+    spool = Spool(room=0)
+    kept = [spool.keep(data) for data in (b"1234", b"5678", b"9")]
+    assert [isinstance(part, Held) for part in kept] == [False, True, True]
+    assert (tmp_path / "spool").read_bytes() == b"1234"
+    assert [part.read() for part in kept] == [b"1234", b"5678", b"9"]
+
+
+def test_the_file_lies_where_tmpdir_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert spool._folder() is None
+    monkeypatch.delenv("TMPDIR")
+    monkeypatch.setattr(spool, "_LARGE", tmp_path)
+    assert spool._folder() == str(tmp_path)
+    monkeypatch.setattr(spool, "_LARGE", tmp_path / "absent")
+    assert spool._folder() is None
 
 
 def test_a_journal_that_was_read_holds_no_epochs_beyond_the_room(
@@ -113,11 +145,24 @@ def test_a_journal_that_was_read_holds_no_epochs_beyond_the_room(
             writer.append(outcome)
     stored = journal.read(folder.journal)
     assert list(stored.outcomes) == outcomes
-    assert not [part for outcome in stored.outcomes for part in held(outcome.epochs)]
-    assert not [part for outcome in stored.outcomes if outcome.timeline for part in held(outcome.timeline.samples)]
+    assert not any(map(is_held, stored.outcomes))
 
 
-def held(packed: Any) -> list[bytes]:
-    """What of it is in memory."""
-    parts = [part for column in packed._columns for part in (column.numbers, column.absent)]
-    return [part.data for part in parts if isinstance(part, Held) and part.data]
+def test_a_sweep_puts_an_outcome_away_as_soon_as_it_was_looked_at(tmp_path: Path) -> None:
+    seen: list[Outcome] = []
+    timelines = (TIMELINE, Timeline(interval_s=1.0, samples=tuple(TIMELINE.samples)))
+    made = [scripted.outcome(epochs=EPOCHS, timeline=timeline) for timeline in timelines]
+    executor = SimpleNamespace(outcomes=lambda _cases, _listen: iter(made))
+    with run.opened(ReportFolder(tmp_path / "out"), scripted.header(), resume=False) as sweep:
+        for outcome in replace(sweep, spool=Spool(room=0)).outcomes(executor, lambda _case, _event: None):
+            assert is_held(outcome)
+            assert not any(map(is_held, seen))
+            seen.append(outcome)
+    assert not any(map(is_held, seen))
+    assert [tuple(outcome.epochs) for outcome in seen] == [EPOCHS] * 2
+
+
+def is_held(outcome: Outcome) -> bool:
+    """Whether what is long of it is in memory."""
+    assert outcome.timeline is not None
+    return isinstance(outcome.epochs._part, Held) or isinstance(outcome.timeline.samples._part, Held)

@@ -71,7 +71,10 @@ def _detected(kind: str, recorded: Mapping[str, Sequence[Recording]]) -> tuple[l
 
 def _change(rounds: Sequence[Recording]) -> str:
     """What the recorded rounds themselves say of the candidate's time: the mean of all, with its 95 % interval."""
-    t = Student.of([found.wall for each in rounds if (found := figures(each.round)).wall is not None])
+    walls = [found.wall for each in rounds if (found := figures(each.round)).wall is not None]
+    if len(walls) < 2:
+        return "–"
+    t = Student.of(walls)
     return f"{change(t.mean):+.1%} ({change(t.below(0.025)):+.1%} to {change(t.above(0.025)):+.1%})"
 
 
