@@ -1,8 +1,9 @@
 """From recorded rounds to verdicts: slower, fatter or worse than the base, or not. Pure functions.
 
-**The figure of a round** is the logarithm of the ratio, candidate to base, of the lower quartiles of its units' wall
-seconds. Neighbouring units share the machine's mood and those of one pair of processes its memory layout, so the round
-is the independent unit: Student's t has one figure a round.
+**The figure of a round** is the logarithm of the ratio, candidate to base, of the mean wall seconds of the faster half
+of its units: of what was tried on recorded rounds of equal code, the least noisy (docs/gate.md). Neighbouring units
+share the machine's mood and those of one pair of processes its memory layout, so the round is the independent unit:
+Student's t has one figure a round.
 
 Rounds are looked at, and risks spent, as `bench.looks` has it.
 
@@ -115,7 +116,7 @@ class Figures:
     """After warm-up."""
     kept: int
     wall: float | None
-    """Logarithm of the ratio of lower quartiles; None where too few quads were kept."""
+    """Logarithm of the ratio of means of the faster half; None where too few quads were kept."""
     cpu: float | None
     memory: Mapping[str, tuple[float, float]]
     """MiB of the base and of the candidate, by what was read of both."""
@@ -146,8 +147,8 @@ def figures(recorded: Round) -> Figures:
     return Figures(
         quads=len(steady),
         kept=len(clean),
-        wall=_quartile_ratio([unit.wall_s for unit in base], [unit.wall_s for unit in candidate]) if enough else None,
-        cpu=_quartile_ratio([unit.cpu_s for unit in base], [unit.cpu_s for unit in candidate]) if enough else None,
+        wall=_ratio([unit.wall_s for unit in base], [unit.wall_s for unit in candidate]) if enough else None,
+        cpu=_ratio([unit.cpu_s for unit in base], [unit.cpu_s for unit in candidate]) if enough else None,
         memory=_memory(recorded),
         losses=(_last(recorded.quads, "base"), _last(recorded.quads, "candidate")) if recorded.quads else None,
         equal_losses=_losses(recorded, "base") == _losses(recorded, "candidate"),
@@ -165,10 +166,10 @@ _MEMORY: dict[str, Callable[[Memory], float | None]] = {
 }
 
 
-def _quartile_ratio(base: Sequence[float], candidate: Sequence[float]) -> float | None:
-    """None where a clock is too coarse for the units."""
-    below, above = np.quantile([base, candidate], 0.25, axis=1)
-    return float(math.log(above / below)) if below > 0 and above > 0 else None
+def _ratio(base: Sequence[float], candidate: Sequence[float]) -> float | None:
+    """Logarithm of the ratio of means of the faster halves. None where a clock is too coarse for the units."""
+    below, above = (float(np.mean(np.sort(seconds)[: len(seconds) // 2])) for seconds in (base, candidate))
+    return math.log(above / below) if below > 0 and above > 0 else None
 
 
 def _losses(recorded: Round, side: str) -> list[tuple[float | None, float | None]]:

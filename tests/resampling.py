@@ -1,7 +1,8 @@
 """Runs of the gate that never took place: drawn from recorded rounds, judged as those of a real run are."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -21,11 +22,18 @@ def drawn(rounds: int, rng: np.random.Generator, *, wanted: int = LOOKS[-1], blo
     return [int(start) + step for start in starts for step in range(length)][:wanted]
 
 
-def course(recorded: Sequence[Figures], plan: Plan, rng: np.random.Generator, *, swap: bool) -> CaseVerdict:
-    """One case of a run, look by look until it is decided; ``swap`` exchanges the sides of each round at random."""
+def course(
+    recorded: Sequence[Figures], plan: Plan, rng: np.random.Generator, *, swap: bool, slowdown: float = 0.0
+) -> CaseVerdict:
+    """One case of a run, look by look until it is decided; ``swap`` exchanges the sides of each round at random.
+
+    A ``slowdown``, a share of the base's time, is then added to each round's figure: the noise stays the recorded one.
+    """
     chosen = [recorded[index] for index in drawn(len(recorded), rng)]
     if swap:
         chosen = [each.swapped if rng.random() < 0.5 else each for each in chosen]
+    if slowdown:
+        chosen = [_slowed(each, slowdown) for each in chosen]
     for look in plan.looks:
         verdict = judge(chosen[:look], plan)
         if verdict.decided:
@@ -33,13 +41,17 @@ def course(recorded: Sequence[Figures], plan: Plan, rng: np.random.Generator, *,
     return verdict
 
 
+def _slowed(figures: Figures, slowdown: float) -> Figures:
+    return figures if figures.wall is None else replace(figures, wall=figures.wall + math.log1p(slowdown))
+
+
 def runs(
-    recorded: Mapping[str, Sequence[Figures]], count: int, *, swap: bool, seed: int = 0
+    recorded: Mapping[str, Sequence[Figures]], count: int, *, swap: bool, slowdown: float = 0.0, seed: int = 0
 ) -> Iterator[dict[str, CaseVerdict]]:
     """So many runs over all cases; ``swap`` is for rounds of equal code, whose sides have no names."""
     rng, plan = np.random.default_rng(seed), Plan(len(recorded))
     for _ in range(count):
-        yield {case: course(rounds, plan, rng, swap=swap) for case, rounds in recorded.items()}
+        yield {case: course(rounds, plan, rng, swap=swap, slowdown=slowdown) for case, rounds in recorded.items()}
 
 
 @dataclass(frozen=True)

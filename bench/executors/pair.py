@@ -105,7 +105,7 @@ class PairExecutor:
         for _ in range(_TRIES):
             with self._alone(self.base, case, digits) as duellist:
                 walls = [duellist.turn().wall_s for _ in range(_CALIBRATION_UNITS)]
-            seconds = sorted(walls[1:])[len(walls) // 4]  # a lower quartile, as rounds are judged by
+            seconds = sorted(walls[1:])[len(walls) // 4]  # amid the faster half, which judges
             if SHORTEST_S <= seconds <= LONGEST_S:
                 return digits
             fitting = round(digits * self.unit_s / seconds / case.batch_size) * case.batch_size

@@ -95,6 +95,12 @@ def test_recorded_rounds_of_equal_code_raise_no_more_alarms_than_allowed(kind: s
     assert alarms <= 0.01 * RUNS
 
 
+def test_a_slowdown_of_five_percent_among_the_recorded_noise_is_found() -> None:
+    runs = list(resampling.runs(recorded("equal"), RUNS, swap=True, slowdown=0.05))
+    for case in runs[0]:
+        assert resampling.told([run[case] for run in runs], "slower").value >= 0.94  # of 500, for 95 of 100
+
+
 @pytest.mark.parametrize(
     ("kind", "word"), [("slower-5", "slower"), ("slower-10", "slower"), ("fatter-5", "fatter"), ("worse", "worse")]
 )

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 from duelling import BASE, quad, recorded, rounds, unit
 
+from bench import regress
 from bench.duel import Memory, Quad, Round
 from bench.looks import FALSE_ALARMS, LOOKS, MISSES, Plan
 from bench.regress import (
@@ -41,10 +42,13 @@ def times(ratio: float) -> list[float]:
 # ------------------------------------------------------------------------------------------------- figures of a round
 
 
-def test_a_rounds_figure_is_the_ratio_of_lower_quartiles() -> None:
+def test_a_rounds_figure_is_the_ratio_of_the_means_of_the_faster_halves(monkeypatch: pytest.MonkeyPatch) -> None:
     found = figures(recorded(ratio=1.1))
     assert found.wall == pytest.approx(math.log(1.1))
     assert found.cpu == pytest.approx(math.log(1.1))
+    monkeypatch.setattr(regress, "after_warmup", lambda quads: quads)
+    uneven = replace(recorded(), quads=(quad(1.0, 1.0), quad(9.0, 8.0), quad(1.2, 1.4), quad(9.0, 8.0)))
+    assert figures(uneven).wall == pytest.approx(math.log(1.2 / 1.1))
 
 
 def test_units_that_were_stopped_do_not_move_a_figure() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from bench.executors.process import CODE
 
-LOOPS_IN = "AEBENCH_LOOPS"
 _BURDEN = '''
 
 _unburdened = build

@@ -10,17 +10,17 @@ more memory) and ``worse`` (a higher loss at equal speed).
 
 import argparse
 import contextlib
-import functools
+import math
 import multiprocessing
 import os
 import random
+import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,10 +32,13 @@ from rounds import candidates
 
 from bench import data, gate
 from bench.executors.pair import QUADS, PairExecutor, Side
+from bench.regress import figures
 from bench.spec import Case
 
 KINDS = ("equal", "busy", "slower-2", "slower-5", "slower-10", "fatter-5", "worse")
 _LONGEST_BUSY_S = 8.0
+_FIRST_LOOPS, _BURDEN, _CALIBRATING_ROUNDS = 100_000, 0.3, 3
+"""Loops a step to begin with; the share of a unit that the burden is to be when it counts; rounds that count."""
 
 
 def main() -> int:
@@ -74,6 +77,8 @@ class Recorder:
     folder: Path
     cases: Sequence[Case]
     quads: int
+    calibrated: dict[str, float] = field(default_factory=dict)
+    """Loops that are one percent of a unit, by model."""
 
     @property
     def data(self) -> Path:
@@ -110,24 +115,44 @@ class Recorder:
     def _change(self, kind: str) -> candidates.Change:
         name, _, percent = kind.partition("-")
         if name == "slower":
-            return candidates.burden({case.model: round(int(percent) * _loops_a_percent(case)) for case in self.cases})
+            return candidates.burden(
+                {case.model: round(int(percent) * self._loops_a_percent(case)) for case in self.cases}
+            )
         if name == "fatter":
             return candidates.ballast({case.model: int(percent) / 100 * _held(case) for case in self.cases})
         return candidates.blur(tuple(case.model for case in self.cases)) if name == "worse" else candidates.NOTHING
+
+    def _loops_a_percent(self, case: Case) -> float:
+        """Rounds of a Python loop that make a unit one percent longer, calibrated by rounds of the gate's own kind.
+
+        Two processes that take turns find their caches cold, which slows a step and not the loop: so a process by
+        itself would call the same loop a larger share.
+        """
+        if case.model not in self.calibrated:
+            loops = float(_FIRST_LOOPS)
+            while (slowdown := self._slowdown(case, loops)) < _BURDEN / 2:  # too little to be told from noise
+                loops *= min(4.0, _BURDEN / max(slowdown, 0.01))
+            loops *= _BURDEN / slowdown
+            slowdown = statistics.fmean(self._slowdown(case, loops) for _ in range(_CALIBRATING_ROUNDS))
+            self.calibrated[case.model] = 0.01 * loops / slowdown
+            print(f"{case.model}: {self.calibrated[case.model]:.0f} loops a percent", flush=True)
+        return self.calibrated[case.model]
+
+    def _slowdown(self, case: Case, loops: float) -> float:
+        """What so many loops a step add to a unit's time, as a share of it, by one round."""
+        burdened = self.folder / "burdened"
+        candidates.copied(burdened, candidates.burden({case.model: round(loops)}))
+        executor = PairExecutor(
+            Side("base", self.folder / "base"), Side("candidate", burdened), self.data, self.folder, quads=self.quads
+        )
+        wall = figures(executor.round(case, self._digits(executor, case, gate.name_of(case)), 0)).wall
+        shutil.rmtree(burdened)
+        return 0.0 if wall is None else math.expm1(wall)
 
     def _digits(self, executor: PairExecutor, case: Case, name: str) -> int:
         """Those of every recording of the case, so that one can be held against another; else counted."""
         known = [each.digits for kind in KINDS for each in recordings.read(kind).get(name, ())[:1]]
         return known[0] if known else executor.digits(case)
-
-
-@functools.cache
-def _loops_a_percent(case: Case) -> float:
-    script = Path(__file__).parent / "calibration.py"
-    command = [sys.executable, str(script), case.model, str(case.batch_size)]
-    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path[:3])}
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environ)
-    return float(done.stdout.split()[-1])
 
 
 def _held(case: Case) -> float:
