@@ -148,18 +148,13 @@ class Packed(Sequence[_Item]):
 
     @classmethod
     def _schema_of(cls, kind: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read from what a tuple of ``kind`` is read from, one item at a time, and written as one.
-
-        An empty object or text in a stranger's JSON is read as no items at all.
-        """
-        each = handler.generate_schema(kind)
-        read = core_schema.no_info_after_validator_function(cls, core_schema.generator_schema(each))
+        """Read from what a tuple of ``kind`` is read from, and written as one."""
+        items = handler.generate_schema(tuple[kind, ...])
+        read = core_schema.no_info_after_validator_function(cls, items)
         return core_schema.json_or_python_schema(
             json_schema=read,
             python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), read]),
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                tuple, return_schema=handler.generate_schema(tuple[kind, ...])
-            ),
+            serialization=core_schema.plain_serializer_function_ser_schema(tuple, return_schema=items),
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 import scripted
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from bench import noise
 from bench import packed as module
@@ -117,23 +117,3 @@ def test_a_mistake_within_the_epochs_is_told_with_its_place() -> None:
     with pytest.raises(ValidationError) as refused:
         JOURNAL_LINE.validate_json(text)
     assert refused.value.errors()[0]["loc"] == ("outcome", "epochs", 2, "epoch")
-
-
-def test_epochs_are_read_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not as objects all at once: the first is taken apart before the last one is made."""
-    order: list[str] = []
-    cells = Epochs._cells
-
-    class Watched(Epochs):
-        @classmethod
-        def _cells(cls, item: EpochEvent) -> tuple[Any, ...]:
-            order.append(f"apart {item.epoch}")
-            return cells(item)
-
-    def events() -> Iterator[EpochEvent]:
-        for event in EPOCHS:
-            order.append(f"made {event.epoch}")
-            yield event
-
-    assert TypeAdapter(Watched).validate_python(events()) == EPOCHS
-    assert order == [f"{what} {epoch}" for epoch in (1, 2, 3) for what in ("made", "apart")]
