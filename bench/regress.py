@@ -12,7 +12,8 @@ Rounds are looked at, and risks spent, as `bench.looks` has it.
 - ok: the interval ends below the minimum effect: whatever slowdown there is, it is too small to matter;
 - faster: that, the estimate at least half the minimum effect below zero, and zero beyond the alarm's level above;
 - slower: the interval begins above zero, reaches the minimum effect, and the estimate is half of it or more;
-- undecided: none of these yet, or more than 30 % of the quads had to be discarded.
+- undecided: none of these yet, or more than 30 % of the quads had to be discarded; or losses that differ may yet prove
+  to be worse.
 
 A quad is discarded whole when a noise witness was out of bounds over its four units together, so the rule cannot know
 whose unit it was; warm-up is cut from both sides alike, by the rule of `bench.stats.steady_state`.
@@ -61,6 +62,8 @@ class Judgement:
     reason: str
     estimate: Estimate | None = None
     """None where there is no figure at all."""
+    is_open: bool = False
+    """Whether it is undecided and further rounds may decide it: the case is then as undecided as it is."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,9 @@ class CaseVerdict:
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """What is wrong with the candidate, all of it; else the verdict on time alone."""
+        """What is wrong with the candidate, all of it; else the verdict on time, unless its loss is open."""
         wrong = tuple(each.verdict for each in (self.time, self.memory, self.loss) if each.verdict in BAD)
-        return wrong or (self.time.verdict,)
+        return wrong or (("undecided",) if self.loss.is_open else (self.time.verdict,))
 
     @property
     def decided(self) -> bool:
@@ -308,11 +311,15 @@ def _judge_loss(found: Sequence[Figures], plan: Plan) -> Judgement:
     finite = [(base, candidate) for base, candidate in ends if base is not None and candidate is not None]
     if len(finite) < plan.looks[look]:
         return Judgement("undecided", "the base's loss is not finite")
-    return _judge_ends(finite[: plan.looks[look]], plan.alarm_level(look, "loss"))
+    return _judge_ends(finite[: plan.looks[look]], plan, look)
 
 
-def _judge_ends(ends: Sequence[tuple[float, float]], level: float) -> Judgement:
-    """Of last validation losses, base and candidate: worse beyond the noise and beyond the spread over seeds."""
+def _judge_ends(ends: Sequence[tuple[float, float]], plan: Plan, look: int) -> Judgement:
+    """Of last validation losses, base and candidate: worse beyond the noise and beyond the spread over seeds.
+
+    Before the last look the verdict is open as long as the loss may yet prove to be that much worse.
+    """
+    level = plan.alarm_level(look, "loss")
     base = [each for each, _ in ends]
     size = abs(statistics.fmean(base)) or 1.0
     spread = statistics.stdev(base) / size
@@ -320,6 +327,9 @@ def _judge_ends(ends: Sequence[tuple[float, float]], level: float) -> Judgement:
     estimate = Estimate(t.mean, t.below(level), t.above(level))
     if t.below(level) > 0 and t.mean > spread:
         return Judgement("worse", f"a higher loss, beyond its spread over seeds of {spread:.2%}", estimate)
+    if t.above(plan.miss_level(look)) > spread and look < len(plan.looks) - 1:
+        reason = f"another loss, which may be higher by more than its spread over seeds of {spread:.2%}"
+        return Judgement("undecided", reason, estimate, is_open=True)
     return Judgement("ok", f"within its spread over seeds of {spread:.2%}, or lower", estimate)
 
 

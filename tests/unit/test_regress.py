@@ -278,6 +278,24 @@ def test_a_loss_that_differs_by_less_than_seeds_do_is_ok() -> None:
     assert judged([with_losses(loss, 0.9 * loss) for loss in SEEDS], PLAN).loss.verdict == "ok"
 
 
+UNLIKE = (1.02, 1.05, 1.005, 1.06, 1.03, 1.07)
+"""What losses of one code and other random numbers may be multiplied by, when it is also worse by 4 %."""
+
+
+def test_a_loss_that_may_be_worse_is_open_until_the_last_look_though_time_is_ok() -> None:
+    rounds = [with_losses(SEEDS[n % 6], UNLIKE[n % 6] * SEEDS[n % 6]) for n in range(LOOKS[-1])]
+    first = judged(rounds[: LOOKS[0]], PLAN)
+    assert (first.time.verdict, first.loss.verdict, first.verdicts) == ("ok", "undecided", ("undecided",))
+    assert not first.decided
+    assert judged(rounds, PLAN).verdicts == ("worse",)
+
+
+def test_other_random_numbers_alone_are_ok_at_the_last_look() -> None:
+    rounds = [with_losses(SEEDS[n % 6], SEEDS[(n + 1) % 6]) for n in range(LOOKS[-1])]
+    assert not judged(rounds[: LOOKS[0]], PLAN).decided
+    assert judged(rounds, PLAN).verdicts == ("ok",)
+
+
 def test_a_loss_that_runs_away_on_one_side_alone_is_worse() -> None:
     usual = recorded()
     last = replace(usual.quads[-1], candidate=(unit(), unit(val_loss=None)))
