@@ -39,6 +39,8 @@ KINDS = ("equal", "busy", "slower-2", "slower-5", "slower-10", "fatter-5", "wors
 _LONGEST_BUSY_S = 8.0
 _FIRST_LOOPS, _BURDEN, _CALIBRATING_ROUNDS = 100_000, 0.3, 3
 """Loops a step to begin with; the share of a unit that the burden is to be when it counts; rounds that count."""
+_LARGEST_STEP = 4.0
+"""By which the loops grow at most from one try to the next, whatever noise made of it."""
 
 
 def main() -> int:
@@ -120,18 +122,17 @@ class Recorder:
             )
         if name == "fatter":
             return candidates.ballast({case.model: int(percent) / 100 * _held(case) for case in self.cases})
-        return candidates.blur(tuple(case.model for case in self.cases)) if name == "worse" else candidates.NOTHING
+        return candidates.handicap(tuple(case.model for case in self.cases)) if name == "worse" else candidates.NOTHING
 
     def _loops_a_percent(self, case: Case) -> float:
         """Rounds of a Python loop that make a unit one percent longer, calibrated by rounds of the gate's own kind.
 
-        Two processes that take turns find their caches cold, which slows a step and not the loop: so a process by
-        itself would call the same loop a larger share.
+        A step of a process that has the machine for itself is another yardstick: its caches are warm.
         """
         if case.model not in self.calibrated:
             loops = float(_FIRST_LOOPS)
             while (slowdown := self._slowdown(case, loops)) < _BURDEN / 2:  # too little to be told from noise
-                loops *= min(4.0, _BURDEN / max(slowdown, 0.01))
+                loops *= min(_LARGEST_STEP, _BURDEN / max(slowdown, 0.01))
             loops *= _BURDEN / slowdown
             slowdown = statistics.fmean(self._slowdown(case, loops) for _ in range(_CALIBRATING_ROUNDS))
             self.calibrated[case.model] = 0.01 * loops / slowdown
@@ -147,7 +148,9 @@ class Recorder:
         )
         wall = figures(executor.round(case, self._digits(executor, case, gate.name_of(case)), 0)).wall
         shutil.rmtree(burdened)
-        return 0.0 if wall is None else math.expm1(wall)
+        if wall is None:
+            raise RuntimeError(f"the machine is too busy to calibrate on: no figure of {case.model}")
+        return math.expm1(wall)
 
     def _digits(self, executor: PairExecutor, case: Case, name: str) -> int:
         """Those of every recording of the case, so that one can be held against another; else counted."""
