@@ -210,16 +210,6 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded & {"tensorflow", "keras", "jax", "torch", "numpy", "pandas", "scipy", "mlxtend", "matplotlib"}
 
 
-def test_a_plan_imports_no_keras_backend() -> None:
-    program = (
-        "import sys; from bench.cli import app; app(['run', '--plan'], standalone_mode=False); print(*sys.modules)"
-    )
-    ended = python("-c", program)
-    assert ended.returncode == 0, ended.stderr
-    loaded = {name.partition(".")[0] for name in ended.stdout.splitlines()[-1].split()}
-    assert not loaded & {"tensorflow", "keras", "jax", "torch", "mlxtend"}
-
-
 @pytest.mark.parametrize("given", ["low", "0.12;0.1", "0", "-0.1", "nan", "inf"])
 def test_thresholds_that_are_none_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: str
