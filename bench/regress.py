@@ -83,10 +83,21 @@ class CaseVerdict:
     """The smallest slowdown that these rounds would have called slower 95 times in 100; None before the first look."""
 
     @property
+    def judgements(self) -> dict[str, Judgement]:
+        """By what was judged."""
+        return {"time": self.time, "memory": self.memory, "loss": self.loss}
+
+    @property
+    def deciding(self) -> tuple[str, Judgement]:
+        """What the verdict on a candidate with which nothing is wrong rests on: time, unless the loss alone is open."""
+        is_time = self.time.verdict == "undecided" or not self.loss.is_open
+        return ("time", self.time) if is_time else ("loss", self.loss)
+
+    @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """What is wrong with the candidate, all of it; else the verdict on time, unless its loss is open."""
-        wrong = tuple(each.verdict for each in (self.time, self.memory, self.loss) if each.verdict in BAD)
-        return wrong or (("undecided",) if self.loss.is_open else (self.time.verdict,))
+        """What is wrong with the candidate, all of it; else the verdict on what decides."""
+        wrong = tuple(each.verdict for each in self.judgements.values() if each.verdict in BAD)
+        return wrong or (self.deciding[1].verdict,)
 
     @property
     def decided(self) -> bool:

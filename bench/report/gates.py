@@ -13,7 +13,7 @@ from bench.baseline import CheckedCase
 from bench.estimate import duration
 from bench.folder import ReportFolder, write_whole
 from bench.printable import printable
-from bench.regress import BAD, CaseResult, Estimate, exit_code
+from bench.regress import BAD, CaseResult, Estimate, Judgement, exit_code
 from bench.report.files import write_json
 from bench.report.tables import Table, escaped
 from bench.terminal import say
@@ -21,6 +21,7 @@ from bench.terminal import say
 _NONE = "–"
 _MOST_ANNOTATIONS = 10
 _ORDER = ("slower", "fatter", "worse", "failed", "incomparable", "undecided", "ok", "faster")
+_DIGITS = {"time": 1, "memory": 1, "loss": 2}
 _SHARED = ("case", "verdict", "time", "interval")
 _INTERVALS = (
     "Percentages are changes against the {base}; the interval's lower end bounds an alarm, its upper end a miss.",
@@ -106,11 +107,11 @@ def _cells(result: CaseResult) -> tuple[str, ...]:
     return (
         result.name,
         " and ".join(result.verdicts),
-        _percent(time),
+        _percent(time, _DIGITS["time"]),
         _NONE if time is None or time.low is None or time.high is None else f"{time.low:+.1%} … {time.high:+.1%}",
-        *(() if isinstance(result, CheckedCase) else (_percent(found.cpu),)),
-        _percent(found.memory.estimate),
-        _percent(found.loss.estimate, digits=2),
+        *(() if isinstance(result, CheckedCase) else (_percent(found.cpu, _DIGITS["time"]),)),
+        _percent(found.memory.estimate, _DIGITS["memory"]),
+        _percent(found.loss.estimate, _DIGITS["loss"]),
         *_counts(result),
         _NONE if found.smallest is None else f"{found.smallest:.1%}",
         f"{found.discarded:.0%}",
@@ -123,7 +124,7 @@ def _counts(result: CaseResult) -> tuple[str, ...]:
     return (f"{result.verdict.rounds} of {result.recorded}",)
 
 
-def _percent(estimate: Estimate | None, digits: int = 1) -> str:
+def _percent(estimate: Estimate | None, digits: int) -> str:
     return _NONE if estimate is None else f"{estimate.value:+.{digits}%}"
 
 
@@ -133,12 +134,17 @@ def reasons(gate: Gate) -> list[str]:
 
 
 def _reason(result: CaseResult) -> str:
-    judged = (result.verdict.time, result.verdict.memory, result.verdict.loss)
-    wrong = [each.reason for each in judged if each.verdict in BAD]
-    told = wrong or ([result.reason] if result.trouble else [result.verdict.time.reason])
+    found = result.verdict
+    wrong = [_sized(name, judged) for name, judged in found.judgements.items() if judged.verdict in BAD]
+    told = wrong or ([result.reason] if result.trouble else [_sized(*found.deciding)])
     if result.reason and not result.trouble and not wrong and result.verdicts == ("undecided",):
         told = [*told, result.reason]
     return printable("; ".join(told)) + "."
+
+
+def _sized(name: str, judged: Judgement) -> str:
+    size = "" if judged.estimate is None else f" ({_percent(judged.estimate, _DIGITS[name])} {name})"
+    return judged.reason + size
 
 
 def markdown(gate: Gate) -> str:
@@ -179,8 +185,7 @@ def annotations(gate: Gate) -> list[str]:
         if not severe and "undecided" not in result.verdicts:
             continue
         title = f"{result.name}: {' and '.join(result.verdicts)}"
-        message = f"{_percent(result.verdict.time.estimate)} time. {_reason(result)}"
-        told.append(f"::{'error' if severe else 'warning'} title={_property(title)}::{_data(message)}")
+        told.append(f"::{'error' if severe else 'warning'} title={_property(title)}::{_data(_reason(result))}")
     return told[:_MOST_ANNOTATIONS]
 
 

@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
-from duelling import rounds
+from duelling import BASE, rounds
 
 from bench.looks import Plan
-from bench.regress import CaseResult, figures, judge
+from bench.regress import CaseResult, Estimate, Judgement, figures, judge
 from bench.report import gates
 from bench.report.gates import Gate
 
@@ -50,6 +51,27 @@ def test_what_was_not_measured_is_a_dash() -> None:
 def test_each_case_has_its_reason() -> None:
     told = gates.reasons(gate(OLD, UNKNOWN))
     assert told == ["basic: base 1234567 is too old.", "deep: 0 rounds; 6 are needed; the budget is used up."]
+
+
+def test_what_is_wrong_is_told_with_its_size() -> None:
+    heavy = rounds([1.2 * each for each in EVEN], candidate_memory=replace(BASE, peak_rss_mib=1.1 * BASE.peak_rss_mib))
+    both = CaseResult("basic", judge([figures(each) for each in heavy], PLAN))
+    (reason,) = gates.reasons(gate(both))
+    assert reason.startswith("basic: slower, beyond the noise (+20.0% time); more peak resident memory, ")
+    assert reason.endswith(" (+10.0% memory).")
+    (line,) = gates.annotations(gate(both))
+    assert "+20.0%25 time" in line
+    assert "+10.0%25 memory" in line
+
+
+def test_a_case_that_its_loss_alone_keeps_open_says_so() -> None:
+    even = result("basic").verdict
+    loss = Judgement("undecided", "another loss", Estimate(0.0123, 0.0, 0.1), is_open=True)
+    unclear = replace(even, loss=loss)
+    stopped = CaseResult("basic", unclear, reason="the budget is used up")
+    assert gates.reasons(gate(stopped)) == ["basic: another loss (+1.23% loss); the budget is used up."]
+    noisy = replace(unclear, time=Judgement("undecided", "too much noise"))
+    assert gates.reasons(gate(CaseResult("basic", noisy))) == ["basic: too much noise."]
 
 
 def test_markdown_names_the_early_end() -> None:
