@@ -21,12 +21,11 @@ from typing import Any
 
 from bench.catalog import BACKENDS
 from bench.intake import Report, Row
-from bench.looks import Plan, Student
+from bench.looks import MOST_DISCARDED, Plan, Student
 from bench.printable import shown
 from bench.record import Fingerprint
 from bench.regress import (
     MEMORY_EFFECT,
-    MOST_DISCARDED,
     CaseResult,
     CaseVerdict,
     Estimate,

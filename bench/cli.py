@@ -150,6 +150,9 @@ def regress(
     minimum_effect: Annotated[
         float, typer.Option(min=0.1, max=100.0, help="percent; a smaller slowdown does not count")
     ] = 5.0,
+    most_discarded: Annotated[
+        float, typer.Option(min=0.0, max=100.0, help="percent of the quads that noise may cost before it is undecided")
+    ] = 30.0,
     budget: Annotated[
         float | None, typer.Option(min=0.0, help="minutes after which no round is begun; no limit if not given")
     ] = None,
@@ -166,6 +169,7 @@ def regress(
         base=base,
         cases=_names(cases),
         minimum_effect=minimum_effect / 100,
+        most_discarded=most_discarded / 100,
         budget_s=None if budget is None else 60 * budget,
         base_python=base_python,
         candidate_python=candidate_python,

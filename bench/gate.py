@@ -21,7 +21,7 @@ from bench.executors.pair import QUADS, Incomparable, PairExecutor, PairFailed, 
 from bench.executors.process import CODE, shareable
 from bench.folder import ReportFolder
 from bench.interrupt import shielded
-from bench.looks import MINIMUM_EFFECT, Plan
+from bench.looks import MINIMUM_EFFECT, MOST_DISCARDED, Plan
 from bench.regress import CaseResult, CaseVerdict, Figures, Trouble
 from bench.report import gates
 from bench.run import check_batches
@@ -49,6 +49,8 @@ class Request:
     """MODEL, MODEL:LOOP or MODEL:LOOP:BATCH; None for the sentinels."""
     minimum_effect: float = MINIMUM_EFFECT
     """As a share: a slowdown below it does not count."""
+    most_discarded: float = MOST_DISCARDED
+    """As a share: of a case's quads, what noise may cost before the case is undecided."""
     budget_s: float | None = None
     """Seconds after which no round is begun; None for no limit."""
     base_python: str | None = None
@@ -86,6 +88,8 @@ def _check_bounds(request: Request) -> None:
     """No comparison holds of what is no number: every verdict would be as good as any other."""
     if not 0 < request.minimum_effect < math.inf:
         raise InvalidInput(f"--minimum-effect takes percent above zero; got {100 * request.minimum_effect:g}.")
+    if not 0 <= request.most_discarded <= 1:
+        raise InvalidInput(f"--most-discarded takes percent from 0 to 100; got {100 * request.most_discarded:g}.")
     if request.budget_s is not None and not request.budget_s >= 0:
         raise InvalidInput(f"--budget takes minutes, zero or more; got {request.budget_s / 60:g}.")
 
@@ -320,7 +324,7 @@ def _compared(
         machine.check_backends(_BACKENDS)
     base, candidate = sides
     folder.logs.mkdir(parents=True, exist_ok=True)
-    plan = Plan(len(cases), request.minimum_effect)
+    plan = Plan(len(cases), request.minimum_effect, most_discarded=request.most_discarded)
     executor = PairExecutor(
         base,
         candidate,

@@ -30,6 +30,8 @@ MISSES = 0.025
 """Of a case that is slower by the minimum effect, called ok."""
 MINIMUM_EFFECT = 0.05
 """The smallest slowdown that matters, where nobody says otherwise."""
+MOST_DISCARDED = 0.3
+"""Share of what was measured, after warm-up, that noise may cost before there is no verdict on time."""
 _SHARES = {"time": 0.5, "memory": 0.25, "loss": 0.25}
 
 
@@ -41,6 +43,8 @@ class Plan:
     minimum_effect: float = MINIMUM_EFFECT
     """As a share of the base's time."""
     looks: tuple[int, ...] = LOOKS
+    most_discarded: float = MOST_DISCARDED
+    """Share of a case's quads, after warm-up, beyond which it stays undecided."""
 
     def alarm_level(self, look: int, judged: Literal["time", "memory", "loss"]) -> float:
         """Risk of a false alarm that the look, from 0, may take in one direction of one thing of one case."""

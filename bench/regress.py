@@ -12,8 +12,8 @@ Rounds are looked at, and risks spent, as `bench.looks` has it.
 - ok: the interval ends below the minimum effect: whatever slowdown there is, it is too small to matter;
 - faster: that, the estimate at least half the minimum effect below zero, and zero beyond the alarm's level above;
 - slower: the interval begins above zero, reaches the minimum effect, and the estimate is half of it or more;
-- undecided: none of these yet, or more than 30 % of the quads had to be discarded; or losses that differ may yet prove
-  to be worse.
+- undecided: none of these yet, or more quads had to be discarded than the plan allows; or losses that differ may yet
+  prove to be worse.
 
 A quad is discarded whole when a noise witness was out of bounds over its four units together, so the rule cannot know
 whose unit it was; warm-up is cut from both sides alike, by the rule of `bench.stats.steady_state`.
@@ -35,8 +35,6 @@ MEMORY_EFFECT = 0.03
 """The smallest growth of memory that matters."""
 POWER = 0.95
 """With which the smallest slowdown that a run could have seen would have been seen."""
-MOST_DISCARDED = 0.3
-"""Share of a case's quads, after warm-up, beyond which it stays undecided."""
 FEWEST_QUADS = 3
 """Kept quads below which a round has no figure."""
 
@@ -210,7 +208,7 @@ def judge(found: Sequence[Figures], plan: Plan) -> CaseVerdict:
     look = plan.look(len(wall))
     return CaseVerdict(
         rounds=len(wall) if look is None else plan.looks[look],
-        time=_too_noisy(discarded) or judge_time(wall, plan),
+        time=_too_noisy(discarded, plan) or judge_time(wall, plan),
         cpu=_bounded(cpu, plan),
         memory=_judge_memory(found, plan),
         loss=_judge_loss(found, plan),
@@ -219,11 +217,11 @@ def judge(found: Sequence[Figures], plan: Plan) -> CaseVerdict:
     )
 
 
-def _too_noisy(discarded: float) -> Judgement | None:
-    if discarded <= MOST_DISCARDED:
+def _too_noisy(discarded: float, plan: Plan) -> Judgement | None:
+    if discarded <= plan.most_discarded:
         return None
     return Judgement(
-        "undecided", f"{discarded:.0%} of the quads were disturbed; at most {MOST_DISCARDED:.0%} may be discarded"
+        "undecided", f"{discarded:.0%} of the quads were disturbed; at most {plan.most_discarded:.0%} may be discarded"
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from bench.looks import LOOKS, Plan
+from bench.looks import LOOKS, MOST_DISCARDED, Plan
 from bench.regress import CaseVerdict, Figures, judge
 
 BLOCK = 4
@@ -46,10 +46,16 @@ def _slowed(figures: Figures, slowdown: float) -> Figures:
 
 
 def runs(
-    recorded: Mapping[str, Sequence[Figures]], count: int, *, swap: bool, slowdown: float = 0.0, seed: int = 0
+    recorded: Mapping[str, Sequence[Figures]],
+    count: int,
+    *,
+    swap: bool,
+    slowdown: float = 0.0,
+    most_discarded: float = MOST_DISCARDED,
+    seed: int = 0,
 ) -> Iterator[dict[str, CaseVerdict]]:
     """So many runs over all cases; ``swap`` is for rounds of equal code, whose sides have no names."""
-    rng, plan = np.random.default_rng(seed), Plan(len(recorded))
+    rng, plan = np.random.default_rng(seed), Plan(len(recorded), most_discarded=most_discarded)
     for _ in range(count):
         yield {case: course(rounds, plan, rng, swap=swap, slowdown=slowdown) for case, rounds in recorded.items()}
 

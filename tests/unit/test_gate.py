@@ -152,6 +152,8 @@ def test_a_case_that_is_none_is_refused(script: Script, out: Path, cases: list[s
     [
         ({"minimum_effect": math.nan}, "--minimum-effect takes"),
         ({"minimum_effect": 0.0}, "--minimum-effect takes"),
+        ({"most_discarded": 1.01}, "--most-discarded takes"),
+        ({"most_discarded": math.nan}, "--most-discarded takes"),
         ({"budget_s": math.nan}, "--budget takes"),
         ({"budget_s": -60.0}, "--budget takes minutes, zero or more; got -1"),
     ],
@@ -336,9 +338,12 @@ def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Request:
 
 def test_flags_are_percent_and_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     request = asked(
-        monkeypatch, "--base", "HEAD~1", "--minimum-effect", "2.5", "--budget", "20", "--cases", "basic, deep"
+        monkeypatch,
+        *("--base", "HEAD~1", "--minimum-effect", "2.5", "--most-discarded", "45", "--budget", "20"),
+        *("--cases", "basic, deep"),
     )
     assert (request.base, request.minimum_effect, request.budget_s) == ("HEAD~1", 0.025, 1200.0)
+    assert request.most_discarded == 0.45
     assert request.cases == ["basic", "deep"]
 
 

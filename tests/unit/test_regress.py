@@ -140,6 +140,7 @@ def test_too_many_disturbed_quads_are_undecided_however_large_the_difference() -
     assert found.discarded == pytest.approx(0.4)
     assert found.time.verdict == "undecided"
     assert "40%" in found.time.reason
+    assert judged(rounds(EVEN, quads=loud), replace(PLAN, most_discarded=0.4)).time.verdict == "slower"
 
 
 def test_the_smallest_slowdown_is_found_as_often_as_is_said() -> None:
