@@ -12,6 +12,7 @@ from rich.console import Console
 from bench.baseline import CheckedCase
 from bench.estimate import duration
 from bench.folder import ReportFolder, write_whole
+from bench.looks import MOST_DISCARDED
 from bench.printable import printable
 from bench.regress import BAD, CaseResult, Estimate, Judgement, exit_code
 from bench.report.files import write_json
@@ -68,6 +69,8 @@ class Gate:
     minimum_effect: float
     seconds: float
     results: tuple[CaseResult, ...]
+    most_discarded: float = MOST_DISCARDED
+    """Share of what was measured that noise may cost before time is undecided."""
     fail_undecided: bool = False
     stopped: str | None = None
     """Why it ended before every case was decided; None where it did not."""
@@ -97,7 +100,11 @@ def sentence(gate: Gate) -> str:
 def table(gate: Gate) -> Table:
     """A line a case."""
     words = _WORDS[gate.kind]
-    notes = (*words.notes, f"Slowdowns below {gate.minimum_effect:.1%} do not count.")
+    bounds = (
+        f"Slowdowns below {gate.minimum_effect:.1%} do not count. "
+        f"Where noise disturbed more than {gate.most_discarded:.0%}, time is undecided."
+    )
+    notes = (*words.notes, bounds)
     return Table(words.title, words.headers, tuple(map(_cells, gate.results)), labels=2, notes=notes)
 
 
@@ -170,6 +177,7 @@ def status(gate: Gate) -> dict[str, Any]:
         "base": gate.base,
         "candidate": gate.candidate,
         "minimum_effect": gate.minimum_effect,
+        "most_discarded": gate.most_discarded,
         "seconds": gate.seconds,
         "stopped": gate.stopped,
         "remarks": list(gate.remarks),

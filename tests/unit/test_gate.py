@@ -307,6 +307,12 @@ def test_an_interpreter_that_is_none_is_refused(script: Script, out: Path) -> No
         script.run(out, candidate_python="no/such/python")
 
 
+def test_the_bound_on_noise_that_was_asked_for_is_in_the_report(script: Script, out: Path) -> None:
+    script.run(out, most_discarded=0.6)
+    assert status(out)["most_discarded"] == 0.6
+    assert "more than 60%" in (out / "report.md").read_text()
+
+
 def test_ci_gets_its_summary_and_annotations(script: Script, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = out.parent / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))

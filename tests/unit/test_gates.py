@@ -43,6 +43,12 @@ def test_the_table_has_estimate_interval_rounds_and_sensitivity() -> None:
     assert cells[8].endswith("%")
 
 
+def test_the_bounds_of_the_verdicts_are_told() -> None:
+    assert gates.table(gate(result("basic"), most_discarded=0.6)).notes[-1] == (
+        "Slowdowns below 5.0% do not count. Where noise disturbed more than 60%, time is undecided."
+    )
+
+
 def test_what_was_not_measured_is_a_dash() -> None:
     (cells,) = gates.table(gate(OLD)).rows
     assert cells == ("basic", "incomparable", "–", "–", "–", "–", "–", "0 of 0", "–", "0%")
@@ -83,6 +89,7 @@ def test_markdown_names_the_early_end() -> None:
 def test_status_is_json_with_every_verdict() -> None:
     status = json.loads(json.dumps(gates.status(gate(result("basic", 1.2), UNKNOWN)), allow_nan=False))
     assert status["exit_code"] == 1
+    assert (status["minimum_effect"], status["most_discarded"]) == (0.05, 0.3)
     assert [case["verdicts"] for case in status["cases"]] == [["slower"], ["undecided"]]
     assert status["cases"][0]["verdict"]["time"]["estimate"]["value"] == pytest.approx(0.2, abs=0.01)
 

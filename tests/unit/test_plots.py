@@ -23,6 +23,7 @@ from bench.report.plots import Run
 
 TIMELINE = Timeline(interval_s=0.5, samples=tuple((0.5 * place, 300.0 + place) for place in range(30)))
 KINDS = ["basic-loss", "basic-time", "basic-memory"]
+DPI = 30
 
 
 def run(**changes: Any) -> Run:
@@ -44,7 +45,7 @@ def drawn(*runs: Run) -> dict[str, Plot]:
 
 
 @cache
-def one(draw: Callable[[str, list[Any]], Plot | None], *runs: Run) -> Plot:
+def drawn_alone(draw: Callable[[str, list[Any]], Plot | None], *runs: Run) -> Plot:
     """One kind alone, as SVG."""
     with pytest.MonkeyPatch.context() as patch, figures.drawing():
         patch.setattr(plots, "png", lambda _figure: b"")
@@ -59,9 +60,6 @@ def printed(*runs: Run) -> dict[str, Plot]:
         patch.setitem(figures._RC, "savefig.dpi", DPI)
         patch.setattr(plots, "inline_svg", lambda *_: "")
         return {plot.name: plot for plot in plots.model_plots("basic", runs)}
-
-
-DPI = 30
 
 
 def texts(svg: str) -> list[str]:
@@ -87,14 +85,14 @@ def test_every_batch_size_has_a_colour_and_a_name_in_one_picture() -> None:
 
 
 def test_loops_are_named_where_they_differ_and_processes_share_a_colour() -> None:
-    svg = one(plots._losses, run(), run(loop="xla"), run(repeat=1)).svg
+    svg = drawn_alone(plots._losses, run(), run(loop="xla"), run(repeat=1)).svg
     assert {"fit", "xla"} <= set(texts(svg))
     assert "var(--series-3)" not in svg
 
 
 def test_more_cases_than_colours_are_not_drawn() -> None:
     runs = [run(batch_size=size) for size in range(1, 12)]
-    svg = one(plots._losses, *runs).svg
+    svg = drawn_alone(plots._losses, *runs).svg
     assert plots.left_out(runs) == 3
     assert "batch 8" in texts(svg)
     assert "batch 9" not in texts(svg)
@@ -118,7 +116,7 @@ def test_a_curve_runs_through_its_marks() -> None:
 
 def test_disturbed_epochs_are_marked() -> None:
     disturbed = [scripted.epoch(n, **({"noise": scripted.DISTURBED} if n == 3 else {})) for n in range(1, 9)]
-    quiet, flagged = (one(plots._times, each).svg for each in (run(), run(epochs=tuple(disturbed))))
+    quiet, flagged = (drawn_alone(plots._times, each).svg for each in (run(), run(epochs=tuple(disturbed))))
     assert flagged.count("var(--warning)") == quiet.count("var(--warning)") + 1
 
 
@@ -197,7 +195,7 @@ def test_no_number_of_a_strange_journal_ends_the_drawing(data: strategies.DataOb
 
 def test_losses_far_apart_have_a_scale_in_steps_with_plain_numbers() -> None:
     epochs = tuple(scripted.epoch(n, train_loss=1.0 / n, val_loss=0.9 / n) for n in range(1, 9))
-    labels = texts(one(plots._losses, run(epochs=epochs)).svg)
+    labels = texts(drawn_alone(plots._losses, run(epochs=epochs)).svg)
     assert "0.2" in labels
     assert not any("$" in label for label in labels)
 

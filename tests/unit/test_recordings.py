@@ -1,6 +1,4 @@
 import json
-import math
-import statistics
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +9,8 @@ import recordings
 import resampling
 from recordings import Recording
 
-from bench.looks import LOOKS, MINIMUM_EFFECT, MOST_DISCARDED, Plan
+from bench.gate import SENTINELS
+from bench.looks import LOOKS, MOST_DISCARDED, Plan
 from bench.regress import BAD, Figures, figures
 
 RUNS = 500
@@ -85,8 +84,8 @@ def test_a_drawn_course_ends_at_the_first_look_that_decides() -> None:
 
 def recorded(kind: str) -> dict[str, list[Figures]]:
     found = {case: [figures(each.round) for each in rounds] for case, rounds in recordings.read(kind).items()}
-    if not found or min(map(len, found.values())) < LOOKS[0]:
-        pytest.skip(f"fewer than {LOOKS[0]} rounds of {kind} were recorded")
+    assert {name.partition(":")[0] for name in found} == set(SENTINELS)
+    assert min(map(len, found.values())) >= LOOKS[0]
     return found
 
 
@@ -110,9 +109,6 @@ def test_a_slowdown_of_five_percent_among_the_recorded_noise_is_found(kind: str,
     ("kind", "word"), [("slower-5", "slower"), ("slower-10", "slower"), ("fatter-5", "fatter"), ("worse", "worse")]
 )
 def test_recorded_rounds_of_changed_code_are_called_what_they_are(kind: str, word: str) -> None:
-    found = recorded(kind)
-    runs = list(resampling.runs(found, RUNS, swap=False))
+    runs = list(resampling.runs(recorded(kind), RUNS, swap=False))
     for case in runs[0]:
-        if word == "slower" and statistics.fmean(each.wall or 0.0 for each in found[case]) < math.log1p(MINIMUM_EFFECT):
-            continue  # its calibration came out lower than it was meant to be
-        assert resampling.told([run[case] for run in runs], word).value >= 0.95
+        assert resampling.told([run[case] for run in runs], word).value >= 0.94  # of 500, for 95 of 100
