@@ -1,0 +1,1 @@
+"""`aebench compare`."""

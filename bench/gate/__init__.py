@@ -1,0 +1,1 @@
+"""`aebench regress` and `aebench check`."""
