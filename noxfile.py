@@ -62,7 +62,7 @@ def _of_the_sweep(arguments: Sequence[str]) -> Sequence[str]:
                 fields: dict[str, Any] = json.loads(journal.readline(1 << 26))["profile"]
         else:
             file = profile or "quick"
-            path = Path(file) if file.endswith(".toml") else Path("bench/profiles") / f"{file}.toml"
+            path = Path(file) if file.endswith(".toml") else Path("bench/plan/profiles") / f"{file}.toml"
             fields = tomllib.loads(path.read_text(encoding="utf-8"))
         return [str(name) for name in fields.get("backends", BACKENDS[:1])]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -185,7 +185,7 @@ def faults(session: nox.Session) -> None:
 def columns(session: nox.Session) -> None:
     """Write reports/COLUMNS.md from the row types."""
     install(session, extras=())
-    text = session.run("python", "-m", "bench.report.columns", silent=True)
+    text = session.run("python", "-m", "bench.results.data_dictionary", silent=True)
     Path("reports/COLUMNS.md").write_text(str(text), encoding="utf-8")
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from bench.console.output import open_outlets
 from bench.errors import InvalidInput
-from bench.outlet import open_outlets
 
 app = typer.Typer(
     name="aebench",
@@ -81,7 +81,7 @@ def run(
     ] = False,
 ) -> None:
     """Sweep autoencoders over epoch counts and batch sizes and write a report folder."""
-    from bench import sweep  # noqa: PLC0415 - pandas and scipy are for those who measure
+    from bench.sweep import run as run_command  # noqa: PLC0415 - pandas and scipy are for those who measure
 
     given = {
         "models": _names(models),
@@ -100,8 +100,8 @@ def run(
         "retries": retries,
     }
     overrides = {name: value for name, value in given.items() if value is not None}
-    request = sweep.Request(profile, overrides, data, offline, out, resume)
-    raise typer.Exit(sweep.show_plan(request) if plan else sweep.measure(request))
+    request = run_command.Request(profile, overrides, data, offline, out, resume)
+    raise typer.Exit(run_command.show_plan(request) if plan else run_command.measure(request))
 
 
 @app.command()
@@ -115,11 +115,11 @@ def report(
     ] = None,
 ) -> None:
     """Draw a folder's report again from its journal."""
-    from bench import sweep  # noqa: PLC0415
     from bench.report.choices import AS_THEY_ARE, Choices  # noqa: PLC0415
+    from bench.sweep import run as run_command  # noqa: PLC0415
 
     levels = _levels("--thresholds", thresholds) or AS_THEY_ARE.thresholds
-    raise typer.Exit(sweep.redraw(folder, choices=Choices(without_flagged, levels)))
+    raise typer.Exit(run_command.redraw(folder, choices=Choices(without_flagged, levels)))
 
 
 @app.command()
@@ -134,9 +134,9 @@ def compare(
     ] = None,
 ) -> None:
     """Compare machines: their reports side by side, case by case."""
-    from bench import lineup  # noqa: PLC0415
+    from bench.compare import compare as compare_command  # noqa: PLC0415
 
-    raise typer.Exit(lineup.show_comparison(reports, reference, out))
+    raise typer.Exit(compare_command.show_comparison(reports, reference, out))
 
 
 @app.command()
@@ -163,9 +163,9 @@ def regress(
     out: Annotated[Path | None, typer.Option(help="report folder")] = None,
 ) -> None:
     """Hold this code against another revision: slower, fatter or worse? Takes some 20 minutes."""
-    from bench import gate  # noqa: PLC0415 - scipy is for those who measure
+    from bench.gate import regress as regress_command  # noqa: PLC0415 - scipy is for those who measure
 
-    request = gate.Request(
+    request = regress_command.Request(
         base=base,
         cases=_names(cases),
         minimum_effect=minimum_effect / 100,
@@ -177,7 +177,7 @@ def regress(
         fail_undecided=fail_undecided,
         out=out,
     )
-    raise typer.Exit(gate.gate(request))
+    raise typer.Exit(regress_command.gate(request))
 
 
 @app.command()
@@ -196,26 +196,26 @@ def check(
     out: Annotated[Path | None, typer.Option(help="report folder")] = None,
 ) -> None:
     """Hold a report against a stored baseline of the same machine: slower, fatter or worse? Or keep one."""
-    from bench import inspection  # noqa: PLC0415 - scipy is for those who measure
+    from bench.gate import check as check_command  # noqa: PLC0415 - scipy is for those who measure
 
-    request = inspection.Request(report, baseline, save_baseline, minimum_effect / 100, fail_undecided, out)
-    raise typer.Exit(inspection.check(request))
+    request = check_command.Request(report, baseline, save_baseline, minimum_effect / 100, fail_undecided, out)
+    raise typer.Exit(check_command.check(request))
 
 
 @app.command()
 def models() -> None:
     """List the models: what they are, their parameters and the blog's figures."""
-    from bench import listing  # noqa: PLC0415
+    from bench.plan.models import show_models  # noqa: PLC0415
 
-    listing.show_models()
+    show_models()
 
 
 @app.command()
 def datasets() -> None:
     """List the datasets and where each was looked for."""
-    from bench import listing  # noqa: PLC0415
+    from bench.datasets.datasets import show_datasets  # noqa: PLC0415
 
-    listing.show_datasets()
+    show_datasets()
 
 
 @app.command()
@@ -223,9 +223,9 @@ def machine(
     threads: Annotated[int | None, typer.Option(min=1, help="threads that a sweep is to use")] = None,
 ) -> None:
     """Print this machine's fingerprint, its reference kernels' figures and how quiet it is now."""
-    from bench import listing  # noqa: PLC0415
+    from bench.host.machine import show_machine  # noqa: PLC0415
 
-    listing.show_machine(threads)
+    show_machine(threads)
 
 
 def main() -> None:

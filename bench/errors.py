@@ -1,9 +1,9 @@
-"""The one error a person's input can cause."""
+"""The one error a person's input can cause, and text that may be shown to a person."""
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Sequence
-
-from bench.printable import printable
 
 
 class InvalidInput(Exception):
@@ -22,3 +22,30 @@ def unknown(kind: str, value: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(value, names, n=1)
     hint = f": did you mean {close[0]!r}?" if close else "."
     return f"unknown {kind} {value!r}{hint} Known: {', '.join(names)}"
+
+
+_COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+def printable(text: str) -> str:
+    """Text without colours, control characters and invisible marks; of these only tabs and newlines stay."""
+    if text.isprintable():  # nearly always
+        return text
+    return "".join(map(_kept, _COLOURS.sub("", text)))
+
+
+def one_line(text: str) -> str:
+    """The same on one line: what a tab or a newline parted, a space parts."""
+    return text if text.isprintable() else " ".join(printable(text).split())
+
+
+def shown(text: object, longest: int = 1_000) -> str:
+    """What a message or a table may quote of a stranger's text: one line of at most so many characters."""
+    kept = one_line(str(text))
+    return kept if len(kept) <= longest else kept[: longest - 1] + "…"
+
+
+def _kept(char: str) -> str:
+    if char.isprintable() or char in "\t\n":
+        return char
+    return " " if unicodedata.category(char) == "Zs" else ""

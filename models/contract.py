@@ -24,6 +24,14 @@ Images: TypeAlias = "NDArray[np.uint8]"
 Floats: TypeAlias = "NDArray[np.float32]"
 Quantity = Literal["train_loss", "val_loss", "val_bce", "code_mean", "fit_s", "ram_mb"]
 Optimizer = Literal["adam", "adadelta", "rmsprop"]
+_QUANTITIES = {
+    "train_loss": "training loss",
+    "val_loss": "validation loss",
+    "val_bce": "validation loss without the penalty",
+    "code_mean": "mean code activation",
+    "fit_s": "time of training",
+    "ram_mb": "peak RAM",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +48,17 @@ class Published:
     quantity: Quantity
     value: float
     note: str = ""
+
+    @property
+    def quantity_title(self) -> str:
+        """The quantity's name for people."""
+        return _QUANTITIES[self.quantity]
+
+    @property
+    def text(self) -> str:
+        """The figure in a few words: "blog, 50 epochs: training loss 0.11"."""
+        value = f"{self.value:g}" + {"fit_s": " s", "ram_mb": " MB"}.get(self.quantity, "")
+        return f"{self.source}, {self.epochs} epochs: {self.quantity_title} {value}"
 
 
 @dataclass(frozen=True, kw_only=True)

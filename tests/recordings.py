@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.duel import Memory, Order, Quad, Round, Unit
+from bench.worker.paired_protocol import Memory, Order, Quad, Round, Unit
 
 FOLDER = Path(__file__).parent / "data" / "rounds"
 _ORDERS: dict[str, Order] = {"A": "ABBA", "B": "BAAB"}

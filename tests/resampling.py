@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from bench.looks import LOOKS, MOST_DISCARDED, Plan
-from bench.regress import CaseVerdict, Figures, judge
+from bench.gate.sequential import LOOKS, MOST_DISCARDED, Plan
+from bench.gate.verdict import CaseVerdict, Figures, judge
 
 BLOCK = 4
 """Rounds that follow each other in a drawn run as they did when they were recorded: some minutes of one mood."""

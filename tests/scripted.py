@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from bench import data, rows
-from bench.digits import Digits
-from bench.event import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, SetupEvent
-from bench.executors import Listener
-from bench.folder import ReportFolder
-from bench.noise import Interval
-from bench.record import Fingerprint, Outcome, ResultRow, SweepHeader
-from bench.spec import Case, Profile
+from bench.datasets.files import Digits
+from bench.datasets.find import Dataset
+from bench.host.fingerprint import Fingerprint
+from bench.host.noise import Interval
+from bench.plan.profile import Case, Profile
+from bench.results import rows
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, ResultRow, SweepHeader
+from bench.sweep.executor import Listener
+from bench.worker.protocol import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, SetupEvent
 
 QUIET = Interval(
     seconds=1.0,
@@ -188,7 +190,7 @@ def _well_ended() -> dict[str, Any]:
     return rows.result_rows(outcome(), header())[-1].model_dump()
 
 
-def dataset(**changes: Any) -> data.Dataset:
+def dataset(**changes: Any) -> Dataset:
     """Forty black digits to train on, ten to validate."""
     pixels, labels = np.zeros((50, 28, 28), np.uint8), np.zeros(50, np.uint8)
     fields: dict[str, Any] = {
@@ -200,7 +202,7 @@ def dataset(**changes: Any) -> data.Dataset:
         "origin": "made up",
         "digits": Digits(pixels[:40], labels[:40], pixels[40:], labels[40:]),
     }
-    return data.Dataset(**fields | changes)
+    return Dataset(**fields | changes)
 
 
 @dataclass
@@ -213,7 +215,7 @@ class Script:
     """The model during which Ctrl-C is pressed."""
     stop_at: str | None = None
     """The model before which the executor ends without a word."""
-    dataset: data.Dataset = field(default_factory=dataset)
+    dataset: Dataset = field(default_factory=dataset)
     fingerprint: Fingerprint = field(default_factory=fingerprint)
     ran: list[str] = field(default_factory=list)
     """Models of the cases that were begun, in order."""
@@ -228,8 +230,8 @@ class Script:
         """Take the place of `LocalExecutor`."""
         return ScriptedExecutor(self, folder, threads, timeout_s, stall_s)
 
-    def find(self, name: str, *, data_file: Path | None = None, **_options: Any) -> data.Dataset:
-        """Take the place of `bench.data.find`."""
+    def find(self, name: str, *, data_file: Path | None = None, **_options: Any) -> Dataset:
+        """Take the place of `bench.datasets.find.find_dataset`."""
         return self.dataset
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.duel import Memory, Order, Quad, Round, Unit
+from bench.worker.paired_protocol import Memory, Order, Quad, Round, Unit
 
 SECONDS = 0.18
 BASE = Memory(peak_rss_mib=900.0, anon_mib=450.0)

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import intake
-from bench.compare import compare
-from bench.errors import InvalidInput
-from bench.points import Machine, labelled, machine
-from bench.printable import shown
-from bench.report import comparison, standings, verdicts
-from bench.terminal import output, say
+from bench.compare import page, sentences, tables
+from bench.compare.machines import compare
+from bench.compare.points import Machine, labelled, machine
+from bench.console.output import output, say
+from bench.errors import InvalidInput, shown
+from bench.results import reader
 
 _OK, _INVALID, _NOT_COMPARABLE = 0, 2, 4
 _FEW = 20
@@ -48,16 +47,16 @@ def show_comparison(
         chosen = _chosen(taken, reference)
         machines = labelled(taken.machines)
         compared = compare(machines[chosen], [each for each in machines if each is not machines[chosen]])
-        for table in standings.tables(compared, console.width, most=_FEW):
+        for table in tables.tables(compared, console.width, most=_FEW):
             console.print()
             console.print(table.rich())
-        for line in [*verdicts.remarks(compared, most=_FEW), *taken.notes]:
+        for line in [*sentences.remarks(compared, most=_FEW), *taken.notes]:
             say(console, f"Note: {line}")
         say(console, "")
-        for line in verdicts.verdicts(compared, most=_FEW):
+        for line in sentences.verdicts(compared, most=_FEW):
             say(console, line)
         if out is not None:
-            say(console, f"\nComparison: {comparison.write(out, compared, taken.notes)}")
+            say(console, f"\nComparison: {page.write(out, compared, taken.notes)}")
     finally:
         _tell_refusals(taken.refusals)
     if taken.refusals:
@@ -74,7 +73,7 @@ def _taken(paths: Sequence[Path]) -> _Intake:
             taken.notes.append(f"{shown(path)} was named twice and is compared once.")
             continue
         try:
-            report = intake.read(path)
+            report = reader.read(path)
         except InvalidInput as error:
             taken.refusals.append(str(error))
             continue
@@ -94,7 +93,7 @@ def _further(paths: Sequence[Path], reference: str | None) -> list[Path]:
 def _place(path: Path) -> object:
     """The same for all ways to name one file; the path itself where there is none."""
     try:
-        found = intake.located(path).stat()
+        found = reader.located(path).stat()
     except (OSError, ValueError):
         return path
     return (found.st_dev, found.st_ino)

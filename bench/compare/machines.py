@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bench.intake import Row
-from bench.points import Case, Machine, Point, half_width
-from bench.printable import shown
-from bench.record import Fingerprint
-from bench.stats import Median
+from bench.compare.points import Case, Machine, Point, half_width
+from bench.errors import shown
+from bench.host.fingerprint import Fingerprint
+from bench.results.reader import Row
+from bench.results.stats import Median
 
 NOISY_SHARE = 0.1
 """Share of disturbed epochs from which a machine's times are to be taken with care."""

@@ -9,15 +9,14 @@ from typing import Any
 import jinja2
 
 from bench import __version__
-from bench.compare import Comparison, Pair, Versus
-from bench.errors import InvalidInput
-from bench.folder import write_whole
-from bench.points import Case
-from bench.printable import shown
+from bench.compare.machines import Comparison, Pair, Versus
+from bench.compare.points import Case
+from bench.compare.sentences import remarks, verdicts
+from bench.compare.tables import permission, remark, tables
+from bench.console.table import escaped
+from bench.errors import InvalidInput, shown
 from bench.report.files import safe
-from bench.report.standings import permission, remark, tables
-from bench.report.tables import escaped
-from bench.report.verdicts import remarks, verdicts
+from bench.results.folder import write_whole
 
 _MANY = 20
 """Machines from which their sentences stand below the tables."""
@@ -75,7 +74,7 @@ def _title(compared: Comparison) -> str:
 
 def html(compared: Comparison, notes: Sequence[str] = ()) -> str:
     """The text of comparison.html: one file that needs no other and no network."""
-    from bench.report import ratios  # noqa: PLC0415 - matplotlib is for those who ask for a page
+    from bench.compare import plots  # noqa: PLC0415 - matplotlib is for those who ask for a page
 
     loader = jinja2.PackageLoader("bench.report")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -85,8 +84,8 @@ def html(compared: Comparison, notes: Sequence[str] = ()) -> str:
         verdicts=verdicts(compared),
         few=_MANY,
         first=first,
-        plot=ratios.svg(compared),
-        caption=ratios.caption(compared),
+        plot=plots.svg(compared),
+        caption=plots.caption(compared),
         tables=others,
         notes=[*remarks(compared), *notes],
         reading=_READING,

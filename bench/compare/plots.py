@@ -13,9 +13,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from bench.compare import Comparison, Pair, Ratio
-from bench.printable import shown
-from bench.report.verdicts import names
+from bench.compare.machines import Comparison, Pair, Ratio
+from bench.compare.sentences import names
+from bench.errors import shown
 
 _COLUMNS = 4
 """Machines that are drawn one by one; of more, each case's range and median."""

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 
 from scipy import special
 
-from bench import stats
-from bench.intake import Report, Row
-from bench.machine import label
-from bench.printable import shown
-from bench.record import Fingerprint
-from bench.stats import Median
+from bench.errors import shown
+from bench.host.fingerprint import Fingerprint, label
+from bench.results import stats
+from bench.results.reader import Report, Row
+from bench.results.stats import Median
 
 
 @dataclass(frozen=True, slots=True)

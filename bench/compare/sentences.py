@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.compare import Comparison, Pair, Ratio, Versus, case_count
-from bench.intake import Row
-from bench.points import Machine
-from bench.printable import shown
+from bench.compare.machines import Comparison, Pair, Ratio, Versus, case_count
+from bench.compare.points import Machine
+from bench.errors import shown
 from bench.report.tables import loss
+from bench.results.reader import Row
 
 _SAME_SPEED = 1.05
 """Up to this ratio, both ways, speeds are called the same; where an interval reaches beyond, nothing is known."""

@@ -4,11 +4,12 @@ import functools
 import statistics
 from collections.abc import Callable, Sequence
 
-from bench.compare import Comparison, Group, Pair, Versus
-from bench.points import Machine
-from bench.printable import shown
-from bench.report.tables import Table, loss, seconds
-from bench.report.verdicts import interval, names, times
+from bench.compare.machines import Comparison, Group, Pair, Versus
+from bench.compare.points import Machine
+from bench.compare.sentences import interval, names, times
+from bench.console.table import Table
+from bench.errors import shown
+from bench.report.tables import loss, seconds
 
 _SIDE_BY_SIDE = 4
 """Machines beside the reference that get a column each; of more, a table tells the spread."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.digits import IDX_FILES
+from bench.datasets.files import IDX_FILES
 from bench.errors import InvalidInput
 
 TIMEOUT_S = 30.0

@@ -1,6 +1,6 @@
 """The arrays of a dataset: read from the formats they come in, verified, digested and written.
 
-Nothing here knows where data lies (`bench.data` does). Every reader bounds what it reads by what was declared, never
+Nothing here knows where data lies (`bench.datasets.find` does). Every reader bounds what it reads by what was declared, never
 unpickles, and answers with verified `Digits` or one `InvalidInput` that begins with the file's name.
 """
 

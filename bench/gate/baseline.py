@@ -10,7 +10,7 @@ them. With fewer than three processes on a side nothing is decided on time and m
 weeks ago. The witness of it is the reference kernel, which no change of the code touches: where it was faster or slower
 than at the baseline's time by more than what is to be found, no verdict on time is given.
 
-Risks are those of the gate (`bench.looks`), all spent at one look.
+Risks are those of the gate (`bench.gate.sequential`), all spent at one look.
 """
 
 import math
@@ -19,12 +19,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.catalog import BACKENDS
-from bench.intake import Report, Row
-from bench.looks import MOST_DISCARDED, Plan, Student
-from bench.printable import shown
-from bench.record import Fingerprint
-from bench.regress import (
+from bench.errors import shown
+from bench.gate.sequential import MOST_DISCARDED, Plan, Student
+from bench.gate.verdict import (
     MEMORY_EFFECT,
     CaseResult,
     CaseVerdict,
@@ -36,6 +33,9 @@ from bench.regress import (
     detectable,
     share,
 )
+from bench.host.fingerprint import Fingerprint
+from bench.plan.catalog import BACKENDS
+from bench.results.reader import Report, Row
 
 FEWEST = 3
 """Processes of a case that each side has to have for a verdict: of two that differ, either may be the odd one."""

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import baseline, intake, regress
-from bench.compare import case_count
-from bench.errors import InvalidInput
-from bench.folder import ReportFolder, write_whole
-from bench.intake import Report
-from bench.looks import MINIMUM_EFFECT
-from bench.machine import label
-from bench.points import machine
-from bench.printable import shown
-from bench.report import gates
-from bench.terminal import output, say
+from bench.compare.machines import case_count
+from bench.compare.points import machine
+from bench.console.output import output, say
+from bench.errors import InvalidInput, shown
+from bench.gate import baseline, verdict
+from bench.gate.report import Gate, publish
+from bench.gate.sequential import MINIMUM_EFFECT
+from bench.host.fingerprint import label
+from bench.results import reader
+from bench.results.folder import ReportFolder, write_whole
+from bench.results.reader import Report
 
 _WIDE = 200
 _FEW = 5
@@ -49,27 +49,27 @@ def check(request: Request, console: Console | None = None) -> int:
         )
     if not 0 < request.minimum_effect < math.inf:
         raise InvalidInput(f"--minimum-effect takes percent above zero; got {100 * request.minimum_effect:g}.")
-    report = intake.read(request.report)
+    report = reader.read(request.report)
     if request.save is not None:
         return _saved(report, request.save, console)
     assert request.baseline is not None  # noqa: S101 - one of both is given
     folder = ReportFolder.vacant(request.out, "check")
     found = _judged(request, report, request.baseline)
     folder.root.mkdir(parents=True, exist_ok=True)
-    return gates.publish(found, folder, console)
+    return publish(found, folder, console)
 
 
 # ----------------------------------------------------------------------------------------------------------- to judge
 
 
-def _judged(request: Request, report: Report, place: Path) -> gates.Gate:
-    if not intake.located(place).exists():
+def _judged(request: Request, report: Report, place: Path) -> Gate:
+    if not reader.located(place).exists():
         return _refused(request, report, place, f"There is no {_name(place)}: {_HOW_TO_KEEP}.")
-    stored = intake.read(place)
+    stored = reader.read(place)
     checked = baseline.check(stored, report, request.minimum_effect)
     if not checked.results:
         return _refused(request, report, place, f"{_name(place)} has no case of this report.")
-    return gates.Gate(
+    return Gate(
         base=f"the baseline {_name(place)} of {_day(stored)}",
         candidate=_called(report),
         minimum_effect=request.minimum_effect,
@@ -87,14 +87,14 @@ _HOW_TO_KEEP = (
 )
 
 
-def _refused(request: Request, report: Report, place: Path, why: str) -> gates.Gate:
-    return gates.Gate(
+def _refused(request: Request, report: Report, place: Path, why: str) -> Gate:
+    return Gate(
         base=f"the baseline {_name(place)}",
         candidate=_called(report),
         minimum_effect=request.minimum_effect,
         seconds=0.0,
         results=(),
-        ended=regress.INCOMPARABLE,
+        ended=verdict.INCOMPARABLE,
         kind="check",
         remarks=(why,),
     )
@@ -132,7 +132,7 @@ def _saved(report: Report, place: Path, console: Console) -> int:
     if failed := baseline.failures(report):
         told = "; ".join(f"{name}: {', '.join(how)}" for name, how in list(failed.items())[:_FEW])
         say(console, f"Not kept: of a case that failed nothing can be held against ({told}). Mend it or leave it out.")
-        return regress.FAILED
+        return verdict.FAILED
     if place.is_dir():
         raise InvalidInput(f"--save-baseline takes a file, such as baseline.csv; {shown(place)} is a folder.")
     replaced = ""
@@ -141,7 +141,7 @@ def _saved(report: Report, place: Path, console: Console) -> int:
         if differing := baseline.differences(kept, report):
             apart = f"is of another machine or other software ({'; '.join(differing)})"
             say(console, f"Not kept: {shown(place)} {apart}. Name another file, or remove that one.")
-            return regress.INCOMPARABLE
+            return verdict.INCOMPARABLE
         replaced = f", in place of that of {_day(kept)}"
     _write(place, report)
     fewest = baseline.fewest_processes(report)
@@ -150,12 +150,12 @@ def _saved(report: Report, place: Path, console: Console) -> int:
     if fewest < baseline.FEWEST:
         takes = f"{baseline.FEWEST} processes a case on each side; measure with --repeats {baseline.ADVISED}"
         say(console, f"Checks against it stay undecided on time and memory: a verdict takes {takes}.")
-    return regress.FINE
+    return verdict.FINE
 
 
 def _kept(place: Path) -> Report:
     try:
-        return intake.read(place)
+        return reader.read(place)
     except InvalidInput as error:
         raise InvalidInput(f"--save-baseline will not replace what is no baseline: {error}") from error
 

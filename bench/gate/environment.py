@@ -19,9 +19,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bench import data, revision
-from bench.interrupt import shielded
-from bench.printable import printable
+from bench.datasets import find
+from bench.errors import printable
+from bench.gate import revision
+from bench.host.signals import shielded
 
 _LAST_LINES = 15
 _WHOLE = ".whole"
@@ -77,7 +78,7 @@ def prepared(
         for name in (revision.distribution(each) for each in asked if each in same and revision.is_measured(each))
         if facts.versions[name]
     )
-    place = data.own_cache(environ) / "environments" / _key(asked, pins, facts)
+    place = find.own_cache(environ) / "environments" / _key(asked, pins, facts)
     try:
         with _locked(place, tell):
             if not (place / _WHOLE).exists() or _facts(str(_python(place)), measured) is None:

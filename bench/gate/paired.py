@@ -11,7 +11,11 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bench.duel import (
+from bench.host.noise import flags
+from bench.plan.profile import Case
+from bench.sweep.process import NotStarted, environment, heard, started, tail, tell
+from bench.sweep.watchdog import Watch
+from bench.worker.paired_protocol import (
     GO,
     PROTOCOL,
     STOP,
@@ -29,11 +33,7 @@ from bench.duel import (
     UnitEvent,
     together,
 )
-from bench.event import to_line
-from bench.executors.guard import Watch
-from bench.executors.process import NotStarted, environment, heard, started, tail, tell
-from bench.noise import flags
-from bench.spec import Case
+from bench.worker.protocol import to_line
 
 UNIT_S = 0.18
 """Seconds that a unit is to take: rounds of such units spread least, and a disturbance costs little of them."""
@@ -51,7 +51,7 @@ _TRIES = 3
 _EVENT: TypeAdapter[DuelEvent] = TypeAdapter(Annotated[DuelEvent, Field(discriminator="kind")])
 _TOO_FINE = "cpu-pressure"
 """Looks at half the bound of the load of others, which is within the sampling error of a quad's seconds."""
-_ENTRY = Path("bench", "child", "duel.py")
+_ENTRY = Path("bench", "worker", "paired.py")
 
 _Told = TypeVar("_Told", HelloEvent, ReadyEvent, UnitEvent, DoneEvent)
 
@@ -75,7 +75,7 @@ class Side:
     python: str = sys.executable
     """Interpreter of its environment."""
     command: tuple[str, ...] | None = None
-    """What to start in place of the measured side; None for its `bench.child.duel`."""
+    """What to start in place of the measured side; None for its `bench.worker.paired`."""
 
 
 @dataclass
@@ -151,7 +151,7 @@ class PairExecutor:
             raise Incomparable(f"{side.name} is too old to be compared: its code has no {_ENTRY.as_posix()}.")
         role = "base" if side is self.base else "candidate"
         log = self.logs / f"{case.model}.{case.loop}.b{case.batch_size}.{number}.{role}.log"
-        command = side.command or (side.python, "-P", "-m", "bench.child.duel")
+        command = side.command or (side.python, "-P", "-m", "bench.worker.paired")
         try:
             with (
                 started(command, environment(side.root, case.backend, self.threads), log) as child,

@@ -14,18 +14,30 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import catalog, data, environment, interrupt, machine, regress, revision, spec
-from bench.duel import Round
+from bench.console.output import output, say
+from bench.datasets import find
 from bench.errors import InvalidInput, unknown
-from bench.executors.pair import QUADS, Incomparable, PairExecutor, PairFailed, Side
-from bench.executors.process import CODE, shareable
-from bench.folder import ReportFolder
-from bench.interrupt import shielded
-from bench.looks import MINIMUM_EFFECT, MOST_DISCARDED, Plan
-from bench.regress import CaseResult, CaseVerdict, Figures, Trouble
-from bench.report import gates
-from bench.run import check_batches
-from bench.terminal import output, say
+from bench.gate import environment, report, revision
+from bench.gate.paired import QUADS, Incomparable, PairExecutor, PairFailed, Side
+from bench.gate.sequential import MINIMUM_EFFECT, MOST_DISCARDED, Plan
+from bench.gate.verdict import (
+    FAILED,
+    INTERRUPTED,
+    CaseResult,
+    CaseVerdict,
+    Figures,
+    Trouble,
+    judge,
+    reduce_round,
+    share,
+)
+from bench.host import fingerprint, signals
+from bench.host.signals import shielded
+from bench.plan import catalog, profile
+from bench.results.folder import ReportFolder
+from bench.sweep.process import CODE, shareable
+from bench.sweep.session import check_batches
+from bench.worker.paired_protocol import Round
 
 SENTINELS = ("basic", "convolutional", "deep")
 """One case a kind of limit: a step of `basic` is little more than Keras' dispatch, `convolutional` is arithmetic, and
@@ -70,7 +82,7 @@ def gate(request: Request, console: Console | None = None) -> int:
     _check_bounds(request)
     cases = _cases(request.cases or SENTINELS)
     folder = ReportFolder.vacant(request.out, "regress")
-    with interrupt.listening():
+    with signals.listening():
         try:
             with _sides(request, CODE, console) as (base, candidate):
                 return _compared(request, cases, (base, candidate), folder, console)
@@ -78,10 +90,10 @@ def gate(request: Request, console: Console | None = None) -> int:
             return _refused(request, cases, folder, console, str(error).rstrip("."))
         except KeyboardInterrupt:
             say(console, "\nInterrupted.")
-            return regress.INTERRUPTED
+            return INTERRUPTED
         except OSError as error:
             say(console, f"\nStopped: {error.filename or folder.root}: {error.strerror or error}.")
-            return regress.FAILED
+            return FAILED
 
 
 def _check_bounds(request: Request) -> None:
@@ -94,20 +106,20 @@ def _check_bounds(request: Request) -> None:
         raise InvalidInput(f"--budget takes minutes, zero or more; got {request.budget_s / 60:g}.")
 
 
-def _cases(names: Sequence[str]) -> list[spec.Case]:
+def _cases(names: Sequence[str]) -> list[profile.Case]:
     cases = [named_case(name) for name in names]
     if doubled := {case.case_id for case in cases if cases.count(case) > 1}:
         raise InvalidInput(f"--cases names some more than once: {', '.join(sorted(doubled))}.")
-    check_batches(cases, spec.DATASET_SIZES[_DATASET][0])
+    check_batches(cases, profile.DATASET_SIZES[_DATASET][0])
     return cases
 
 
-def name_of(case: spec.Case) -> str:
+def name_of(case: profile.Case) -> str:
     """MODEL:LOOP:BATCH."""
     return f"{case.model}:{case.loop}:{case.batch_size}"
 
 
-def named_case(text: str) -> spec.Case:
+def named_case(text: str) -> profile.Case:
     """A case from its name, at the model's published batch size where it names none. Raises `InvalidInput`."""
     named = _CASE.fullmatch(text)
     if named is None:
@@ -118,13 +130,13 @@ def named_case(text: str) -> spec.Case:
         raise InvalidInput(f"--cases: {unknown('model', model, list(settings))}")
     if loop not in loops:
         raise InvalidInput(f"--cases: {unknown('loop', loop, list(loops))}")
-    return spec.Case(
+    return profile.Case(
         model=model,
         backend=_BACKENDS[0],
         loop=loop,
         precision="float32",
         optimizer="adam",
-        learning_rate=spec.LEARNING_RATES["adam"],
+        learning_rate=profile.LEARNING_RATES["adam"],
         batch_size=int(batch or settings[model].batch_size),
         dataset=_DATASET,
         seed=0,
@@ -133,12 +145,14 @@ def named_case(text: str) -> spec.Case:
     )
 
 
-def _refused(request: Request, cases: Sequence[spec.Case], folder: ReportFolder, console: Console, reason: str) -> int:
+def _refused(
+    request: Request, cases: Sequence[profile.Case], folder: ReportFolder, console: Console, reason: str
+) -> int:
     """Report that nothing was measured, and why."""
     folder.root.mkdir(parents=True, exist_ok=True)
     plan = Plan(len(cases), request.minimum_effect)
     courses = [_Course(case, plan, trouble="incomparable", reason=reason) for case in cases]
-    found = gates.Gate(
+    found = report.Gate(
         base=f"base {request.base or 'by default'}",
         candidate="this code",
         minimum_effect=request.minimum_effect,
@@ -146,7 +160,7 @@ def _refused(request: Request, cases: Sequence[spec.Case], folder: ReportFolder,
         seconds=0.0,
         results=tuple(course.result() for course in courses),
     )
-    return gates.publish(found, folder, console)
+    return report.publish(found, folder, console)
 
 
 # ------------------------------------------------------------------------------------------------------- the two sides
@@ -200,7 +214,7 @@ def _python(flag: str, value: str | None) -> str:
 
 
 def _described(root: Path) -> str:
-    commit, dirty = machine.git_state(root)
+    commit, dirty = fingerprint.git_state(root)
     return "this code" if commit is None else revision.short(commit) + (" with changes" if dirty else "")
 
 
@@ -211,7 +225,7 @@ def _described(root: Path) -> str:
 class _Course:
     """A case on its way to a verdict."""
 
-    case: spec.Case
+    case: profile.Case
     plan: Plan
     digits: int | None = None
     figures: list[Figures] = field(default_factory=list)
@@ -225,7 +239,7 @@ class _Course:
 
     @property
     def verdict(self) -> CaseVerdict:
-        return regress.judge(self.figures, self.plan)
+        return judge(self.figures, self.plan)
 
     @property
     def open(self) -> bool:
@@ -256,7 +270,7 @@ class _Run:
                 if self.budget_s is not None and self.seconds + longest > self.budget_s:
                     self.stop(f"the budget of {self.budget_s / 60:.3g} minutes has no room for another round")
                     return
-                interrupt.check()
+                signals.check()
                 began = self.seconds
                 self._advance(course)
                 longest = max(longest, self.seconds - began)
@@ -288,13 +302,13 @@ class _Run:
             course.trouble, course.reason = "failed", shareable(str(error).partition("\n")[0])
         else:
             with shielded():
-                course.figures.append(regress.figures(recorded))
+                course.figures.append(reduce_round(recorded))
                 self._keep(course, recorded)
         self._tell(course, self.seconds - began)
 
-    def _check_base(self, case: spec.Case) -> None:
+    def _check_base(self, case: profile.Case) -> None:
         """Raise `Incomparable` where the base has not what the case trains."""
-        for file in (Path("models", f"{case.model}.py"), Path("bench", "child", "loops", f"{case.loop}.py")):
+        for file in (Path("models", f"{case.model}.py"), Path("bench", "worker", "loops", f"{case.loop}.py")):
             if not (self.executor.base.root / file).is_file():
                 raise Incomparable(f"{self.executor.base.name} has no {file.as_posix()}")
 
@@ -309,7 +323,7 @@ class _Run:
             say(self.console, f"{course.name}: {course.trouble}: {course.reason}")
             return
         last = course.figures[-1]
-        change = "no figure" if last.wall is None else f"{regress.share(last.wall):+.1%}"
+        change = "no figure" if last.wall is None else f"{share(last.wall):+.1%}"
         verdict = " and ".join(course.verdict.verdicts)
         say(
             self.console,
@@ -319,10 +333,10 @@ class _Run:
 
 
 def _compared(
-    request: Request, cases: Sequence[spec.Case], sides: tuple[Side, Side], folder: ReportFolder, console: Console
+    request: Request, cases: Sequence[profile.Case], sides: tuple[Side, Side], folder: ReportFolder, console: Console
 ) -> int:
     if sys.executable in {side.python for side in sides}:
-        machine.check_backends(_BACKENDS)
+        fingerprint.check_backends(_BACKENDS)
     base, candidate = sides
     folder.logs.mkdir(parents=True, exist_ok=True)
     plan = Plan(len(cases), request.minimum_effect, most_discarded=request.most_discarded)
@@ -340,15 +354,15 @@ def _compared(
     say(console, f"{candidate.name}, against {base.name}: {', '.join(course.name for course in courses)}.")
     ended = None
     try:
-        with data.prepared(data.find(_DATASET), folder.data):
+        with find.prepared(find.find_dataset(_DATASET), folder.data):
             run.carry_out()
     except KeyboardInterrupt:
-        ended = regress.INTERRUPTED
+        ended = INTERRUPTED
         run.stop("interrupted")
     except OSError as error:
-        ended = regress.FAILED
+        ended = FAILED
         run.stop(f"the disk refused {Path(error.filename or folder.root).name} ({error.strerror or error})")
-    found = gates.Gate(
+    found = report.Gate(
         base=base.name,
         candidate=candidate.name,
         minimum_effect=request.minimum_effect,
@@ -359,4 +373,4 @@ def _compared(
         stopped=run.stopped,
         ended=ended,
     )
-    return gates.publish(found, folder, console)
+    return report.publish(found, folder, console)

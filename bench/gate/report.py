@@ -9,15 +9,15 @@ from xml.etree import ElementTree as ET
 
 from rich.console import Console
 
-from bench.baseline import CheckedCase
-from bench.estimate import duration
-from bench.folder import ReportFolder, write_whole
-from bench.looks import MOST_DISCARDED
-from bench.printable import printable
-from bench.regress import BAD, CaseResult, Estimate, Judgement, exit_code
+from bench.console.output import say
+from bench.console.table import Table, escaped
+from bench.errors import printable
+from bench.gate.baseline import CheckedCase
+from bench.gate.sequential import MOST_DISCARDED
+from bench.gate.verdict import BAD, CaseResult, Estimate, Judgement, exit_code
+from bench.plan.estimate import duration
 from bench.report.files import write_json
-from bench.report.tables import Table, escaped
-from bench.terminal import say
+from bench.results.folder import ReportFolder, write_whole
 
 _NONE = "–"
 _MOST_ANNOTATIONS = 10
@@ -82,7 +82,7 @@ class Gate:
 
     @property
     def exit_code(self) -> int:
-        """What ended the run, else see `bench.regress.exit_code`."""
+        """What ended the run, else see `bench.gate.verdict.exit_code`."""
         return exit_code(self.results, fail_undecided=self.fail_undecided) if self.ended is None else self.ended
 
     @property

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import git
 from bench.errors import InvalidInput
-from bench.interrupt import shielded
+from bench.host import git
+from bench.host.signals import shielded
 
 _SECONDS = 120.0
 """That git is given: a worktree on a slow disk takes a while."""

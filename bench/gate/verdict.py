@@ -5,7 +5,7 @@ of its units: of what was tried on recorded rounds of equal code, the least nois
 share the machine's mood and those of one pair of processes its memory layout, so the round is the independent unit:
 Student's t has one figure a round.
 
-Rounds are looked at, and risks spent, as `bench.looks` has it.
+Rounds are looked at, and risks spent, as `bench.gate.sequential` has it.
 
 **Verdicts on time**, of a ratio's logarithm with an interval from the alarm's level below to the miss' level above:
 
@@ -16,7 +16,7 @@ Rounds are looked at, and risks spent, as `bench.looks` has it.
   prove to be worse.
 
 A quad is discarded whole when a noise witness was out of bounds over its four units together, so the rule cannot know
-whose unit it was; warm-up is cut from both sides alike, by the rule of `bench.stats.steady_state`.
+whose unit it was; warm-up is cut from both sides alike, by the rule of `bench.results.stats.steady_state`.
 """
 
 import math
@@ -27,9 +27,9 @@ from typing import Literal
 
 import numpy as np
 
-from bench.duel import Memory, Quad, Round, Unit
-from bench.looks import Plan, Student
-from bench.stats import warmup_length
+from bench.gate.sequential import Plan, Student
+from bench.results.stats import warmup_length
+from bench.worker.paired_protocol import Memory, Quad, Round, Unit
 
 MEMORY_EFFECT = 0.03
 """The smallest growth of memory that matters."""
@@ -149,7 +149,7 @@ class Figures:
         )
 
 
-def figures(recorded: Round) -> Figures:
+def reduce_round(recorded: Round) -> Figures:
     """A round's figures."""
     steady = after_warmup(recorded.quads)
     clean = kept(steady)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from bench.procfs import ROOT, lines, logical_cores, psutil, read
+from bench.host.procfs import ROOT, lines, logical_cores, psutil, read
 
 
 def cpu_limit(root: Path = ROOT) -> float:

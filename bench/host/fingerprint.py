@@ -15,10 +15,56 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, catalog, cgroup, git
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench import __version__
 from bench.errors import InvalidInput
-from bench.procfs import ROOT, cpuinfo, lines, logical_cores, meminfo, psutil, read
-from bench.record import Fingerprint
+from bench.host import cgroup, git
+from bench.host.procfs import ROOT, cpuinfo, lines, logical_cores, meminfo, psutil, read
+from bench.plan import catalog
+
+
+class StrictModel(BaseModel):
+    """Refuses unknown fields, so that a wrong line is an error and not a loss."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+def column(description: str, unit: str = "", empty: str = "") -> Any:
+    """A column's entry in the data dictionary; one that can be empty says when."""
+    extra: dict[str, Any] = {"unit": unit, "empty": empty}
+    return Field(default=None if empty else ..., description=description, json_schema_extra=extra)
+
+
+class Fingerprint(StrictModel):
+    """Stable facts of machine and software; no host name, no user, no path, so that rows may be shared."""
+
+    cpu_model: str | None = column("processor, as it names itself", empty="unknown")
+    cpu_arch: str = column("instruction set, as `uname -m` names it")
+    cores_physical: int | None = column("physical cores", empty="unknown")
+    cores_logical: int = column("hardware threads of the machine")
+    cpu_limit: float = column(
+        "cores' worth of time this process may use: the least of affinity, cgroup quota and hardware threads", "cores"
+    )
+    ram_mib: int = column("memory of the machine, rounded to 256 MiB", "MiB")
+    ram_limit_mib: int | None = column("cgroup memory limit", "MiB", empty="no limit below the machine's memory")
+    gpu: str | None = column("GPUs, as their driver names them", empty="none found")
+    gpu_driver: str | None = column("GPU driver's version", empty="none found")
+    os: str = column("operating system and its release")
+    kernel: str = column("kernel release")
+    python: str = column("Python's implementation and version")
+    numpy: str | None = column("NumPy's version", empty="not installed")
+    keras: str | None = column("Keras' version", empty="not installed")
+    tensorflow: str | None = column("TensorFlow's version", empty="not installed")
+    jax: str | None = column("JAX's version", empty="not installed")
+    torch: str | None = column("PyTorch's version", empty="not installed")
+    threads: int | None = column("threads asked for", empty="the backend's own choice")
+    env_flags: str | None = column(
+        "environment settings that change speed (oneDNN, XLA, OpenMP, BLAS), as NAME=VALUE, paths left out",
+        empty="none set",
+    )
+    aebench: str = column("this harness' version")
+
 
 ENV_FLAGS = (
     "CUDA_VISIBLE_DEVICES",
@@ -74,7 +120,7 @@ _DISTRIBUTIONS = {
 _GIT_SECONDS = 5.0
 
 
-def fingerprint(
+def take_fingerprint(
     *,
     threads: int | None = None,
     root: Path = ROOT,

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.cgroup import affinity, groups
-from bench.procfs import ROOT, load, mhz, peek
+from bench.host.cgroup import affinity, groups
+from bench.host.procfs import ROOT, load, mhz, peek
 
 if sys.platform != "win32":
     import resource

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cgroup import affinity
-from bench.kernels import SPREAD_PERCENT, Reference, reference, spread_percent
-from bench.noise import Interval, between, flags, process_witness, witness
-from bench.procfs import ROOT, meminfo, peek
-from bench.record import Fingerprint
+from bench.host.cgroup import affinity
+from bench.host.fingerprint import Fingerprint
+from bench.host.noise import Interval, between, flags, process_witness, witness
+from bench.host.procfs import ROOT, meminfo, peek
+from bench.host.reference_kernels import SPREAD_PERCENT, Reference, reference, spread_percent
 
 SWAP_MIB = 64
 """Less than this lies in swap on many an idle machine, and is never read again."""

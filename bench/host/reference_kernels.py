@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.cgroup import cpu_limit
+from bench.host.cgroup import cpu_limit
 
 Floats = npt.NDArray[np.float32]
 

@@ -15,7 +15,7 @@ from bench.errors import InvalidInput
 from models.contract import Published, Settings
 
 _CONSTRUCTORS: dict[str, Any] = {"Settings": Settings, "Published": Published}
-_LOOP_FOLDER = Path(__file__).parent / "child" / "loops"
+_LOOP_FOLDER = Path(__file__).parent.parent / "worker" / "loops"
 BACKENDS = ("tensorflow", "jax", "torch")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_+-]{0,29}$"
 """What a model, a loop or a dataset may be called, since files are named after it: no folder, no dot, not too long."""

@@ -7,8 +7,8 @@ loops on a processor (docs/method.md), so any would mislead.
 
 from collections.abc import Iterable
 
-from bench import catalog
-from bench.spec import Case
+from bench.plan import catalog
+from bench.plan.profile import Case
 
 _START_S = 8.0
 """A fresh process until its first epoch is over: importing TensorFlow, building, tracing."""

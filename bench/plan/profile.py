@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from bench import catalog
 from bench.errors import InvalidInput, unknown
+from bench.plan import catalog
 
 PROFILE_FOLDER = Path(__file__).parent / "profiles"
 DATASET_SIZES = {"mnist-5k": (4_000, 1_000), "mnist": (60_000, 10_000), "fashion-mnist": (60_000, 10_000)}

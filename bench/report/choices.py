@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.quality import THRESHOLDS
+from bench.report.thresholds import THRESHOLDS
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import blog, catalog, variants
-from bench.folder import ReportFolder
-from bench.record import Outcome, ResultRow, SweepHeader
-from bench.report import plots, summary
+from bench.console.table import Table
+from bench.plan import catalog
+from bench.report import plots, summary, variants
 from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.figures import Plot, file_stem
 from bench.report.files import result_rows
 from bench.report.pictures import Gallery, Samples, gallery, read_samples
 from bench.report.plots import Run
-from bench.report.roofs import roof_plot
-from bench.report.tables import Table, blog_table, model_table, quality_table, variants_table
+from bench.report.published import comparisons
+from bench.report.roofline import roof_plot
+from bench.report.tables import blog_table, model_table, quality_table, variants_table
 from bench.report.views import TableView, view
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, ResultRow, SweepHeader
 from models.contract import Settings
 
 MOST_GALLERIES = 4
@@ -75,7 +77,7 @@ def content(
         roof=roof_plot(rows),
         quality=_view(quality_table(outcomes, choices.thresholds), "quality"),
         models=[_model_part(folder, name, outcomes, rows) for name in summary.models(rows)],
-        published=_view(blog_table(blog.comparisons(rows, catalog.model_settings())), "published"),
+        published=_view(blog_table(comparisons(rows, catalog.model_settings())), "published"),
     )
 
 

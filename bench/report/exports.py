@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from bench import rows
-from bench.folder import ReportFolder
-from bench.record import Outcome, ResultRow, SweepHeader
 from bench.report.files import write_json
+from bench.results import rows
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, ResultRow, SweepHeader
 
 _SCHEMA = "5.3.1"
 """The pytest-benchmark whose files pytest-benchmark.json is like."""

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from bench import rows
-from bench.folder import ReportFolder, write_whole
-from bench.printable import printable
-from bench.record import EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
+from bench.errors import printable
+from bench.results import rows
+from bench.results.folder import ReportFolder, write_whole
+from bench.results.schema import EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
 
 
 def csv_text(kind: type[BaseModel], records: Iterable[BaseModel]) -> str:

@@ -15,14 +15,14 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from bench.folder import ReportFolder, write_whole
-from bench.record import Outcome, SweepHeader
+from bench.console.table import Table
 from bench.report import summary
 from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.contents import Content, ModelPart, content
 from bench.report.figures import Plot, file_stem
-from bench.report.tables import Table
 from bench.report.views import TableView, view
+from bench.results.folder import ReportFolder, write_whole
+from bench.results.schema import Outcome, SweepHeader
 
 _TEMPLATES = Path(__file__).parent / "templates"
 

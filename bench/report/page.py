@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
-from bench import blog, catalog, variants
-from bench.folder import ReportFolder, write_whole
-from bench.record import Outcome, ResultRow, SweepHeader
+from bench.console.table import Table, escaped
+from bench.plan import catalog
+from bench.report import published, variants
 from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.exports import write_exports
 from bench.report.files import result_rows, write_environment, write_status, write_tables
 from bench.report.summary import drift, flagged_epochs, machine, machine_name, model_title, models, software
-from bench.report.tables import Table, blog_table, escaped, model_table, quality_table, variants_table
+from bench.report.tables import blog_table, model_table, quality_table, variants_table
+from bench.results.folder import ReportFolder, write_whole
+from bench.results.schema import Outcome, ResultRow, SweepHeader
 
 _READING = """\
 - **s/epoch**: median training seconds of the epochs after the warm-up, validation not included; **95 %**: that median's
@@ -63,7 +65,7 @@ def tables(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = 
     over_all = [
         variants_table(variants.side_by_side(rows)),
         quality_table(outcomes, choices.thresholds),
-        blog_table(blog.comparisons(rows, catalog.model_settings())),
+        blog_table(published.comparisons(rows, catalog.model_settings())),
     ]
     return [*found, *(table for table in over_all if not table.is_empty)]
 
@@ -98,7 +100,7 @@ def remarks(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices =
         *([f"{flagged} of {epochs} epochs were disturbed by others and {treatment}."] if flagged else []),
         *_drift(outcomes),
         *_cross_check(rows),
-        *blog.explanations(rows),
+        *published.explanations(rows),
     ]
 
 

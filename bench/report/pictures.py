@@ -43,7 +43,7 @@ _CLASS_COLOURS = (
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The arrays of one mark, checked; see `bench.child.samples.samples`."""
+    """The arrays of one mark, checked; see `bench.worker.samples.samples`."""
 
     epochs: int
     labels: Pixels

@@ -12,9 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bench import variants
-from bench.event import PhaseEvent
-from bench.record import Outcome, ResultRow
+from bench.report import variants
 from bench.report.figures import (
     INK,
     PALETTE,
@@ -28,6 +26,8 @@ from bench.report.figures import (
     plain,
     png,
 )
+from bench.results.schema import Outcome, ResultRow
+from bench.worker.protocol import PhaseEvent
 
 WIDTH_IN, AXES_IN = 4.8, 2.25
 """Small, so that its words can still be read where a phone shows it."""

@@ -10,18 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.record import ResultRow
+from bench.results.schema import ResultRow
 from models.contract import Published, Settings
 
 _FULL_TRAIN, _FULL_VAL = 60_000, 10_000
-_QUANTITIES = {
-    "train_loss": "training loss",
-    "val_loss": "validation loss",
-    "val_bce": "validation loss without the penalty",
-    "code_mean": "mean code activation",
-    "fit_s": "time of training",
-    "ram_mb": "peak RAM",
-}
 
 
 @dataclass(frozen=True)
@@ -39,13 +31,7 @@ class Comparison:
     @property
     def quantity(self) -> str:
         """The quantity's name for people."""
-        return _QUANTITIES[self.published.quantity]
-
-
-def figure_text(published: Published) -> str:
-    """A published figure in a few words: "blog, 50 epochs: training loss 0.11"."""
-    value = f"{published.value:g}" + {"fit_s": " s", "ram_mb": " MB"}.get(published.quantity, "")
-    return f"{published.source}, {published.epochs} epochs: {_QUANTITIES[published.quantity]} {value}"
+        return self.published.quantity_title
 
 
 def comparisons(rows: Sequence[ResultRow], settings: Mapping[str, Settings]) -> list[Comparison]:

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.record import ResultRow
 from bench.report.figures import INK, PALETTE, Plot, drawing, inline_svg, label_plainly, plain, png
 from bench.report.summary import last_rows
+from bench.results.schema import ResultRow
 
 _SIZE_IN = (7.2, 4.2)
 _MARKERS = "os^Dvp*XhP<>"

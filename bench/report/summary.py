@@ -4,9 +4,12 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import catalog, kernels, variants
-from bench.record import Fingerprint, Outcome, ResultRow, SweepHeader
+from bench.host import reference_kernels
+from bench.host.fingerprint import Fingerprint
+from bench.plan import catalog
+from bench.report import variants
 from bench.report.tables import loss, seconds
+from bench.results.schema import Outcome, ResultRow, SweepHeader
 
 
 def machine_name(fingerprint: Fingerprint) -> str:
@@ -64,7 +67,7 @@ def flagged_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
 def drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
     """The reference kernel's lowest and highest GFLOP/s between the cases; None where the machine kept its speed."""
     runs = [run for outcome in outcomes for run in (outcome.reference_before, outcome.reference_after) if run]
-    if kernels.spread_percent(runs) <= kernels.SPREAD_PERCENT:
+    if reference_kernels.spread_percent(runs) <= reference_kernels.SPREAD_PERCENT:
         return None
     reached = [run.gflop_per_s_median for run in runs]
     return min(reached), max(reached)

@@ -2,70 +2,19 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from rich import box
-from rich.table import Table as RichTable
-from rich.text import Text
-
-from bench import quality, stats, variants
-from bench.blog import Comparison
-from bench.estimate import duration
-from bench.record import Outcome, ResultRow
-from bench.spec import Case
+from bench.console.table import Table
+from bench.plan.estimate import duration
+from bench.plan.profile import Case
+from bench.report import variants
+from bench.report.published import Comparison
+from bench.report.thresholds import Reached, first, reached
+from bench.results import stats
+from bench.results.schema import Outcome, ResultRow
 
 NOT_MEASURED = "–"
 _MEASURED_HEADERS = ("s/epoch", "95 %", "first", "train", "val", "bce", "MiB", "dead", "remarks")
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as text; the first ``labels`` columns are names, the others numbers."""
-
-    title: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    labels: int = 1
-    notes: tuple[str, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it tells nothing."""
-        return not self.rows and not self.notes
-
-    def rich(self) -> RichTable:
-        """For a terminal."""
-        table = RichTable(
-            title=Text(self.title, "bold"),
-            title_justify="left",
-            box=box.SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-        )
-        for number, header in enumerate(self.headers):
-            if number < self.labels:
-                table.add_column(Text(header), overflow="fold")
-            else:  # a number that lost digits must show it
-                table.add_column(Text(header), justify="right", overflow="ellipsis", no_wrap=True)
-        for row in self.rows:
-            table.add_row(*map(Text, row))
-        table.caption, table.caption_justify = Text("\n".join(self.notes)), "left"
-        return table
-
-    def markdown(self) -> str:
-        """For report.md, without the title."""
-        rules = [":---" if number < self.labels else "---:" for number in range(len(self.headers))]
-        lines = [self.headers, tuple(rules), *(tuple(map(escaped, row)) for row in self.rows)]
-        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return "\n\n".join([text, *self.notes])
-
-
-def escaped(cell: str) -> str:
-    """A cell that cannot end itself or become markup."""
-    for char in "\\`*_<>|[]":
-        cell = cell.replace(char, f"\\{char}") if char in "\\`*_[]|" else cell.replace(char, f"&#{ord(char)};")
-    return " ".join(cell.split())
 
 
 def model_table(title: str, rows: Sequence[ResultRow], varying: Sequence[str] | None = None) -> Table:
@@ -209,16 +158,16 @@ def _percent(share: float | None) -> str:
 
 def quality_table(outcomes: Sequence[Outcome], thresholds: Sequence[float]) -> Table:
     """Epochs and seconds until `val_bce` passes each threshold; who is first stands below."""
-    groups: dict[tuple[str, ...], list[quality.Reached]] = {}
+    groups: dict[tuple[str, ...], list[Reached]] = {}
     for outcome in outcomes:
-        groups.setdefault(_way(outcome.case), []).extend(quality.reached(outcome, thresholds))
+        groups.setdefault(_way(outcome.case), []).extend(reached(outcome, thresholds))
     headers = ("model", "trained by", "batch", *(f"≤ {threshold:g}" for threshold in thresholds))
     rows = tuple(
         (*way, *(_until([entry for entry in entries if entry.threshold == threshold]) for threshold in thresholds))
         for way, entries in groups.items()
         if entries
     )
-    winners = quality.first(entry for entries in groups.values() for entry in entries)
+    winners = first(entry for entries in groups.values() for entry in entries)
     notes = tuple(_first_note(entry) for entry in winners.values())
     return Table("Time until good enough", headers, rows, labels=2, notes=notes)
 
@@ -227,7 +176,7 @@ def _way(case: Case) -> tuple[str, ...]:
     return case.model, variants.way(case.backend, case.loop, case.precision), str(case.batch_size)
 
 
-def _until(entries: Sequence[quality.Reached]) -> str:
+def _until(entries: Sequence[Reached]) -> str:
     """The median over the processes that reached it."""
     if not entries:
         return NOT_MEASURED
@@ -236,7 +185,7 @@ def _until(entries: Sequence[quality.Reached]) -> str:
     return f"{bound}{epochs} ep, {seconds(statistics.median([entry.seconds for entry in entries]))} s"
 
 
-def _first_note(entry: quality.Reached) -> str:
+def _first_note(entry: Reached) -> str:
     model, way, batch = _way(entry.case)
     return f"{entry.threshold:g} is first reached by {model}, {way}, batch {batch}: {_until([entry])} of training."
 

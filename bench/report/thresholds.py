@@ -9,8 +9,8 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.record import Outcome
-from bench.spec import Case
+from bench.plan.profile import Case
+from bench.results.schema import Outcome
 
 THRESHOLDS = (0.12, 0.11, 0.10, 0.095)
 """Nats a pixel: from digits that can be read to about what the blog's best autoencoder reaches."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from bench.record import ResultRow
-from bench.roofline import Bound
+from bench.results.roofline import Bound
+from bench.results.schema import ResultRow
 
 _MOST_PARTS = 20
 """Nobody pictures more than a twentieth."""
@@ -118,7 +118,7 @@ class Trained(Protocol):
 
     @property
     def loop(self) -> str:
-        """By the name of its file in `bench.child.loops`."""
+        """By the name of its file in `bench.worker.loops`."""
 
     @property
     def precision(self) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.record import ResultRow
-from bench.report.tables import NOT_MEASURED, Table
+from bench.console.table import Table
+from bench.report.tables import NOT_MEASURED
+from bench.results.schema import ResultRow
 
 _FILTERED_FROM = 5
 """Rows from which a table can be filtered."""

@@ -1,13 +1,13 @@
-"""The data dictionary of the CSV files, made from the row types: ``python -m bench.report.columns``."""
+"""The data dictionary of the CSV files, made from the row types: ``python -m bench.results.data_dictionary``."""
 
 from pydantic import BaseModel
 
-from bench.record import SCHEMA_VERSION, EpochRow, PhaseRow, ResultRow
+from bench.results.schema import SCHEMA_VERSION, EpochRow, PhaseRow, ResultRow
 
 _HEAD = f"""\
 # Columns
 
-Made from the row types in `bench/record.py` by `nox -s columns`; do not edit by hand. Schema version {SCHEMA_VERSION}.
+Made from the row types in `bench/results/schema.py` by `nox -s columns`; do not edit by hand. Schema version {SCHEMA_VERSION}.
 
 CSV: UTF-8, comma, decimal point, a header line, full precision, an empty cell where something was not measured.
 """

@@ -2,7 +2,7 @@
 
 A report compares all cases of a sweep. Their epochs are packed as soon as they are known, each column by itself:
 numbers of one kind lie side by side and byte by byte, so that zlib finds what repeats in them. Nothing is lost by it,
-down to the last bit. What is too much for memory even so is put away in a `bench.spool`.
+down to the last bit. What is too much for memory even so is put away in a `bench.results.spool`.
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ from typing import Any, ClassVar, TypeVar, get_args, overload
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from bench.event import EpochEvent
-from bench.noise import Interval, flags
-from bench.spool import Held, Part, Spool
+from bench.host.noise import Interval, flags
+from bench.results.spool import Held, Part, Spool
+from bench.worker.protocol import EpochEvent
 
 _Item = TypeVar("_Item")
 _LEVEL = 1

@@ -23,13 +23,12 @@ from typing import Any
 import filelock
 from pydantic import ValidationError
 
-from bench.errors import InvalidInput
-from bench.folder import ReportFolder, clear_rests, write_whole
-from bench.packed import Packed
-from bench.printable import printable
-from bench.record import JOURNAL_LINE, SCHEMA_VERSION, Outcome, SweepHeader
-from bench.spec import STORED
-from bench.spool import Spool
+from bench.errors import InvalidInput, printable
+from bench.plan.profile import STORED
+from bench.results.epochs import Packed
+from bench.results.folder import ReportFolder, clear_rests, write_whole
+from bench.results.schema import JOURNAL_LINE, SCHEMA_VERSION, Outcome, SweepHeader
+from bench.results.spool import Spool
 
 _MAX_LINE_BYTES = 256 << 20
 _LONGEST_NAME = 200

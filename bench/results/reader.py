@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from bench.errors import InvalidInput
-from bench.folder import ReportFolder
-from bench.printable import one_line, shown
-from bench.record import SCHEMA_VERSION, Fingerprint, ResultRow, Status
+from bench.errors import InvalidInput, one_line, shown
+from bench.host.fingerprint import Fingerprint
+from bench.results.folder import ReportFolder
+from bench.results.schema import SCHEMA_VERSION, ResultRow, Status
 
 MAX_BYTES = 64 << 20
 """Sizes a results.csv may have: some 70,000 rows."""

@@ -4,10 +4,11 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
-from bench import noise, roofline, stats
-from bench.event import EpochEvent, MarkEvent, PhaseEvent, PhaseName
-from bench.packed import Epochs
-from bench.record import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
+from bench.host import noise
+from bench.results import roofline, stats
+from bench.results.epochs import Epochs
+from bench.results.schema import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
+from bench.worker.protocol import EpochEvent, MarkEvent, PhaseEvent, PhaseName
 
 
 def result_rows(outcome: Outcome, header: SweepHeader, *, without_flagged: bool = False) -> list[ResultRow]:

@@ -5,18 +5,19 @@ Schema history:
 1  (0.1.0) first version: the journal's lines, results.csv and epochs.csv.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
-from bench.event import EvaluationEvent, MarkEvent, PhaseEvent, RoofEvent, SetupEvent
-from bench.kernels import Reference
-from bench.noise import Interval
-from bench.packed import Epochs, Samples
-from bench.printable import printable
-from bench.roofline import Bound
-from bench.spec import Case, Count, Profile
-from bench.spool import Spool
+from bench.errors import printable
+from bench.host.fingerprint import Fingerprint, StrictModel, column
+from bench.host.noise import Interval
+from bench.host.reference_kernels import Reference
+from bench.plan.profile import Case, Count, Profile
+from bench.results.epochs import Epochs, Samples
+from bench.results.roofline import Bound
+from bench.results.spool import Spool
+from bench.worker.protocol import EvaluationEvent, MarkEvent, PhaseEvent, RoofEvent, SetupEvent
 
 SCHEMA_VERSION = 1
 
@@ -27,51 +28,6 @@ for so long that it was ended. diverged: a loss became NaN or infinite. invalid:
 to say, or said what makes no sense."""
 
 
-class Strict(BaseModel):
-    """Refuses unknown fields, so that a wrong line is an error and not a loss."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
-
-
-def _column(description: str, unit: str = "", empty: str = "") -> Any:
-    """A column's entry in the data dictionary; one that can be empty says when."""
-    extra: dict[str, Any] = {"unit": unit, "empty": empty}
-    return Field(default=None if empty else ..., description=description, json_schema_extra=extra)
-
-
-# ---------------------------------------------------------------- the machine
-
-
-class Fingerprint(Strict):
-    """Stable facts of machine and software; no host name, no user, no path, so that rows may be shared."""
-
-    cpu_model: str | None = _column("processor, as it names itself", empty="unknown")
-    cpu_arch: str = _column("instruction set, as `uname -m` names it")
-    cores_physical: int | None = _column("physical cores", empty="unknown")
-    cores_logical: int = _column("hardware threads of the machine")
-    cpu_limit: float = _column(
-        "cores' worth of time this process may use: the least of affinity, cgroup quota and hardware threads", "cores"
-    )
-    ram_mib: int = _column("memory of the machine, rounded to 256 MiB", "MiB")
-    ram_limit_mib: int | None = _column("cgroup memory limit", "MiB", empty="no limit below the machine's memory")
-    gpu: str | None = _column("GPUs, as their driver names them", empty="none found")
-    gpu_driver: str | None = _column("GPU driver's version", empty="none found")
-    os: str = _column("operating system and its release")
-    kernel: str = _column("kernel release")
-    python: str = _column("Python's implementation and version")
-    numpy: str | None = _column("NumPy's version", empty="not installed")
-    keras: str | None = _column("Keras' version", empty="not installed")
-    tensorflow: str | None = _column("TensorFlow's version", empty="not installed")
-    jax: str | None = _column("JAX's version", empty="not installed")
-    torch: str | None = _column("PyTorch's version", empty="not installed")
-    threads: int | None = _column("threads asked for", empty="the backend's own choice")
-    env_flags: str | None = _column(
-        "environment settings that change speed (oneDNN, XLA, OpenMP, BLAS), as NAME=VALUE, paths left out",
-        empty="none set",
-    )
-    aebench: str = _column("this harness' version")
-
-
 # ------------------------------------------------------------------- the journal
 
 
@@ -79,7 +35,7 @@ Printable = Annotated[str, AfterValidator(printable)]
 """Text that a process wrote, or a stranger's journal: without the colours and commands that a terminal would obey."""
 
 
-class SweepHeader(Strict):
+class SweepHeader(StrictModel):
     """The journal's first line: what this folder measures, on what."""
 
     kind: Literal["header"] = "header"
@@ -99,7 +55,7 @@ class SweepHeader(Strict):
     created_at: str
 
 
-class Timeline(Strict):
+class Timeline(StrictModel):
     """Resident memory of the process, sampled by the parent."""
 
     interval_s: float
@@ -108,7 +64,7 @@ class Timeline(Strict):
     """Seconds since the process' start, and MiB. The largest of each stretch that was thinned is kept."""
 
 
-class Outcome(Strict):
+class Outcome(StrictModel):
     """All that is known of one case's run, whether it went well or not: one line of the journal."""
 
     kind: Literal["outcome"] = "outcome"
@@ -162,237 +118,235 @@ _NOT_COUNTED = "a layer cannot be counted"
 _NO_ROOF = "the run ended before its end, where peaks are measured"
 
 
-class Measurement(Strict):
+class Measurement(StrictModel):
     """What was measured of a case at one of its marks: the first columns of results.csv."""
 
-    schema_version: int = _column("version of this table")
-    case_id: str = _column("names the case on every machine alike")
-    model: str = _column("file in `models/`")
-    backend: str = _column("Keras backend")
-    loop: str = _column("training loop")
-    precision: str = _column("Keras dtype policy")
-    optimizer: str = _column("optimizer")
-    learning_rate: float = _column("the optimizer's learning rate")
-    batch_size: int = _column("digits a step", "samples")
-    epochs: int = _column("the mark: epochs trained when this row was taken")
-    run_epochs: int = _column("epochs of the whole run that passed this mark")
-    dataset: str = _column("dataset's name")
-    dataset_digest: str = _column("SHA-256 over the arrays")
-    dataset_genuine: bool | None = _column(
+    schema_version: int = column("version of this table")
+    case_id: str = column("names the case on every machine alike")
+    model: str = column("file in `models/`")
+    backend: str = column("Keras backend")
+    loop: str = column("training loop")
+    precision: str = column("Keras dtype policy")
+    optimizer: str = column("optimizer")
+    learning_rate: float = column("the optimizer's learning rate")
+    batch_size: int = column("digits a step", "samples")
+    epochs: int = column("the mark: epochs trained when this row was taken")
+    run_epochs: int = column("epochs of the whole run that passed this mark")
+    dataset: str = column("dataset's name")
+    dataset_digest: str = column("SHA-256 over the arrays")
+    dataset_genuine: bool | None = column(
         "whether the arrays are the dataset of that name", empty="no reference digest"
     )
-    train_samples: int = _column("training digits", "samples")
-    val_samples: int = _column("validation digits", "samples")
-    seed: int = _column("seed of weights, shuffling, noise and sampling")
-    repeat: int = _column("number of the process for the same case, from 0")
-    status: Status = _column("ok where this mark was reached; else how the run ended before it")
-    run_status: Status = _column("how the whole run ended")
-    attempts: int | None = _column(
+    train_samples: int = column("training digits", "samples")
+    val_samples: int = column("validation digits", "samples")
+    seed: int = column("seed of weights, shuffling, noise and sampling")
+    repeat: int = column("number of the process for the same case, from 0")
+    status: Status = column("ok where this mark was reached; else how the run ended before it")
+    run_status: Status = column("how the whole run ended")
+    attempts: int | None = column(
         "times that the case was run, this one included, interrupted ones not",
         empty="a table from before it was counted",
     )
-    error: str | None = _column("what went wrong", empty="status is ok")
-    train_loss: float | None = _column("training loss of the mark's epoch, as Keras prints it", empty=_NOT_REACHED)
-    val_loss: float | None = _column("validation loss after the mark's epoch, as Keras prints it", empty=_NOT_REACHED)
-    val_bce: float | None = _column(
+    error: str | None = column("what went wrong", empty="status is ok")
+    train_loss: float | None = column("training loss of the mark's epoch, as Keras prints it", empty=_NOT_REACHED)
+    val_loss: float | None = column("validation loss after the mark's epoch, as Keras prints it", empty=_NOT_REACHED)
+    val_bce: float | None = column(
         "mean binary cross-entropy a pixel of the validation digits rebuilt from their codes: compares across models",
         "nats",
         _NOT_EVALUATED,
     )
-    code_mean: float | None = _column(
+    code_mean: float | None = column(
         "mean activation of the code units over the validation digits", empty=_NOT_EVALUATED
     )
-    code_units: int | None = _column("numbers in one digit's code", empty=_NOT_EVALUATED)
-    dead_units: int | None = _column("code units that stay at zero for every validation digit", empty=_NOT_EVALUATED)
-    epoch_s_median: float | None = _column(
+    code_units: int | None = column("numbers in one digit's code", empty=_NOT_EVALUATED)
+    dead_units: int | None = column("code units that stay at zero for every validation digit", empty=_NOT_EVALUATED)
+    epoch_s_median: float | None = column(
         "median training seconds of the steady epochs up to the mark", "s", _NOT_STEADY
     )
-    epoch_s_ci_low: float | None = _column(
+    epoch_s_ci_low: float | None = column(
         "lower end of the median's 95 % interval, from order statistics", "s", "fewer than 6 steady epochs"
     )
-    epoch_s_ci_high: float | None = _column("upper end of that interval", "s", "fewer than 6 steady epochs")
-    warmup_epochs: int | None = _column("epochs before the steady ones; the first always counts", empty=_NOT_REACHED)
-    steady_epochs: int | None = _column("epochs that the median is of", empty=_NOT_REACHED)
-    steady: bool | None = _column(
+    epoch_s_ci_high: float | None = column("upper end of that interval", "s", "fewer than 6 steady epochs")
+    warmup_epochs: int | None = column("epochs before the steady ones; the first always counts", empty=_NOT_REACHED)
+    steady_epochs: int | None = column("epochs that the median is of", empty=_NOT_REACHED)
+    steady: bool | None = column(
         "whether the times of the steady epochs have no trend", empty="fewer than 6 steady epochs"
     )
-    val_s_median: float | None = _column("median validation seconds of the steady epochs", "s", _NOT_STEADY)
-    first_epoch_s: float | None = _column(
+    val_s_median: float | None = column("median validation seconds of the steady epochs", "s", _NOT_STEADY)
+    first_epoch_s: float | None = column(
         "training seconds of the first epoch, with tracing and compilation", "s", _NOT_REACHED
     )
-    import_s: float | None = _column("seconds to import Keras and its backend", "s", _NOT_REACHED)
-    build_s: float | None = _column("seconds to build and compile the model", "s", _NOT_REACHED)
-    train_s_total: float | None = _column(
+    import_s: float | None = column("seconds to import Keras and its backend", "s", _NOT_REACHED)
+    build_s: float | None = column("seconds to build and compile the model", "s", _NOT_REACHED)
+    train_s_total: float | None = column(
         "training seconds of all epochs up to the mark, the first included", "s", _NOT_REACHED
     )
-    val_s_total: float | None = _column("validation seconds of all epochs up to the mark", "s", _NOT_REACHED)
-    wall_s_total: float | None = _column(
+    val_s_total: float | None = column("validation seconds of all epochs up to the mark", "s", _NOT_REACHED)
+    wall_s_total: float | None = column(
         "wall seconds from the process' start to the mark, the harness' own work left out", "s", _NOT_REACHED
     )
-    cpu_s_total: float | None = _column(
+    cpu_s_total: float | None = column(
         "CPU seconds of the process from its start to the mark, the harness' readings among them", "s", _NOT_REACHED
     )
-    samples_per_s: float | None = _column("training digits a second in a median steady epoch", "1/s", _NOT_STEADY)
-    peak_rss_mib: float | None = _column(
+    samples_per_s: float | None = column("training digits a second in a median steady epoch", "1/s", _NOT_STEADY)
+    peak_rss_mib: float | None = column(
         "peak resident memory of the process up to the mark, the harness' own work left out", "MiB", _NOT_REACHED
     )
-    peak_rss_method: str | None = _column("how the peaks were read", empty=_NOT_REACHED)
-    rss_import_mib: float | None = _column(
+    peak_rss_method: str | None = column("how the peaks were read", empty=_NOT_REACHED)
+    rss_import_mib: float | None = column(
         "peak resident memory while Keras and its backend were imported", "MiB", "not told apart on this system"
     )
-    rss_data_mib: float | None = _column("peak while the data were loaded", "MiB", "not told apart on this system")
-    rss_build_mib: float | None = _column(
+    rss_data_mib: float | None = column("peak while the data were loaded", "MiB", "not told apart on this system")
+    rss_build_mib: float | None = column(
         "peak while the model was built and compiled", "MiB", "not told apart on this system"
     )
-    rss_first_epoch_mib: float | None = _column(
+    rss_first_epoch_mib: float | None = column(
         "peak within the first epoch's training", "MiB", "not told apart on this system"
     )
-    rss_train_mib: float | None = _column(
+    rss_train_mib: float | None = column(
         "peak while training, after the first epoch",
         "MiB",
         "not told apart on this system, or no epoch after the first",
     )
-    rss_val_mib: float | None = _column("peak while validating", "MiB", "not told apart on this system")
-    anon_peak_mib: float | None = _column(
+    rss_val_mib: float | None = column("peak while validating", "MiB", "not told apart on this system")
+    anon_peak_mib: float | None = column(
         "largest anonymous memory at the end of a phase", "MiB", "not told apart on this system"
     )
-    sampled_peak_mib: float | None = _column(
-        "peak resident memory that sampling from outside saw", "MiB", "not sampled"
-    )
-    sampled_every_s: float | None = _column("seconds between those samples at the run's end", "s", "not sampled")
-    params: int | None = _column("trainable parameters", empty="the model was not built")
-    forward_flops_per_sample: float | None = _column(
+    sampled_peak_mib: float | None = column("peak resident memory that sampling from outside saw", "MiB", "not sampled")
+    sampled_every_s: float | None = column("seconds between those samples at the run's end", "s", "not sampled")
+    params: int | None = column("trainable parameters", empty="the model was not built")
+    forward_flops_per_sample: float | None = column(
         "floating-point operations of one digit's forward pass: matrix products, a multiplication and an addition are "
         "two",
         "FLOP",
         _NOT_COUNTED,
     )
-    flops_per_sample: float | None = _column(
+    flops_per_sample: float | None = column(
         "the same to train on one digit, gradients included; optimizer and elementwise work are not in it",
         "FLOP",
         _NOT_COUNTED,
     )
-    step_bytes: float | None = _column("memory traffic of one training step, estimated", "bytes", _NOT_COUNTED)
-    gflop_per_s: float | None = _column(
+    step_bytes: float | None = column("memory traffic of one training step, estimated", "bytes", _NOT_COUNTED)
+    gflop_per_s: float | None = column(
         "arithmetic rate of a median steady epoch, training only", "GFLOP/s", f"{_NOT_COUNTED}, or {_NOT_STEADY}"
     )
-    peak_gflop_per_s: float | None = _column(
+    peak_gflop_per_s: float | None = column(
         "the machine's peak in the row's precision and threads: the best of matrix products, the backend's after "
         "training and, in float32 on a processor, the reference kernel's before and after the run",
         "GFLOP/s",
         _NO_ROOF,
     )
-    peak_gb_per_s: float | None = _column(
+    peak_gb_per_s: float | None = column(
         "the machine's memory traffic: the best of the backend's sum of two large arrays after training and, on a "
         "processor, the reference kernel's triad",
         "GB/s",
         _NO_ROOF,
     )
-    dispatch_s: float | None = _column(
+    dispatch_s: float | None = column(
         "seconds of a training step of a near-empty model in the same loop, batch size and optimizer", "s", _NO_ROOF
     )
-    peak_share: float | None = _column(
+    peak_share: float | None = column(
         "gflop_per_s over peak_gflop_per_s: the share of the machine that was reached", "", "either is empty"
     )
-    bound: Bound | None = _column(
+    bound: Bound | None = column(
         "what takes longest of a step at the least: its dispatch, its memory traffic or its arithmetic at their peaks",
         empty="not counted, or no peaks",
     )
-    harness_epoch_s: float | None = _column(
+    harness_epoch_s: float | None = column(
         "what the harness' own work adds to an epoch, in it and before it: median seconds, in no other time",
         "s",
         _NOT_REACHED,
     )
-    parent_cores: float | None = _column(
+    parent_cores: float | None = column(
         "CPU seconds a second that the harness' parent took beside the process: display, sampling", empty="not measured"
     )
-    gpu_peak_mib: float | None = _column("peak GPU memory as the framework counts its own", "MiB", "no GPU")
-    gpu_used_mib: float | None = _column(
+    gpu_peak_mib: float | None = column("peak GPU memory as the framework counts its own", "MiB", "no GPU")
+    gpu_used_mib: float | None = column(
         "largest GPU memory in use at a phase's end, as its driver counts it", "MiB", "no GPU"
     )
-    intra_threads: int | None = _column(
+    intra_threads: int | None = column(
         "threads for one operation, as the backend tells them, else counted from the threads that it starts",
         empty="not told",
     )
-    inter_threads: int | None = _column("threads for operations side by side, likewise", empty="not told")
-    threads_alive: int | None = _column("threads of the process at the mark", empty="the system does not say")
-    reference_gflop_per_s: float | None = _column(
+    inter_threads: int | None = column("threads for operations side by side, likewise", empty="not told")
+    threads_alive: int | None = column("threads of the process at the mark", empty="the system does not say")
+    reference_gflop_per_s: float | None = column(
         "matrix product of the reference kernel, the mean of right before and right after the run",
         "GFLOP/s",
         "not measured",
     )
-    reference_gb_per_s: float | None = _column("memory triad of the reference kernel, likewise", "GB/s", "not measured")
-    steal_percent: float | None = _column(
+    reference_gb_per_s: float | None = column("memory triad of the reference kernel, likewise", "GB/s", "not measured")
+    steal_percent: float | None = column(
         "share of CPU time that the hypervisor took during the run", "%", "not measured"
     )
-    cpu_pressure_percent: float | None = _column(
+    cpu_pressure_percent: float | None = column(
         "time of the run in which some task waited for a CPU, its own threads included", "%", "not readable"
     )
-    memory_pressure_percent: float | None = _column(
+    memory_pressure_percent: float | None = column(
         "time of the run in which some task waited for memory", "%", "not readable"
     )
-    io_pressure_percent: float | None = _column(
+    io_pressure_percent: float | None = column(
         "time of the run in which some task waited for a disk", "%", "not readable"
     )
-    load: float | None = _column("load average over a minute, at the run's end", empty="not readable")
-    other_cores: float | None = _column(
+    load: float | None = column("load average over a minute, at the run's end", empty="not readable")
+    other_cores: float | None = column(
         "CPU seconds a second of everything else, the largest of the mark's epochs", empty="not readable"
     )
-    involuntary_per_s: float | None = _column(
+    involuntary_per_s: float | None = column(
         "involuntary context switches of the process, the median of the mark's epochs", "1/s", "not readable"
     )
-    mhz: float | None = _column("CPU clock, the median over the ends of the mark's epochs", "MHz", "not readable")
-    contaminated_epochs: int | None = _column("epochs whose noise witnesses were out of bounds", empty="not measured")
-    machine_id: str = _column("digest of the fingerprint")
+    mhz: float | None = column("CPU clock, the median over the ends of the mark's epochs", "MHz", "not readable")
+    contaminated_epochs: int | None = column("epochs whose noise witnesses were out of bounds", empty="not measured")
+    machine_id: str = column("digest of the fingerprint")
 
 
 class ResultRow(Fingerprint, Measurement):
     """A row of results.csv: a case at one of its marks, with the machine that it ran on."""
 
-    started_at: str = _column("when the run began, UTC")
-    git_commit: str | None = _column("commit of the harness' checkout", empty="not in a git checkout")
-    git_dirty: bool | None = _column("whether that checkout held uncommitted changes", empty="not in a git checkout")
+    started_at: str = column("when the run began, UTC")
+    git_commit: str | None = column("commit of the harness' checkout", empty="not in a git checkout")
+    git_dirty: bool | None = column("whether that checkout held uncommitted changes", empty="not in a git checkout")
 
 
-class EpochRow(Strict):
+class EpochRow(StrictModel):
     """A row of epochs.csv: one epoch of one case."""
 
-    case_id: str = _column("the case, as in results.csv")
-    epoch: int = _column("epoch, from 1")
-    train_s: float = _column("training seconds: from the epoch's begin to the validation's begin", "s")
-    val_s: float = _column("validation seconds", "s")
-    callback_s: float = _column("seconds from the validation's end to the epoch's end", "s")
-    harness_s: float = _column("seconds of the harness' own readings, within the epoch and at its end", "s")
-    between_s: float = _column("seconds of the harness' own work between the epoch before and this one", "s")
-    cpu_s: float = _column("CPU seconds of the process within the epoch, user and system", "s")
-    train_loss: float | None = _column("training loss, as Keras prints it", empty="not finite")
-    val_loss: float | None = _column("validation loss, as Keras prints it", empty="not finite")
-    rss_mib: float = _column("resident memory at the epoch's end", "MiB")
-    steal_percent: float | None = _column("share of the CPUs' time that the hypervisor took", "%", "not readable")
-    own_cores: float | None = _column("CPU seconds a second of the process", empty="not readable")
-    other_cores: float | None = _column("CPU seconds a second of everything else on its CPUs", empty="not readable")
-    cpu_pressure_percent: float | None = _column(
+    case_id: str = column("the case, as in results.csv")
+    epoch: int = column("epoch, from 1")
+    train_s: float = column("training seconds: from the epoch's begin to the validation's begin", "s")
+    val_s: float = column("validation seconds", "s")
+    callback_s: float = column("seconds from the validation's end to the epoch's end", "s")
+    harness_s: float = column("seconds of the harness' own readings, within the epoch and at its end", "s")
+    between_s: float = column("seconds of the harness' own work between the epoch before and this one", "s")
+    cpu_s: float = column("CPU seconds of the process within the epoch, user and system", "s")
+    train_loss: float | None = column("training loss, as Keras prints it", empty="not finite")
+    val_loss: float | None = column("validation loss, as Keras prints it", empty="not finite")
+    rss_mib: float = column("resident memory at the epoch's end", "MiB")
+    steal_percent: float | None = column("share of the CPUs' time that the hypervisor took", "%", "not readable")
+    own_cores: float | None = column("CPU seconds a second of the process", empty="not readable")
+    other_cores: float | None = column("CPU seconds a second of everything else on its CPUs", empty="not readable")
+    cpu_pressure_percent: float | None = column(
         "time in which some task waited for a CPU, the process' own threads included", "%", "not readable"
     )
-    memory_pressure_percent: float | None = _column("time in which some task waited for memory", "%", "not readable")
-    io_pressure_percent: float | None = _column("time in which some task waited for a disk", "%", "not readable")
-    involuntary_per_s: float | None = _column("involuntary context switches of the process", "1/s", "not readable")
-    major_faults: int | None = _column("pages that the process had to read back from a disk", empty="not readable")
-    load: float | None = _column("load average over a minute, at the epoch's end", empty="not readable")
-    mhz: float | None = _column("CPU clock at the epoch's end", "MHz", "not readable")
-    flags: str | None = _column("what made the epoch untrustworthy, separated by spaces", empty="nothing seen")
+    memory_pressure_percent: float | None = column("time in which some task waited for memory", "%", "not readable")
+    io_pressure_percent: float | None = column("time in which some task waited for a disk", "%", "not readable")
+    involuntary_per_s: float | None = column("involuntary context switches of the process", "1/s", "not readable")
+    major_faults: int | None = column("pages that the process had to read back from a disk", empty="not readable")
+    load: float | None = column("load average over a minute, at the epoch's end", empty="not readable")
+    mhz: float | None = column("CPU clock at the epoch's end", "MHz", "not readable")
+    flags: str | None = column("what made the epoch untrustworthy, separated by spaces", empty="nothing seen")
 
 
-class PhaseRow(Strict):
+class PhaseRow(StrictModel):
     """A row of phases.csv: one phase of one case's process; those of training as they stood at its last mark."""
 
-    case_id: str = _column("the case, as in results.csv")
-    phase: str = _column(
+    case_id: str = column("the case, as in results.csv")
+    phase: str = column(
         "interpreter, import, data, build, first_epoch, train (after the first epoch), val; "
         "harness and evaluation: the harness' own work between epochs and after the last, in no peak of results.csv"
     )
-    seconds: float = _column("wall seconds, over all turns of the phase", "s")
-    peak_mib: float | None = _column("peak resident memory within the phase", "MiB", "not told apart on this system")
-    rss_mib: float = _column("resident memory at the phase's last end", "MiB")
-    anon_mib: float | None = _column("of it, anonymous memory", "MiB", "the system does not say")
-    file_mib: float | None = _column("of it, mapped files and shared memory", "MiB", "the system does not say")
+    seconds: float = column("wall seconds, over all turns of the phase", "s")
+    peak_mib: float | None = column("peak resident memory within the phase", "MiB", "not told apart on this system")
+    rss_mib: float = column("resident memory at the phase's last end", "MiB")
+    anon_mib: float | None = column("of it, anonymous memory", "MiB", "the system does not say")
+    file_mib: float | None = column("of it, mapped files and shared memory", "MiB", "the system does not say")

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from bench.event import Event
-from bench.record import Outcome
-from bench.spec import Case
+from bench.plan.profile import Case
+from bench.results.schema import Outcome
+from bench.worker.protocol import Event
 
 Listener = Callable[[Case, Event | None], None]
 """Told of each event of a case while it runs; None when it starts."""

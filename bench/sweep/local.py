@@ -12,8 +12,17 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bench.cgroup import oom_kills
-from bench.event import (
+from bench.host.cgroup import oom_kills
+from bench.host.noise import Interval, between, witness
+from bench.host.reference_kernels import reference
+from bench.plan.profile import Case
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, Status, Timeline
+from bench.sweep.executor import Listener
+from bench.sweep.memory_sampler import Follower
+from bench.sweep.process import CODE, NotStarted, environment, heard, shareable, started, tail, tell
+from bench.sweep.watchdog import Watch
+from bench.worker.protocol import (
     EpochEvent,
     EvaluationEvent,
     Event,
@@ -26,15 +35,6 @@ from bench.event import (
     SetupEvent,
     to_line,
 )
-from bench.executors import Listener
-from bench.executors.follower import Follower
-from bench.executors.guard import Watch
-from bench.executors.process import CODE, NotStarted, environment, heard, shareable, started, tail, tell
-from bench.folder import ReportFolder
-from bench.kernels import reference
-from bench.noise import Interval, between, witness
-from bench.record import Outcome, Status, Timeline
-from bench.spec import Case
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 _SPARE_EVENTS = 32
@@ -43,7 +43,7 @@ _SPARE_EVENTS = 32
 
 @dataclass
 class LocalExecutor:
-    """Starts ``python -m bench.child`` for each case, as its own process group, and waits for it without polling."""
+    """Starts ``python -m bench.worker`` for each case, as its own process group, and waits for it without polling."""
 
     folder: ReportFolder
     threads: int | None = None
@@ -52,10 +52,10 @@ class LocalExecutor:
     """Seconds after which a case is ended; None for no limit."""
     stall_s: float | None = None
     """Seconds without an event after which a case is ended; None for no limit."""
-    command: tuple[str, ...] = (sys.executable, "-P", "-m", "bench.child")
+    command: tuple[str, ...] = (sys.executable, "-P", "-m", "bench.worker")
 
     def outcomes(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
-        """Run the cases in order; see `bench.executors.Executor`."""
+        """Run the cases in order; see `bench.sweep.executor.Executor`."""
         for case in cases:
             self.folder.logs.mkdir(exist_ok=True)
             listen(case, None)

@@ -9,8 +9,8 @@ import time
 import memory_profiler
 import psutil
 
-from bench.executors.lookout import Lookout
-from bench.record import Timeline
+from bench.results.schema import Timeline
+from bench.sweep.poller import Lookout
 
 INTERVAL_S = 0.2
 """A sample takes the parent some 0.4 ms of CPU time, so following costs a five-hundredth of a core at first."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 import bench
-from bench.executors.guard import Heir, end_group
+from bench.sweep.watchdog import Heir, end_group
 
 CODE = Path(bench.__file__).resolve().parent.parent
 """Folder of this very code: it holds `bench` and `models`."""

@@ -19,10 +19,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.estimate import Remaining, duration
-from bench.event import EpochEvent, Event
-from bench.record import Outcome
-from bench.spec import Case
+from bench.plan.estimate import Remaining, duration
+from bench.plan.profile import Case
+from bench.results.schema import Outcome
+from bench.worker.protocol import EpochEvent, Event
 
 _REFRESH_S = 1.0
 _PLAIN_EVERY_S = 30.0

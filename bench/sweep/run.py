@@ -11,18 +11,24 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import data, estimate, interrupt, journal, machine, run, spec
+from bench.console.output import output, say
+from bench.console.table import Table
+from bench.datasets import find
 from bench.errors import InvalidInput
-from bench.executors import Executor
-from bench.executors.local import LocalExecutor
-from bench.folder import ReportFolder
-from bench.progress import describe, display, download_progress
-from bench.record import Outcome, SweepHeader
+from bench.host import signals
+from bench.host.fingerprint import check_backends, git_state, label, machine_id, take_fingerprint
+from bench.plan import estimate
+from bench.plan.profile import DATASET_SIZES, Profile, changed, published_batch_sizes, read_profile
 from bench.report import page
 from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.files import GrowingTables, write_status
-from bench.report.tables import Table
-from bench.terminal import output, say
+from bench.results import journal
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, SweepHeader
+from bench.sweep import session
+from bench.sweep.executor import Executor
+from bench.sweep.local import LocalExecutor
+from bench.sweep.progress import describe, display, download_progress
 
 _OK, _CASE_FAILED, _INTERRUPTED = 0, 3, 130
 _DEFAULT_PROFILE = "quick"
@@ -45,12 +51,12 @@ def show_plan(request: Request, console: Console | None = None) -> int:
     """Print the cases and the time they may take; nothing is run, downloaded or written."""
     console = console or output()
     profile = _profile(request)
-    train, val = spec.DATASET_SIZES[profile.dataset]
+    train, val = DATASET_SIZES[profile.dataset]
     if request.data is not None:
-        found = data.find(profile.dataset, data_file=request.data)
+        found = find.find_dataset(profile.dataset, data_file=request.data)
         train, val = found.train_samples, found.val_samples
     cases = profile.cases()
-    run.check_batches(cases, train)
+    session.check_batches(cases, train)
     seconds = [estimate.case_seconds(case, train, val) for case in cases]
     rows = tuple(
         (
@@ -81,22 +87,22 @@ _WITHOUT = (
 def measure(request: Request, console: Console | None = None) -> int:
     """Run the sweep, write its report, print its tables; returns the exit code. For the main thread."""
     console = console or output()
-    with interrupt.listening():
+    with signals.listening():
         return _measured(request, console)
 
 
 def _measured(request: Request, console: Console) -> int:
     profile = _profile(request)
-    machine.check_backends(profile.backends)
+    check_backends(profile.backends)
     if request.out is not None:
-        run.check_folder(ReportFolder(request.out), resume=request.resume)
+        session.check_folder(ReportFolder(request.out), resume=request.resume)
     dataset = _dataset(profile.dataset, request, console)
-    run.check_batches(profile.cases(), dataset.train_samples)
+    session.check_batches(profile.cases(), dataset.train_samples)
     header = _header(profile, dataset)
     folder = _folder(request, header)
     executor = LocalExecutor(folder, profile.threads, profile.timeout_s, profile.stall_s)
     try:
-        with run.opened(folder, header, resume=request.resume) as sweep, data.prepared(dataset, folder.data):
+        with session.opened(folder, header, resume=request.resume) as sweep, find.prepared(dataset, folder.data):
             return _carry_out(sweep, executor, request, console)
     except OSError as error:
         say(console, f"\nStopped: {_reason(error, folder)}.{_next_step(folder, request)}")
@@ -127,28 +133,28 @@ def redraw(root: Path, console: Console | None = None, choices: Choices = AS_THE
     return _CASE_FAILED if trouble else _OK
 
 
-def _profile(request: Request) -> spec.Profile:
+def _profile(request: Request) -> Profile:
     if request.resume and request.out is None:
         raise InvalidInput("--resume continues a report folder; name it with --out DIR.")
     if request.resume and request.out is not None and request.profile is None:
-        return spec.changed(run.stored_profile(ReportFolder(request.out)), request.overrides)
+        return changed(session.stored_profile(ReportFolder(request.out)), request.overrides)
     if request.profile is None and "epochs" in request.overrides and "batch_sizes" not in request.overrides:
         # Whoever names epochs alone asks for runs like the blog's, not for the quick profile's two batch sizes.
-        return spec.read_profile(_DEFAULT_PROFILE, {**request.overrides, "model": spec.published_batch_sizes()})
-    return spec.read_profile(request.profile or _DEFAULT_PROFILE, request.overrides)
+        return read_profile(_DEFAULT_PROFILE, {**request.overrides, "model": published_batch_sizes()})
+    return read_profile(request.profile or _DEFAULT_PROFILE, request.overrides)
 
 
-def _dataset(name: str, request: Request, console: Console) -> data.Dataset:
+def _dataset(name: str, request: Request, console: Console) -> find.Dataset:
     with download_progress(console) as on_progress:
-        dataset = data.find(name, data_file=request.data, offline=request.offline, on_progress=on_progress)
+        dataset = find.find_dataset(name, data_file=request.data, offline=request.offline, on_progress=on_progress)
     if dataset.genuine is False:
         say(console, f"Note: the arrays are not those usually known as {name}; rows carry their digest and say so.")
     return dataset
 
 
-def _header(profile: spec.Profile, dataset: data.Dataset) -> SweepHeader:
-    fingerprint = machine.fingerprint(threads=profile.threads)
-    commit, dirty = machine.git_state(Path(__file__).parent.parent)
+def _header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
+    fingerprint = take_fingerprint(threads=profile.threads)
+    commit, dirty = git_state(Path(__file__).parents[2])
     return SweepHeader(
         profile=profile,
         cases=tuple(profile.cases()),
@@ -157,7 +163,7 @@ def _header(profile: spec.Profile, dataset: data.Dataset) -> SweepHeader:
         dataset_origin=dataset.origin,
         train_samples=dataset.train_samples,
         val_samples=dataset.val_samples,
-        machine_id=machine.machine_id(fingerprint),
+        machine_id=machine_id(fingerprint),
         fingerprint=fingerprint,
         git_commit=commit,
         git_dirty=dirty,
@@ -168,10 +174,10 @@ def _header(profile: spec.Profile, dataset: data.Dataset) -> SweepHeader:
 def _folder(request: Request, header: SweepHeader) -> ReportFolder:
     if request.out is not None:
         return ReportFolder(request.out)
-    return ReportFolder.fresh(f"{machine.label(header.fingerprint)}-{header.profile.name}")
+    return ReportFolder.fresh(f"{label(header.fingerprint)}-{header.profile.name}")
 
 
-def _carry_out(sweep: run.Sweep, executor: Executor, request: Request, console: Console) -> int:
+def _carry_out(sweep: session.Sweep, executor: Executor, request: Request, console: Console) -> int:
     header, folder = sweep.header, sweep.folder
     outcomes = {outcome.case.case_id: outcome for outcome in sweep.kept}
     total = len(header.cases)
@@ -195,7 +201,7 @@ def _carry_out(sweep: run.Sweep, executor: Executor, request: Request, console: 
     return code or (_CASE_FAILED if trouble else _OK)
 
 
-def _run(sweep: run.Sweep, executor: Executor, outcomes: dict[str, Outcome], console: Console) -> None:
+def _run(sweep: session.Sweep, executor: Executor, outcomes: dict[str, Outcome], console: Console) -> None:
     """Run what is pending and show it; each outcome is among ``outcomes`` as soon as the journal has it."""
     header, total = sweep.header, len(sweep.header.cases)
     remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
@@ -207,9 +213,9 @@ def _run(sweep: run.Sweep, executor: Executor, outcomes: dict[str, Outcome], con
             shown.finished(outcome)
             # The journal has the case, whether or not the tables can be replaced now: a disk may be full, Windows
             # lets nobody replace a file that a spreadsheet has open. The report at the end tries again.
-            with contextlib.suppress(OSError), interrupt.shielded():
+            with contextlib.suppress(OSError), signals.shielded():
                 tables.write(outcomes)
-            interrupt.check()
+            signals.check()
 
 
 @dataclass(frozen=True)
@@ -254,7 +260,7 @@ def _next_step(folder: ReportFolder, request: Request) -> str:
     return f" Continue with: {_again(folder, request)}"
 
 
-def _announce(sweep: run.Sweep, total: int, remaining: estimate.Remaining, console: Console) -> None:
+def _announce(sweep: session.Sweep, total: int, remaining: estimate.Remaining, console: Console) -> None:
     header = sweep.header
     for note in sweep.found:
         say(console, f"Note: the journal's {note}.")
@@ -302,7 +308,7 @@ def _say_failures(shown: _Shown, console: Console) -> None:
             say(console, f"\n{head}{count}\n{outcome.log_tail}\nLog: {log}")
 
 
-def _advice(sweep: run.Sweep, outcomes: list[Outcome], code: int, request: Request) -> str:
+def _advice(sweep: session.Sweep, outcomes: list[Outcome], code: int, request: Request) -> str:
     """What the person may do next, where not all is well."""
     again = _again(sweep.folder, request)
     if code == _INTERRUPTED:

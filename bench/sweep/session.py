@@ -7,14 +7,14 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from bench import journal
 from bench.errors import InvalidInput
-from bench.executors import Executor, Listener
-from bench.folder import ReportFolder, is_rest
-from bench.interrupt import shielded
-from bench.record import Outcome, SweepHeader
-from bench.spec import Case, Profile
-from bench.spool import Spool
+from bench.host.signals import shielded
+from bench.plan.profile import Case, Profile
+from bench.results import journal
+from bench.results.folder import ReportFolder, is_rest
+from bench.results.schema import Outcome, SweepHeader
+from bench.results.spool import Spool
+from bench.sweep.executor import Executor, Listener
 
 
 @dataclass(frozen=True)

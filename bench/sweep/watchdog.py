@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from bench.executors.lookout import Lookout
+from bench.sweep.poller import Lookout
 
 GRACE_S = 5.0
 """Seconds that a process has to end when it is asked to, before it is killed."""

@@ -2,8 +2,8 @@
 
 import sys
 
-from bench.child.channel import Channel
-from bench.child.training import train
+from bench.worker.channel import Channel
+from bench.worker.training import train
 
 channel = Channel()
 sys.exit(train(channel.receive_job(), channel))

@@ -6,7 +6,7 @@ import sys
 import threading
 from io import FileIO
 
-from bench.event import Event, Job, to_line
+from bench.worker.protocol import Event, Job, to_line
 
 _ORPHANED = 113
 """Exit code of a child whose parent is gone: nobody reads it, so any will do."""

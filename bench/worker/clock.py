@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bench.child.device import Device
-from bench.child.memory import Meter, Reading, threads_alive
-from bench.event import EpochEvent, Event, MarkEvent, PhaseEvent, PhaseName
-from bench.noise import ProcessWitness, Witness, between, process_witness, witness
+from bench.host.noise import ProcessWitness, Witness, between, process_witness, witness
+from bench.worker.device import Device
+from bench.worker.memory import Meter, Reading, threads_alive
+from bench.worker.protocol import EpochEvent, Event, MarkEvent, PhaseEvent, PhaseName
 
 _NS = 1e9
 _TRAINING: tuple[PhaseName, ...] = ("first_epoch", "train", "val", "harness")
@@ -76,7 +76,7 @@ class Clock:
         return resumed
 
     def epoch_begin(self) -> None:
-        """See `bench.child.loops.EpochClock`."""
+        """See `bench.worker.loops.EpochClock`."""
         self.device.synchronise()
         began = time.perf_counter_ns()
         self._epoch += 1
@@ -91,15 +91,15 @@ class Clock:
         self._between_ns += self._stamps[0] - began
 
     def validation_begin(self) -> None:
-        """See `bench.child.loops.EpochClock`."""
+        """See `bench.worker.loops.EpochClock`."""
         self._part("first_epoch" if self._epoch == 1 else "train")
 
     def validation_end(self) -> None:
-        """See `bench.child.loops.EpochClock`."""
+        """See `bench.worker.loops.EpochClock`."""
         self._part("val")
 
     def epoch_end(self, losses: Mapping[str, float]) -> None:
-        """See `bench.child.loops.EpochClock`. Raises `Diverged` where a loss is not finite."""
+        """See `bench.worker.loops.EpochClock`. Raises `Diverged` where a loss is not finite."""
         self.device.synchronise()
         now = time.perf_counter_ns()
         cpu_ns = time.process_time_ns() - self._cpu_ns

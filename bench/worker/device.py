@@ -1,6 +1,6 @@
 """The device that a backend trains on: its threads, its memory, waiting for it.
 
-Without a GPU nothing here costs anything: the processor is never behind, and its memory is `bench.child.memory`'s.
+Without a GPU nothing here costs anything: the processor is never behind, and its memory is `bench.worker.memory`'s.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from typing import Any
 
-from bench.child.pools import started
+from bench.worker.threads import started
 
 _MIB = 1 << 20
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bench.child.clock import finite
-from bench.event import EvaluationEvent
+from bench.worker.clock import finite
+from bench.worker.protocol import EvaluationEvent
 from models.contract import Autoencoder, Floats
 
 _CHUNK = 500

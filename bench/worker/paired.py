@@ -1,7 +1,7 @@
 """Entry of a process that trains in turns with another one: job and tokens come in, events go out.
 
 The loops are those of a sweep, unchanged: they drive `Turns` as they drive the clock of a case, and it lets each of
-their epochs begin only when this process has the token. See `bench.duel` for what is said in which order.
+their epochs begin only when this process has the token. See `bench.worker.paired_protocol` for what is said in which order.
 """
 
 import contextlib
@@ -17,15 +17,25 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import bench
-from bench.child.channel import claimed_output
-from bench.child.clock import finite
-from bench.child.device import Device, device, limit_threads
-from bench.child.memory import Meter, Reading
-from bench.child.packing import Array, Pairs
-from bench.child.training import compiled, imported, parameters, views
-from bench.duel import GO, PROTOCOL, BrokenEvent, DoneEvent, DuelEvent, DuelJob, HelloEvent, ReadyEvent, UnitEvent
-from bench.event import to_line
-from bench.noise import ProcessWitness, Witness, between, process_witness, witness
+from bench.host.noise import ProcessWitness, Witness, between, process_witness, witness
+from bench.worker.channel import claimed_output
+from bench.worker.clock import finite
+from bench.worker.device import Device, device, limit_threads
+from bench.worker.inputs import Array, Pairs
+from bench.worker.memory import Meter, Reading
+from bench.worker.paired_protocol import (
+    GO,
+    PROTOCOL,
+    BrokenEvent,
+    DoneEvent,
+    DuelEvent,
+    DuelJob,
+    HelloEvent,
+    ReadyEvent,
+    UnitEvent,
+)
+from bench.worker.protocol import to_line
+from bench.worker.training import compiled, imported, parameters, views
 
 _NS = 1e9
 _ENDLESS = 1_000_000_000
@@ -40,7 +50,7 @@ class Stopped(Exception):
 
 @dataclass
 class Turns:
-    """A clock for `bench.child.loops`: it waits for a token before each epoch, and times its training alone."""
+    """A clock for `bench.worker.loops`: it waits for a token before each epoch, and times its training alone."""
 
     tokens: BinaryIO
     send: Send

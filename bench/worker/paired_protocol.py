@@ -1,7 +1,7 @@
 """Two processes that take turns on one machine: what they are told, what they tell, and what is recorded of them.
 
 The parent of one revision speaks with a child of another: a change that the other side would not understand raises
-`PROTOCOL`, also where it is made to `bench.event.Training` or `bench.noise.Interval`, which messages are made of. The
+`PROTOCOL`, also where it is made to `bench.worker.protocol.Training` or `bench.host.noise.Interval`, which messages are made of. The
 child writes a line for each message and reads one:
 
     child                                      parent
@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from bench.event import Strict, Training
-from bench.noise import Interval
+from bench.host.noise import Interval
+from bench.worker.protocol import Strict, Training
 
 PROTOCOL = 1
 """1: the first."""

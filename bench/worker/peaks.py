@@ -13,10 +13,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench.child.device import Device
-from bench.child.loops import EpochClock
-from bench.child.packing import Pairs
-from bench.event import Job, RoofEvent
+from bench.worker.device import Device
+from bench.worker.inputs import Pairs
+from bench.worker.loops import EpochClock
+from bench.worker.protocol import Job, RoofEvent
 
 _SIDES = (1024, 2048, 4096, 8192)
 """Sides of the matrices, growing until a product takes long enough to be timed."""

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
-from bench.noise import Interval
+from bench.host.noise import Interval
 
 PhaseName = Literal[
     "interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness", "evaluation", "roof"

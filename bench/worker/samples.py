@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.digits import NAMES
-from bench.event import Job
+from bench.datasets.files import NAMES
+from bench.worker.protocol import Job
 from models.contract import Autoencoder, Floats
 
 Pixels = npt.NDArray[np.uint8]

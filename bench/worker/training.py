@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from bench.child.channel import Channel
-from bench.child.clock import Clock, Diverged
-from bench.child.device import device, limit_threads
-from bench.child.evaluation import evaluate
-from bench.child.memory import Meter
-from bench.child.packing import Pairs, floats, packed
-from bench.child.samples import keep
-from bench.digits import load
-from bench.event import FailureEvent, FinishedEvent, Job, SetupEvent, Training
+from bench.datasets.files import load
+from bench.worker.channel import Channel
+from bench.worker.clock import Clock, Diverged
+from bench.worker.device import device, limit_threads
+from bench.worker.evaluation import evaluate
+from bench.worker.inputs import Pairs, floats, packed
+from bench.worker.memory import Meter
+from bench.worker.protocol import FailureEvent, FinishedEvent, Job, SetupEvent, Training
+from bench.worker.samples import keep
 from models.contract import Autoencoder
 
 
@@ -72,7 +72,7 @@ def _run(job: Job, channel: Channel) -> None:
             channel.send(evaluate(autoencoder, x, y, epochs=epochs))
             keep(job, autoencoder, x, y, epochs=epochs)
         now = clock.end_phase("evaluation", now)
-    channel.send(importlib.import_module("bench.child.roof").roof(job, loop, clock.device))
+    channel.send(importlib.import_module("bench.worker.peaks").roof(job, loop, clock.device))
     clock.end_phase("roof", now)
 
 
@@ -89,7 +89,7 @@ def imported(job: Training) -> tuple[Any, ModuleType, ModuleType]:
     return (
         keras,
         importlib.import_module(f"models.{job.model}"),
-        importlib.import_module(f"bench.child.loops.{job.loop}"),
+        importlib.import_module(f"bench.worker.loops.{job.loop}"),
     )
 
 
@@ -120,7 +120,7 @@ def parameters(model: Any) -> int:
 
 def _setup(job: Job, autoencoder: Autoencoder, clock: Clock, intra: int | None, inter: int | None) -> SetupEvent:
     model = autoencoder.model
-    work = importlib.import_module("bench.child.arithmetic").work(model, job.batch_size)
+    work = importlib.import_module("bench.worker.arithmetic").work(model, job.batch_size)
     return SetupEvent(
         params=parameters(model),
         peak_rss_method=clock.meter.method,

@@ -8,15 +8,17 @@ import scripted
 from pytest_benchmark.fixture import BenchmarkFixture
 from rich.console import Console
 
-from bench import journal, lineup, rows, spec
-from bench.folder import ReportFolder
-from bench.record import EpochRow, Outcome, ResultRow, SweepHeader
+from bench.compare import compare
+from bench.plan.profile import read_profile
 from bench.report.files import csv_text, result_rows
+from bench.results import journal, rows
+from bench.results.folder import ReportFolder
+from bench.results.schema import EpochRow, Outcome, ResultRow, SweepHeader
 
 
 @pytest.fixture(scope="module")
 def header() -> SweepHeader:
-    return scripted.header(profile=spec.read_profile("full"))
+    return scripted.header(profile=read_profile("full"))
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def outcome(header: SweepHeader) -> Outcome:
 
 
 def test_expanding_the_full_profile(benchmark: BenchmarkFixture) -> None:
-    profile = spec.read_profile("full")
+    profile = read_profile("full")
     assert len(benchmark(profile.cases)) == 36
 
 
@@ -67,7 +69,7 @@ def test_comparing_20_reports(benchmark: BenchmarkFixture, tmp_path: Path, heade
         other = header.model_copy(update={"machine_id": f"{number:08x}"})
         path.write_text(csv_text(ResultRow, result_rows(outcomes, other)), encoding="utf-8")
     console = Console(file=io.StringIO(), width=160)
-    assert benchmark.pedantic(lineup.show_comparison, (reports, None, None, console), rounds=3) == 0
+    assert benchmark.pedantic(compare.show_comparison, (reports, None, None, console), rounds=3) == 0
 
 
 def test_rows_of_a_500_epoch_outcome(benchmark: BenchmarkFixture, header: SweepHeader, outcome: Outcome) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import catalog
+from bench.plan import catalog
 from models.contract import Autoencoder, Floats
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import scripted
 
-from bench.folder import ReportFolder
-from bench.record import Outcome, Timeline
 from bench.report import page as report
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, Timeline
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright

@@ -8,13 +8,13 @@ import pytest
 from faults import stage
 from faults.stage import Stage
 
-from bench.spec import Case
+from bench.plan.profile import Case
 
 
 @pytest.fixture
 def _without_reference_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take most of a second a case, and have tests of their own."""
-    monkeypatch.setattr("bench.executors.local.reference", lambda _threads: None)
+    monkeypatch.setattr("bench.sweep.local.reference", lambda _threads: None)
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from pathlib import Path
 import psutil
 import scripted
 
-from bench.event import Event, FinishedEvent, to_line
-from bench.executors.local import LocalExecutor
-from bench.folder import ReportFolder
-from bench.record import Outcome
-from bench.spec import Case
+from bench.plan.profile import Case
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome
+from bench.sweep.local import LocalExecutor
+from bench.worker.protocol import Event, FinishedEvent, to_line
 
 SETUP = scripted.SETUP
 FINISHED = FinishedEvent()
@@ -53,9 +53,9 @@ def run(
 ALONE = """\
 import sys
 from pathlib import Path
-from bench.executors.local import LocalExecutor
-from bench.folder import ReportFolder
-from bench.spec import Case
+from bench.sweep.local import LocalExecutor
+from bench.results.folder import ReportFolder
+from bench.plan.profile import Case
 
 folder, case, *command = sys.argv[1:]
 executor = LocalExecutor(ReportFolder(Path(folder)), command=tuple(command))

@@ -17,8 +17,8 @@ from typing import Any
 
 import psutil
 
-from bench import journal
-from bench.folder import ReportFolder
+from bench.results import journal
+from bench.results.folder import ReportFolder
 
 ROOT = Path(__file__).parent.parent.parent
 SWEEP = ("--models", "basic,deep,sparse", "--epochs", "1,3", "--batch-sizes", "4", "--offline")

@@ -15,11 +15,13 @@ from typing import Any
 
 import scripted
 
-from bench import cli, data, journal, machine, sweep
-from bench.event import Event, FinishedEvent, to_line
-from bench.executors import local
-from bench.record import Outcome, SweepHeader
+from bench import cli
+from bench.datasets import find
 from bench.report import plots
+from bench.results import journal
+from bench.results.schema import Outcome, SweepHeader
+from bench.sweep import local, run
+from bench.worker.protocol import Event, FinishedEvent, to_line
 
 MARKS = (1, 3)
 """What every run's ARGUMENTS have to ask for: the children tell of these, whatever their job says."""
@@ -54,13 +56,13 @@ def play(request: dict[str, Any]) -> None:
     script = scripted.Script()
     told = CHILD.format(lines=[to_line(event) for event in EVENTS], pace=request["pace"])
     command = (sys.executable, "-I", "-S", "-c", told)
-    vars(data).update(find=script.find)
-    vars(machine).update(
-        fingerprint=lambda **_: script.fingerprint, git_state=lambda _: (None, None), check_backends=lambda _: None
+    vars(find).update(find_dataset=script.find)
+    vars(run).update(
+        take_fingerprint=lambda **_: script.fingerprint, git_state=lambda _: (None, None), check_backends=lambda _: None
     )
     vars(plots).update(model_plots=lambda *_: [])
     vars(local).update(reference=lambda _threads: None)
-    vars(sweep).update(LocalExecutor=functools.partial(local.LocalExecutor, command=command))
+    vars(run).update(LocalExecutor=functools.partial(local.LocalExecutor, command=command))
     acknowledge(os.open(request["acknowledged"], os.O_WRONLY | os.O_CREAT | os.O_APPEND))
     exec(request.get("before", ""), {"request": request})  # noqa: S102 - a test's own lines
     sys.argv = ["aebench", *request["arguments"]]

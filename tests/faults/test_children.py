@@ -11,10 +11,10 @@ import psutil
 import pytest
 from faults.lone import FINISHED, SETUP, WELL, alone, child, epoch, gone, mark, run
 
-from bench import kernels
-from bench.event import to_line
-from bench.folder import ReportFolder
-from bench.spec import Case
+from bench.host import reference_kernels
+from bench.plan.profile import Case
+from bench.results.folder import ReportFolder
+from bench.worker.protocol import to_line
 
 pytestmark = pytest.mark.usefixtures("_without_reference_kernels")
 
@@ -65,13 +65,13 @@ def test_nonsense_is_no_progress(tmp_path: Path, case: Case) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="signals are POSIX's")
 def test_a_process_that_was_stopped_stands_still(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.executors.guard.GRACE_S", 0.2)
+    monkeypatch.setattr("bench.sweep.watchdog.GRACE_S", 0.2)
     outcome = run(tmp_path, case, child(epoch(1), "os.kill(os.getpid(), signal.SIGSTOP)"), stall_s=1.0)
     assert (outcome.status, outcome.signal) == ("stalled", "SIGKILL")
 
 
 def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.executors.guard.GRACE_S", 0.2)
+    monkeypatch.setattr("bench.sweep.watchdog.GRACE_S", 0.2)
     stubborn = child("signal.signal(signal.SIGTERM, signal.SIG_IGN)", epoch(1), "time.sleep(600)")
     assert run(tmp_path, case, stubborn, timeout_s=1.0).status == "timeout"
 
@@ -89,7 +89,7 @@ def test_a_process_that_says_nothing_is_invalid(tmp_path: Path, case: Case) -> N
 def test_a_process_that_ends_before_it_has_its_job_is_an_outcome(
     tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.executors.guard.Heir.guard", lambda _heir, _group: time.sleep(0.5))
+    monkeypatch.setattr("bench.sweep.watchdog.Heir.guard", lambda _heir, _group: time.sleep(0.5))
     outcome = run(tmp_path, case, (sys.executable, "-I", "-S", "-c", "import os; os._exit(9)"))
     assert (outcome.status, outcome.exit_code) == ("failed", 9)
 
@@ -167,8 +167,8 @@ def test_nobody_waits_for_a_grandchild_that_holds_the_line_of_a_dead_process(
 
 
 def test_what_the_parent_saw_is_in_the_outcome(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.executors.follower.INTERVAL_S", 0.005)
-    monkeypatch.setattr("bench.executors.local.reference", kernels.reference)
+    monkeypatch.setattr("bench.sweep.memory_sampler.INTERVAL_S", 0.005)
+    monkeypatch.setattr("bench.sweep.local.reference", reference_kernels.reference)
     block = "x = bytearray(b'1') * (64 << 20)"
     outcome = run(tmp_path, case, child(*WELL[:-1], block, "time.sleep(1)", FINISHED))
     assert outcome.reference_before is not None
@@ -193,7 +193,7 @@ def test_the_reference_kernels_run_before_and_after_the_process_never_beside_it(
     def look(threads: int | None) -> None:
         alive.append(len(psutil.Process().children()))
 
-    monkeypatch.setattr("bench.executors.local.reference", look)
+    monkeypatch.setattr("bench.sweep.local.reference", look)
     before = len(psutil.Process().children())
     assert run(tmp_path, case, child(*WELL)).status == "ok"
     assert alive == [before, before]
@@ -208,7 +208,7 @@ def test_a_command_that_is_not_there_has_no_timeline(tmp_path: Path, case: Case)
 # ----------------------------------------------------------------------- the parent ends
 
 
-PATIENT = "from bench.child.channel import Channel; Channel().receive_job(); {note}; time.sleep(600)"
+PATIENT = "from bench.worker.channel import Channel; Channel().receive_job(); {note}; time.sleep(600)"
 """A process as the harness starts them."""
 HUNG = "{note}; ctypes.PyDLL(None).sleep(600)"
 """Waits in native code that keeps the interpreter's lock: none of its threads gets to see that the parent is gone."""

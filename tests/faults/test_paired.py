@@ -13,16 +13,16 @@ import psutil
 import pytest
 import scripted
 
-from bench.executors.pair import Incomparable, PairExecutor, PairFailed, Side
-from bench.spec import Case
+from bench.gate.paired import Incomparable, PairExecutor, PairFailed, Side
+from bench.plan.profile import Case
 
 PLAYER = """
 import dataclasses, json, os, sys, time
 from pathlib import Path
 import bench
-from bench.duel import *
-from bench.event import to_line
-from bench.noise import Interval
+from bench.worker.paired_protocol import *
+from bench.worker.protocol import to_line
+from bench.host.noise import Interval
 
 def say(event):
     os.write(1, to_line(event))

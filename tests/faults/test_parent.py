@@ -18,7 +18,7 @@ import pytest
 from faults import stage
 from faults.stage import Stage
 
-from bench import journal
+from bench.results import journal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks are POSIX's")
 
@@ -150,7 +150,7 @@ def test_a_line_that_was_damaged_is_named_and_its_case_is_run_again(
 BACKWARDS = """
 import datetime, itertools, time
 from bench import sweep
-from bench.executors import local
+from bench.sweep import local
 class Clock(datetime.datetime):
     hours = itertools.count()
     @classmethod

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.environment import prepared
+from bench.gate.environment import prepared
 
 
 @pytest.mark.skipif(os.name == "nt", reason="paths without uv are a shell's")

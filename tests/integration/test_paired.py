@@ -4,10 +4,11 @@ import random
 import sys
 from pathlib import Path
 
-from bench import data, spec
-from bench.catalog import model_settings
-from bench.executors.pair import PairExecutor, Side
-from bench.regress import figures
+from bench.datasets import find
+from bench.gate.paired import PairExecutor, Side
+from bench.gate.verdict import reduce_round
+from bench.plan.catalog import model_settings
+from bench.plan.profile import read_profile
 from models.contract import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -15,9 +16,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 def test_a_pair_of_real_processes_trains_in_turns_and_equal_code_has_equal_losses(tmp_path: Path) -> None:
     settings: Settings = model_settings()["basic"]
-    profile = spec.read_profile("quick", {"models": ["basic"], "epochs": [1], "batch_sizes": [settings.batch_size]})
+    profile = read_profile("quick", {"models": ["basic"], "epochs": [1], "batch_sizes": [settings.batch_size]})
     (case,) = profile.cases()
-    data.prepare(data.find("mnist-5k"), tmp_path / "data.npz")
+    find.prepare(find.find_dataset("mnist-5k"), tmp_path / "data.npz")
     logs = tmp_path / "logs"
     logs.mkdir()
     base, candidate = (Side(name, ROOT, sys.executable) for name in ("base", "candidate"))
@@ -34,4 +35,4 @@ def test_a_pair_of_real_processes_trains_in_turns_and_equal_code_has_equal_losse
     assert len(set(losses[0])) == 10, "they train on, unit by unit"
     assert all(unit.wall_s > 0 and unit.cpu_s > 0 for units in sides for unit in units)
     assert recorded.base_memory.peak_rss_mib > 100
-    assert figures(recorded).quads <= 4, "the first one at least is warm-up"
+    assert reduce_round(recorded).quads <= 4, "the first one at least is warm-up"

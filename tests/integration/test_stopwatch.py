@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 
-from bench import data, spec
-from bench.executors.local import LocalExecutor
-from bench.folder import ReportFolder
-from bench.record import Outcome
+from bench.datasets import find
+from bench.plan.profile import Profile
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome
+from bench.sweep.local import LocalExecutor
 
 EPOCHS = 12
 
 _WATCHED = """
 import json, sys, time
 import keras
-from bench.child.channel import Channel
-from bench.child.training import train
-from bench.event import EpochEvent
+from bench.worker.channel import Channel
+from bench.worker.training import train
+from bench.worker.protocol import EpochEvent
 
 begun, told = [], []
 
@@ -54,10 +55,10 @@ def watched(backend: str, folder: Path) -> tuple[Outcome, Any]:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     report, notes = ReportFolder(folder), folder / "notes.json"
-    profile = spec.Profile(
+    profile = Profile(
         models=("basic",), backends=(backend,), epochs=(EPOCHS // 2, EPOCHS), batch_sizes=(256,), dataset="mnist-5k"
     )
-    data.prepare(data.find("mnist-5k"), report.data)
+    find.prepare(find.find_dataset("mnist-5k"), report.data)
     executor = LocalExecutor(report, command=(sys.executable, "-P", "-c", _WATCHED, str(notes)))
     (outcome,) = executor.outcomes(profile.cases(), lambda _case, _event: None)
     assert outcome.status == "ok", outcome.log_tail

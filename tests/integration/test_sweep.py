@@ -11,10 +11,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from bench import catalog
-from bench.event import PhaseName
-from bench.folder import ReportFolder
+from bench.plan import catalog
 from bench.report.pictures import read_samples
+from bench.results.folder import ReportFolder
+from bench.worker.protocol import PhaseName
 
 Rows = list[dict[str, str]]
 EXACT = ("train_loss", "val_loss", "val_bce", "code_mean", "dead_units")

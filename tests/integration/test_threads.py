@@ -15,7 +15,7 @@ def told(backend: str, *lines: str, first: str = "") -> object:
     """What a fresh process prints last, with Keras on the backend; ``first`` runs before Keras is imported."""
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    code = "\n".join(["import os", first, "import keras", "from bench.child.device import limit_threads", *lines])
+    code = "\n".join(["import os", first, "import keras", "from bench.worker.device import limit_threads", *lines])
     unset = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "OMP_NUM_THREADS")
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     done = subprocess.run(
@@ -33,7 +33,7 @@ def test_tensorflows_pools_are_told_apart_by_their_threads_names() -> None:
     counted = told(
         "tensorflow",
         "import tensorflow as tf",
-        "from bench.child.pools import started",
+        "from bench.worker.threads import started",
         "tf.config.threading.set_intra_op_parallelism_threads(3)",
         "tf.config.threading.set_inter_op_parallelism_threads(5)",
         "seen = started(tf.config.list_logical_devices)",

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench.digits import Digits, read_npz, write_npz
+from bench.datasets.files import Digits, read_npz, write_npz
 from bench.errors import InvalidInput
 
 Arrays = dict[str, npt.NDArray[Any]]

@@ -12,11 +12,13 @@ import hypothesis
 import pytest
 import scripted
 
-from bench import data, machine, sweep
-from bench.folder import ReportFolder
-from bench.record import SweepHeader
+from bench.datasets import find
+from bench.host import fingerprint
 from bench.report import plots
 from bench.report.figures import Plot
+from bench.results.folder import ReportFolder
+from bench.results.schema import SweepHeader
+from bench.sweep import run
 
 hypothesis.settings.register_profile("unit", deadline=None)  # a slow disk is no mistake
 hypothesis.settings.load_profile("unit")
@@ -97,9 +99,9 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 def script(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> scripted.Script:
     """A sweep without children, on a machine and a dataset that the test made up; its curves are not drawn."""
     script = scripted.Script()
-    monkeypatch.setattr(sweep, "LocalExecutor", script.executor)
-    monkeypatch.setattr(data, "find", script.find)
-    monkeypatch.setattr(machine, "fingerprint", lambda **_: script.fingerprint)
-    monkeypatch.setattr(machine, "installed_backends", lambda: ["tensorflow", "jax", "torch"])
-    monkeypatch.setattr(machine, "git_state", lambda _folder: ("0123456789abcdef", False))
+    monkeypatch.setattr(run, "LocalExecutor", script.executor)
+    monkeypatch.setattr(find, "find_dataset", script.find)
+    monkeypatch.setattr(run, "take_fingerprint", lambda **_: script.fingerprint)
+    monkeypatch.setattr(fingerprint, "installed_backends", lambda: ["tensorflow", "jax", "torch"])
+    monkeypatch.setattr(run, "git_state", lambda _folder: ("0123456789abcdef", False))
     return script

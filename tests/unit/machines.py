@@ -6,9 +6,9 @@ from typing import Any
 
 import scripted
 
-from bench.intake import Report, Row
-from bench.points import Machine, machine
-from bench.record import ResultRow
+from bench.compare.points import Machine, machine
+from bench.results.reader import Report, Row
+from bench.results.schema import ResultRow
 
 
 def narrowed(row: ResultRow) -> Row:

@@ -6,13 +6,13 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import sweep
-from bench.folder import ReportFolder
+from bench.results.folder import ReportFolder
+from bench.sweep import run
 
 PROFILE: dict[str, Any] = {"models": ["basic", "deep", "sparse"], "epochs": [1, 3], "batch_sizes": [4]}
 
 
-def request(folder: ReportFolder, **changes: Any) -> sweep.Request:
+def request(folder: ReportFolder, **changes: Any) -> run.Request:
     fields: dict[str, Any] = {
         "profile": "quick",
         "overrides": PROFILE,
@@ -21,13 +21,13 @@ def request(folder: ReportFolder, **changes: Any) -> sweep.Request:
         "out": folder.root,
         "resume": False,
     }
-    return sweep.Request(**fields | changes)
+    return run.Request(**fields | changes)
 
 
 def measured(folder: ReportFolder, **changes: Any) -> tuple[int, str]:
     """The exit code, and what was printed into a pipe of that console and of standard output."""
     out = io.StringIO()
-    code = sweep.measure(request(folder, **changes), Console(file=out, width=160))
+    code = run.measure(request(folder, **changes), Console(file=out, width=160))
     return code, out.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.noise import Interval
+from bench.host.noise import Interval
 
 MIB = 2**20
 V2_MOUNT = "30 23 0:27 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from scripted import Script
 
-from bench import cli, sweep
+from bench import cli
+from bench.sweep import run
 
 BASIC = ("--models", "basic", "--epochs", "1,3", "--batch-sizes", "4")
 
@@ -149,10 +150,10 @@ def test_an_interrupted_run_exits_with_130_and_is_resumed(
 def test_ctrl_c_before_the_first_case_exits_with_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
-    def interrupted(_request: sweep.Request) -> int:
+    def interrupted(_request: run.Request) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweep, "measure", interrupted)
+    monkeypatch.setattr(run, "measure", interrupted)
     assert aebench(monkeypatch, "run", *BASIC) == 130
     assert "Traceback" not in capsys.readouterr().err
 

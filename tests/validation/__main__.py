@@ -7,8 +7,9 @@ run it on an otherwise idle machine, since it says nothing on a busy one.
 import importlib
 import sys
 
-from bench import machine, quiet
-from bench.report.tables import Table
+from bench.console.table import Table
+from bench.host import quietness
+from bench.host.fingerprint import take_fingerprint
 
 SUBJECTS = {
     "memory": "memory_truth",
@@ -27,9 +28,9 @@ def main() -> int:
     if unknown := sorted(set(named) - set(SUBJECTS)):
         print(f"validate: unknown {', '.join(unknown)}; known: {', '.join(SUBJECTS)}", file=sys.stderr)
         return 2
-    fingerprint = machine.fingerprint()
-    references, intervals = quiet.survey()
-    word = quiet.verdict(references, intervals, fingerprint).word
+    fingerprint = take_fingerprint()
+    references, intervals = quietness.survey()
+    word = quietness.verdict(references, intervals, fingerprint).word
     print(f"{fingerprint.cpu_model}, {fingerprint.cpu_limit:g} cores, {fingerprint.os}; the machine is {word}.\n")
     held = [_hold(importlib.import_module(SUBJECTS[name]).validate()) for name in named]
     return 0 if all(held) else 1

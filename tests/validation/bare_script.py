@@ -12,11 +12,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import data, spec, stats
-from bench.executors.local import LocalExecutor
-from bench.folder import ReportFolder
-from bench.record import Outcome
-from bench.report.tables import Table
+from bench.console.table import Table
+from bench.datasets import find
+from bench.plan.profile import Profile
+from bench.results import stats
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome
+from bench.sweep.local import LocalExecutor
 
 PAIRS = 12
 EPOCHS = {"mnist-5k": 40, "mnist": 8}
@@ -72,7 +74,7 @@ def validate() -> tuple[Table, bool]:
 def _ratios(name: str) -> tuple[list[float], list[float]]:
     with tempfile.TemporaryDirectory() as directory:
         folder = ReportFolder(Path(directory))
-        data.prepare(data.find(name), folder.data)
+        find.prepare(find.find_dataset(name), folder.data)
         times, peaks = [], []
         for pair in range(PAIRS):
             runs = {}
@@ -92,7 +94,7 @@ def _script(folder: ReportFolder, name: str) -> tuple[float, float]:
 
 
 def _harness(folder: ReportFolder, name: str) -> tuple[float, float]:
-    profile = spec.Profile(models=("basic",), epochs=(EPOCHS[name],), batch_sizes=(256,), dataset=name)
+    profile = Profile(models=("basic",), epochs=(EPOCHS[name],), batch_sizes=(256,), dataset=name)
     (outcome,) = LocalExecutor(folder).outcomes(profile.cases(), lambda _case, _event: None)
     return median_seconds(outcome), outcome.marks[-1].peak_rss_mib
 

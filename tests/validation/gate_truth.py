@@ -13,10 +13,10 @@ from recordings import Recording
 from resampling import Share, told
 from rules import RULES, Rule, Times
 
-from bench.looks import LOOKS, MINIMUM_EFFECT, MOST_DISCARDED, Student
-from bench.regress import BAD, CaseVerdict, Figures, after_warmup, figures
-from bench.regress import share as change
-from bench.report.tables import Table
+from bench.console.table import Table
+from bench.gate.sequential import LOOKS, MINIMUM_EFFECT, MOST_DISCARDED, Student
+from bench.gate.verdict import BAD, CaseVerdict, Figures, after_warmup, reduce_round
+from bench.gate.verdict import share as change
 
 RUNS = 10_000
 FOUND = {"slower-10": "slower", "slower-5": "slower", "fatter-5": "fatter", "worse": "worse"}
@@ -62,7 +62,7 @@ def _recorded(kind: str) -> dict[str, list[Recording]]:
 
 
 def _figures(recorded: Mapping[str, Sequence[Recording]]) -> dict[str, list[Figures]]:
-    return {case: [figures(each.round) for each in rounds] for case, rounds in recorded.items()}
+    return {case: [reduce_round(each.round) for each in rounds] for case, rounds in recorded.items()}
 
 
 def _rule(cap: float) -> str:
@@ -111,7 +111,7 @@ def _added(
 
 def _change(rounds: Sequence[Recording]) -> str:
     """What the recorded rounds themselves say of the candidate's time: the mean of all, with its 95 % interval."""
-    walls = [found.wall for each in rounds if (found := figures(each.round)).wall is not None]
+    walls = [found.wall for each in rounds if (found := reduce_round(each.round)).wall is not None]
     if len(walls) < 2:
         return "–"
     t = Student.of(walls)

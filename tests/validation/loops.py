@@ -9,8 +9,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from integration.loops.spread import Cell, Verdict, matrix, measured, verdict
 
-from bench import catalog, data
-from bench.report.tables import Table
+from bench.console.table import Table
+from bench.datasets import find
+from bench.plan import catalog
 
 
 def validate() -> tuple[Table, bool]:
@@ -21,7 +22,7 @@ def validate() -> tuple[Table, bool]:
     cells = _chosen(matrix())
     with tempfile.TemporaryDirectory() as directory:
         digits = Path(directory, "digits.npz")
-        data.prepare(data.find("mnist-5k"), digits)
+        find.prepare(find.find_dataset("mnist-5k"), digits)
         found = measured(cells, digits, lambda backend, line: print(backend, line, end="", file=sys.stderr, flush=True))
     verdicts = [verdict(cell, found) for cell in sorted(cells, key=lambda cell: (cell.model, cell.backend, cell.loop))]
     headers = ("model", "backend", "loop", "digits", "val_bce", "allowed", "within")

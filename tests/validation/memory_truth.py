@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import memory_profiler
 import psutil
 
-from bench.report.tables import Table
+from bench.console.table import Table
 
 _CHILD = """
 import ctypes, json, mmap, resource, sys, time
-from bench.child.memory import Meter
+from bench.worker.memory import Meter
 
 def touched(mib):
     memory = mmap.mmap(-1, mib << 20)

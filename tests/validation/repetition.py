@@ -7,11 +7,12 @@ from pathlib import Path
 
 from bare_script import median_seconds
 
-from bench import data, spec
-from bench.executors.local import LocalExecutor
-from bench.folder import ReportFolder
-from bench.record import Outcome
-from bench.report.tables import Table
+from bench.console.table import Table
+from bench.datasets import find
+from bench.plan.profile import ModelOverride, Profile
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome
+from bench.sweep.local import LocalExecutor
 
 TIMES = 20
 MODELS = ("basic", "convolutional")
@@ -42,13 +43,13 @@ def validate() -> tuple[Table, bool]:
 def _measured() -> dict[str, list[Outcome]]:
     with tempfile.TemporaryDirectory() as directory:
         folder = ReportFolder(Path(directory))
-        data.prepare(data.find("mnist-5k"), folder.data)
-        profile = spec.Profile(
+        find.prepare(find.find_dataset("mnist-5k"), folder.data)
+        profile = Profile(
             models=MODELS,
             epochs=(1,),
             batch_sizes=(256,),
             repeats=TIMES,
-            model={name: spec.ModelOverride(epochs=(epochs,)) for name, epochs in EPOCHS.items()},
+            model={name: ModelOverride(epochs=(epochs,)) for name, epochs in EPOCHS.items()},
         )
         outcomes = list(LocalExecutor(folder).outcomes(profile.cases(), lambda _case, _event: None))
     return {model: [outcome for outcome in outcomes if outcome.case.model == model] for model in MODELS}

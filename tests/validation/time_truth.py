@@ -13,12 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bench.child.clock import Clock
-from bench.child.loops.fit import train
-from bench.child.memory import Meter
-from bench.child.packing import Pairs
-from bench.event import EpochEvent, Event
-from bench.report.tables import Table
+from bench.console.table import Table
+from bench.worker.clock import Clock
+from bench.worker.inputs import Pairs
+from bench.worker.loops.fit import train
+from bench.worker.memory import Meter
+from bench.worker.protocol import EpochEvent, Event
 
 ROUNDS, STEPS, BATCH = 6, 4, 8
 SLEEP_S = 0.5

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from bench.child.loops import EpochClock
+from bench.worker.loops import EpochClock
 
 
 class Passes(Protocol):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from bench.child.packing import Array, Pairs
+from bench.worker.inputs import Array, Pairs
 
 State = tuple[list[jax.Array], ...]
 """Values of the model's variables, a list a kind, as Keras' stateless steps take them."""
@@ -21,7 +21,7 @@ logarithms are slower than its own code (docs/method.md has figures)."""
 
 
 class JaxPasses:
-    """See `bench.child.passes.Passes`."""
+    """See `bench.worker.backends.Passes`."""
 
     def __init__(self, model: keras.Model, training: Pairs, validation: Pairs, *, batch_size: int) -> None:
         model.optimizer.build(model.trainable_variables)
@@ -34,17 +34,17 @@ class JaxPasses:
         self._validate = jax.jit(partial(self._over_batches, model.test_step), **_compiling())
 
     def order(self) -> Any:
-        """See `bench.child.passes.Passes`."""
+        """See `bench.worker.backends.Passes`."""
         return keras.random.shuffle(jnp.arange(len(self._training[0])))
 
     def train(self, order: Any) -> float:
-        """See `bench.child.passes.Passes`; ``order`` holds indices, (n,) int32."""
+        """See `bench.worker.backends.Passes`; ``order`` holds indices, (n,) int32."""
         model = self._model
         variables = [model.trainable_variables, model.non_trainable_variables, model.optimizer.variables]
         return self._pass(variables, lambda state: self._train(state, order, *self._training))
 
     def validate(self) -> float:
-        """See `bench.child.passes.Passes`."""
+        """See `bench.worker.backends.Passes`."""
         model = self._model
         variables = [model.trainable_variables, model.non_trainable_variables]
         order = jnp.arange(len(self._validation[0]))

@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
-from bench.child.loops import EpochClock
-from bench.child.packing import Pairs
+from bench.worker.inputs import Pairs
+from bench.worker.loops import EpochClock
 
 BACKENDS = ("tensorflow", "jax", "torch")
 PACKED = False
@@ -35,7 +35,7 @@ class _EpochParts(keras.callbacks.Callback):
 def train(
     model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
-    """See `bench.child.loops`."""
+    """See `bench.worker.loops`."""
     model.fit(
         training.x,
         training.y,

@@ -2,10 +2,10 @@
 
 import keras
 
-from bench.child.loops import EpochClock
-from bench.child.packing import Pairs
-from bench.child.passes import drive
-from bench.child.passes.tensorflow import TensorFlowPasses
+from bench.worker.backends import drive
+from bench.worker.backends.tensorflow import TensorFlowPasses
+from bench.worker.inputs import Pairs
+from bench.worker.loops import EpochClock
 
 BACKENDS = ("tensorflow",)
 PACKED = True
@@ -14,6 +14,6 @@ PACKED = True
 def train(
     model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
-    """See `bench.child.loops`."""
+    """See `bench.worker.loops`."""
     passes = TensorFlowPasses(model, training, validation, batch_size=batch_size, compiled=False)
     drive(passes, model, epochs=epochs, clock=clock)

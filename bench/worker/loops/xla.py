@@ -4,9 +4,9 @@ import importlib
 
 import keras
 
-from bench.child.loops import EpochClock
-from bench.child.packing import Pairs
-from bench.child.passes import Passes, drive
+from bench.worker.backends import Passes, drive
+from bench.worker.inputs import Pairs
+from bench.worker.loops import EpochClock
 
 BACKENDS = ("tensorflow", "jax")
 PACKED = True
@@ -15,7 +15,7 @@ PACKED = True
 def train(
     model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
-    """See `bench.child.loops`."""
+    """See `bench.worker.loops`."""
     drive(_passes(model, training, validation, batch_size), model, epochs=epochs, clock=clock)
 
 
@@ -23,9 +23,9 @@ def _passes(model: keras.Model, training: Pairs, validation: Pairs, batch_size: 
     """Each backend's file is imported only where that backend is there."""
     passes: Passes
     if keras.backend.backend() == "jax":
-        file = importlib.import_module("bench.child.passes.jax")
+        file = importlib.import_module("bench.worker.backends.jax")
         passes = file.JaxPasses(model, training, validation, batch_size=batch_size)
     else:
-        file = importlib.import_module("bench.child.passes.tensorflow")
+        file = importlib.import_module("bench.worker.backends.tensorflow")
         passes = file.TensorFlowPasses(model, training, validation, batch_size=batch_size, compiled=True)
     return passes

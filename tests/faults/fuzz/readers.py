@@ -18,10 +18,12 @@ import scripted
 from faults.fuzz import mutations
 from faults.fuzz.mutations import Mutation
 
-from bench import digits, intake, journal, rows, spec
+from bench.datasets.files import IDX_FILES, read_idx, read_npz
 from bench.errors import InvalidInput
-from bench.record import ResultRow
+from bench.plan import profile
 from bench.report import files, pictures
+from bench.results import journal, reader, rows
+from bench.results.schema import ResultRow
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def _images(data: bytes) -> object:
     """One file of the four is a stranger's."""
     for name, content in _idx().items():
         _file(name, content)
-    _file(digits.IDX_FILES["x_test"], data)
-    return digits.read_idx(_place())
+    _file(IDX_FILES["x_test"], data)
+    return read_idx(_place())
 
 
 @cache
@@ -77,7 +79,7 @@ def _idx() -> dict[str, bytes]:
         return gzip.compress(struct.pack(f">{1 + len(shape)}I", 0x0800 | len(shape), *shape) + body, mtime=0)
 
     shapes = {"y_train": (3,), "x_train": (3, 28, 28), "y_test": (2,), "x_test": (2, 28, 28)}
-    return {digits.IDX_FILES[name]: packed(shape) for name, shape in shapes.items()}
+    return {IDX_FILES[name]: packed(shape) for name, shape in shapes.items()}
 
 
 def _drawn(samples: pictures.Samples) -> pictures.Gallery:
@@ -156,12 +158,12 @@ batch_sizes = [256]
 
 READERS = {
     "profile": Reader(
-        lambda data: spec.read_profile(str(_file("profile.toml", data))).cases(), _PROFILE, mutations.profile
+        lambda data: profile.read_profile(str(_file("profile.toml", data))).cases(), _PROFILE, mutations.profile
     ),
     "journal": Reader(lambda data: journal.read(_file("journal.jsonl", data)), _journal(), mutations.journal),
-    "results": Reader(lambda data: intake.read(_file("results.csv", data)), _results(), mutations.table),
-    "digits": Reader(lambda data: digits.read_npz(_file("digits.npz", data)), _digits(), mutations.npz),
-    "idx": Reader(_images, _idx()[digits.IDX_FILES["x_test"]], mutations.idx),
+    "results": Reader(lambda data: reader.read(_file("results.csv", data)), _results(), mutations.table),
+    "digits": Reader(lambda data: read_npz(_file("digits.npz", data)), _digits(), mutations.npz),
+    "idx": Reader(_images, _idx()[IDX_FILES["x_test"]], mutations.idx),
     "samples": Reader(
         lambda data: _drawn(pictures.read_samples(_file("samples.npz", data), 1)), _samples(), mutations.npz, ValueError
     ),

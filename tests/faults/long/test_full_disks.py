@@ -11,7 +11,7 @@ import pytest
 from faults import stage
 from faults.stage import Run, Stage
 
-from bench import journal
+from bench.results import journal
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform != "linux", reason="small disks are Linux' here")]
 

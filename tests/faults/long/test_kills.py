@@ -15,8 +15,8 @@ import pytest
 from faults import stage
 from faults.stage import Stage
 
-from bench import journal
 from bench.errors import InvalidInput
+from bench.results import journal
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform == "win32", reason="signals and forks are POSIX's")]
 

@@ -25,11 +25,11 @@ import keras
 import numpy as np
 from keras import layers, optimizers
 
-from bench import catalog
-from bench.child.clock import Clock
-from bench.child.memory import Meter
-from bench.child.packing import Pairs, packed
-from bench.event import EpochEvent, Event
+from bench.plan import catalog
+from bench.worker.clock import Clock
+from bench.worker.inputs import Pairs, packed
+from bench.worker.memory import Meter
+from bench.worker.protocol import EpochEvent, Event
 
 BACKEND = keras.backend.backend()
 RANDOM = ("variational", "dropout")
@@ -189,9 +189,9 @@ def packed_views(task: Task) -> tuple[Pairs, Pairs]:
 def compiled_passes(model: keras.Model, loop: str, training: Pairs, validation: Pairs) -> Any:
     """What the loop drives."""
     if BACKEND == "jax":
-        file = importlib.import_module("bench.child.passes.jax")
+        file = importlib.import_module("bench.worker.backends.jax")
         return file.JaxPasses(model, training, validation, batch_size=BATCH)
-    file = importlib.import_module("bench.child.passes.tensorflow")
+    file = importlib.import_module("bench.worker.backends.tensorflow")
     return file.TensorFlowPasses(model, training, validation, batch_size=BATCH, compiled=loop == "xla")
 
 
@@ -209,7 +209,7 @@ def shuffled(task: Task, loop: str) -> Any:
     """Losses of the loop as the measured process calls it, (2, epochs)."""
     told: list[Event] = []
     clock = Clock(started_ns=time.perf_counter_ns(), marks=(), remember=lambda _: None, send=told.append, meter=Meter())
-    file = importlib.import_module(f"bench.child.loops.{loop}")
+    file = importlib.import_module(f"bench.worker.loops.{loop}")
     training, validation = packed_views(task) if file.PACKED else views(task)
     file.train(task.compiled(), training, validation, epochs=EPOCHS, batch_size=BATCH, clock=clock)
     epochs = [event for event in told if isinstance(event, EpochEvent)]

@@ -22,11 +22,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench.child.clock import Clock
-from bench.child.evaluation import evaluate
-from bench.child.memory import Meter
-from bench.child.packing import Pairs, floats, packed
-from bench.digits import Digits, load
+from bench.datasets.files import Digits, load
+from bench.worker.clock import Clock
+from bench.worker.evaluation import evaluate
+from bench.worker.inputs import Pairs, floats, packed
+from bench.worker.memory import Meter
 
 EPOCHS = 5
 
@@ -47,7 +47,7 @@ def trained(model: str, loop: str, seed: int, digits: Digits, training: int) -> 
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     model_file = importlib.import_module(f"models.{model}")
-    loop_file = importlib.import_module(f"bench.child.loops.{loop}")
+    loop_file = importlib.import_module(f"bench.worker.loops.{loop}")
     rng = np.random.default_rng(seed)
     x = viewed(model_file, loop_file, digits.x_train[:training], rng)
     y = viewed(model_file, loop_file, digits.x_val[: training // 4], rng)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import catalog
+from bench.plan import catalog
 
 SEEDS = range(4)
 PROGRAM = Path(__file__).with_name("five_epochs.py")
@@ -19,7 +19,7 @@ PROGRAM = Path(__file__).with_name("five_epochs.py")
 
 @dataclass(frozen=True)
 class Cell:
-    """One of `bench.catalog.loop_backends` on one of its backends, and how many training digits an epoch has."""
+    """One of `bench.plan.catalog.loop_backends` on one of its backends, and how many training digits an epoch has."""
 
     model: str
     loop: str

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from integration.loops.spread import installed
 
-from bench import catalog
+from bench.plan import catalog
 
 EXACT = ("train_loss", "val_loss", "val_bce", "code_mean", "dead_units")
 COMPILED = [

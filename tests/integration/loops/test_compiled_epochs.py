@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bench.child.packing import packed
+from bench.worker.inputs import packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ def test_tensorflow_on_a_processor_uses_digits_where_they_lie() -> None:
     tensorflow = pytest.importorskip("tensorflow")
     if tensorflow.config.list_logical_devices("GPU"):
         pytest.skip("a GPU has memory of its own")
-    from bench.child.passes.tensorflow import _on_device  # noqa: PLC0415 - imports TensorFlow
+    from bench.worker.backends.tensorflow import _on_device  # noqa: PLC0415 - imports TensorFlow
 
     pairs = packed(halves, np.full((1_001, 28, 28), 255, np.uint8), np.random.default_rng(0))
     for array, expected in zip(pairs.arrays(), (255, 0.5), strict=True):
@@ -39,7 +39,7 @@ def test_tensorflow_on_a_processor_uses_digits_where_they_lie() -> None:
 @pytest.mark.parametrize("past", [4, 16, 32])
 def test_digits_that_lie_where_tensorflow_could_not_use_them_are_copied(past: int) -> None:
     tensorflow = pytest.importorskip("tensorflow")
-    from bench.child.passes.tensorflow import _on_device  # noqa: PLC0415 - imports TensorFlow
+    from bench.worker.backends.tensorflow import _on_device  # noqa: PLC0415 - imports TensorFlow
 
     memory = np.zeros(4_096, np.uint8)
     start = -memory.ctypes.data % 64 + past
@@ -53,7 +53,7 @@ def test_digits_that_lie_where_tensorflow_could_not_use_them_are_copied(past: in
 @pytest.fixture
 def passes() -> Iterator[Any]:
     pytest.importorskip("jax")
-    from bench.child.passes import jax as file  # noqa: PLC0415 - imports JAX
+    from bench.worker.backends import jax as file  # noqa: PLC0415 - imports JAX
 
     file._compiling.cache_clear()
     yield file

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import catalog
+from bench.plan import catalog
 
 Steps = Mapping[str, Any]
 MODELS = tuple(catalog.model_settings())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from integration.loops.spread import FEW, MANY, Cell, Found, judgeable, measured, verdict
 
-from bench import data
+from bench.datasets import find
 
 CELLS = (
     *(Cell(model, loop, "tensorflow", MANY) for model in ("basic", "variational") for loop in ("graph", "xla")),
@@ -23,7 +23,7 @@ CELLS = (
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """`val_bce` of all runs that the installed backends can do."""
     digits = tmp_path_factory.mktemp("digits") / "digits.npz"
-    data.prepare(data.find("mnist-5k"), digits)
+    find.prepare(find.find_dataset("mnist-5k"), digits)
     return measured([cell for cell in CELLS if judgeable(cell)], digits)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from bench.child.arithmetic import Work, work
+from bench.worker.arithmetic import Work, work
 
 
 def dense(inputs: int, units: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 from integration.models.products import counted, dense, stack
 from keras import layers, ops
 
-from bench.child.arithmetic import work
+from bench.worker.arithmetic import work
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,11 @@ import pytest
 import scripted
 from rich.console import Console
 
-from bench import cli, lineup
+from bench import cli
+from bench.compare import compare
 from bench.errors import InvalidInput
-from bench.record import ResultRow
 from bench.report.files import csv_text
+from bench.results.schema import ResultRow
 
 
 def result(model: str = "basic", seconds: float = 1.0, **changes: Any) -> ResultRow:
@@ -139,7 +140,7 @@ def test_a_place_that_cannot_be_written_is_one_message(
 def test_what_is_written_again_is_the_same_to_the_last_byte(here: Path) -> None:
     reports = [here / "slow", here / "fast"]
     for out in ("one", "two"):
-        assert lineup.show_comparison(reports, out=here / out, console=Console(file=io.StringIO())) == 0
+        assert compare.show_comparison(reports, out=here / out, console=Console(file=io.StringIO())) == 0
     for name in ("comparison.csv", "comparison.md", "comparison.html"):
         assert (here / "one" / name).read_bytes() == (here / "two" / name).read_bytes()
     assert sorted(path.name for path in (here / "one").iterdir()) == [
@@ -151,11 +152,11 @@ def test_what_is_written_again_is_the_same_to_the_last_byte(here: Path) -> None:
 
 def test_no_path_is_written_into_the_files(here: Path) -> None:
     out = here / "out"
-    lineup.show_comparison([here / "slow", here / "fast"], out=out, console=Console(file=io.StringIO()))
+    compare.show_comparison([here / "slow", here / "fast"], out=out, console=Console(file=io.StringIO()))
     for path in out.iterdir():
         assert str(here) not in path.read_text()
 
 
 def test_no_report_at_all_is_refused() -> None:
     with pytest.raises(InvalidInput, match="two reports or more"):
-        lineup.show_comparison([])
+        compare.show_comparison([])

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.machines import narrowed, of
 
-from bench import stats
-from bench.compare import Pair, Ratio, Versus, compare, geometric_mean, ratio, versus
-from bench.intake import Row
-from bench.points import Machine, labelled
-from bench.stats import Median
+from bench.compare.machines import Pair, Ratio, Versus, compare, geometric_mean, ratio, versus
+from bench.compare.points import Machine, labelled
+from bench.results import stats
+from bench.results.reader import Row
+from bench.results.stats import Median
 
 
 def approx(value: float) -> Any:

@@ -11,10 +11,11 @@ import scripted
 from rich.console import Console
 from unit.machines import narrowed, of
 
-from bench.compare import Comparison, compare
-from bench.intake import Row
-from bench.points import Machine, labelled
-from bench.report import comparison, ratios, standings, verdicts
+from bench.compare import plots, sentences, tables
+from bench.compare.machines import Comparison, compare
+from bench.compare.page import csv_text, html, markdown
+from bench.compare.points import Machine, labelled
+from bench.results.reader import Row
 
 NASTY = "=cmd|'/c calc'!A1<script>alert(1)</script>|`*$x^$&amp;"
 """A name that is a formula, markup of three kinds and a broken formula of TeX."""
@@ -50,7 +51,7 @@ def fast(**fingerprint: Any) -> Machine:
 
 def said(compared: Comparison) -> str:
     [held] = compared.others
-    return verdicts.verdict(held, compared.reference)
+    return sentences.verdict(held, compared.reference)
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
@@ -83,8 +84,8 @@ def test_a_wide_interval_around_one_is_no_proof_of_the_same_speed() -> None:
     text = said(against(mixed))
     assert text.startswith("scripted-2c-mixe's speed cannot be told from scripted-2c-a1b2's: 1.15 times as fast over 2")
     assert "; slower in 1 of them, faster in 1 of them)" in text
-    assert "Not told apart from the reference" in standings.rank_table(against(mixed)).notes[0]
-    assert standings.rank_table(against(fast())).notes == ()
+    assert "Not told apart from the reference" in tables.rank_table(against(mixed)).notes[0]
+    assert tables.rank_table(against(fast())).notes == ()
 
 
 def test_one_figure_without_an_interval_is_called_so() -> None:
@@ -130,7 +131,7 @@ def test_the_same_memory_within_a_percent_is_the_same() -> None:
 def printed(compared: Comparison, width: int) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width)
-    for table in standings.tables(compared, width, most=20):
+    for table in tables.tables(compared, width, most=20):
         console.print(table.rich())
     return out.getvalue()
 
@@ -159,18 +160,18 @@ def test_hundreds_of_machines_are_ranked_and_the_rest_is_counted() -> None:
     assert "281 more lines: --out DIR writes all." in text
     assert "The reference is number 101 of 301." in text
     assert len(text.splitlines()) < 110
-    assert verdicts.verdicts(compared, most=5)[-1] == "… and 295 more; --out DIR writes all."
-    assert len(comparison.markdown(compared).splitlines()) > 900
+    assert sentences.verdicts(compared, most=5)[-1] == "… and 295 more; --out DIR writes all."
+    assert len(markdown(compared).splitlines()) > 900
 
 
 def test_a_case_that_one_side_lacks_or_that_failed_is_listed() -> None:
     reference = of(result(), result("deep"), result("sparse", status="oom", seconds=None, error="no memory"))
     other = of(result(), result("convolutional"), machine_id="other")
-    text = "\n".join(verdicts.remarks(against(other, reference=reference)))
+    text = "\n".join(sentences.remarks(against(other, reference=reference)))
     assert "scripted-2c-a1b2 failed in sparse b4 (oom at 50 epochs)." in text
     assert "othe lacks 2 cases of the reference: deep b4, sparse b4." in text
     assert "othe alone has 1 case: convolutional b4." in text
-    for written in (comparison.markdown, comparison.html):
+    for written in (markdown, html):
         for name in ("deep", "sparse", "convolutional"):
             assert name in written(against(other, reference=reference))
 
@@ -179,20 +180,20 @@ def test_cases_are_named_by_what_differs_among_them() -> None:
     xla = scripted.case(loop="xla")
     rows = (result(), result(case_id=xla.case_id, loop="xla"))
     compared = against(of(*rows, machine_id="other"), reference=of(*rows))
-    assert set(verdicts.names(compared.cases).values()) == {"basic b4 fit", "basic b4 xla"}
+    assert set(sentences.names(compared.cases).values()) == {"basic b4 fit", "basic b4 xla"}
 
 
 def test_two_cases_that_would_share_a_name_are_told_by_their_ids() -> None:
     rows = (result(), result(case_id="basic.strange.r0"))
     compared = against(of(*rows, machine_id="other"), reference=of(*rows))
-    assert set(verdicts.names(compared.cases).values()) == {scripted.case().case_id[:-3], "basic.strange"}
+    assert set(sentences.names(compared.cases).values()) == {scripted.case().case_id[:-3], "basic.strange"}
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
 def rows_of(compared: Comparison) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(comparison.csv_text(compared))))
+    return list(csv.DictReader(io.StringIO(csv_text(compared))))
 
 
 def test_the_csv_has_a_row_a_machine_and_case_with_full_precision() -> None:
@@ -264,7 +265,7 @@ class Page(HTMLParser):
 def test_the_page_needs_no_network_and_says_what_the_tables_say(others: int) -> None:
     machines = [of(result(seconds=1.5 + number), machine_id=f"{number:04d}") for number in range(others)]
     compared = against(*machines)
-    text = comparison.html(compared)
+    text = html(compared)
     page = Page(text)
     assert page.open == []
     assert all(address.startswith("#") for address in page.addresses)
@@ -274,8 +275,8 @@ def test_the_page_needs_no_network_and_says_what_the_tables_say(others: int) -> 
     for media in ("prefers-color-scheme: dark", "@media print", "width=device-width"):
         assert media in text
     for line in (
-        *verdicts.verdicts(compared),
-        *(cell for table in standings.tables(compared) for cell in table.headers),
+        *sentences.verdicts(compared),
+        *(cell for table in tables.tables(compared) for cell in table.headers),
     ):
         assert line in page.text
 
@@ -284,15 +285,15 @@ def test_a_strangers_name_is_text_on_the_page_in_markdown_and_in_the_plot() -> N
     rows = (result(NASTY, case_id=f"{NASTY}.r0"), result())
     nasty = of(*rows, machine_id=NASTY, cpu_model=NASTY, keras=NASTY)
     compared = against(nasty, reference=of(*rows))
-    page = Page(comparison.html(compared))
+    page = Page(html(compared))
     assert "script" not in page.tags
     assert NASTY in page.text
-    assert "<script>" not in comparison.markdown(compared)
-    assert NASTY[:20] in Page(ratios.svg(compared)).text
+    assert "<script>" not in markdown(compared)
+    assert NASTY[:20] in Page(plots.svg(compared)).text
 
 
 def test_the_plot_is_the_same_for_the_same_comparison_and_takes_the_pages_colours() -> None:
-    drawn = [ratios.svg(against(fast())) for _ in range(2)]
+    drawn = [plots.svg(against(fast())) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert drawn[0].startswith("<svg")
     for absent in ("<metadata", "http", "#0102", "<?xml", "<!DOCTYPE"):
@@ -302,10 +303,10 @@ def test_the_plot_is_the_same_for_the_same_comparison_and_takes_the_pages_colour
 
 def test_a_letter_that_the_plots_font_lacks_is_left_to_the_readers() -> None:
     rows = (result("自動符号化"),)
-    assert "自動符号化" in ratios.svg(against(of(*rows, machine_id="other"), reference=of(*rows)))
+    assert "自動符号化" in plots.svg(against(of(*rows, machine_id="other"), reference=of(*rows)))
 
 
 def test_nothing_to_draw_is_no_plot() -> None:
     compared = against(of(result("sparse"), machine_id="other"))
-    assert ratios.svg(compared) == ""
-    assert "<figure>" not in comparison.html(compared)
+    assert plots.svg(compared) == ""
+    assert "<figure>" not in html(compared)

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import data, download
-from bench.digits import IDX_FILES, Digits, digest, write_npz
-from bench.download import RemoteFile
+from bench.datasets import download
+from bench.datasets import find as find_module
+from bench.datasets.download import RemoteFile
+from bench.datasets.files import IDX_FILES, Digits, digest, write_npz
 from bench.errors import InvalidInput
 
 
@@ -41,7 +42,7 @@ class Site:
     release: threading.Event
     seen: list[tuple[int, int | None]] = field(default_factory=list)
 
-    def find(self, name: str = "mnist", **options: Any) -> data.Dataset:
+    def find(self, name: str = "mnist", **options: Any) -> find_module.Dataset:
         environ = {"HOME": str(self.cache), "USERPROFILE": str(self.cache), "XDG_CACHE_HOME": str(self.cache)}
         given: dict[str, Any] = {
             "base_url": self.url,
@@ -49,7 +50,7 @@ class Site:
             "debian": self.cache / "none",
             "timeout_s": 5.0,
         }
-        return data.find(name, environ=environ, **(given | options))
+        return find_module.find_dataset(name, environ=environ, **(given | options))
 
     def watch(self, done: int, total: int | None) -> None:
         self.seen.append((done, total))
@@ -116,7 +117,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         "fashion-mnist": tuple(RemoteFile(name, len(content)) for name, content in idx.items()),
     }
     monkeypatch.setattr(download, "REMOTE", remote)
-    monkeypatch.setattr(data, "GENUINE", dict.fromkeys(data.DATASETS, digest(digits())))
+    monkeypatch.setattr(find_module, "GENUINE", dict.fromkeys(find_module.DATASETS, digest(digits())))
     monkeypatch.setenv("no_proxy", "*")
     answers = {name: Answer(content) for name, content in ({"mnist.npz": body} | idx).items()}
     asked: list[str] = []
@@ -205,7 +206,7 @@ def test_a_file_with_another_hash_is_refused(site: Site) -> None:
 
 
 def test_other_arrays_than_the_true_ones_are_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "GENUINE", {"mnist": "0" * 64, "fashion-mnist": "0" * 64})
+    monkeypatch.setattr(find_module, "GENUINE", {"mnist": "0" * 64, "fashion-mnist": "0" * 64})
     for name in ("mnist", "fashion-mnist"):
         assert f"sent other arrays than {name}'s" in site.refusal(name=name)
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from unit.arrays import Arrays, refusal, saved, some_arrays, stored
 
-from bench import digits
-from bench.digits import NAMES, Digits, digest, load, read_npz, write_npz
+from bench.datasets import files
+from bench.datasets.files import NAMES, Digits, digest, load, read_npz, write_npz
 
 # --- what is accepted ------------------------------------------------------------------------------------------------
 
@@ -197,8 +197,8 @@ def test_wrong_arrays_are_refused_with_what_came_and_what_to_do(tmp_path: Path, 
 def test_an_archive_that_declares_too_much_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(digits, "MAX_BYTES", 7_000)
-    monkeypatch.setattr(digits, "_check_headers", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(files, "MAX_BYTES", 7_000)
+    monkeypatch.setattr(files, "_check_headers", lambda *_: pytest.fail("it was read"))
     assert "at most 7,000 are read" in refusal(saved(tmp_path))
 
 

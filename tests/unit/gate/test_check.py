@@ -9,8 +9,8 @@ import pytest
 import scripted
 
 from bench import cli
-from bench.record import ResultRow
 from bench.report.files import csv_text
+from bench.results.schema import ResultRow
 
 EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import environment, revision
-from bench.environment import NotMade, prepared
+from bench.gate import environment, revision
+from bench.gate.environment import NotMade, prepared
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the scripts that stand in for uv are a shell's")
 

@@ -2,23 +2,23 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import duelling
 import numpy as np
 import pytest
 import recordings
 import resampling
+import scripted_paired
 from recordings import Recording
 
-from bench.gate import SENTINELS
-from bench.looks import LOOKS, MOST_DISCARDED, Plan
-from bench.regress import BAD, Figures, figures
+from bench.gate.regress import SENTINELS
+from bench.gate.sequential import LOOKS, MOST_DISCARDED, Plan
+from bench.gate.verdict import BAD, Figures, reduce_round
 
 RUNS = 500
 """Drawn from the recordings by the tests; `nox -s validate -- gate` draws 10,000."""
 
 
 def recording(**changes: Any) -> Recording:
-    made = duelling.noisy(np.random.default_rng(1), quads=12)
+    made = scripted_paired.noisy(np.random.default_rng(1), quads=12)
     return Recording("basic:fit:256", 4864, "2026-01-02T03:04:05+00:00", 25.0, replace(made, **changes))
 
 
@@ -28,7 +28,7 @@ def there_and_back(before: Recording) -> Recording:
 
 def test_a_recording_keeps_a_rounds_figures() -> None:
     before = recording()
-    kept, found = figures(before.round), figures(there_and_back(before).round)
+    kept, found = reduce_round(before.round), reduce_round(there_and_back(before).round)
     assert found.wall == pytest.approx(kept.wall, abs=1e-4)
     assert found.cpu == pytest.approx(kept.cpu, abs=1e-4)
     assert replace(found, wall=kept.wall, cpu=kept.cpu) == kept
@@ -44,7 +44,7 @@ def test_a_recording_keeps_orders_and_flags() -> None:
 def test_a_recording_keeps_that_losses_differed_and_the_last_ones() -> None:
     *rest, last = recording().round.quads
     differing = replace(last, candidate=(last.candidate[0], replace(last.candidate[1], val_loss=None)))
-    found = figures(there_and_back(recording(quads=(*rest, differing))).round)
+    found = reduce_round(there_and_back(recording(quads=(*rest, differing))).round)
     assert not found.equal_losses
     assert found.losses == (0.11, None)
 
@@ -71,19 +71,19 @@ def test_a_rule_that_measures_one_side_after_the_other_gets_two_stretches_that_m
 
 
 def test_swapping_a_round_twice_gives_it_back() -> None:
-    found = figures(recording().round)
+    found = reduce_round(recording().round)
     assert found.swapped.wall == -(found.wall or 0)
     assert found.swapped.swapped == found
 
 
 def test_a_drawn_course_ends_at_the_first_look_that_decides() -> None:
-    slow = [figures(each) for each in duelling.rounds([1.2, 1.21, 1.19, 1.2, 1.22, 1.2] * 4)]
+    slow = [reduce_round(each) for each in scripted_paired.rounds([1.2, 1.21, 1.19, 1.2, 1.22, 1.2] * 4)]
     found = resampling.course(slow, Plan(cases=1), np.random.default_rng(0), swap=False)
     assert (found.rounds, found.verdicts) == (LOOKS[0], ("slower",))
 
 
 def recorded(kind: str) -> dict[str, list[Figures]]:
-    found = {case: [figures(each.round) for each in rounds] for case, rounds in recordings.read(kind).items()}
+    found = {case: [reduce_round(each.round) for each in rounds] for case, rounds in recordings.read(kind).items()}
     assert {name.partition(":")[0] for name in found} == set(SENTINELS)
     assert min(map(len, found.values())) >= LOOKS[0]
     return found

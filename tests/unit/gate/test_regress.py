@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import duelling
 import pytest
 import scripted
+import scripted_paired
 from rich.console import Console
 
-from bench import cli, data, environment, gate, machine, revision
-from bench.duel import Round
+from bench import cli
+from bench.datasets import find
 from bench.errors import InvalidInput
-from bench.executors.pair import Incomparable, PairFailed
-from bench.gate import Request
-from bench.report import gates
-from bench.spec import Case
+from bench.gate import environment, regress, report, revision
+from bench.gate.paired import Incomparable, PairFailed
+from bench.gate.regress import Request
+from bench.host import fingerprint
+from bench.plan.profile import Case
+from bench.worker.paired_protocol import Round
 
 EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
 
@@ -45,10 +47,10 @@ class Script:
         self.order.append(case.model)
         if case.model in self.errors:
             raise self.errors[case.model]
-        return duelling.recorded(number, self.ratios.get(case.model, 1.0) * EVEN[number % 6])
+        return scripted_paired.recorded(number, self.ratios.get(case.model, 1.0) * EVEN[number % 6])
 
     def run(self, folder: Path, **request: Any) -> int:
-        return gate.gate(Request(**{"base": "main", "out": folder, **request}), self.console)
+        return regress.gate(Request(**{"base": "main", "out": folder, **request}), self.console)
 
     @property
     def said(self) -> str:
@@ -62,22 +64,22 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
     made = Script()
     base = tmp_path / "base"
     (base / "models").mkdir(parents=True)
-    (base / "bench" / "child" / "loops").mkdir(parents=True)
+    (base / "bench" / "worker" / "loops").mkdir(parents=True)
     for model in ("basic", "convolutional", "deep"):
         (base / "models" / f"{model}.py").touch()
     for loop in ("fit", "xla"):
-        (base / "bench" / "child" / "loops" / f"{loop}.py").touch()
+        (base / "bench" / "worker" / "loops" / f"{loop}.py").touch()
 
     @contextlib.contextmanager
     def checked_out(_root: Path, _commit: str) -> Iterator[Path]:
         yield base
 
-    monkeypatch.setattr(gate, "PairExecutor", made)
+    monkeypatch.setattr(regress, "PairExecutor", made)
     monkeypatch.setattr(revision, "resolve", lambda _root, name: f"{name or 'merge-base'}-0123456789")
     monkeypatch.setattr(revision, "checked_out", checked_out)
     monkeypatch.setattr(revision, "changed_dependencies", lambda *_: [])
-    monkeypatch.setattr(machine, "check_backends", lambda _names: None)
-    monkeypatch.setattr(data, "find", scripted.Script().find)
+    monkeypatch.setattr(fingerprint, "check_backends", lambda _names: None)
+    monkeypatch.setattr(find, "find_dataset", scripted.Script().find)
     for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     return made
@@ -174,7 +176,7 @@ def test_a_folder_with_something_in_it_is_refused(script: Script, out: Path) -> 
 
 
 def test_a_base_that_is_too_old_is_incomparable(script: Script, out: Path) -> None:
-    script.errors = dict.fromkeys(gate.SENTINELS, Incomparable("base main-0123 is too old."))
+    script.errors = dict.fromkeys(regress.SENTINELS, Incomparable("base main-0123 is too old."))
     assert script.run(out) == 4
     assert "too old" in script.said
     assert script.order == ["basic", "convolutional", "deep"]
@@ -188,7 +190,7 @@ def test_a_model_that_the_base_has_not_is_incomparable_and_keeps_no_other(script
 
 def test_a_loop_that_the_base_has_not_is_incomparable(script: Script, out: Path) -> None:
     assert script.run(out, cases=["basic:graph"]) == 4
-    assert "has no bench/child/loops/graph.py" in script.said
+    assert "has no bench/worker/loops/graph.py" in script.said
     assert script.order == []
 
 
@@ -290,7 +292,7 @@ def test_verdicts_are_told_though_no_report_can_be_written(
     def refuse(*_: Any) -> None:
         raise FULL
 
-    monkeypatch.setattr(gates, "write_json", refuse)
+    monkeypatch.setattr(report, "write_json", refuse)
     assert script.run(out, cases=["basic"]) == 3
     assert "basic:fit:256: no slowdown" in script.said
     assert "Stopped: /a/folder/deep.log: No space left on device." in script.said
@@ -334,7 +336,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Request:
         requests.append(request)
         return 5
 
-    monkeypatch.setattr(gate, "gate", kept)
+    monkeypatch.setattr(regress, "gate", kept)
     monkeypatch.setattr(sys, "argv", ["aebench", "regress", *arguments])
     with pytest.raises(SystemExit) as ended:
         cli.main()

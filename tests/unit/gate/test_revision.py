@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import revision
 from bench.errors import InvalidInput
+from bench.gate import revision
 
 PROJECT = '[project]\nname = "x"\ndependencies = ["keras>=3.14", "rich>=13"]\n'
 

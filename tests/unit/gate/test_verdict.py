@@ -2,33 +2,33 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-import duelling
 import numpy as np
 import numpy.typing as npt
 import pytest
-from duelling import BASE, quad, recorded, rounds, unit
+import scripted_paired
+from scripted_paired import BASE, quad, recorded, rounds, unit
 
-from bench import regress
-from bench.duel import Memory, Quad, Round
-from bench.looks import FALSE_ALARMS, LOOKS, MISSES, Plan
-from bench.regress import (
+from bench.gate import verdict as verdict_module
+from bench.gate.sequential import FALSE_ALARMS, LOOKS, MISSES, Plan
+from bench.gate.verdict import (
     FEWEST_QUADS,
     CaseResult,
     CaseVerdict,
     after_warmup,
     exit_code,
-    figures,
     judge,
     judge_time,
+    reduce_round,
     smallest,
 )
+from bench.worker.paired_protocol import Memory, Quad, Round
 
 PLAN = Plan(cases=3)
 EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
 
 
 def judged(rounds: Sequence[Round], plan: Plan) -> CaseVerdict:
-    return judge([figures(each) for each in rounds], plan)
+    return judge([reduce_round(each) for each in rounds], plan)
 
 
 def swapped(each: Quad) -> Quad:
@@ -43,18 +43,18 @@ def times(ratio: float) -> list[float]:
 
 
 def test_a_rounds_figure_is_the_ratio_of_the_means_of_the_faster_halves(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = figures(recorded(ratio=1.1))
+    found = reduce_round(recorded(ratio=1.1))
     assert found.wall == pytest.approx(math.log(1.1))
     assert found.cpu == pytest.approx(math.log(1.1))
-    monkeypatch.setattr(regress, "after_warmup", lambda quads: quads)
+    monkeypatch.setattr(verdict_module, "after_warmup", lambda quads: quads)
     uneven = replace(recorded(), quads=(quad(1.0, 1.0), quad(9.0, 8.0), quad(1.2, 1.4), quad(9.0, 8.0)))
-    assert figures(uneven).wall == pytest.approx(math.log(1.2 / 1.1))
+    assert reduce_round(uneven).wall == pytest.approx(math.log(1.2 / 1.1))
 
 
 def test_units_that_were_stopped_do_not_move_a_figure() -> None:
     slow = tuple(quad(5.0, 0.18) for _ in range(3))
     usual = recorded()
-    assert figures(replace(usual, quads=usual.quads + slow)).wall == pytest.approx(0.0, abs=1e-12)
+    assert reduce_round(replace(usual, quads=usual.quads + slow)).wall == pytest.approx(0.0, abs=1e-12)
 
 
 def test_warmup_is_cut_from_both_sides_though_only_one_warms_up_slowly() -> None:
@@ -66,21 +66,21 @@ def test_warmup_is_cut_from_both_sides_though_only_one_warms_up_slowly() -> None
 def test_a_quad_with_a_flag_is_discarded_whole() -> None:
     usual = recorded(ratio=1.0)
     disturbed = replace(usual, quads=(*usual.quads, quad(0.01, 9.0, flags=("steal",))))
-    found = figures(disturbed)
+    found = reduce_round(disturbed)
     assert (found.quads, found.kept) == (9, 8)
-    assert found.wall == figures(usual).wall
+    assert found.wall == reduce_round(usual).wall
 
 
 def test_what_is_discarded_does_not_depend_on_whose_unit_it_was() -> None:
     usual = recorded(quads=(quad(2, 2), *(quad(0.18, 0.2),) * 4, quad(0.1, 0.3, flags=("steal",))))
-    there, back = figures(usual), figures(replace(usual, quads=tuple(map(swapped, usual.quads))))
+    there, back = reduce_round(usual), reduce_round(replace(usual, quads=tuple(map(swapped, usual.quads))))
     assert there.kept == back.kept
     assert there.wall == pytest.approx(-(back.wall or 0))
 
 
 def test_a_round_of_too_few_quiet_quads_has_no_figure() -> None:
     loud = recorded(quads=(quad(2, 2), *(quad(),) * (FEWEST_QUADS - 1), *(quad(flags=("steal",)),) * 5))
-    assert figures(loud).wall is None
+    assert reduce_round(loud).wall is None
     assert judged([loud] * 6, PLAN).time.verdict == "undecided"
 
 
@@ -214,8 +214,8 @@ def test_equal_code_at_one_percent_of_noise_is_ok_after_six_rounds() -> None:
 @pytest.mark.parametrize(("slowdown", "expected"), [(0.0, "ok"), (0.07, "slower")])
 def test_quads_on_a_machine_that_drifts_and_stutters_come_to_the_right_verdict(slowdown: float, expected: str) -> None:
     rng = np.random.default_rng(11)
-    runs = [[duelling.noisy(rng, slowdown=slowdown) for _ in range(16)] for _ in range(20)]
-    found = [verdict(np.array([figures(each).wall for each in run], np.float64)) for run in runs]
+    runs = [[scripted_paired.noisy(rng, slowdown=slowdown) for _ in range(16)] for _ in range(20)]
+    found = [verdict(np.array([reduce_round(each).wall for each in run], np.float64)) for run in runs]
     assert found.count(expected) >= 19, found
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from unit.system import MIB, V1_NO_LIMIT, V2_MOUNT, cpuinfo, v1_mount, write
 
-from bench import cgroup
+from bench.host import cgroup
 
 RAM_MIB = 15872
 

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from unit.system import MIB, V2_MOUNT, cpuinfo, eight_threads, write
 
 import bench
-from bench import machine
 from bench.errors import InvalidInput
-from bench.record import Fingerprint
+from bench.host import fingerprint
+from bench.host.fingerprint import Fingerprint
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def seen(root: Path, **environ: str) -> Fingerprint:
-    return machine.fingerprint(root=root, environ=environ)
+    return fingerprint.take_fingerprint(root=root, environ=environ)
 
 
 # --------------------------------------------------------------------- the machine itself
@@ -96,25 +96,29 @@ def test_a_machine_without_proc_is_asked_through_psutil(tmp_path: Path, monkeypa
     found = seen(tmp_path)
     assert (found.cores_logical, found.cores_physical, found.cpu_limit, found.ram_mib) == (10, 8, 10, 32768)
     assert (found.cpu_model, found.os, found.ram_limit_mib) == ("Apple M2 Pro", "macOS 14.5", None)
-    assert machine.label(found) == "apple-m2-pro-10c"
+    assert fingerprint.label(found) == "apple-m2-pro-10c"
 
 
 # -------------------------------------------------------------------- stable, and anonymous
 
 
 def test_two_fingerprints_in_a_row_are_equal() -> None:
-    first, second = machine.fingerprint(), machine.fingerprint()
+    first, second = fingerprint.take_fingerprint(), fingerprint.take_fingerprint()
     assert first == second
-    assert machine.machine_id(first) == machine.machine_id(second)
+    assert fingerprint.machine_id(first) == fingerprint.machine_id(second)
 
 
 def test_the_identity_changes_with_quota_threads_library_and_flags(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [seen(root), machine.fingerprint(root=root, environ={}, threads=2), seen(root, TF_ENABLE_ONEDNN_OPTS="0")]
+    found = [
+        seen(root),
+        fingerprint.take_fingerprint(root=root, environ={}, threads=2),
+        seen(root, TF_ENABLE_ONEDNN_OPTS="0"),
+    ]
     write(root, {"proc/self/mountinfo": V2_MOUNT, "sys/fs/cgroup/cpu.max": "50000 100000"})
     found.append(seen(root))
     monkeypatch.setattr(metadata, "version", lambda name: f"{name} 99")
     found.append(seen(root))
-    assert len({machine.machine_id(each) for each in found}) == len(found)
+    assert len({fingerprint.machine_id(each) for each in found}) == len(found)
 
 
 def test_the_version_of_a_library_that_comes_under_another_name_is_found(
@@ -141,7 +145,7 @@ def test_a_machine_without_tensorflow_says_so(root: Path, monkeypatch: pytest.Mo
     found = seen(root)
     assert (found.keras, found.tensorflow, found.jax, found.torch) == ("1.2.5", None, "1.2.3", None)
     assert found.model_dump(mode="json")["tensorflow"] is None
-    assert machine.machine_id(found) != machine.machine_id(with_tensorflow)
+    assert fingerprint.machine_id(found) != fingerprint.machine_id(with_tensorflow)
 
 
 @pytest.mark.parametrize(
@@ -173,15 +177,15 @@ NAMES = st.text("qzxjkvwQZXJKVW", min_size=4, max_size=10)
 
 
 @settings(deadline=None)
-@given(user=NAMES, host=NAMES, home=NAMES, flag=st.sampled_from(machine.ENV_FLAGS))
+@given(user=NAMES, host=NAMES, home=NAMES, flag=st.sampled_from(fingerprint.ENV_FLAGS))
 def test_no_user_host_or_path_comes_out(user: str, host: str, home: str, flag: str) -> None:
     environ = {"USER": user, "HOSTNAME": f"{host}.example", "HOME": f"/home/{home}", "PWD": f"/home/{home}/work"}
     environ[flag] = (
         f"--a={user} --b=/home/{home}/x {host.lower()} --c={home}:{user}@{host} lib{user}.so --{host}=1 --d=7"
     )
     with mock.patch.object(platform, "node", return_value=f"{host}.corp.example"):
-        found = machine.fingerprint(environ=environ)
-    told = found.model_dump_json().lower() + machine.label(found)
+        found = fingerprint.take_fingerprint(environ=environ)
+    told = found.model_dump_json().lower() + fingerprint.label(found)
     assert not [name for name in (user, host, home) if name.lower() in told]
     assert found.env_flags is not None
     assert not {"/", "~", "\\", "@"} & set(found.env_flags)
@@ -208,7 +212,7 @@ def test_the_label_is_a_short_word_for_folder_names(
     root: Path, monkeypatch: pytest.MonkeyPatch, model: str, label: str
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    assert machine.label(seen(write(root, {"proc/cpuinfo": cpuinfo(8, model)}))) == label
+    assert fingerprint.label(seen(write(root, {"proc/cpuinfo": cpuinfo(8, model)}))) == label
 
 
 # ----------------------------------------------------------------------------- backends
@@ -227,12 +231,12 @@ def install(monkeypatch: pytest.MonkeyPatch, *names: str, folders: tuple[str, ..
 
 def test_backends_are_found_by_the_files_that_an_import_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "torch", "jax", "keras", folders=("tensorflow",))
-    assert machine.installed_backends() == ["jax", "torch"]
+    assert fingerprint.installed_backends() == ["jax", "torch"]
 
 
 def test_the_backends_of_this_machine_are_looked_for_without_importing_them() -> None:
     code = (
-        "import sys; from bench import machine; machine.installed_backends();"
+        "import sys; from bench.host import fingerprint; fingerprint.installed_backends();"
         "print({'tensorflow', 'jax', 'torch', 'keras'} & set(sys.modules))"
     )
     root = Path(bench.__file__).parent.parent
@@ -242,13 +246,13 @@ def test_the_backends_of_this_machine_are_looked_for_without_importing_them() ->
 
 def test_installed_backends_are_let_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "jax", "torch")
-    machine.check_backends(("jax", "torch"))
+    fingerprint.check_backends(("jax", "torch"))
 
 
 def test_a_missing_backend_is_refused_with_what_to_install_and_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "jax")
     with pytest.raises(InvalidInput) as refused:
-        machine.check_backends(("jax", "tensorflow"))
+        fingerprint.check_backends(("jax", "tensorflow"))
     assert str(refused.value) == (
         "backend 'tensorflow' is not installed here: `python -m pip install tensorflow` installs what is missing, and "
         "so does `nox -s bench -- --backends jax,tensorflow` in a checkout. Installed backends: jax. "
@@ -259,7 +263,7 @@ def test_a_missing_backend_is_refused_with_what_to_install_and_what_there_is(mon
 def test_where_no_backend_is_installed_none_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch)
     with pytest.raises(InvalidInput) as refused:
-        machine.check_backends(("tensorflow", "torch"))
+        fingerprint.check_backends(("tensorflow", "torch"))
     assert "backends 'tensorflow' and 'torch' are not installed" in str(refused.value)
     assert "`python -m pip install tensorflow torch`" in str(refused.value)
     assert str(refused.value).endswith("Installed backends: none.")
@@ -303,29 +307,29 @@ class ScriptedNvml:
 
 def test_gpus_are_told_by_name_number_and_driver() -> None:
     nvml = ScriptedNvml("NVIDIA L4", b"NVIDIA A100-SXM4-40GB", "NVIDIA L4")
-    assert machine.gpus(nvml) == ("NVIDIA A100-SXM4-40GB, 2 x NVIDIA L4", "550.54.15")
+    assert fingerprint.gpus(nvml) == ("NVIDIA A100-SXM4-40GB, 2 x NVIDIA L4", "550.54.15")
     assert not nvml.is_open
 
 
 def test_the_fingerprint_carries_the_gpu(root: Path) -> None:
-    found = machine.fingerprint(root=root, environ={}, nvml=ScriptedNvml("NVIDIA L4", driver=b"550.1"))
+    found = fingerprint.take_fingerprint(root=root, environ={}, nvml=ScriptedNvml("NVIDIA L4", driver=b"550.1"))
     assert (found.gpu, found.gpu_driver) == ("NVIDIA L4", "550.1")
 
 
 @pytest.mark.parametrize("fails", ["init", "name", "driver"])
 def test_a_driver_that_fails_means_no_gpu(fails: str) -> None:
     nvml = ScriptedNvml("NVIDIA L4", fails=fails)
-    assert machine.gpus(nvml) == (None, None)
+    assert fingerprint.gpus(nvml) == (None, None)
     assert not nvml.is_open
 
 
 def test_a_driver_without_a_gpu_is_not_mentioned() -> None:
-    assert machine.gpus(ScriptedNvml()) == (None, None)
+    assert fingerprint.gpus(ScriptedNvml()) == (None, None)
 
 
 def test_without_the_optional_module_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert machine.gpus() == (None, None)
+    assert fingerprint.gpus() == (None, None)
 
 
 # ----------------------------------------------------------------------- the harness' revision
@@ -352,37 +356,37 @@ def checkout(tmp_path: Path) -> Path:
 @needs_git
 def test_a_checkout_tells_its_commit_and_whether_it_was_changed(checkout: Path) -> None:
     head = git(checkout, "rev-parse", "HEAD")
-    assert machine.git_state(checkout) == (head, False)
+    assert fingerprint.git_state(checkout) == (head, False)
     write(checkout, {"models/mine.py": ""})
-    assert machine.git_state(checkout) == (head, True)
+    assert fingerprint.git_state(checkout) == (head, True)
 
 
 @needs_git
 def test_reports_beside_the_code_do_not_make_a_checkout_dirty(checkout: Path) -> None:
     write(checkout, {"reports/today/results.csv": "", "README.md": "changed"})
-    assert machine.git_state(checkout)[1] is False
+    assert fingerprint.git_state(checkout)[1] is False
 
 
 @needs_git
 def test_a_package_installed_within_somebodys_repository_is_not_that_repository(checkout: Path) -> None:
     installed = write(checkout / "venv/site-packages", {"bench/__init__.py": ""})
-    assert machine.git_state(installed) == (None, None)
+    assert fingerprint.git_state(installed) == (None, None)
     untracked = write(checkout.parent / "project", {"bench/__init__.py": ""})
     git(untracked, "init", "--quiet")
-    assert machine.git_state(untracked) == (None, None)
+    assert fingerprint.git_state(untracked) == (None, None)
 
 
 @needs_git
 def test_the_environment_of_a_git_hook_does_not_mislead(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", str(checkout / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(checkout))
-    assert machine.git_state(checkout.parent) == (None, None)
+    assert fingerprint.git_state(checkout.parent) == (None, None)
 
 
 def test_no_folder_and_no_git_mean_no_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert machine.git_state(tmp_path / "missing") == (None, None)
+    assert fingerprint.git_state(tmp_path / "missing") == (None, None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine.git_state(tmp_path) == (None, None)
+    assert fingerprint.git_state(tmp_path) == (None, None)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the stand-in for git is a shell script")
@@ -390,5 +394,5 @@ def test_a_git_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monkey
     write(tmp_path, {"git": "#!/bin/sh\nexec sleep 60\n"})
     (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(machine, "_GIT_SECONDS", 0.1)
-    assert machine.git_state(tmp_path) == (None, None)
+    monkeypatch.setattr(fingerprint, "_GIT_SECONDS", 0.1)
+    assert fingerprint.git_state(tmp_path) == (None, None)

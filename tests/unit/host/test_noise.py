@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from unit.system import QUIET, write
 
-from bench import noise
-from bench.noise import Interval, ProcessWitness, Witness, between, flags
+from bench.host import noise
+from bench.host.noise import Interval, ProcessWitness, Witness, between, flags
 
 STAT = """\
 cpu  400 10 200 1200 10 5 5 200 50 0
@@ -96,10 +96,8 @@ def test_windows_tells_cpu_time_alone(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_witnesses_bring_no_library_of_the_parents_into_the_measured_process() -> None:
     heavy = "{'pydantic', 'psutil', 'pandas', 'rich', 'scipy', 'keras'}"
-    code = (
-        f"import sys; from bench import noise; noise.witness(); sys.exit(', '.join({heavy} & sys.modules.keys()) or 0)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(noise.__file__).parent.parent)
+    code = f"import sys; from bench.host import noise; noise.witness(); sys.exit(', '.join({heavy} & sys.modules.keys()) or 0)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(noise.__file__).parents[2])
 
 
 # -------------------------------------------------------------------- between two witnesses

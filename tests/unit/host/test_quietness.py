@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from unit.system import QUIET, write
 
-from bench import kernels, quiet
-from bench.kernels import Reference
-from bench.quiet import Conditions, verdict
-from bench.record import Fingerprint
+from bench.host import quietness, reference_kernels
+from bench.host.fingerprint import Fingerprint
+from bench.host.quietness import Conditions, verdict
+from bench.host.reference_kernels import Reference
 
 
 @pytest.fixture(autouse=True)
@@ -20,10 +20,10 @@ def two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_survey_has_an_interval_for_each_reference_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "TRIAD", 1 << 12)
-    monkeypatch.setattr(kernels, "PRODUCTS", 1)
-    monkeypatch.setattr(quiet, "PAUSE_S", 0.0)
-    references, intervals = quiet.survey(rounds=2, threads=1)
+    monkeypatch.setattr(reference_kernels, "TRIAD", 1 << 12)
+    monkeypatch.setattr(reference_kernels, "PRODUCTS", 1)
+    monkeypatch.setattr(quietness, "PAUSE_S", 0.0)
+    references, intervals = quietness.survey(rounds=2, threads=1)
     assert (len(references), len(intervals)) == (2, 2)
 
 
@@ -79,12 +79,12 @@ def test_too_few_cores_for_the_threads_and_broken_quotas_are_told() -> None:
 
 
 def test_governor_and_swap_are_read_and_told(tmp_path: Path) -> None:
-    assert quiet.conditions(tmp_path) == Conditions(governor=None, swap_used_mib=None)
+    assert quietness.conditions(tmp_path) == Conditions(governor=None, swap_used_mib=None)
     files = {
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n",
         "proc/meminfo": "SwapTotal:       2097148 kB\nSwapFree:        1048572 kB\n",
     }
-    now = quiet.conditions(write(tmp_path, files))
+    now = quietness.conditions(write(tmp_path, files))
     assert now == Conditions(governor="powersave", swap_used_mib=1024)
     governor, swap = verdict([FAST], [QUIET], MACHINE, now).advice
     assert "governor is powersave" in governor

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import kernels
+from bench.host import reference_kernels
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +21,9 @@ def test_the_triads_parts_cover_every_number_once(monkeypatch: pytest.MonkeyPatc
     def spy(left: Any, right: Any, out: Any) -> None:
         parts.append(add(left, right, out=out))
 
-    monkeypatch.setattr(kernels, "TRIAD", 999)
+    monkeypatch.setattr(reference_kernels, "TRIAD", 999)
     monkeypatch.setattr(np, "add", spy)
-    kernel = kernels._triad(2)
+    kernel = reference_kernels._triad(2)
     for thread in range(2):
         kernel(thread)
     assert sum(part.size for part in parts) == 999
@@ -31,17 +31,17 @@ def test_the_triads_parts_cover_every_number_once(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_reference_tells_best_and_median_for_the_threads_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "TRIAD", 1 << 12)
-    monkeypatch.setattr(kernels, "PRODUCTS", 1)
-    seen = kernels.reference(threads=2)
+    monkeypatch.setattr(reference_kernels, "TRIAD", 1 << 12)
+    monkeypatch.setattr(reference_kernels, "PRODUCTS", 1)
+    seen = reference_kernels.reference(threads=2)
     assert seen.threads == 2
     assert seen.gflop_per_s >= seen.gflop_per_s_median > 0
     assert seen.gb_per_s >= seen.gb_per_s_median > 0
 
 
 def test_a_reference_uses_as_many_threads_as_the_process_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "TRIAD", 1 << 12)
-    monkeypatch.setattr(kernels, "PRODUCTS", 1)
+    monkeypatch.setattr(reference_kernels, "TRIAD", 1 << 12)
+    monkeypatch.setattr(reference_kernels, "PRODUCTS", 1)
     for limit, threads in ((0.5, 1), (2.9, 2)):
-        monkeypatch.setattr(kernels, "cpu_limit", lambda limit=limit: limit)
-        assert kernels.reference().threads == threads
+        monkeypatch.setattr(reference_kernels, "cpu_limit", lambda limit=limit: limit)
+        assert reference_kernels.reference().threads == threads

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench import interrupt
+from bench.host import signals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 
@@ -26,7 +26,7 @@ def _heard() -> Iterator[None]:
 @pytest.mark.parametrize("number", ENDING)
 def test_each_signal_is_a_keyboard_interrupt_while_somebody_listens(number: int) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), interrupt.listening():
+    with pytest.raises(KeyboardInterrupt), signals.listening():
         signal.raise_signal(number)
     assert signal.getsignal(number) is before
 
@@ -34,7 +34,7 @@ def test_each_signal_is_a_keyboard_interrupt_while_somebody_listens(number: int)
 def test_what_was_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with interrupt.listening():
+        with signals.listening():
             signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -44,35 +44,35 @@ def test_a_shield_lets_its_work_be_finished_and_then_raises() -> None:
     done = []
 
     def work() -> None:
-        with interrupt.shielded(), interrupt.shielded():
+        with signals.shielded(), signals.shielded():
             signal.raise_signal(signal.SIGTERM)
             done.append("within")
         done.append("after")
 
-    with pytest.raises(KeyboardInterrupt), interrupt.listening():
+    with pytest.raises(KeyboardInterrupt), signals.listening():
         work()
     assert done == ["within"]
 
 
 def test_a_signal_is_raised_once() -> None:
-    with interrupt.listening():
-        with pytest.raises(KeyboardInterrupt), interrupt.shielded():
+    with signals.listening():
+        with pytest.raises(KeyboardInterrupt), signals.shielded():
             signal.raise_signal(signal.SIGTERM)
-        with interrupt.shielded():
+        with signals.shielded():
             pass
 
 
 def test_a_signal_that_somebody_swallowed_is_found_by_whoever_asks() -> None:
-    with interrupt.listening():
-        interrupt.check()
+    with signals.listening():
+        signals.check()
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
-            interrupt.check()
+            signals.check()
 
 
 def test_a_signal_of_an_earlier_run_is_forgotten() -> None:
-    with contextlib.suppress(KeyboardInterrupt), interrupt.listening():
+    with contextlib.suppress(KeyboardInterrupt), signals.listening():
         signal.raise_signal(signal.SIGTERM)
-    with interrupt.listening():
-        interrupt.check()
+    with signals.listening():
+        signals.check()

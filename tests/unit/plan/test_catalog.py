@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import models
-from bench import catalog
 from bench.errors import InvalidInput
+from bench.plan import catalog
 from models.contract import Published, Settings
 
 SETTINGS = """
@@ -100,7 +100,7 @@ def test_the_fit_loop_runs_on_tensorflow() -> None:
 
 
 def test_every_loop_names_known_backends() -> None:
-    folder = Path(catalog.__file__).parent / "child" / "loops"
+    folder = Path(catalog.__file__).parent.parent / "worker" / "loops"
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     loops = catalog.loop_backends()
     assert set(loops) == files

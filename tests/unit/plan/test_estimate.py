@@ -3,9 +3,9 @@
 import pytest
 import scripted
 
-from bench import catalog
-from bench.estimate import Remaining, case_seconds, duration
-from bench.spec import Case
+from bench.plan import catalog
+from bench.plan.estimate import Remaining, case_seconds, duration
+from bench.plan.profile import Case
 
 CASES = scripted.profile(models=("basic", "deep", "convolutional"), epochs=(10,), batch_sizes=(100,)).cases()
 

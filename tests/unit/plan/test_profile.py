@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import catalog, spec
 from bench.errors import InvalidInput
-from bench.spec import Profile, read_profile
+from bench.plan import catalog
+from bench.plan import profile as profile_module
+from bench.plan.profile import Profile, read_profile
 
 MODELS = set(catalog.model_settings())
 MINIMAL = "epochs = [1]\nbatch_sizes = [8]\n"
@@ -87,7 +88,7 @@ def test_a_case_id_does_not_depend_on_how_long_the_case_runs() -> None:
     assert short[0].case_id == long[0].case_id
 
 
-COUNTS = st.integers(1, spec.MOST_EPOCHS)
+COUNTS = st.integers(1, profile_module.MOST_EPOCHS)
 MARKS = st.sets(COUNTS, min_size=1, max_size=4).map(sorted)
 SIZES = st.lists(COUNTS, min_size=1, max_size=4, unique=True)
 OVERRIDES = st.fixed_dictionaries({}, optional={"epochs": MARKS, "batch_sizes": SIZES})
@@ -102,7 +103,7 @@ OVERRIDES = st.fixed_dictionaries({}, optional={"epochs": MARKS, "batch_sizes": 
             "repeats": st.integers(1, 3),
             "seed": st.integers(0, 2**31 - 1),
             "optimizer": st.sampled_from(["adam", "adadelta", "blog"]),
-            "dataset": st.sampled_from(sorted(spec.DATASET_SIZES)),
+            "dataset": st.sampled_from(sorted(profile_module.DATASET_SIZES)),
             "model": st.dictionaries(st.sampled_from(sorted(MODELS)), OVERRIDES, max_size=3),
         }
     )
@@ -218,10 +219,10 @@ def test_epochs_that_are_no_ascending_counts_are_refused(toml: Write, epochs: st
 
 
 def test_more_epochs_than_a_line_of_the_journal_should_hold_are_refused() -> None:
-    message = refusal("quick", epochs=[50, spec.MOST_EPOCHS + 1])
+    message = refusal("quick", epochs=[50, profile_module.MOST_EPOCHS + 1])
     assert message.splitlines()[-1].endswith("a run has 100,000 epochs at most; got 100,001")
     stored = Profile(models=("basic",), epochs=(1,), batch_sizes=(8,)).model_copy(update={"epochs": (10**6,)})
-    assert Profile.model_validate_json(stored.model_dump_json(), context=spec.STORED) == stored
+    assert Profile.model_validate_json(stored.model_dump_json(), context=profile_module.STORED) == stored
 
 
 def test_unordered_epochs_are_shown_with_an_example() -> None:
@@ -358,9 +359,9 @@ def test_a_sweep_of_too_many_cases_is_refused_with_their_number() -> None:
 
 
 def test_every_key_of_a_profile_is_documented() -> None:
-    page = (Path(spec.__file__).parent.parent / "docs" / "profiles.md").read_text(encoding="utf-8")
+    page = (Path(profile_module.__file__).parents[2] / "docs" / "profiles.md").read_text(encoding="utf-8")
     documented = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
-    assert documented == (set(spec.Profile.model_fields) - {"model"}) | {"model.NAME"}
+    assert documented == (set(profile_module.Profile.model_fields) - {"model"}) | {"model.NAME"}
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,14 @@ import itertools
 
 import pytest
 
-from bench import catalog, spec
-from bench.spec import read_profile
+from bench.plan import catalog
+from bench.plan.profile import profile_names, read_profile
 
 MODELS = set(catalog.model_settings())
 
 
 def test_four_profiles_come_with_the_harness() -> None:
-    assert spec.profile_names() == ["blog", "ci", "full", "quick"]
+    assert profile_names() == ["blog", "ci", "full", "quick"]
 
 
 @pytest.mark.parametrize("name", ["blog", "ci", "full", "quick"])

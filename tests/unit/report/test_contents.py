@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scripted
 
-from bench.event import RoofEvent
-from bench.folder import ReportFolder
-from bench.record import Outcome
 from bench.report import contents
 from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.contents import Content, ModelPart
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome
+from bench.worker.protocol import RoofEvent
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter
 from pytest_benchmark import cli
 from pytest_benchmark.stats import Stats
 
-from bench.event import EpochEvent
-from bench.folder import ReportFolder
-from bench.record import Outcome
 from bench.report import exports, page
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome
+from bench.worker.protocol import EpochEvent
 
 HEADER = scripted.header()
 BASIC = scripted.case()

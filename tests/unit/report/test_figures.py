@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from bench import catalog
+from bench.plan import catalog
 from bench.report import figures
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import scripted
 
-from bench import rows
-from bench.folder import ReportFolder
-from bench.record import EpochRow, Outcome, ResultRow
 from bench.report import files
+from bench.results import rows
+from bench.results.folder import ReportFolder
+from bench.results.schema import EpochRow, Outcome, ResultRow
 
 OUTCOMES = [
     scripted.outcome(scripted.case(model="basic")),

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import scripted
 
-from bench import catalog
-from bench.event import RoofEvent
-from bench.folder import ReportFolder
-from bench.record import Outcome, SweepHeader
+from bench.plan import catalog
 from bench.report import html, page
 from bench.report.contents import content
 from bench.report.figures import Plot, file_stem
 from bench.report.pictures import Gallery
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, SweepHeader
+from bench.worker.protocol import RoofEvent
 
 EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.model_settings())))
 VOID = {"meta", "link", "img", "br", "input", "path", "use", "image"}

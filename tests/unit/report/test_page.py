@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import scripted
 
-from bench import catalog, journal
-from bench.folder import ReportFolder
-from bench.kernels import Reference
-from bench.record import Outcome, Timeline
+from bench.host.reference_kernels import Reference
+from bench.plan import catalog
 from bench.report import page
+from bench.results import journal
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, Timeline
 
 EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.model_settings())))
 

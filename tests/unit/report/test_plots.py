@@ -15,11 +15,11 @@ import scripted
 from hypothesis import given, settings, strategies
 from matplotlib.figure import Figure
 
-from bench.packed import Epochs
-from bench.record import Outcome, Timeline
 from bench.report import figures, files, plots
 from bench.report.figures import Plot
 from bench.report.plots import Run
+from bench.results.epochs import Epochs
+from bench.results.schema import Outcome, Timeline
 
 TIMELINE = Timeline(interval_s=0.5, samples=tuple((0.5 * place, 300.0 + place) for place in range(30)))
 KINDS = ["basic-loss", "basic-time", "basic-memory"]

@@ -7,14 +7,15 @@ from rich.console import Console
 from scripted import Script
 from unit.sweeps import measured, status
 
-from bench import journal, sweep
 from bench.errors import InvalidInput
-from bench.folder import ReportFolder
+from bench.results import journal
+from bench.results.folder import ReportFolder
+from bench.sweep import run
 
 
 def redrawn(folder: ReportFolder) -> str:
     out = io.StringIO()
-    sweep.redraw(folder.root, Console(file=out, width=160))
+    run.redraw(folder.root, Console(file=out, width=160))
     return out.getvalue()
 
 
@@ -50,4 +51,4 @@ def test_a_folder_without_a_journal_has_no_report_to_draw(folder: ReportFolder) 
 def test_the_report_of_a_sweep_that_is_on_is_left_to_it(folder: ReportFolder, script: Script) -> None:
     measured(folder)
     with journal.locked(folder), pytest.raises(InvalidInput, match="another run"):
-        sweep.redraw(folder.root, Console(file=io.StringIO()))
+        run.redraw(folder.root, Console(file=io.StringIO()))

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import scripted
 
-from bench.record import ResultRow
-from bench.report import roofs
-from bench.report.roofs import roof_plot
+from bench.report import roofline
+from bench.report.roofline import roof_plot
+from bench.results.schema import ResultRow
 
 MEASURED: dict[str, Any] = {
     "flops_per_sample": 250_880.0,
@@ -34,7 +34,7 @@ def test_models_ways_and_peaks_are_named() -> None:
 @pytest.fixture
 def _unprinted(monkeypatch: pytest.MonkeyPatch) -> None:
     """No PNG, which takes most of the time, for those who only read."""
-    monkeypatch.setattr(roofs, "png", lambda _figure: b"")
+    monkeypatch.setattr(roofline, "png", lambda _figure: b"")
 
 
 @pytest.mark.usefixtures("_unprinted")
@@ -57,7 +57,7 @@ def test_a_case_with_a_figure_that_no_machine_measured_is_left_out(figure: str, 
 
 
 @pytest.mark.usefixtures("_unprinted")
-@pytest.mark.parametrize("far", [roofs._LEAST, roofs._MOST])
+@pytest.mark.parametrize("far", [roofline._LEAST, roofline._MOST])
 def test_figures_far_apart_are_drawn(far: float) -> None:
     plot = roof_plot([row(), *(row(case_id=figure, model=figure, **{figure: far}) for figure in MEASURED)])
     assert plot is not None

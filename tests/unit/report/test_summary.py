@@ -4,9 +4,9 @@ from typing import Any
 
 import scripted
 
-from bench.kernels import Reference
-from bench.record import Outcome, ResultRow
+from bench.host.reference_kernels import Reference
 from bench.report import summary
+from bench.results.schema import Outcome, ResultRow
 
 
 def row(model: str = "basic", **changes: Any) -> ResultRow:

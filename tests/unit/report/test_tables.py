@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bench import blog, catalog
-from bench.report import tables
-from bench.report.tables import Table, blog_table, model_table, quality_table, variants_table
-from bench.variants import side_by_side
+from bench.console.table import Table
+from bench.plan import catalog
+from bench.report import published, tables
+from bench.report.tables import blog_table, model_table, quality_table, variants_table
+from bench.report.variants import side_by_side
 from models.contract import Published
 
 
@@ -218,7 +219,7 @@ def test_published_figures_stand_beside_ours_with_their_ratio() -> None:
         Published(source="field notes", epochs=500, quantity="fit_s", value=960.0),
     )
     settings = {"basic": replace(catalog.model_settings()["basic"], published=figures)}
-    table = blog_table(blog.comparisons(rows, settings))
+    table = blog_table(published.comparisons(rows, settings))
     shown = {line[1]: line[2:] for line in cells(table.markdown())[1:]}
     assert shown["validation loss, 50 epochs (blog)"] == ["0.11", "0.1017", "0.92", "measured: adam 0.001"]
     assert shown["time of training, 50 epochs (field notes: about)"] == [
@@ -231,7 +232,7 @@ def test_published_figures_stand_beside_ours_with_their_ratio() -> None:
 
 
 def test_figures_that_were_not_run_are_named_below_with_what_would_run_them() -> None:
-    table = blog_table(blog.comparisons([row(epochs=3)], catalog.model_settings()))
+    table = blog_table(published.comparisons([row(epochs=3)], catalog.model_settings()))
     assert {line[-1] for line in table.rows} == {"projected: batch 4, adam 0.001"}
     [note] = table.notes
     for expected in ("4 published figures", "basic", "full MNIST", "aebench run --profile blog"):

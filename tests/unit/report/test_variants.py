@@ -3,8 +3,8 @@
 import pytest
 import scripted
 
-from bench import variants
-from bench.record import ResultRow
+from bench.report import variants
+from bench.results.schema import ResultRow
 
 
 def row(loop: str = "fit", seconds: float = 6.0, **changes: object) -> ResultRow:

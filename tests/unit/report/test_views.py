@@ -2,8 +2,8 @@
 
 import pytest
 
+from bench.console.table import Table
 from bench.report import views
-from bench.report.tables import Table
 
 
 def view(*cells: str, header: str = "s/epoch", labels: int = 0) -> views.TableView:

@@ -7,8 +7,9 @@ import pytest
 from pydantic import BaseModel
 
 import bench
-from bench.record import EpochRow, Fingerprint, PhaseRow, ResultRow
-from bench.report import columns
+from bench.host.fingerprint import Fingerprint
+from bench.results import data_dictionary
+from bench.results.schema import EpochRow, PhaseRow, ResultRow
 
 PROMISED = """
     schema_version case_id model backend loop precision optimizer batch_size epochs run_epochs dataset dataset_digest
@@ -23,7 +24,7 @@ PROMISED_OF_AN_EPOCH = "case_id epoch train_s val_s callback_s train_loss val_lo
 
 def test_the_written_dictionary_is_what_the_row_types_say() -> None:
     written = Path(bench.__file__).parent.parent / "reports" / "COLUMNS.md"
-    assert written.read_text(encoding="utf-8") == columns.markdown(), "stale: run `nox -s columns`"
+    assert written.read_text(encoding="utf-8") == data_dictionary.markdown(), "stale: run `nox -s columns`"
 
 
 def test_results_csv_has_every_promised_column() -> None:
@@ -57,6 +58,6 @@ def test_a_column_named_after_its_unit_has_that_unit(kind: type[BaseModel]) -> N
 
 
 def test_every_line_of_the_dictionary_has_four_cells() -> None:
-    lines = [line for line in columns.markdown().splitlines() if line.startswith("|")]
+    lines = [line for line in data_dictionary.markdown().splitlines() if line.startswith("|")]
     assert len(lines) == sum(len(kind.model_fields) + 2 for kind in (ResultRow, EpochRow, PhaseRow))
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {5}

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bench import noise
-from bench import packed as module
-from bench.event import EpochEvent
-from bench.noise import Interval
-from bench.packed import Epochs, Samples
-from bench.record import JOURNAL_LINE, Outcome, Timeline
+from bench.host import noise
+from bench.host.noise import Interval
+from bench.results import epochs as module
+from bench.results.epochs import Epochs, Samples
+from bench.results.schema import JOURNAL_LINE, Outcome, Timeline
+from bench.worker.protocol import EpochEvent
 
 FLOATS = st.floats(allow_nan=False)
 WHOLE = st.integers(-(2**63), 2**63 - 1)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import folder as folders
-from bench.folder import ReportFolder, write_whole
+from bench.results import folder as folders
+from bench.results.folder import ReportFolder, write_whole
 
 
 def test_every_file_of_a_report_lies_in_its_folder_under_a_name_of_its_own(tmp_path: Path) -> None:

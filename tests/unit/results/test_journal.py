@@ -13,10 +13,10 @@ import scripted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import journal
 from bench.errors import InvalidInput
-from bench.folder import ReportFolder
-from bench.record import SCHEMA_VERSION, Outcome, SweepHeader
+from bench.results import journal
+from bench.results.folder import ReportFolder
+from bench.results.schema import SCHEMA_VERSION, Outcome, SweepHeader
 
 HEADER = scripted.header()
 OUTCOMES = (

@@ -11,10 +11,10 @@ import scripted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import intake
 from bench.errors import InvalidInput
-from bench.record import SCHEMA_VERSION, ResultRow
 from bench.report.files import csv_text
+from bench.results import reader
+from bench.results.schema import SCHEMA_VERSION, ResultRow
 
 
 def table(*rows: ResultRow) -> list[list[str]]:
@@ -35,17 +35,17 @@ def written(path: Path, cells: list[list[str]]) -> Path:
     return path
 
 
-def attempt(path: Path) -> intake.Report | str:
+def attempt(path: Path) -> reader.Report | str:
     """A report, or why it was refused."""
     try:
-        return intake.read(path)
+        return reader.read(path)
     except InvalidInput as error:
         return str(error)
 
 
 def refusal(path: Path) -> str:
     with pytest.raises(InvalidInput) as refused:
-        intake.read(path)
+        reader.read(path)
     message = str(refused.value)
     assert message.isprintable()
     assert len(message) < 1_500
@@ -70,26 +70,26 @@ def changed(file: Path, column: str, value: str, line: int = 3) -> Path:
 def test_a_report_that_a_sweep_wrote_is_read_with_every_figure_it_had(file: Path) -> None:
     one, two = row(epoch_s_median=scripted.INEXACT, epoch_s_ci_low=None, epoch_s_ci_high=None), row(repeat=1)
     written(file, table(one, two))
-    report = intake.read(file)
+    report = reader.read(file)
     assert report.notes == ()
     assert report.machine_id == "a1b2c3d4"
     assert report.fingerprint == scripted.fingerprint()
     assert [each.epoch_s_median for each in report.rows] == [scripted.INEXACT, two.epoch_s_median]
-    for name in intake.Row.__dataclass_fields__:
+    for name in reader.Row.__dataclass_fields__:
         assert getattr(report.rows[0], name) == getattr(one, name)
     assert len({each.case for each in report.rows}) == 1
 
 
 def test_a_folder_stands_for_its_results(file: Path) -> None:
     written(file, table())
-    assert intake.read(file.parent) == intake.read(file)
+    assert reader.read(file.parent) == reader.read(file)
 
 
 def test_a_byte_order_mark_carriage_returns_and_blank_lines_change_nothing(file: Path) -> None:
     text = written(file, table()).read_text()
-    plain = intake.read(file)
+    plain = reader.read(file)
     file.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode() + b"\r\n\r\n")
-    assert intake.read(file) == plain
+    assert reader.read(file) == plain
 
 
 def test_columns_that_came_later_in_the_same_schema_may_be_absent(file: Path) -> None:
@@ -97,27 +97,27 @@ def test_columns_that_came_later_in_the_same_schema_may_be_absent(file: Path) ->
     for name in ("steady", "reference_gflop_per_s", "warmup_epochs", "gpu_driver"):
         column = cells[0].index(name)
         cells = [line[:column] + line[column + 1 :] for line in cells]
-    report = intake.read(written(file, cells))
+    report = reader.read(written(file, cells))
     assert (report.rows[0].steady, report.rows[0].reference_gflop_per_s) == (None, None)
 
 
 def test_columns_of_a_later_aebench_are_left_aside_with_a_note(file: Path) -> None:
     head, *body = table()
     cells = [[*head, "joules", "\x1b[31mred"], *([*line, "12", "x"] for line in body)]
-    [note] = intake.read(written(file, cells)).notes
+    [note] = reader.read(written(file, cells)).notes
     assert "joules, red" in note
 
 
 def test_columns_may_stand_in_any_order(file: Path) -> None:
     cells = table()
-    plain = intake.read(written(file, cells))
-    assert intake.read(written(file, [line[::-1] for line in cells])) == plain
+    plain = reader.read(written(file, cells))
+    assert reader.read(written(file, [line[::-1] for line in cells])) == plain
 
 
 def test_a_spreadsheets_way_to_write_the_same_values_is_read(file: Path) -> None:
-    assert intake.read(changed(file, "batch_size", "4.0")).rows[1].batch_size == 4
+    assert reader.read(changed(file, "batch_size", "4.0")).rows[1].batch_size == 4
     changed(file, "steady", "TRUE")
-    assert intake.read(file).rows[1].steady is True
+    assert reader.read(file).rows[1].steady is True
 
 
 # --- what is not -----------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_a_renamed_column_is_missed_and_found(file: Path) -> None:
 
 def test_a_large_file_is_refused_before_it_is_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with file.open("wb") as stream:
-        stream.truncate(intake.MAX_BYTES + 1)
+        stream.truncate(reader.MAX_BYTES + 1)
     opened: list[Any] = []
     monkeypatch.setattr(Path, "open", lambda *given, **_: opened.append(given))
     assert "larger than 64 MiB" in refusal(file)
@@ -302,4 +302,4 @@ def test_no_cell_ends_in_a_traceback(tmp_path_factory: pytest.TempPathFactory, c
 
 def test_a_stranger_reaches_no_terminal_through_a_name(file: Path) -> None:
     changed(file, "model", "\x1b]0;owned\x07deep")
-    assert intake.read(file).rows[1].model == "]0;owneddeep"
+    assert reader.read(file).rows[1].model == "]0;owneddeep"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import roofline
+from bench.results import roofline
 
 
 def step(**changes: float) -> roofline.Step:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import scripted
 
-from bench import rows
-from bench.event import RoofEvent
-from bench.kernels import Reference
-from bench.packed import Epochs
-from bench.record import Outcome, ResultRow, Timeline
+from bench.host.reference_kernels import Reference
+from bench.results import rows
+from bench.results.epochs import Epochs
+from bench.results.schema import Outcome, ResultRow, Timeline
+from bench.worker.protocol import RoofEvent
 
 HEADER = scripted.header()
 TRAIN_S = (9.0, 1.0, 3.0, 2.0, 5.0, 4.0, 6.0, 0.3)

@@ -15,11 +15,12 @@ import scripted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import journal, run, spool
-from bench.folder import ReportFolder
-from bench.packed import Epochs
-from bench.record import Outcome, Timeline
-from bench.spool import Held, Spool
+from bench.results import journal, spool
+from bench.results.epochs import Epochs
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, Timeline
+from bench.results.spool import Held, Spool
+from bench.sweep import session
 
 TIMELINE = Timeline(interval_s=0.5, samples=tuple((0.5 * place, 300.0 + place) for place in range(300)))
 EPOCHS = tuple(scripted.epoch(number) for number in range(1, 101))
@@ -153,7 +154,7 @@ def test_a_sweep_puts_an_outcome_away_as_soon_as_it_was_looked_at(tmp_path: Path
     timelines = (TIMELINE, Timeline(interval_s=1.0, samples=tuple(TIMELINE.samples)))
     made = [scripted.outcome(epochs=EPOCHS, timeline=timeline) for timeline in timelines]
     executor = SimpleNamespace(outcomes=lambda _cases, _listen: iter(made))
-    with run.opened(ReportFolder(tmp_path / "out"), scripted.header(), resume=False) as sweep:
+    with session.opened(ReportFolder(tmp_path / "out"), scripted.header(), resume=False) as sweep:
         for outcome in replace(sweep, spool=Spool(room=0)).outcomes(executor, lambda _case, _event: None):
             assert is_held(outcome)
             assert not any(map(is_held, seen))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import stats
+from bench.results import stats
 
 
 def interval(values: list[float]) -> tuple[float | None, float | None]:

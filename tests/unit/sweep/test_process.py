@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.executors.process import CODE, environment, shareable, tail
+from bench.sweep.process import CODE, environment, shareable, tail
 
 
 def test_backend_threads_and_code_are_the_cases_whatever_the_parents_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,10 @@ import scripted
 from rich.console import Console
 from rich.live import Live
 
-from bench.estimate import Remaining
-from bench.progress import LiveDisplay, PlainDisplay, describe, display, download_progress, summary
-from bench.record import Outcome
-from bench.spec import Case
+from bench.plan.estimate import Remaining
+from bench.plan.profile import Case
+from bench.results.schema import Outcome
+from bench.sweep.progress import LiveDisplay, PlainDisplay, describe, display, download_progress, summary
 
 CASES = scripted.profile(models=("basic", "deep"), epochs=(40,)).cases()
 

@@ -8,9 +8,10 @@ import scripted
 from scripted import Script
 from unit.sweeps import PROFILE, measured, resumed, status
 
-from bench import data, journal
+from bench.datasets import find
 from bench.errors import InvalidInput
-from bench.folder import ReportFolder
+from bench.results import journal
+from bench.results.folder import ReportFolder
 
 
 def test_an_interrupted_sweep_keeps_what_was_finished_and_says_how_to_go_on(
@@ -130,7 +131,7 @@ def test_a_disk_without_room_for_the_data_leaves_a_sweep_that_can_be_resumed(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as full:
-        full.setattr(data, "write_npz", refuse)
+        full.setattr(find, "write_npz", refuse)
         code, printed = measured(folder)
     assert code == 3
     assert f"{folder.root}: No space left on device" in printed

@@ -14,13 +14,15 @@ import scripted
 from scripted import Script
 from unit.sweeps import PROFILE, measured, status
 
-from bench import journal, machine, sweep
 from bench.errors import InvalidInput
-from bench.executors import Listener
-from bench.folder import ReportFolder
-from bench.record import Outcome, ResultRow
+from bench.host import fingerprint
+from bench.plan.profile import Case
 from bench.report import files
-from bench.spec import Case
+from bench.results import journal
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, ResultRow
+from bench.sweep import run
+from bench.sweep.executor import Listener
 
 
 def test_a_sweep_writes_its_whole_report(folder: ReportFolder, script: Script) -> None:
@@ -93,7 +95,7 @@ def test_the_profiles_limits_reach_the_executor(
         limits.append(given)
         return script.executor(of, *given)
 
-    monkeypatch.setattr(sweep, "LocalExecutor", executor)
+    monkeypatch.setattr(run, "LocalExecutor", executor)
     measured(folder, overrides=PROFILE | {"timeout_s": 7.5, "stall_s": 2.5, "threads": 3})
     assert limits == [(3, 7.5, 2.5)]
 
@@ -204,7 +206,7 @@ def test_a_report_without_out_goes_into_a_folder_named_by_time_machine_and_profi
 def test_a_backend_that_is_not_installed_is_refused_before_anything_is_written(
     folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "installed_backends", lambda: ["jax"])
+    monkeypatch.setattr(fingerprint, "installed_backends", lambda: ["jax"])
     with pytest.raises(InvalidInput, match=r"'tensorflow' is not installed here.*Installed backends: jax"):
         measured(folder)
     assert not folder.root.exists()

@@ -8,19 +8,20 @@ from typing import Any
 import pytest
 import scripted
 
-from bench import journal, rows, run
 from bench.errors import InvalidInput
-from bench.folder import ReportFolder
-from bench.record import Outcome, SweepHeader
+from bench.results import journal, rows
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome, SweepHeader
+from bench.sweep import session
 
 
 def swept(folder: ReportFolder, header: SweepHeader, script: scripted.Script, *, resume: bool = False) -> list[Outcome]:
-    with run.opened(folder, header, resume=resume) as sweep:
+    with session.opened(folder, header, resume=resume) as sweep:
         return list(sweep.outcomes(script.executor(folder), lambda _case, _event: None))
 
 
 def refusal(folder: ReportFolder, header: SweepHeader, *, resume: bool = False) -> str:
-    with pytest.raises(InvalidInput) as raised, run.opened(folder, header, resume=resume):
+    with pytest.raises(InvalidInput) as raised, session.opened(folder, header, resume=resume):
         pytest.fail("opened")
     return str(raised.value)
 
@@ -30,7 +31,7 @@ def models_of(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def test_a_new_folder_has_every_case_pending(folder: ReportFolder, header: SweepHeader) -> None:
-    with run.opened(folder, header, resume=False) as sweep:
+    with session.opened(folder, header, resume=False) as sweep:
         assert list(sweep.pending) == header.profile.cases()
         assert sweep.kept == ()
         assert journal.read(folder.journal).header == header
@@ -42,7 +43,7 @@ def test_an_empty_folder_that_exists_is_used(folder: ReportFolder, header: Sweep
 
 
 def test_an_outcome_is_in_the_journal_before_anyone_hears_of_it(folder: ReportFolder, header: SweepHeader) -> None:
-    with run.opened(folder, header, resume=False) as sweep:
+    with session.opened(folder, header, resume=False) as sweep:
         for outcome in sweep.outcomes(scripted.Script().executor(folder), lambda _case, _event: None):
             assert journal.read(folder.journal).outcomes[-1] == outcome
 
@@ -77,7 +78,7 @@ def test_a_finished_sweep_has_nothing_left_to_resume(folder: ReportFolder, heade
 def test_resuming_keeps_the_first_header(folder: ReportFolder, header: SweepHeader) -> None:
     swept(folder, header, scripted.Script(stop_at="deep"))
     later = scripted.header(created_at="2026-02-03T00:00:00+00:00", dataset_origin="elsewhere")
-    with run.opened(folder, later, resume=True) as sweep:
+    with session.opened(folder, later, resume=True) as sweep:
         assert sweep.header == header
 
 
@@ -85,7 +86,7 @@ def test_a_case_that_was_torn_off_the_journal_is_pending_and_noted(folder: Repor
     swept(folder, header, scripted.Script())
     folder.journal.write_bytes(folder.journal.read_bytes()[:-9])
     again = scripted.Script()
-    with run.opened(folder, header, resume=True) as sweep:
+    with session.opened(folder, header, resume=True) as sweep:
         assert models_of(sweep.kept) == ["basic"]
         list(sweep.outcomes(again.executor(folder), lambda _case, _event: None))
     assert again.ran == ["deep"]
@@ -95,7 +96,7 @@ def test_a_case_that_was_torn_off_the_journal_is_pending_and_noted(folder: Repor
 def test_a_torn_line_is_told_of_when_the_sweep_is_resumed(folder: ReportFolder, header: SweepHeader) -> None:
     swept(folder, header, scripted.Script())
     folder.journal.write_bytes(folder.journal.read_bytes()[:-9])
-    with run.opened(folder, header, resume=True) as sweep:
+    with session.opened(folder, header, resume=True) as sweep:
         assert any("line 3" in note for note in sweep.found)
         assert sweep.notes == ()
 
@@ -125,7 +126,7 @@ def test_a_case_is_run_again_no_more_often_than_the_retries_say(folder: ReportFo
         swept(folder, header, script, resume=number > 0)
         ran += script.ran
     assert ran == ["basic", "deep", *["basic"] * retries]
-    with run.opened(folder, header, resume=True) as sweep:
+    with session.opened(folder, header, resume=True) as sweep:
         assert sweep.pending == ()
         assert [case.model for case in sweep.given_up] == ["basic"]
 
@@ -265,22 +266,22 @@ def test_a_folder_without_a_journal_cannot_be_resumed(folder: ReportFolder, head
 
 
 def test_a_folder_that_another_run_writes_is_refused(folder: ReportFolder, header: SweepHeader) -> None:
-    with run.opened(folder, header, resume=False):
+    with session.opened(folder, header, resume=False):
         assert "another run" in refusal(folder, header, resume=True)
 
 
 def test_the_profile_of_a_folder_is_read_back(folder: ReportFolder, header: SweepHeader) -> None:
     swept(folder, header, scripted.Script(stop_at="basic"))
-    assert run.stored_profile(folder) == header.profile
+    assert session.stored_profile(folder) == header.profile
 
 
 def test_batches_larger_than_the_training_data_are_refused_with_both_sizes() -> None:
     cases = scripted.profile(batch_sizes=(40, 41, 4000)).cases()
     with pytest.raises(InvalidInput) as raised:
-        run.check_batches(cases, 40)
+        session.check_batches(cases, 40)
     for expected in ("41, 4000", "40 training digits", "mnist-5k", "smaller"):
         assert expected in str(raised.value)
 
 
 def test_a_batch_as_large_as_the_training_data_is_fine() -> None:
-    run.check_batches(scripted.profile(batch_sizes=(40,)).cases(), 40)
+    session.check_batches(scripted.profile(batch_sizes=(40,)).cases(), 40)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import strategies as st
 
-from bench.child import clock as clock_file
-from bench.child.clock import Clock
-from bench.child.device import Device
-from bench.child.memory import Meter, Reading
-from bench.event import EpochEvent, Event, MarkEvent, PhaseEvent
-from bench.noise import ProcessWitness, Witness
+from bench.host.noise import ProcessWitness, Witness
+from bench.worker import clock as clock_file
+from bench.worker.clock import Clock
+from bench.worker.device import Device
+from bench.worker.memory import Meter, Reading
+from bench.worker.protocol import EpochEvent, Event, MarkEvent, PhaseEvent
 
 S = 1_000_000_000
 MS = 1_000_000

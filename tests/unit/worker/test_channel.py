@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.event import FailureEvent, FinishedEvent, Job, to_line
+from bench.worker.protocol import FailureEvent, FinishedEvent, Job, to_line
 
 JOB = Job(
     model="basic", backend="tensorflow", loop="fit", precision="float32", optimizer="adam", learning_rate=0.1 + 0.2,
@@ -27,8 +27,8 @@ def child(*statements: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process with a channel that runs some statements."""
     head = [
         "import os, subprocess, sys, time",
-        "from bench.child.channel import Channel",
-        "from bench.event import *",
+        "from bench.worker.channel import Channel",
+        "from bench.worker.protocol import *",
         "channel = Channel()",
     ]
     environment = {**os.environ, "PYTHONPATH": str(Path(bench.__file__).resolve().parent.parent)}
@@ -62,7 +62,7 @@ def test_events_go_to_the_parent_and_what_else_is_printed_to_the_log() -> None:
 
 
 def test_only_what_is_printed_after_the_channel_goes_to_the_log() -> None:
-    code = "print('early', end=''); from bench.child.channel import Channel; Channel(); print('late')"
+    code = "print('early', end=''); from bench.worker.channel import Channel; Channel(); print('late')"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=LIMIT_S)
     assert (ended.stdout, ended.stderr) == (b"early", b"late" + os.linesep.encode())
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 import scripted
 from hypothesis import given
-from unit.child.clockwork import (
+from unit.worker.clockwork import (
     MS,
     STARTED,
     Costs,
@@ -17,9 +17,9 @@ from unit.child.clockwork import (
     staged,
 )
 
-from bench.child import clock as clock_file
-from bench.event import EpochEvent
-from bench.noise import Interval, ProcessWitness, Witness
+from bench.host.noise import Interval, ProcessWitness, Witness
+from bench.worker import clock as clock_file
+from bench.worker.protocol import EpochEvent
 
 
 def test_an_epochs_parts_are_what_passes_between_the_loops_four_calls() -> None:

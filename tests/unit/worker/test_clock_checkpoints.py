@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
-from unit.child.clockwork import Costs, S, Stage, staged
+from unit.worker.clockwork import Costs, S, Stage, staged
 
-from bench.child.clock import Diverged, finite
+from bench.worker.clock import Diverged, finite
 
 
 def test_marks_are_told_at_their_epochs_alone_and_after_them() -> None:

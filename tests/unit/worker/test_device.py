@@ -4,10 +4,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from unit.child.backends import MIB, Jax, Nvml, TensorFlow, Torch
+from unit.worker.fake_backends import MIB, Jax, Nvml, TensorFlow, Torch
 
-from bench.child import device as device_file
-from bench.child.device import Device, TensorFlowGpu, device, tensorflow_device, torch_device
+from bench.worker import device as device_file
+from bench.worker.device import Device, TensorFlowGpu, device, tensorflow_device, torch_device
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.child import evaluation
-from bench.child.evaluation import evaluate
+from bench.worker import evaluation
+from bench.worker.evaluation import evaluate
 from models.contract import Autoencoder
 
 Array = NDArray[Any]

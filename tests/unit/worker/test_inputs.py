@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench.child.packing import floats, packed
+from bench.worker.inputs import floats, packed
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

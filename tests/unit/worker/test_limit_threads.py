@@ -7,10 +7,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
-from unit.child.backends import TensorFlow
+from unit.worker.fake_backends import TensorFlow
 
-from bench.child import device as device_file
-from bench.child.device import limit_threads
+from bench.worker import device as device_file
+from bench.worker.device import limit_threads
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.child import memory
-from bench.child.memory import Meter, Reading, threads_alive
+from bench.worker import memory
+from bench.worker.memory import Meter, Reading, threads_alive
 
 MIB = 1 << 20
 STATUS = """\

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.child import duel
-from bench.child.duel import Stopped, Turns, part, take_turns
-from bench.child.memory import Meter
-from bench.child.packing import Pairs
-from bench.duel import GO, PROTOCOL, STOP, DuelEvent, DuelJob, ReadyEvent, UnitEvent
-from bench.event import to_line
+from bench.worker import paired
+from bench.worker.inputs import Pairs
+from bench.worker.memory import Meter
+from bench.worker.paired import Stopped, Turns, part, take_turns
+from bench.worker.paired_protocol import GO, PROTOCOL, STOP, DuelEvent, DuelJob, ReadyEvent, UnitEvent
+from bench.worker.protocol import to_line
 
 READY = ReadyEvent(params=1, peak_rss_method="none")
 LOSSES: Mapping[str, float] = {"loss": 0.5, "val_loss": 0.4}
@@ -74,7 +74,7 @@ class Time:
 
 def test_a_unit_is_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     passing = Time()
-    monkeypatch.setattr(duel, "time", passing)
+    monkeypatch.setattr(paired, "time", passing)
     clock = turns(Wire(GO))
     passing.pass_by(1, 1)
     clock.epoch_begin()
@@ -134,7 +134,7 @@ JOB = DuelJob(
 
 
 def spoken(monkeypatch: pytest.MonkeyPatch, train: Any, text: bytes) -> tuple[int, list[str]]:
-    monkeypatch.setattr(duel, "_train", train)
+    monkeypatch.setattr(paired, "_train", train)
     told: list[DuelEvent] = []
     code = take_turns(io.BytesIO(text), told.append)
     return code, [json.loads(to_line(event))["kind"] for event in told]

@@ -4,8 +4,8 @@ from typing import get_args
 import pytest
 from scripted import DISTURBED, QUIET
 
-from bench.duel import GO, PROTOCOL, STOP, DuelEvent, DuelJob, together
-from bench.noise import Interval, flags
+from bench.host.noise import Interval, flags
+from bench.worker.paired_protocol import GO, PROTOCOL, STOP, DuelEvent, DuelJob, together
 
 SPOKEN = {
     1: {

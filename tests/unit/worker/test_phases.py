@@ -1,8 +1,8 @@
 """Which phase the stopwatch counts time and memory to."""
 
-from unit.child.clockwork import STARTED, Costs, S, phase_of, staged
+from unit.worker.clockwork import STARTED, Costs, S, phase_of, staged
 
-from bench.event import PhaseEvent
+from bench.worker.protocol import PhaseEvent
 
 
 def test_a_phase_of_the_set_up_is_told_at_its_end_and_the_next_one_begins_after_the_telling() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.child import samples
-from bench.digits import Digits, write_npz
-from bench.event import Job
+from bench.datasets.files import Digits, write_npz
+from bench.worker import samples
+from bench.worker.protocol import Job
 from models.contract import Autoencoder
 
 Array = NDArray[Any]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.child import pools
-from bench.child.pools import started
+from bench.worker import threads
+from bench.worker.threads import started
 
 THREADS = {1: ("python", "R"), 2: ("python", "S")}
 """What runs before the call: name and state by id."""
@@ -31,7 +31,7 @@ def task(tmp_path: Path) -> Path:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
     """What happens in one pause after the other."""
     steps: list[Callable[[], None]] = []
-    monkeypatch.setattr(pools, "sleep", lambda _: steps.pop(0)() if steps else None)
+    monkeypatch.setattr(threads, "sleep", lambda _: steps.pop(0)() if steps else None)
     return steps
 
 

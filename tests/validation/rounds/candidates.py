@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.executors.process import CODE
+from bench.sweep.process import CODE
 
 _BURDEN = '''
 

@@ -30,10 +30,11 @@ import recordings
 from filelock import FileLock
 from rounds import candidates
 
-from bench import data, gate
-from bench.executors.pair import QUADS, PairExecutor, Side
-from bench.regress import figures
-from bench.spec import Case
+from bench.datasets import find
+from bench.gate import regress
+from bench.gate.paired import QUADS, PairExecutor, Side
+from bench.gate.verdict import reduce_round
+from bench.plan.profile import Case
 
 KINDS = ("equal", "busy", "slower-2", "slower-5", "slower-10", "fatter-5", "worse")
 _LONGEST_BUSY_S = 8.0
@@ -54,15 +55,15 @@ def main() -> int:
         default=str(Path(tempfile.gettempdir(), "aebench-rounds.lock")),
         help="file whose lock is held during a round: `flock FILE make` then waits for its end",
     )
-    parser.add_argument("--cases", default=",".join(gate.SENTINELS))
+    parser.add_argument("--cases", default=",".join(regress.SENTINELS))
     asked = parser.parse_args()
     if unknown := sorted(set(asked.kinds) - set(KINDS)):
         print(f"recorder: unknown {', '.join(unknown)}; known: {', '.join(KINDS)}", file=sys.stderr)
         return 2
-    cases = [gate.named_case(name) for name in asked.cases.split(",")]
+    cases = [regress.named_case(name) for name in asked.cases.split(",")]
     with tempfile.TemporaryDirectory(prefix="aebench-rounds-") as directory:
         recorder = Recorder(Path(directory), cases, asked.quads)
-        with data.prepared(data.find("mnist-5k"), recorder.data):
+        with find.prepared(find.find_dataset("mnist-5k"), recorder.data):
             for _ in range(asked.times):
                 for kind in asked.kinds or KINDS[:1]:
                     for case in cases:
@@ -89,7 +90,7 @@ class Recorder:
 
     def record(self, kind: str, case: Case) -> None:
         """One round, appended to its kind's file."""
-        name = gate.name_of(case)
+        name = regress.name_of(case)
         before = recordings.read(kind).get(name, [])
         executor = self._executor(kind)
         digits = self._digits(executor, case, name)
@@ -146,7 +147,7 @@ class Recorder:
         executor = PairExecutor(
             Side("base", self.folder / "base"), Side("candidate", burdened), self.data, self.folder, quads=self.quads
         )
-        wall = figures(executor.round(case, self._digits(executor, case, gate.name_of(case)), 0)).wall
+        wall = reduce_round(executor.round(case, self._digits(executor, case, regress.name_of(case)), 0)).wall
         shutil.rmtree(burdened)
         if wall is None:
             raise RuntimeError(f"the machine is too busy to calibrate on: no figure of {case.model}")
@@ -160,7 +161,7 @@ class Recorder:
 
 def _held(case: Case) -> float:
     """Peak MiB of the case's base, in what was recorded of equal code."""
-    name = gate.name_of(case)
+    name = regress.name_of(case)
     return statistics.median(each.round.base_memory.peak_rss_mib for each in recordings.read("equal")[name])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.printable import one_line, shown
+from bench.errors import one_line, shown
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.outlet import Outlet, open_outlets
+from bench.console.output import Outlet, open_outlets
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes as POSIX has them")
 

@@ -1,0 +1,56 @@
+"""A table of text, for a terminal and for Markdown."""
+
+from dataclasses import dataclass
+
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first ``labels`` columns are names, the others numbers."""
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    labels: int = 1
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it tells nothing."""
+        return not self.rows and not self.notes
+
+    def rich(self) -> RichTable:
+        """For a terminal."""
+        table = RichTable(
+            title=Text(self.title, "bold"),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
+        for number, header in enumerate(self.headers):
+            if number < self.labels:
+                table.add_column(Text(header), overflow="fold")
+            else:  # a number that lost digits must show it
+                table.add_column(Text(header), justify="right", overflow="ellipsis", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*map(Text, row))
+        table.caption, table.caption_justify = Text("\n".join(self.notes)), "left"
+        return table
+
+    def markdown(self) -> str:
+        """For report.md, without the title."""
+        rules = [":---" if number < self.labels else "---:" for number in range(len(self.headers))]
+        lines = [self.headers, tuple(rules), *(tuple(map(escaped, row)) for row in self.rows)]
+        text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return "\n\n".join([text, *self.notes])
+
+
+def escaped(cell: str) -> str:
+    """A cell that cannot end itself or become markup."""
+    for char in "\\`*_<>|[]":
+        cell = cell.replace(char, f"\\{char}") if char in "\\`*_[]|" else cell.replace(char, f"&#{ord(char)};")
+    return " ".join(cell.split())

@@ -1,0 +1,40 @@
+"""`aebench machine`: this machine's fingerprint, its reference kernels' figures and how quiet it is now."""
+
+import statistics
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from bench.console.output import output
+from bench.console.table import Table
+from bench.host import quietness
+from bench.host.fingerprint import machine_id, take_fingerprint
+from bench.host.reference_kernels import Reference
+
+
+def show_machine(threads: int | None = None, console: Console | None = None) -> None:
+    """Print the fingerprint, what the reference kernels reach, and how quiet the machine is now; takes two seconds."""
+    console = console or output()
+    fingerprint = take_fingerprint(threads=threads)
+    fields = {"machine_id": machine_id(fingerprint), **fingerprint.model_dump()}
+    facts = tuple((name, str(value)) for name, value in fields.items() if value is not None)
+    console.print(Table("This machine", ("field", "value"), facts, labels=2).rich())
+    references, intervals = quietness.survey(threads=threads)
+    figures = tuple(_figure(*column, references) for column in _KERNELS)
+    headers = ("reference kernel", "best", "median", "lowest median", "unit")
+    console.print(Table(f"With {references[0].threads} threads, just now", headers, figures).rich())
+    found = quietness.verdict(references, intervals, fingerprint, quietness.conditions())
+    console.print(Text(found.word, "bold"), *(f"- {sentence}" for sentence in found.advice), sep="\n", highlight=False)
+
+
+_KERNELS = (
+    ("matrix product in cache, float32", "gflop_per_s", "GFLOP/s"),
+    ("triad through memory", "gb_per_s", "GB/s"),
+)
+
+
+def _figure(title: str, column: str, unit: str, references: Sequence[Reference]) -> tuple[str, ...]:
+    medians = [getattr(run, f"{column}_median") for run in references]
+    best = max(getattr(run, column) for run in references)
+    return (title, f"{best:.0f}", f"{statistics.median(medians):.0f}", f"{min(medians):.0f}", unit)
