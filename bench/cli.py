@@ -49,7 +49,7 @@ def run(
         str | None, typer.Option(help="quick, blog, full, ci, or a TOML file; quick if not given")
     ] = None,
     models: Annotated[str | None, typer.Option(help="a,b: only these")] = None,
-    epochs: Annotated[str | None, typer.Option(help="50,100,500: epoch counts, all marks on one run")] = None,
+    epochs: Annotated[str | None, typer.Option(help="50,100,500: epoch counts, all checkpoints on one run")] = None,
     batch_sizes: Annotated[
         str | None, typer.Option(help="128,256; with --epochs alone, each model's published one")
     ] = None,
@@ -107,8 +107,8 @@ def run(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="report folder")],
-    without_flagged: Annotated[
-        bool, typer.Option("--without-flagged", help="leave epochs out whose noise witnesses were out of bounds")
+    without_noisy: Annotated[
+        bool, typer.Option("--without-noisy", help="leave epochs out whose noise indicators were out of bounds")
     ] = False,
     thresholds: Annotated[
         str | None, typer.Option(help="0.12,0.11: values of val_bce until which epochs and seconds are told")
@@ -119,7 +119,7 @@ def report(
     from bench.sweep import run as run_command  # noqa: PLC0415
 
     levels = _levels("--thresholds", thresholds) or AS_THEY_ARE.thresholds
-    raise typer.Exit(run_command.redraw(folder, choices=Choices(without_flagged, levels)))
+    raise typer.Exit(run_command.redraw(folder, choices=Choices(without_noisy, levels)))
 
 
 @app.command()
@@ -151,7 +151,7 @@ def regress(
         float, typer.Option(min=0.1, max=100.0, help="percent; a smaller slowdown does not count")
     ] = 5.0,
     most_discarded: Annotated[
-        float, typer.Option(min=0.0, max=100.0, help="percent of the quads that noise may cost before it is undecided")
+        float, typer.Option(min=0.0, max=100.0, help="percent of the blocks that noise may cost before it is undecided")
     ] = 30.0,
     budget: Annotated[
         float | None, typer.Option(min=0.0, help="minutes after which no round is begun; no limit if not given")
@@ -162,7 +162,7 @@ def regress(
     fail_undecided: Annotated[bool, typer.Option("--fail-undecided", help="exit code 5 where a case is")] = False,
     out: Annotated[Path | None, typer.Option(help="report folder")] = None,
 ) -> None:
-    """Hold this code against another revision: slower, fatter or worse? Takes some 20 minutes."""
+    """Hold this code against another revision: slower, more memory or a higher loss? Takes some 20 minutes."""
     from bench.gate import regress as regress_command  # noqa: PLC0415 - scipy is for those who measure
 
     request = regress_command.Request(
@@ -195,7 +195,7 @@ def check(
     fail_undecided: Annotated[bool, typer.Option("--fail-undecided", help="exit code 5 where a case is")] = False,
     out: Annotated[Path | None, typer.Option(help="report folder")] = None,
 ) -> None:
-    """Hold a report against a stored baseline of the same machine: slower, fatter or worse? Or keep one."""
+    """Hold a report against a stored baseline of the same machine: slower, more memory or a higher loss? Or keep one."""
     from bench.gate import check as check_command  # noqa: PLC0415 - scipy is for those who measure
 
     request = check_command.Request(report, baseline, save_baseline, minimum_effect / 100, fail_undecided, out)

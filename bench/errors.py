@@ -28,7 +28,7 @@ _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def printable(text: str) -> str:
-    """Text without colours, control characters and invisible marks; of these only tabs and newlines stay."""
+    """Text without colours, control characters and invisible checkpoints; of these only tabs and newlines stay."""
     if text.isprintable():  # nearly always
         return text
     return "".join(map(_kept, _COLOURS.sub("", text)))

@@ -4,7 +4,7 @@ A model file holds
 
 - ``SETTINGS``: a `Settings` call of literals, which the harness reads without importing the file (importing it would
   import Keras, which only the measured process may do);
-- ``view(images, rng)``: the digits as this model takes them, ``(n, 28, 28)`` uint8 in, ``(x, y)`` float32 out;
+- ``view(images, rng)``: the images as this model takes them, ``(n, 28, 28)`` uint8 in, ``(x, y)`` float32 out;
 - ``build(seed)``: a fresh, uncompiled `Autoencoder`.
 """
 
@@ -39,7 +39,7 @@ class Published:
     """One figure that somebody published for a model, to hold ours against.
 
     ``fit_s`` is seconds of training with validation, ``ram_mb`` megabytes of memory, ``code_mean`` the mean activation
-    of the code units over the test digits, ``val_bce`` a validation loss without penalties; the other losses are as
+    of the code units over the test images, ``val_bce`` a validation loss without penalties; the other losses are as
     Keras prints them.
     """
 
@@ -72,7 +72,7 @@ class Settings:
     source: str
     """Where batch size, optimizer and epochs are from, with anything that differs from there."""
     batch_size: int
-    """Digits a step, as published."""
+    """Images per step, as published."""
     optimizer: Optimizer
     learning_rate: float
     """The optimizer's learning rate as it was then, not as today's Keras defaults it."""
@@ -81,9 +81,9 @@ class Settings:
     parameters: int
     """Trainable parameters, counted by hand."""
     codes: int
-    """Numbers in one digit's code."""
+    """Numbers in one image's code."""
     epoch_s: float
-    """Seconds that an epoch of 60,000 digits took with `model.fit` on two cores of a 2024 server processor: a start for
+    """Seconds that an epoch of 60,000 images took with `model.fit` on two cores of a 2024 server processor: a start for
     the estimate of a sweep's length, never a result."""
     published: tuple[Published, ...] = ()
 
@@ -109,8 +109,8 @@ class ModelFile(Protocol):
 
     def view(self, images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """``images``: (n, 28, 28) uint8. Returns what the model is fed and what it is to give back, float32 in [0, 1],
-        one row a digit in the same order; the same array twice where input and target are one. Whatever is random
-        in it (noise) is drawn from ``rng``, digit by digit: two calls for two halves give what one call for both does.
+        one row a image in the same order; the same array twice where input and target are one. Whatever is random
+        in it (noise) is drawn from ``rng``, image by image: two calls for two halves give what one call for both does.
         """
         ...
 

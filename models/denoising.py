@@ -1,11 +1,11 @@
-"""A wider convolutional autoencoder that takes noisy digits and gives clean ones.
+"""A wider convolutional autoencoder that takes noisy images and gives clean ones.
 
 Implements "Application to image denoising" of https://blog.keras.io/building-autoencoders-in-keras.html: two
 convolutions of 32 filters with pooling, codes of 7 by 7 by 32 (1,568 numbers), two convolutions of 32 filters with
-upsampling back, one to a sigmoid pixel, a cross-entropy per pixel against the clean digits. The noise is gaussian with
+upsampling back, one to a sigmoid pixel, a cross-entropy per pixel against the clean images. The noise is gaussian with
 factor 0.5, clipped to [0, 1].
 
-Differs from the blog: its listing trains on clean digits although its text maps noisy to clean, which is done here;
+Differs from the blog: its listing trains on clean images although its text maps noisy to clean, which is done here;
 noise is drawn as float32; channels last; Adadelta's learning rate is written out (1.0 in 2016, 0.001 in Keras 3).
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from models.contract import Floats, Images
 
 SETTINGS = Settings(
-    title="wider convolutions on noisy digits",
+    title="wider convolutions on noisy images",
     section="Application to image denoising",
     source="Batch size, optimizer and epochs are the 2016 post's; neither it nor the field notes give a loss.",
     batch_size=128,
@@ -37,12 +37,12 @@ SETTINGS = Settings(
 
 
 def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Noisy digits and the clean ones that they are to become, both (n, 28, 28, 1) float32 in [0, 1].
+    """Noisy images and the clean ones that they are to become, both (n, 28, 28, 1) float32 in [0, 1].
 
     The noise is gaussian with a standard deviation of 0.5, drawn from ``rng``; what it pushes out of [0, 1] is clipped.
     """
     clean = np.divide(images[..., np.newaxis], 255, dtype=np.float32)
-    # In place, and drawn as float32: a second copy of the digits is held, never a third.
+    # In place, and drawn as float32: a second copy of the images is held, never a third.
     noisy = rng.standard_normal(clean.shape, dtype=np.float32)
     noisy *= np.float32(0.5)
     noisy += clean

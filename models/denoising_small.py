@@ -1,11 +1,11 @@
 """The convolutional autoencoder, unchanged, put to denoising: the reader's first attempt.
 
 Implements "Application to image denoising" of https://blog.keras.io/building-autoencoders-in-keras.html with the model
-of the section before it, "Convolutional autoencoder": noisy digits in, clean digits out, codes of 4 by 4 by 8.
-The field notes tried this first and found the digits barely recognizable; the blog takes the wider `denoising`.
+of the section before it, "Convolutional autoencoder": noisy images in, clean images out, codes of 4 by 4 by 8.
+The field notes tried this first and found the images barely recognizable; the blog takes the wider `denoising`.
 
 Differs from the blog: the narrower model; channels last; Adadelta's learning rate is written out (1.0 in 2016, 0.001 in
-Keras 3). The noise is `denoising`'s: the same generator gives the same noisy digits.
+Keras 3). The noise is `denoising`'s: the same generator gives the same noisy images.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from models.contract import Floats, Images
 
 SETTINGS = Settings(
-    title="the convolutional model on noisy digits",
+    title="the convolutional model on noisy images",
     section="Application to image denoising",
     source="The field notes' first attempt, without figures or epochs; batch size and optimizer are the 2016 post's.",
     batch_size=128,
@@ -36,12 +36,12 @@ SETTINGS = Settings(
 
 
 def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Noisy digits and the clean ones that they are to become, both (n, 28, 28, 1) float32 in [0, 1].
+    """Noisy images and the clean ones that they are to become, both (n, 28, 28, 1) float32 in [0, 1].
 
     The noise is gaussian with a standard deviation of 0.5, drawn from ``rng``; what it pushes out of [0, 1] is clipped.
     """
     clean = np.divide(images[..., np.newaxis], 255, dtype=np.float32)
-    # In place, and drawn as float32: a second copy of the digits is held, never a third.
+    # In place, and drawn as float32: a second copy of the images is held, never a third.
     noisy = rng.standard_normal(clean.shape, dtype=np.float32)
     noisy *= np.float32(0.5)
     noisy += clean

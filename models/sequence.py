@@ -1,14 +1,14 @@
-"""A digit read as a sequence of rows: one LSTM folds it into a code, another unfolds the code.
+"""A image read as a sequence of rows: one LSTM folds it into a code, another unfolds the code.
 
 Implements "Sequence-to-sequence autoencoder" of https://blog.keras.io/building-autoencoders-in-keras.html: an LSTM
-encoder, its last output repeated once a step, an LSTM decoder. A digit is 28 steps of 28 pixels.
+encoder, its last output repeated once a step, an LSTM decoder. A image is 28 steps of 28 pixels.
 
 Differs from the blog, which gives neither sizes, data nor training. The code has 32 numbers, as the dense models' has.
 The blog's decoder is one LSTM as wide as a step, and its outputs are hyperbolic tangents in (-1, 1), no probabilities;
 here the decoder is 64 units wide and a dense sigmoid layer reads a row of pixels out of each step, so that the
 cross-entropy per pixel compares with the other models'. Nearer forms learn poorly: after 4 epochs of MNIST the
 validation loss was 0.27 with a sigmoid LSTM of 28 units and 0.29 with an LSTM of 28 units and the read-out, where
-drawing the average digit costs 0.26; with 64 units it was 0.24. A sigmoid LSTM would also miss the fused GPU kernels,
+drawing the average image costs 0.26; with 64 units it was 0.24. A sigmoid LSTM would also miss the fused GPU kernels,
 which know the hyperbolic tangent alone.
 """
 
@@ -40,7 +40,7 @@ SETTINGS = Settings(
 
 
 def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
-    """The digits as 28 rows of 28 pixels in [0, 1], (n, 28, 28) float32; the input is the target: one array twice."""
+    """The images as 28 rows of 28 pixels in [0, 1], (n, 28, 28) float32; the input is the target: one array twice."""
     # Divided as float32 from the start: no array of doubles appears on the way.
     pixels = np.divide(images, 255, dtype=np.float32)
     return pixels, pixels

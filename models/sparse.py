@@ -49,7 +49,7 @@ SETTINGS = Settings(
 
 
 def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
-    """The digits as rows of 784 pixels in [0, 1], (n, 784) float32; the input is the target, so one array twice."""
+    """The images as rows of 784 pixels in [0, 1], (n, 784) float32; the input is the target, so one array twice."""
     # Divided as float32 from the start: no array of doubles appears on the way.
     pixels = np.divide(images.reshape(len(images), 784), 255, dtype=np.float32)
     return pixels, pixels
@@ -61,7 +61,7 @@ def build(seed: int) -> Autoencoder:  # noqa: ARG001
         [
             keras.Input((784,)),
             layers.Dense(32, activation="relu"),
-            # Keras divides what it sums by the number of digits in the batch, and on TensorFlow it can add a bfloat16
+            # Keras divides what it sums by the number of images in the batch, and on TensorFlow it can add a bfloat16
             # penalty to no float32 loss: hence the type, whatever the policy.
             layers.ActivityRegularization(l1=1e-4, dtype="float32"),
         ],

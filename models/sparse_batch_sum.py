@@ -2,8 +2,8 @@
 
 Implements "Adding a sparsity constraint on the encoded representations" of
 https://blog.keras.io/building-autoencoders-in-keras.html as a reader's Keras understood it: the basic model, with an L1
-penalty of 10e-5 (that is 1e-4) on its codes, summed over the batch instead of averaged. At 256 digits a batch that is
-256 times the blog's penalty: the codes fall to zero and the decoder draws the average digit, at a loss near 0.27.
+penalty of 10e-5 (that is 1e-4) on its codes, summed over the batch instead of averaged. At 256 images a batch that is
+256 times the blog's penalty: the codes fall to zero and the decoder draws the average image, at a loss near 0.27.
 
 Differs from the blog: the penalty is a layer of its own, so that it is summed whatever the installed Keras does
 (keras-team/keras #22018 and #22021); it is part of the validation loss too; Adadelta's learning rate is written out
@@ -44,14 +44,14 @@ SETTINGS = Settings(
 
 
 def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
-    """The digits as rows of 784 pixels in [0, 1], (n, 784) float32; the input is the target, so one array twice."""
+    """The images as rows of 784 pixels in [0, 1], (n, 784) float32; the input is the target, so one array twice."""
     # Divided as float32 from the start: no array of doubles appears on the way.
     pixels = np.divide(images.reshape(len(images), 784), 255, dtype=np.float32)
     return pixels, pixels
 
 
 class SummedActivityPenalty(layers.Layer):
-    """Passes codes on unchanged; adds to the loss 1e-4 times the sum of their magnitudes over the whole batch."""
+    """CompiledEpoch codes on unchanged; adds to the loss 1e-4 times the sum of their magnitudes over the whole batch."""
 
     def call(self, codes: Any) -> Any:
         """``codes``: (n, 32)."""

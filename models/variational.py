@@ -4,7 +4,7 @@ Implements "Variational autoencoder (VAE)" of https://blog.keras.io/building-aut
 that the post links to, `examples/variational_autoencoder.py` of keras-team/keras (256 hidden units, 2 codes, batches of
 100, 50 epochs, RMSprop), after Kingma and Welling, https://arxiv.org/abs/1312.6114.
 
-The loss is the negative evidence lower bound, in nats a digit: cross-entropy summed over the 784 pixels, plus the
+The loss is the negative evidence lower bound, in nats a image: cross-entropy summed over the 784 pixels, plus the
 divergence of the code's distribution from a standard normal one.
 
 Differs from the blog: the script of 2016 takes the mean over the pixels, 784 times too weak beside the divergence, and
@@ -42,7 +42,7 @@ SETTINGS = Settings(
 
 
 def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
-    """The digits as rows of 784 pixels in [0, 1], (n, 784) float32; the input is the target, so one array twice."""
+    """The images as rows of 784 pixels in [0, 1], (n, 784) float32; the input is the target, so one array twice."""
     # Divided as float32 from the start: no array of doubles appears on the way.
     pixels = np.divide(images.reshape(len(images), 784), 255, dtype=np.float32)
     return pixels, pixels
@@ -52,7 +52,7 @@ class Sampling(layers.Layer):
     """Draws a code from the normal distribution that the encoder gives, and adds that distribution's divergence."""
 
     def __init__(self, seed: int) -> None:
-        # In float32 whatever the policy: bfloat16 keeps two or three digits of a divergence, and on TensorFlow Keras
+        # In float32 whatever the policy: bfloat16 keeps two or three images of a divergence, and on TensorFlow Keras
         # adds it to no float32 loss.
         super().__init__(dtype="float32")
         self.seed = seed
@@ -68,7 +68,7 @@ class Sampling(layers.Layer):
 
 
 def reconstruction(pixels: Any, reconstructed: Any) -> Any:
-    """Cross-entropy of each digit in nats, summed over its pixels: two (n, 784) to (n,)."""
+    """Cross-entropy of each image in nats, summed over its pixels: two (n, 784) to (n,)."""
     return ops.sum(ops.binary_crossentropy(pixels, reconstructed), axis=-1)
 
 

@@ -1,7 +1,7 @@
 """Rounds of the gate that were recorded once and are judged again by every later rule: `tests/data/rounds/*.jsonl`.
 
-A line is a round, in the order of their beginnings; a file is a kind of candidate. Microseconds keep a unit's time to
-some millionths of it, and only the losses of the last unit are kept, beside whether all were equal: so a line has two
+A line is a round, in the order of their beginnings; a file is a kind of candidate. Microseconds keep a turn's time to
+some millionths of it, and only the losses of the last turn are kept, beside whether all were equal: so a line has two
 kilobytes.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.worker.paired_protocol import Memory, Order, Quad, Round, Unit
+from bench.worker.paired_protocol import Block, Memory, Order, Round, Turn
 
 FOLDER = Path(__file__).parent / "data" / "rounds"
 _ORDERS: dict[str, Order] = {"A": "ABBA", "B": "BAAB"}
@@ -23,8 +23,8 @@ class Recording:
 
     case: str
     """MODEL:LOOP:BATCH."""
-    digits: int
-    """Training digits a unit."""
+    images: int
+    """Training images a turn."""
     began: str
     """UTC, ISO 8601."""
     seconds: float
@@ -49,31 +49,31 @@ def read(kind: str) -> dict[str, list[Recording]]:
 
 def to_line(recording: Recording) -> str:
     """A recording as it is kept."""
-    quads = recording.round.quads
-    last = [quads[-1].base[1], quads[-1].candidate[1]]
+    blocks = recording.round.blocks
+    last = [blocks[-1].base[1], blocks[-1].candidate[1]]
     told = {
         "case": recording.case,
-        "digits": recording.digits,
+        "images": recording.images,
         "began": recording.began,
         "seconds": round(recording.seconds, 1),
         "number": recording.round.number,
-        "orders": "".join(quad.order[0] for quad in quads),
-        "wall_us": [_microseconds(unit.wall_s for unit in _units(quad)) for quad in quads],
-        "cpu_us": [_microseconds(unit.cpu_s for unit in _units(quad)) for quad in quads],
-        "flags": {index: quad.flags for index, quad in enumerate(quads) if quad.flags},
-        "losses": [[unit.train_loss, unit.val_loss] for unit in last],
-        "equal_losses": all(_losses(quad.base) == _losses(quad.candidate) for quad in quads),
+        "orders": "".join(block.order[0] for block in blocks),
+        "wall_us": [_microseconds(turn.wall_s for turn in _turns(block)) for block in blocks],
+        "cpu_us": [_microseconds(turn.cpu_s for turn in _turns(block)) for block in blocks],
+        "noise": {index: block.noise for index, block in enumerate(blocks) if block.noise},
+        "losses": [[turn.train_loss, turn.val_loss] for turn in last],
+        "equal_losses": all(_losses(block.base) == _losses(block.candidate) for block in blocks),
         "memory_mib": [[side.peak_rss_mib, side.anon_mib] for side in _memories(recording.round)],
     }
     return json.dumps(told, separators=(",", ":"), allow_nan=False)
 
 
-def _units(quad: Quad) -> Sequence[Unit]:
-    return (*quad.base, *quad.candidate)
+def _turns(block: Block) -> Sequence[Turn]:
+    return (*block.base, *block.candidate)
 
 
-def _losses(units: Sequence[Unit]) -> list[tuple[float | None, float | None]]:
-    return [(unit.train_loss, unit.val_loss) for unit in units]
+def _losses(turns: Sequence[Turn]) -> list[tuple[float | None, float | None]]:
+    return [(turn.train_loss, turn.val_loss) for turn in turns]
 
 
 def _memories(recorded: Round) -> Sequence[Memory]:
@@ -85,28 +85,28 @@ def _microseconds(seconds: Iterable[float]) -> list[int]:
 
 
 def _parsed(told: dict[str, Any]) -> Recording:
-    quads = [
-        _quad(
-            _ORDERS[order], [each / 1e6 for each in wall], [each / 1e6 for each in cpu], told["flags"].get(str(index))
+    blocks = [
+        _block(
+            _ORDERS[order], [each / 1e6 for each in wall], [each / 1e6 for each in cpu], told["noise"].get(str(index))
         )
         for index, (order, wall, cpu) in enumerate(zip(told["orders"], told["wall_us"], told["cpu_us"], strict=True))
     ]
-    quads[-1] = _ended(quads[-1], *told["losses"], equal=told["equal_losses"])
+    blocks[-1] = _ended(blocks[-1], *told["losses"], equal=told["equal_losses"])
     base, candidate = (Memory(*side) for side in told["memory_mib"])
-    recorded = Round(told["number"], tuple(quads), base, candidate)
-    return Recording(told["case"], told["digits"], told["began"], told["seconds"], recorded)
+    recorded = Round(told["number"], tuple(blocks), base, candidate)
+    return Recording(told["case"], told["images"], told["began"], told["seconds"], recorded)
 
 
-def _quad(order: Order, wall: Sequence[float], cpu: Sequence[float], flags: Sequence[str] | None) -> Quad:
-    units = [Unit(seconds, own, None, None) for seconds, own in zip(wall, cpu, strict=True)]
-    return Quad(order, (units[0], units[1]), (units[2], units[3]), tuple(flags or ()))
+def _block(order: Order, wall: Sequence[float], cpu: Sequence[float], noise: Sequence[str] | None) -> Block:
+    turns = [Turn(seconds, own, None, None) for seconds, own in zip(wall, cpu, strict=True)]
+    return Block(order, (turns[0], turns[1]), (turns[2], turns[3]), tuple(noise or ()))
 
 
-def _ended(quad: Quad, base: Sequence[float], candidate: Sequence[float], *, equal: bool) -> Quad:
-    """With the losses of the last unit; a first one that differs stands for any that did."""
-    first = quad.candidate[0] if equal else replace(quad.candidate[0], train_loss=0.0)
+def _ended(block: Block, base: Sequence[float], candidate: Sequence[float], *, equal: bool) -> Block:
+    """With the losses of the last turn; a first one that differs stands for any that did."""
+    first = block.candidate[0] if equal else replace(block.candidate[0], train_loss=0.0)
     return replace(
-        quad,
-        base=(quad.base[0], replace(quad.base[1], train_loss=base[0], val_loss=base[1])),
-        candidate=(first, replace(quad.candidate[1], train_loss=candidate[0], val_loss=candidate[1])),
+        block,
+        base=(block.base[0], replace(block.base[1], train_loss=base[0], val_loss=base[1])),
+        candidate=(first, replace(block.candidate[1], train_loss=candidate[0], val_loss=candidate[1])),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.datasets.files import Digits
+from bench.datasets.files import LabelledImages
 from bench.datasets.find import Dataset
 from bench.host.fingerprint import Fingerprint
 from bench.host.noise import Interval
@@ -17,7 +17,7 @@ from bench.results import rows
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, ResultRow, SweepHeader
 from bench.sweep.executor import Listener
-from bench.worker.protocol import EpochEvent, EvaluationEvent, MarkEvent, PhaseEvent, SetupEvent
+from bench.worker.protocol import CheckpointEvent, EpochEvent, EvaluationEvent, PhaseEvent, SetupEvent
 
 QUIET = Interval(
     seconds=1.0,
@@ -35,8 +35,8 @@ QUIET = Interval(
     mhz=2600.0,
     load=1.0,
 )
-"""An epoch that nobody disturbed."""
-DISTURBED = replace(QUIET, other_cores=1.0, cpu_pressure_percent=60.0)
+"""An epoch that nobody noisy."""
+NOISY = replace(QUIET, other_cores=1.0, cpu_pressure_percent=60.0)
 """One beside a program that takes a core."""
 INEXACT = 0.1 + 0.2
 """0.30000000000000004: a number that no rounding leaves as it is."""
@@ -60,7 +60,7 @@ def fingerprint(**changes: Any) -> Fingerprint:
 
 
 def profile(**changes: Any) -> Profile:
-    """Two models, a run of two marks each."""
+    """Two models, a run of two checkpoints each."""
     fields: dict[str, Any] = {"name": "scripted", "models": ("basic", "deep"), "epochs": (1, 3), "batch_sizes": (4,)}
     return Profile(**fields | changes)
 
@@ -95,7 +95,7 @@ def case(**changes: Any) -> Case:
         "dataset": "mnist-5k",
         "seed": 0,
         "repeat": 0,
-        "marks": (1, 3),
+        "checkpoints": (1, 3),
     }
     return Case(**fields | changes)
 
@@ -127,9 +127,9 @@ def phase(name: Any, seconds: float = 1.0, peak_mib: float | None = 300.0) -> Ph
     return PhaseEvent(name=name, seconds=seconds, peak_mib=peak_mib, rss_mib=290.0, anon_mib=200.0, file_mib=90.0)
 
 
-def mark(epochs: int) -> MarkEvent:
+def checkpoint(epochs: int) -> CheckpointEvent:
     training = ("first_epoch", "val") if epochs == 1 else ("first_epoch", "train", "val")
-    return MarkEvent(
+    return CheckpointEvent(
         epochs=epochs,
         at_s=11.0 + epochs,
         wall_s=10.0 + epochs,
@@ -174,14 +174,14 @@ def outcome(of: Case | None = None, *, reached: int | None = None, **changes: An
         "setup": SETUP,
         "phases": PHASES,
         "epochs": tuple(map(epoch, range(1, last + 1))),
-        "marks": tuple(mark(epochs) for epochs in of.marks if epochs <= last),
-        "evaluations": tuple(map(evaluation, of.marks)) if whole else (),
+        "checkpoints": tuple(checkpoint(epochs) for epochs in of.checkpoints if epochs <= last),
+        "evaluations": tuple(map(evaluation, of.checkpoints)) if whole else (),
     }
     return Outcome(**fields | changes)
 
 
 def result_row(**changes: Any) -> ResultRow:
-    """The row of a well-ended case's last mark, with some columns changed."""
+    """The row of a well-ended case's last checkpoint, with some columns changed."""
     return ResultRow(**_well_ended() | changes)
 
 
@@ -191,7 +191,7 @@ def _well_ended() -> dict[str, Any]:
 
 
 def dataset(**changes: Any) -> Dataset:
-    """Forty black digits to train on, ten to validate."""
+    """Forty black images to train on, ten to validate."""
     pixels, labels = np.zeros((50, 28, 28), np.uint8), np.zeros(50, np.uint8)
     fields: dict[str, Any] = {
         "name": "mnist-5k",
@@ -200,7 +200,7 @@ def dataset(**changes: Any) -> Dataset:
         "val_samples": 10,
         "genuine": True,
         "origin": "made up",
-        "digits": Digits(pixels[:40], labels[:40], pixels[40:], labels[40:]),
+        "images": LabelledImages(pixels[:40], labels[:40], pixels[40:], labels[40:]),
     }
     return Dataset(**fields | changes)
 

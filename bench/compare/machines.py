@@ -17,9 +17,9 @@ from bench.host.fingerprint import Fingerprint
 from bench.results.reader import Row
 from bench.results.stats import Median
 
-NOISY_SHARE = 0.1
-"""Share of disturbed epochs from which a machine's times are to be taken with care."""
-UNSTEADY_SHARE = 0.25
+NOISY_FRACTION = 0.1
+"""Share of noisy epochs from which a machine's times are to be taken with care."""
+UNSTEADY_FRACTION = 0.25
 """Share of cases without a steady state from which they are."""
 
 # ------------------------------------------------------------------ ratios
@@ -89,9 +89,9 @@ class Pair:
     reference: Case | None
     machine: Case | None
     timed: tuple[Point, Point] | None = None
-    """The reference's mark and the machine's that times and memory are compared at."""
+    """The reference's checkpoint and the machine's that times and memory are compared at."""
     evaluated: tuple[Point, Point] | None = None
-    """The mark that losses are compared at, on each side."""
+    """The checkpoint that losses are compared at, on each side."""
     same_data: bool = True
     speed: Ratio | None = None
     anon: float | None = None
@@ -142,7 +142,7 @@ def _difference(reference: Point, other: Point) -> float | None:
 
 
 def _timed(reference: Case, other: Case) -> tuple[Point, Point]:
-    """The last mark that both know with an interval; where there is none, each one's last that has a time."""
+    """The last checkpoint that both know with an interval; where there is none, each one's last that has a time."""
     known = [
         (one, two)
         for one, two in _common(reference, other)
@@ -160,7 +160,7 @@ def _last(case: Case) -> Point:
 
 
 def _evaluated(reference: Case, other: Case) -> tuple[Point, Point] | None:
-    """The last mark of both with a loss: losses after different numbers of epochs do not compare."""
+    """The last checkpoint of both with a loss: losses after different numbers of epochs do not compare."""
     known = [(one, two) for one, two in _common(reference, other) if one.loss is not None and two.loss is not None]
     return known[-1] if known else None
 
@@ -308,7 +308,7 @@ class _Apart:
             *self._field("threads", "threads", "left to the backend"),
             *self._field("env_flags", "settings", "none"),
             *self._noise(),
-            *self._marks(),
+            *self._checkpoints(),
         ]
         return self._group(count, "no common case has a time on both", cares)
 
@@ -321,7 +321,7 @@ class _Apart:
             *(["only peaks of resident memory, mapped files included"] if not any(p.anon for p in self.common) else []),
             *(["peaks read by different methods"] if any(first != second for first, second in methods) else []),
             *(["memory of GPUs is not compared"] if one.gpu or two.gpu else []),
-            *self._marks(),
+            *self._checkpoints(),
         ]
         return self._group(count, "no common case has a peak on both", cares, sized=True)
 
@@ -333,7 +333,7 @@ class _Apart:
 
     def _group(self, count: int, nothing: str, cares: Sequence[str], *, sized: bool = False) -> Group:
         foreign = [each for each in self.common if (_other_size(each) if sized else not each.same_data)]
-        data = "other numbers of digits" if sized else "other data under the same name"
+        data = "other numbers of images" if sized else "other data under the same name"
         if count == 0:
             why = data if foreign else nothing
             return Group("no", (why if self.common else "no case went well on both",))
@@ -363,15 +363,15 @@ class _Apart:
         found = []
         for side, whose in ((1, "its"), (0, "the reference's")):
             points = [each.timed[side] for each in self.common if each.timed and each.speed]
-            flagged, of = sum(point.flagged for point in points), sum(point.flaggable for point in points)
+            noisy, of = sum(point.noisy for point in points), sum(point.observed_epochs for point in points)
             unsteady = sum(not point.steady for point in points)
-            if flagged > NOISY_SHARE * of:
-                found.append(f"{100 * flagged / of:.0f} % of {whose} epochs were disturbed")
-            if unsteady > UNSTEADY_SHARE * len(points):
+            if noisy > NOISY_FRACTION * of:
+                found.append(f"{100 * noisy / of:.0f} % of {whose} epochs were noisy")
+            if unsteady > UNSTEADY_FRACTION * len(points):
                 found.append(f"{whose} times were not steady in {unsteady} of {case_count(len(points))}")
         return found
 
-    def _marks(self) -> list[str]:
+    def _checkpoints(self) -> list[str]:
         apart = sum(each.timed is not None and each.timed[0].epochs != each.timed[1].epochs for each in self.common)
         return [f"after different numbers of epochs in {case_count(apart)}"] if apart else []
 

@@ -25,11 +25,11 @@ Speed, times as fast: the reference's seconds of a median epoch over the machine
 95 % interval combines both sides' on the log scale.
 A machine's speed is the geometric mean over the cases that went well on both; its interval is the wider of \
 Student's t over the cases' logarithms and what the cases' own intervals give.
-Time and memory are taken at the last mark where both know the time with an interval, else at each one's last; losses \
+Time and memory are taken at the last checkpoint where both know the time with an interval, else at each one's last; losses \
 only after the same number of epochs.
 Memory: peak of the process, as a share of the reference's; anonymous memory where it is known, since what the page \
 cache holds of TensorFlow's libraries is chance.
-Losses: mean binary cross-entropy a pixel (bce) of the validation digits, the machine's less the reference's.
+Losses: mean binary cross-entropy a pixel (bce) of the validation images, the machine's less the reference's.
 An interval says how well these runs are known. Two single runs of one machine can differ by tens of percent where \
 others use it too; --repeats measures that.\
 """.splitlines()

@@ -60,7 +60,7 @@ def caption(compared: Comparison) -> str:
     """What the plot's lines are."""
     if len(compared.others) > _COLUMNS:
         return "Over all machines: the range, the middle half (thick), the median (tick)."
-    return "Lines are 95 % intervals; a mark without one is known less well than a line would show."
+    return "Lines are 95 % intervals; a checkpoint without one is known less well than a line would show."
 
 
 def _of(compared: Comparison, case: str) -> list[Ratio | None]:
@@ -92,7 +92,7 @@ def _draw(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
 
 
 def _draw_machines(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
-    """A mark a machine and case, with its interval."""
+    """A checkpoint a machine and case, with its interval."""
     drawn = [held for held in compared.others if held.speed]
     for number, held in enumerate(drawn):
         offset = 0.6 * ((number + 0.5) / len(drawn) - 0.5)

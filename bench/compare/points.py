@@ -1,4 +1,4 @@
-"""What one machine measured: a report's rows as cases at their marks, each over its processes."""
+"""What one machine measured: a report's rows as cases at their checkpoints, each over its processes."""
 
 import functools
 import math
@@ -18,7 +18,7 @@ from bench.results.stats import Median
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A case at one of its marks on one machine, over its processes."""
+    """A case at one of its checkpoints on one machine, over its processes."""
 
     epochs: int
     processes: int
@@ -27,21 +27,21 @@ class Point:
     anon_mib: float | None
     rss_mib: float | None
     loss: float | None
-    """Mean binary cross-entropy a pixel of the validation digits."""
+    """Mean binary cross-entropy a pixel of the validation images."""
     dataset_digest: str
     samples: tuple[int, int]
-    """Training and validation digits."""
-    flagged: int
-    """Epochs that others disturbed, of all epochs of its processes."""
-    flaggable: int
-    """Epochs of the processes that were witnessed."""
+    """Training and validation images."""
+    noisy: int
+    """Epochs that others noisy, of all epochs of its processes."""
+    observed_epochs: int
+    """Epochs of the processes that were observed."""
     steady: bool
     peak_method: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case on one machine: its marks in ascending order, and those that were not reached."""
+    """One case on one machine: its checkpoints in ascending order, and those that were not reached."""
 
     row: Row
     """One of its rows: what is trained."""
@@ -67,7 +67,7 @@ class Machine:
 
 
 def machine(report: Report) -> Machine:
-    """A report's rows as cases with marks."""
+    """A report's rows as cases with checkpoints."""
     cases: dict[str, list[Row]] = {}
     for row in report.rows:
         cases.setdefault(row.case, []).append(row)
@@ -84,17 +84,17 @@ def machine(report: Report) -> Machine:
 
 
 def _case(rows: Sequence[Row]) -> Case:
-    marks: dict[int, list[Row]] = {}
+    checkpoints: dict[int, list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row.epochs, row.repeat)):
         if row.status == "ok":
-            marks.setdefault(row.epochs, []).append(row)
+            checkpoints.setdefault(row.epochs, []).append(row)
     failures = [f"{row.status} at {row.epochs} epochs" for row in rows if row.status != "ok"]
-    points = tuple(_point(epochs, processes) for epochs, processes in marks.items())
+    points = tuple(_point(epochs, processes) for epochs, processes in checkpoints.items())
     return Case(rows[0], points, tuple(dict.fromkeys(failures)))
 
 
 def _point(epochs: int, rows: Sequence[Row]) -> Point:
-    witnessed = [row.contaminated_epochs for row in rows if row.contaminated_epochs is not None]
+    observed = [row.noisy_epochs for row in rows if row.noisy_epochs is not None]
     return Point(
         epochs=epochs,
         processes=len(rows),
@@ -104,8 +104,8 @@ def _point(epochs: int, rows: Sequence[Row]) -> Point:
         loss=_middle(row.val_bce for row in rows),
         dataset_digest="+".join(sorted({row.dataset_digest for row in rows})),
         samples=(rows[0].train_samples, rows[0].val_samples),
-        flagged=sum(witnessed),
-        flaggable=epochs * len(witnessed),
+        noisy=sum(observed),
+        observed_epochs=epochs * len(observed),
         steady=all(row.steady is not False for row in rows),
         peak_method=rows[0].peak_rss_method,
     )

@@ -223,7 +223,7 @@ def pair_table(compared: Comparison, width: int = ENDLESS) -> Table:
 
 
 def _epochs(each: Pair) -> str:
-    """The mark of times and memory; two where they differ, the reference's first."""
+    """The checkpoint of times and memory; two where they differ, the reference's first."""
     one, two = each.timed or (None, None)
     if one is None or two is None:
         return _NOTHING
@@ -236,7 +236,7 @@ def remark(each: Pair) -> str:
         return ""
     found = []
     for point, whose in zip(each.timed, ("reference ", ""), strict=True):
-        found += [f"{whose}{point.flagged}/{point.flaggable} flagged"] if point.flagged else []
+        found += [f"{whose}{point.noisy}/{point.observed_epochs} noisy"] if point.noisy else []
         found += [] if point.steady else [f"{whose}not steady"]
     return "; ".join([*([] if each.same_data else ["other data"]), *found])
 

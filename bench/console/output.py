@@ -1,7 +1,7 @@
 """What commands print with: a console for tables and plain lines, on a standard output whose reader may leave.
 
-When nobody reads any more (`| head`, a terminal that is closed), what is then said goes nowhere: a sweep of hours is not
-lost, and a command's exit code stays its own. A disk that takes no more of a redirected output is an error as ever.
+When nobody reads any more (`| head`, a terminal that is closed), what is then said goes nowhere: a sweep of hours is
+not lost, and a command's exit code stays its own. A disk that takes no more of a redirected output is an error as ever.
 """
 
 import errno

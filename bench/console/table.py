@@ -34,7 +34,7 @@ class Table:
         for number, header in enumerate(self.headers):
             if number < self.labels:
                 table.add_column(Text(header), overflow="fold")
-            else:  # a number that lost digits must show it
+            else:  # a number that lost images must show it
                 table.add_column(Text(header), justify="right", overflow="ellipsis", no_wrap=True)
         for row in self.rows:
             table.add_row(*map(Text, row))

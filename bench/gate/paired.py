@@ -11,56 +11,56 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bench.host.noise import flags
+from bench.host.noise import find_noise
 from bench.plan.profile import Case
 from bench.sweep.process import NotStarted, environment, heard, started, tail, tell
-from bench.sweep.watchdog import Watch
+from bench.sweep.watchdog import Watchdog
 from bench.worker.paired_protocol import (
     GO,
     PROTOCOL,
     STOP,
+    Block,
     BrokenEvent,
     DoneEvent,
-    DuelEvent,
-    DuelJob,
     HelloEvent,
     Memory,
     Order,
-    Quad,
+    PairedEvent,
+    PairedJob,
     ReadyEvent,
     Round,
-    Unit,
-    UnitEvent,
+    Turn,
+    TurnEvent,
     together,
 )
 from bench.worker.protocol import to_line
 
-UNIT_S = 0.18
-"""Seconds that a unit is to take: rounds of such units spread least, and a disturbance costs little of them."""
+TURN_S = 0.18
+"""Seconds that a turn is to take: rounds of such turns spread least, and a disturbance costs little of them."""
 SHORTEST_S, LONGEST_S = 0.1, 0.3
-"""What a unit may take before its digits are counted anew."""
+"""What a turn may take before its images are counted anew."""
 FIRST_BATCHES = 8
-"""Batches of the first unit, from which the others are counted."""
-MOST_DIGITS = 1_000_000
-QUADS = 24
-"""Quads a round: as long as its processes take to start, so that neither half of its minute is spent in vain."""
+"""Batches of the first turn, from which the others are counted."""
+MOST_IMAGES = 1_000_000
+BLOCKS = 24
+"""Blocks a round: as long as its processes take to start, so that neither half of its minute is spent in vain."""
 STALL_S = 600.0
 """Seconds of silence in its own turn after which a process is given up."""
-_CALIBRATION_UNITS = 8
+_CALIBRATION_TURNS = 8
 _TRIES = 3
-_EVENT: TypeAdapter[DuelEvent] = TypeAdapter(Annotated[DuelEvent, Field(discriminator="kind")])
+_EVENT: TypeAdapter[PairedEvent] = TypeAdapter(Annotated[PairedEvent, Field(discriminator="kind")])
 _TOO_FINE = "cpu-pressure"
-"""Looks at half the bound of the load of others, which is within the sampling error of a quad's seconds."""
+"""Looks at half the bound of the load of others, which is within the sampling error of a block's seconds."""
 _ENTRY = Path("bench", "worker", "paired.py")
 
-_Told = TypeVar("_Told", HelloEvent, ReadyEvent, UnitEvent, DoneEvent)
+_Told = TypeVar("_Told", HelloEvent, ReadyEvent, TurnEvent, DoneEvent)
 
 
 class Incomparable(Exception):
     """The two sides cannot be held against each other; says which side and why."""
 
 
-class PairFailed(Exception):
+class PairedRunFailed(Exception):
     """A process failed; says in a line which side's and why, then its log's last lines."""
 
 
@@ -79,7 +79,7 @@ class Side:
 
 
 @dataclass
-class PairExecutor:
+class PairedExecutor:
     """Starts fresh pairs of processes and has them take turns."""
 
     base: Side
@@ -88,65 +88,65 @@ class PairExecutor:
     """The prepared npz."""
     logs: Path
     """Folder of the processes' logs, which exists."""
-    quads: int = QUADS
-    unit_s: float = UNIT_S
+    blocks: int = BLOCKS
+    turn_s: float = TURN_S
     threads: int | None = None
-    val_digits: int = 256
+    val_images: int = 256
     stall_s: float = STALL_S
     chance: random.Random = field(default_factory=random.Random)
-    """Draws the quads' orders."""
+    """Draws the blocks' orders."""
 
-    def digits(self, case: Case) -> int:
-        """Training digits with which a unit of the case takes some `unit_s` seconds, in whole batches.
+    def images(self, case: Case) -> int:
+        """Training images with which a turn of the case takes some `turn_s` seconds, in whole batches.
 
         Counted on the base, so that a candidate's speed does not choose its own yardstick. Raises as `round`.
         """
-        digits = FIRST_BATCHES * case.batch_size
+        images = FIRST_BATCHES * case.batch_size
         for _ in range(_TRIES):
-            with self._alone(self.base, case, digits) as duellist:
-                walls = [duellist.turn().wall_s for _ in range(_CALIBRATION_UNITS)]
+            with self._alone(self.base, case, images) as worker:
+                walls = [worker.turn().wall_s for _ in range(_CALIBRATION_TURNS)]
             seconds = sorted(walls[1:])[len(walls) // 4]  # amid the faster half, which judges
             if SHORTEST_S <= seconds <= LONGEST_S:
-                return digits
-            fitting = round(digits * self.unit_s / seconds / case.batch_size) * case.batch_size
-            counted = min(max(fitting, case.batch_size), MOST_DIGITS)
-            if counted == digits:
-                return digits
-            digits = counted
-        return digits
+                return images
+            fitting = round(images * self.turn_s / seconds / case.batch_size) * case.batch_size
+            counted = min(max(fitting, case.batch_size), MOST_IMAGES)
+            if counted == images:
+                return images
+            images = counted
+        return images
 
-    def round(self, case: Case, digits: int, number: int) -> Round:
-        """One fresh pair's quads, both sides with the seed ``number``.
+    def round(self, case: Case, images: int, number: int) -> Round:
+        """One fresh pair's blocks, both sides with the seed ``number``.
 
-        Raises `Incomparable` where a side does not speak the protocol, `PairFailed` where a process fails, `OSError`
+        Raises `Incomparable` where a side does not speak the protocol, `PairedRunFailed` where a process fails, `OSError`
         where a log cannot be written. No process of the pair is left, whatever ends it.
         """
         with ExitStack() as pair:
             # Side by side: nothing of their start is timed, and a token is given to none before both are there.
             started = [pair.enter_context(self._process(side, number, case)) for side in (self.base, self.candidate)]
-            for duellist in started:
-                duellist.begin(self._job(case, digits, number))
+            for worker in started:
+                worker.begin(self._job(case, images, number))
             base, candidate = started
-            for duellist in started:
-                duellist.hear(ReadyEvent)
-            quads = tuple(_quad(base, candidate, self._order()) for _ in range(self.quads))
-            return Round(number, quads, base.stop(), candidate.stop())
+            for worker in started:
+                worker.hear(ReadyEvent)
+            blocks = tuple(_block(base, candidate, self._order()) for _ in range(self.blocks))
+            return Round(number, blocks, base.stop(), candidate.stop())
 
     def _order(self) -> Order:
         orders: tuple[Order, Order] = ("ABBA", "BAAB")
         return self.chance.choice(orders)
 
     @contextmanager
-    def _alone(self, side: Side, case: Case, digits: int) -> Iterator["_Duellist"]:
+    def _alone(self, side: Side, case: Case, images: int) -> Iterator["_PairedWorker"]:
         """One side without the other, before the first round, ready for its first turn."""
-        with self._process(side, 0, case) as duellist:
-            duellist.begin(self._job(case, digits, 0))
-            duellist.hear(ReadyEvent)
-            yield duellist
-            duellist.stop()
+        with self._process(side, 0, case) as worker:
+            worker.begin(self._job(case, images, 0))
+            worker.hear(ReadyEvent)
+            yield worker
+            worker.stop()
 
     @contextmanager
-    def _process(self, side: Side, number: int, case: Case) -> Iterator["_Duellist"]:
+    def _process(self, side: Side, number: int, case: Case) -> Iterator["_PairedWorker"]:
         if side.command is None and not (side.root / _ENTRY).is_file():
             raise Incomparable(f"{side.name} is too old to be compared: its code has no {_ENTRY.as_posix()}.")
         role = "base" if side is self.base else "candidate"
@@ -155,48 +155,48 @@ class PairExecutor:
         try:
             with (
                 started(command, environment(side.root, case.backend, self.threads), log) as child,
-                Watch(child, log, timeout_s=None, stall_s=self.stall_s) as watch,
+                Watchdog(child, log, timeout_s=None, stall_s=self.stall_s) as watch,
             ):
-                yield _Duellist(side, child, watch, log)
+                yield _PairedWorker(side, child, watch, log)
         except NotStarted as error:
-            raise PairFailed(f"{side.name}: {error}") from error
+            raise PairedRunFailed(f"{side.name}: {error}") from error
 
-    def _job(self, case: Case, digits: int, number: int) -> DuelJob:
-        return DuelJob(
-            **case.model_dump(exclude={"dataset", "repeat", "marks", "seed"}),
+    def _job(self, case: Case, images: int, number: int) -> PairedJob:
+        return PairedJob(
+            **case.model_dump(exclude={"dataset", "repeat", "checkpoints", "seed"}),
             protocol=PROTOCOL,
             seed=number,
             threads=self.threads,
             data=str(self.data.resolve()),
-            digits=digits,
-            val_digits=self.val_digits,
+            images=images,
+            val_images=self.val_images,
         )
 
 
-def _quad(base: "_Duellist", candidate: "_Duellist", order: Order) -> Quad:
-    units: dict[str, list[Unit]] = {"A": [], "B": []}
+def _block(base: "_PairedWorker", candidate: "_PairedWorker", order: Order) -> Block:
+    turns: dict[str, list[Turn]] = {"A": [], "B": []}
     seen = []
     sides = {"A": base, "B": candidate}
     for letter in order:
         told = sides[letter].turn()
-        units[letter].append(Unit(told.wall_s, told.cpu_s, told.train_loss, told.val_loss))
+        turns[letter].append(Turn(told.wall_s, told.cpu_s, told.train_loss, told.val_loss))
         seen.append(told.noise)
-        for duellist in sides.values():
-            duellist.watch.progress()  # whoever waits for the other is not standing still
-    disturbed = tuple(flag for flag in flags(together(seen)) if flag != _TOO_FINE)
-    return Quad(order, (units["A"][0], units["A"][1]), (units["B"][0], units["B"][1]), disturbed)
+        for worker in sides.values():
+            worker.watch.progress()  # whoever waits for the other is not standing still
+    noisy = tuple(flag for flag in find_noise(together(seen)) if flag != _TOO_FINE)
+    return Block(order, (turns["A"][0], turns["A"][1]), (turns["B"][0], turns["B"][1]), noisy)
 
 
 @dataclass
-class _Duellist:
+class _PairedWorker:
     """One process of a pair, as the parent speaks with it."""
 
     side: Side
     child: subprocess.Popen[bytes]
-    watch: Watch
+    watch: Watchdog
     log: Path
 
-    def begin(self, job: DuelJob) -> None:
+    def begin(self, job: PairedJob) -> None:
         """Hear which protocol it speaks and whose code it runs, and tell it the job."""
         hello = self.hear(HelloEvent)
         if hello.protocol != job.protocol:
@@ -208,10 +208,10 @@ class _Duellist:
             raise self._failure(f"ran the code of {hello.root} in place of {self.side.root}")
         tell(self.child, to_line(job))
 
-    def turn(self) -> UnitEvent:
+    def turn(self) -> TurnEvent:
         """Give it the token, and wait until it gives the token back."""
         tell(self.child, GO)
-        return self.hear(UnitEvent)
+        return self.hear(TurnEvent)
 
     def stop(self) -> Memory:
         """Let it end, and hear what it held."""
@@ -243,12 +243,12 @@ class _Duellist:
             )
         return self._failure(f"wrote what is no event: {line[:80]!r}")
 
-    def _ended(self) -> PairFailed:
+    def _ended(self) -> PairedRunFailed:
         code = self.child.wait()
         if self.watch.limit is not None:
             return self._failure("said nothing for so long that it was ended")
         return self._failure(f"ended with exit code {code} before it had told all")
 
-    def _failure(self, why: str) -> PairFailed:
+    def _failure(self, why: str) -> PairedRunFailed:
         """In its first line why, then the log's last ones where it can be read."""
-        return PairFailed("\n".join(filter(None, (f"{self.side.name}: {why}", tail(self.log)))))
+        return PairedRunFailed("\n".join(filter(None, (f"{self.side.name}: {why}", tail(self.log)))))

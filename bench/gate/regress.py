@@ -18,7 +18,7 @@ from bench.console.output import output, say
 from bench.datasets import find
 from bench.errors import InvalidInput, unknown
 from bench.gate import environment, report, revision
-from bench.gate.paired import QUADS, Incomparable, PairExecutor, PairFailed, Side
+from bench.gate.paired import BLOCKS, Incomparable, PairedExecutor, PairedRunFailed, Side
 from bench.gate.sequential import MINIMUM_EFFECT, MOST_DISCARDED, Plan
 from bench.gate.verdict import (
     FAILED,
@@ -62,18 +62,18 @@ class Request:
     minimum_effect: float = MINIMUM_EFFECT
     """As a share: a slowdown below it does not count."""
     most_discarded: float = MOST_DISCARDED
-    """As a share: of a case's quads, what noise may cost before the case is undecided."""
+    """As a share: of a case's blocks, what noise may cost before the case is undecided."""
     budget_s: float | None = None
     """Seconds after which no round is begun; None for no limit."""
     base_python: str | None = None
     candidate_python: str | None = None
     """Interpreters of other environments than this one."""
-    quads: int = QUADS
+    blocks: int = BLOCKS
     threads: int | None = None
     fail_undecided: bool = False
     out: Path | None = None
     seed: int | None = None
-    """Of the quads' orders; None for another one each time."""
+    """Of the blocks' orders; None for another one each time."""
 
 
 def gate(request: Request, console: Console | None = None) -> int:
@@ -141,7 +141,7 @@ def named_case(text: str) -> profile.Case:
         dataset=_DATASET,
         seed=0,
         repeat=0,
-        marks=(1,),
+        checkpoints=(1,),
     )
 
 
@@ -227,7 +227,7 @@ class _Course:
 
     case: profile.Case
     plan: Plan
-    digits: int | None = None
+    images: int | None = None
     figures: list[Figures] = field(default_factory=list)
     """Of its rounds so far."""
     trouble: Trouble | None = None
@@ -247,14 +247,14 @@ class _Course:
         return self.trouble is None and len(self.figures) < self.plan.looks[-1] and not self.verdict.decided
 
     def result(self) -> CaseResult:
-        return CaseResult(self.name, self.verdict, len(self.figures), self.digits, self.trouble, self.reason)
+        return CaseResult(self.name, self.verdict, len(self.figures), self.images, self.trouble, self.reason)
 
 
 @dataclass
 class _Run:
     """All cases, taken in turns."""
 
-    executor: PairExecutor
+    executor: PairedExecutor
     courses: Sequence[_Course]
     folder: ReportFolder
     console: Console
@@ -290,13 +290,13 @@ class _Run:
         """One round of a case; what goes wrong ends this case alone."""
         began = self.seconds
         try:
-            if course.digits is None:
+            if course.images is None:
                 self._check_base(course.case)
-                course.digits = self.executor.digits(course.case)
-            recorded = self.executor.round(course.case, course.digits, len(course.figures) + 1)
+                course.images = self.executor.images(course.case)
+            recorded = self.executor.round(course.case, course.images, len(course.figures) + 1)
         except Incomparable as error:
             course.trouble, course.reason = "incomparable", str(error).rstrip(".")
-        except PairFailed as error:
+        except PairedRunFailed as error:
             # The log's last lines are for this person's eyes: they name folders, and a report is handed around.
             say(self.console, str(error))
             course.trouble, course.reason = "failed", shareable(str(error).partition("\n")[0])
@@ -314,7 +314,7 @@ class _Run:
 
     def _keep(self, course: _Course, recorded: Round) -> None:
         """Append the round to the folder's. Raises `OSError`."""
-        line = json.dumps({"case": course.name, "digits": course.digits, **asdict(recorded)}, allow_nan=False)
+        line = json.dumps({"case": course.name, "images": course.images, **asdict(recorded)}, allow_nan=False)
         with self.folder.rounds.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
@@ -328,7 +328,7 @@ class _Run:
         say(
             self.console,
             f"{course.name}: round {len(course.figures)} of at most {course.plan.looks[-1]}, {seconds:.0f} s: "
-            f"{change}, {last.kept} of {last.quads} quads kept; {verdict}",
+            f"{change}, {last.kept} of {last.blocks} blocks kept; {verdict}",
         )
 
 
@@ -340,12 +340,12 @@ def _compared(
     base, candidate = sides
     folder.logs.mkdir(parents=True, exist_ok=True)
     plan = Plan(len(cases), request.minimum_effect, most_discarded=request.most_discarded)
-    executor = PairExecutor(
+    executor = PairedExecutor(
         base,
         candidate,
         folder.data,
         folder.logs,
-        quads=request.quads,
+        blocks=request.blocks,
         threads=request.threads,
         chance=random.Random(request.seed),
     )

@@ -21,12 +21,12 @@ from bench.results.folder import ReportFolder, write_whole
 
 _NONE = "–"
 _MOST_ANNOTATIONS = 10
-_ORDER = ("slower", "fatter", "worse", "failed", "incomparable", "undecided", "ok", "faster")
-_DIGITS = {"time": 1, "memory": 1, "loss": 2}
+_ORDER = ("slower", "more-memory", "higher-loss", "failed", "incomparable", "undecided", "ok", "faster")
+_IMAGES = {"time": 1, "memory": 1, "loss": 2}
 _SHARED = ("case", "verdict", "time", "interval")
 _INTERVALS = (
     "Percentages are changes against the {base}; the interval's lower end bounds an alarm, its upper end a miss.",
-    "Could have seen: the smallest slowdown that these {units} would have called slower 95 times in 100.",
+    "Could have seen: the smallest slowdown that these {turns} would have called slower 95 times in 100.",
 )
 
 Kind = Literal["regress", "check"]
@@ -46,13 +46,13 @@ _WORDS: dict[Kind, _Words] = {
     "regress": _Words(
         "The gate",
         (*_SHARED, "CPU", "memory", "loss", "rounds", "could have seen", "discarded"),
-        tuple(note.format(base="base", units="rounds") for note in _INTERVALS),
+        tuple(note.format(base="base", turns="rounds") for note in _INTERVALS),
     ),
     "check": _Words(
         "The check",
-        (*_SHARED, "memory", "loss", "epochs", "processes", "could have seen", "disturbed"),
+        (*_SHARED, "memory", "loss", "epochs", "processes", "could have seen", "noisy"),
         (
-            *(note.format(base="baseline", units="processes") for note in _INTERVALS),
+            *(note.format(base="baseline", turns="processes") for note in _INTERVALS),
             "Epochs: after which both are compared. Processes: the baseline's and the report's.",
         ),
     ),
@@ -102,7 +102,7 @@ def table(gate: Gate) -> Table:
     words = _WORDS[gate.kind]
     bounds = (
         f"Slowdowns below {gate.minimum_effect:.1%} do not count. "
-        f"Where noise disturbed more than {gate.most_discarded:.0%}, time is undecided."
+        f"Where noise noisy more than {gate.most_discarded:.0%}, time is undecided."
     )
     notes = (*words.notes, bounds)
     return Table(words.title, words.headers, tuple(map(_cells, gate.results)), labels=2, notes=notes)
@@ -114,11 +114,11 @@ def _cells(result: CaseResult) -> tuple[str, ...]:
     return (
         result.name,
         " and ".join(result.verdicts),
-        _percent(time, _DIGITS["time"]),
+        _percent(time, _IMAGES["time"]),
         _NONE if time is None or time.low is None or time.high is None else f"{time.low:+.1%} … {time.high:+.1%}",
-        *(() if isinstance(result, CheckedCase) else (_percent(found.cpu, _DIGITS["time"]),)),
-        _percent(found.memory.estimate, _DIGITS["memory"]),
-        _percent(found.loss.estimate, _DIGITS["loss"]),
+        *(() if isinstance(result, CheckedCase) else (_percent(found.cpu, _IMAGES["time"]),)),
+        _percent(found.memory.estimate, _IMAGES["memory"]),
+        _percent(found.loss.estimate, _IMAGES["loss"]),
         *_counts(result),
         _NONE if found.smallest is None else f"{found.smallest:.1%}",
         f"{found.discarded:.0%}",
@@ -131,8 +131,8 @@ def _counts(result: CaseResult) -> tuple[str, ...]:
     return (f"{result.verdict.rounds} of {result.recorded}",)
 
 
-def _percent(estimate: Estimate | None, digits: int) -> str:
-    return _NONE if estimate is None else f"{estimate.value:+.{digits}%}"
+def _percent(estimate: Estimate | None, images: int) -> str:
+    return _NONE if estimate is None else f"{estimate.value:+.{images}%}"
 
 
 def reasons(gate: Gate) -> list[str]:
@@ -150,7 +150,7 @@ def _reason(result: CaseResult) -> str:
 
 
 def _sized(name: str, judged: Judgement) -> str:
-    size = "" if judged.estimate is None else f" ({_percent(judged.estimate, _DIGITS[name])} {name})"
+    size = "" if judged.estimate is None else f" ({_percent(judged.estimate, _IMAGES[name])} {name})"
     return judged.reason + size
 
 

@@ -32,7 +32,7 @@ MINIMUM_EFFECT = 0.05
 """The smallest slowdown that matters, where nobody says otherwise."""
 MOST_DISCARDED = 0.3
 """Share of what was measured, after warm-up, that noise may cost before there is no verdict on time."""
-_SHARES = {"time": 0.5, "memory": 0.25, "loss": 0.25}
+_FRACTIONS = {"time": 0.5, "memory": 0.25, "loss": 0.25}
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Plan:
     """As a share of the base's time."""
     looks: tuple[int, ...] = LOOKS
     most_discarded: float = MOST_DISCARDED
-    """Share of a case's quads, after warm-up, beyond which it stays undecided."""
+    """Share of a case's blocks, after warm-up, beyond which it stays undecided."""
 
     def alarm_level(self, look: int, judged: Literal["time", "memory", "loss"]) -> float:
         """Risk of a false alarm that the look, from 0, may take in one direction of one thing of one case."""
-        return _levels(FALSE_ALARMS * _SHARES[judged] / self.cases, self.looks)[look]
+        return _levels(FALSE_ALARMS * _FRACTIONS[judged] / self.cases, self.looks)[look]
 
     def miss_level(self, look: int) -> float:
         """Risk that the look, from 0, may take of calling a slowdown of the minimum effect ok."""

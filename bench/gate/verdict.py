@@ -1,8 +1,8 @@
-"""From recorded rounds to verdicts: slower, fatter or worse than the base, or not. Pure functions.
+"""From recorded rounds to verdicts: slower, more memory or a higher loss than the base, or not. Pure functions.
 
 **The figure of a round** is the logarithm of the ratio, candidate to base, of the mean wall seconds of the faster half
-of its units: of what was tried on recorded rounds of equal code, the least noisy (docs/gate.md). Neighbouring units
-share the machine's mood and those of one pair of processes its memory layout, so the round is the independent unit:
+of its turns: of what was tried on recorded rounds of equal code, the least noisy (docs/gate.md). Neighbouring turns
+share the machine's mood and those of one pair of processes its memory layout, so the round is the independent turn:
 Student's t has one figure a round.
 
 Rounds are looked at, and risks spent, as `bench.gate.sequential` has it.
@@ -12,11 +12,11 @@ Rounds are looked at, and risks spent, as `bench.gate.sequential` has it.
 - ok: the interval ends below the minimum effect: whatever slowdown there is, it is too small to matter;
 - faster: that, the estimate at least half the minimum effect below zero, and zero beyond the alarm's level above;
 - slower: the interval begins above zero, reaches the minimum effect, and the estimate is half of it or more;
-- undecided: none of these yet, or more quads had to be discarded than the plan allows; or losses that differ may yet
+- undecided: none of these yet, or more blocks had to be discarded than the plan allows; or losses that differ may yet
   prove to be worse.
 
-A quad is discarded whole when a noise witness was out of bounds over its four units together, so the rule cannot know
-whose unit it was; warm-up is cut from both sides alike, by the rule of `bench.results.stats.steady_state`.
+A block is discarded whole when a noise read_machine_counters was out of bounds over its four turns together, so the rule cannot know
+whose turn it was; warm-up is cut from both sides alike, by the rule of `bench.results.stats.steady_state`.
 """
 
 import math
@@ -29,17 +29,17 @@ import numpy as np
 
 from bench.gate.sequential import Plan, Student
 from bench.results.stats import warmup_length
-from bench.worker.paired_protocol import Memory, Quad, Round, Unit
+from bench.worker.paired_protocol import Block, Memory, Round, Turn
 
 MEMORY_EFFECT = 0.03
 """The smallest growth of memory that matters."""
 POWER = 0.95
 """With which the smallest slowdown that a run could have seen would have been seen."""
-FEWEST_QUADS = 3
-"""Kept quads below which a round has no figure."""
+FEWEST_BLOCKS = 3
+"""Kept blocks below which a round has no figure."""
 
-Verdict = Literal["slower", "fatter", "worse", "undecided", "ok", "faster"]
-BAD: tuple[Verdict, ...] = ("slower", "fatter", "worse")
+Verdict = Literal["slower", "more-memory", "higher-loss", "undecided", "ok", "faster"]
+BAD: tuple[Verdict, ...] = ("slower", "more-memory", "higher-loss")
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ class CaseVerdict:
     """Rounds that the verdict on time rests on."""
     time: Judgement
     cpu: Estimate | None
-    """CPU seconds likewise: the second witness, of what kind a change is. It decides nothing."""
+    """CPU seconds likewise: the second indicator, of what kind a change is. It decides nothing."""
     memory: Judgement
     loss: Judgement
     discarded: float
-    """Share of the quads after warm-up that noise cost."""
+    """Share of the blocks after warm-up that noise cost."""
     smallest: float | None
     """The smallest slowdown that these rounds would have called slower 95 times in 100; None before the first look."""
 
@@ -106,34 +106,34 @@ class CaseVerdict:
 # -------------------------------------------------------------------------------------------------- figures of a round
 
 
-def after_warmup(quads: Sequence[Quad]) -> Sequence[Quad]:
-    """The quads without those in which either side still warmed up."""
+def after_warmup(blocks: Sequence[Block]) -> Sequence[Block]:
+    """The blocks without those in which either side still warmed up."""
     longest = max(
-        warmup_length([unit.wall_s for quad in quads for unit in quad.base]),
-        warmup_length([unit.wall_s for quad in quads for unit in quad.candidate]),
+        warmup_length([turn.wall_s for block in blocks for turn in block.base]),
+        warmup_length([turn.wall_s for block in blocks for turn in block.candidate]),
     )
-    return quads[math.ceil(longest / 2) :]
+    return blocks[math.ceil(longest / 2) :]
 
 
-def kept(quads: Sequence[Quad]) -> list[Quad]:
-    """Quads that no noise witness speaks against."""
-    return [quad for quad in quads if not quad.flags]
+def kept(blocks: Sequence[Block]) -> list[Block]:
+    """Blocks that no noise indicator speaks against."""
+    return [block for block in blocks if not block.noise]
 
 
 @dataclass(frozen=True)
 class Figures:
     """What one round comes to."""
 
-    quads: int
+    blocks: int
     """After warm-up."""
     kept: int
     wall: float | None
-    """Logarithm of the ratio of means of the faster half; None where too few quads were kept."""
+    """Logarithm of the ratio of means of the faster half; None where too few blocks were kept."""
     cpu: float | None
     memory: Mapping[str, tuple[float, float]]
     """MiB of the base and of the candidate, by what was read of both."""
     losses: tuple[float | None, float | None] | None
-    """Last validation losses of base and candidate, None of one that is not finite; None where there are no quads."""
+    """Last validation losses of base and candidate, None of one that is not finite; None where there are no blocks."""
     equal_losses: bool
     """Whether all losses of the two were equal, to the last bit."""
 
@@ -151,18 +151,18 @@ class Figures:
 
 def reduce_round(recorded: Round) -> Figures:
     """A round's figures."""
-    steady = after_warmup(recorded.quads)
+    steady = after_warmup(recorded.blocks)
     clean = kept(steady)
-    base = [unit for quad in clean for unit in quad.base]
-    candidate = [unit for quad in clean for unit in quad.candidate]
-    enough = len(clean) >= FEWEST_QUADS
+    base = [turn for block in clean for turn in block.base]
+    candidate = [turn for block in clean for turn in block.candidate]
+    enough = len(clean) >= FEWEST_BLOCKS
     return Figures(
-        quads=len(steady),
+        blocks=len(steady),
         kept=len(clean),
-        wall=_ratio([unit.wall_s for unit in base], [unit.wall_s for unit in candidate]) if enough else None,
-        cpu=_ratio([unit.cpu_s for unit in base], [unit.cpu_s for unit in candidate]) if enough else None,
+        wall=_ratio([turn.wall_s for turn in base], [turn.wall_s for turn in candidate]) if enough else None,
+        cpu=_ratio([turn.cpu_s for turn in base], [turn.cpu_s for turn in candidate]) if enough else None,
         memory=_memory(recorded),
-        losses=(_last(recorded.quads, "base"), _last(recorded.quads, "candidate")) if recorded.quads else None,
+        losses=(_last(recorded.blocks, "base"), _last(recorded.blocks, "candidate")) if recorded.blocks else None,
         equal_losses=_losses(recorded, "base") == _losses(recorded, "candidate"),
     )
 
@@ -179,21 +179,21 @@ _MEMORY: dict[str, Callable[[Memory], float | None]] = {
 
 
 def _ratio(base: Sequence[float], candidate: Sequence[float]) -> float | None:
-    """Logarithm of the ratio of means of the faster halves. None where a clock is too coarse for the units."""
+    """Logarithm of the ratio of means of the faster halves. None where a clock is too coarse for the turns."""
     below, above = (float(np.mean(np.sort(seconds)[: len(seconds) // 2])) for seconds in (base, candidate))
     return math.log(above / below) if below > 0 and above > 0 else None
 
 
 def _losses(recorded: Round, side: str) -> list[tuple[float | None, float | None]]:
-    return [(unit.train_loss, unit.val_loss) for quad in recorded.quads for unit in _units(quad, side)]
+    return [(turn.train_loss, turn.val_loss) for block in recorded.blocks for turn in _turns(block, side)]
 
 
-def _last(quads: Sequence[Quad], side: str) -> float | None:
-    return _units(quads[-1], side)[-1].val_loss
+def _last(blocks: Sequence[Block], side: str) -> float | None:
+    return _turns(blocks[-1], side)[-1].val_loss
 
 
-def _units(quad: Quad, side: str) -> tuple[Unit, Unit]:
-    return quad.base if side == "base" else quad.candidate
+def _turns(block: Block, side: str) -> tuple[Turn, Turn]:
+    return block.base if side == "base" else block.candidate
 
 
 # ------------------------------------------------------------------------------------------------------------ verdicts
@@ -203,7 +203,7 @@ def judge(found: Sequence[Figures], plan: Plan) -> CaseVerdict:
     """The verdict on one case from the figures of all its rounds so far, at the last look that they allow."""
     wall = [each.wall for each in found if each.wall is not None]
     cpu = [each.cpu for each in found if each.cpu is not None]
-    total = sum(each.quads for each in found)
+    total = sum(each.blocks for each in found)
     discarded = 1 - sum(each.kept for each in found) / total if total else 0.0
     look = plan.look(len(wall))
     return CaseVerdict(
@@ -221,7 +221,7 @@ def _too_noisy(discarded: float, plan: Plan) -> Judgement | None:
     if discarded <= plan.most_discarded:
         return None
     return Judgement(
-        "undecided", f"{discarded:.0%} of the quads were disturbed; at most {plan.most_discarded:.0%} may be discarded"
+        "undecided", f"{discarded:.0%} of the blocks were noisy; at most {plan.most_discarded:.0%} may be discarded"
     )
 
 
@@ -290,7 +290,7 @@ def _judge_memory(found: Sequence[Figures], plan: Plan) -> Judgement:
     """Fatter where the peak or the anonymous memory grew by more than 3 % and more than its spread over rounds."""
     told = [name for name in _MEMORY if found and all(name in each.memory for each in found)]
     judged = [_judge_growth(name, [each.memory[name] for each in found], plan) for name in told]
-    order: tuple[Verdict, ...] = ("fatter", "undecided", "ok")
+    order: tuple[Verdict, ...] = ("more-memory", "undecided", "ok")
     return min(judged, key=lambda each: order.index(each.verdict), default=Judgement("undecided", "nothing was told"))
 
 
@@ -301,9 +301,9 @@ def _judge_growth(name: str, pairs: Sequence[tuple[float, float]], plan: Plan) -
     t = Student.of([math.log(candidate / base) for base, candidate in pairs[: plan.looks[look]]])
     level = plan.alarm_level(look, "memory") / 2  # there are two figures of memory
     estimate = Estimate(share(t.mean), share(t.below(level)), share(t.above(level)))
-    is_fatter = t.below(level) > 0 and share(t.mean) > MEMORY_EFFECT
-    if is_fatter:
-        return Judgement("fatter", f"more {name}, beyond its spread and {MEMORY_EFFECT:.0%}", estimate)
+    uses_more = t.below(level) > 0 and share(t.mean) > MEMORY_EFFECT
+    if uses_more:
+        return Judgement("more-memory", f"more {name}, beyond its spread and {MEMORY_EFFECT:.0%}", estimate)
     return Judgement("ok", f"{name} within its spread or {MEMORY_EFFECT:.0%}", estimate)
 
 
@@ -313,7 +313,7 @@ def _judge_loss(found: Sequence[Figures], plan: Plan) -> Judgement:
         return Judgement("ok", "equal to the last bit", Estimate(0.0, 0.0, 0.0))
     ends = [each.losses for each in found if each.losses is not None]
     if any(base is not None and candidate is None for base, candidate in ends):
-        return Judgement("worse", "a loss that is not finite, where the base's is")
+        return Judgement("higher-loss", "a loss that is not finite, where the base's is")
     look = plan.look(len(ends))
     if look is None:
         return Judgement("undecided", f"{len(ends)} rounds; {plan.looks[0]} are needed")
@@ -335,7 +335,7 @@ def _judge_ends(ends: Sequence[tuple[float, float]], plan: Plan, look: int) -> J
     t = Student.of([(candidate - before) / size for before, candidate in ends])
     estimate = Estimate(t.mean, t.below(level), t.above(level))
     if t.below(level) > 0 and t.mean > spread:
-        return Judgement("worse", f"a higher loss, beyond its spread over seeds of {spread:.2%}", estimate)
+        return Judgement("higher-loss", f"a higher loss, beyond its spread over seeds of {spread:.2%}", estimate)
     if t.above(plan.miss_level(look)) > spread and look < len(plan.looks) - 1:
         reason = f"another loss, which may be higher by more than its spread over seeds of {spread:.2%}"
         return Judgement("undecided", reason, estimate, is_open=True)
@@ -359,8 +359,8 @@ class CaseResult:
     verdict: CaseVerdict
     recorded: int = 0
     """Rounds that were recorded, whether or not a verdict rests on them."""
-    digits: int | None = None
-    """Training digits a unit; None where it came to none."""
+    images: int | None = None
+    """Training images a turn; None where it came to none."""
     trouble: Trouble | None = None
     """Why there is no verdict, where there is none."""
     reason: str = ""

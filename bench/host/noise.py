@@ -1,6 +1,6 @@
-"""How quiet the machine was: witnesses before and after, what lies between them, and flags for what is too much.
+"""How quiet the machine was: indicators before and after, what lies between them, and flags for what is too much.
 
-A witness costs 30 to 90 microseconds, so that it can be taken at every epoch's ends. Everything of Linux is read
+A read_machine_counters costs 30 to 90 microseconds, so that it can be taken at every epoch's ends. Everything of Linux is read
 through `root`. Sources: proc(5), getrusage(2), the kernel's Documentation/accounting/psi.rst.
 """
 
@@ -19,14 +19,14 @@ from bench.host.procfs import ROOT, load, mhz, peek
 if sys.platform != "win32":
     import resource
 
-# ----------------------------------------------------------------------------- witnesses
+# ----------------------------------------------------------------------------- indicators
 
 TICKS_PER_S: int = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 """/proc/stat counts in these; 100 on every Linux that TensorFlow runs on."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Witness:
+class MachineCounters:
     """The machine's counters at one instant; None where a figure cannot be read."""
 
     monotonic_ns: int
@@ -50,7 +50,7 @@ class Witness:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProcessWitness:
+class ProcessCounters:
     """The calling process' own counters at one instant; None where the system has no getrusage(2)."""
 
     cpu_s: float
@@ -67,9 +67,9 @@ class ProcessWitness:
     """Clock of the first CPU that it may run on, now."""
 
 
-def witness(root: Path = ROOT) -> Witness:
+def read_machine_counters(root: Path = ROOT) -> MachineCounters:
     """The machine's counters now."""
-    return Witness(
+    return MachineCounters(
         monotonic_ns=time.perf_counter_ns(),
         **_ticks(peek(root, "proc/stat")),
         cpu_pressure_us=_pressure(root, "cpu"),
@@ -79,7 +79,7 @@ def witness(root: Path = ROOT) -> Witness:
     )
 
 
-def process_witness(root: Path = ROOT) -> ProcessWitness:
+def read_process_counters(root: Path = ROOT) -> ProcessCounters:
     """The calling process' counters now."""
     if sys.platform == "win32":
         counters: tuple[int | None, ...] = (None, None, None, None)
@@ -87,7 +87,7 @@ def process_witness(root: Path = ROOT) -> ProcessWitness:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         counters = (usage.ru_nvcsw, usage.ru_nivcsw, usage.ru_minflt, usage.ru_majflt)
     voluntary, involuntary, minor, major = counters
-    return ProcessWitness(
+    return ProcessCounters(
         cpu_s=time.process_time(),
         voluntary=voluntary,
         involuntary=involuntary,
@@ -126,12 +126,12 @@ def _pressure_file(root: Path, kind: str) -> tuple[Path, str]:
     return next((place for place in own if peek(*place)), (root, f"proc/pressure/{kind}"))
 
 
-# -------------------------------------------------------------------- between two witnesses
+# -------------------------------------------------------------------- between two indicators
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interval:
-    """What happened between two witnesses; None where it could not be told."""
+    """What happened between two indicators; None where it could not be told."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -141,7 +141,7 @@ class Interval:
     steal_percent: float | None
     """Share of these CPUs' time that the hypervisor took."""
     own_cores: float | None
-    """CPU seconds a second of the witnessed process."""
+    """CPU seconds a second of the observed process."""
     other_cores: float | None
     """CPU seconds a second of everything else on these CPUs."""
     cpu_pressure_percent: float | None
@@ -159,15 +159,15 @@ class Interval:
 
 
 def between(
-    before: Witness,
-    after: Witness,
-    own_before: ProcessWitness | None = None,
-    own_after: ProcessWitness | None = None,
+    before: MachineCounters,
+    after: MachineCounters,
+    own_before: ProcessCounters | None = None,
+    own_after: ProcessCounters | None = None,
 ) -> Interval:
-    """What happened in between, to the machine and, where both its witnesses are given, to the process."""
+    """What happened in between, to the machine and, where both its indicators are given, to the process."""
     seconds = (after.monotonic_ns - before.monotonic_ns) / 1e9
     if seconds <= 0:
-        raise ValueError(f"the witnesses are {seconds} s apart: the second must be the later one")
+        raise ValueError(f"the indicators are {seconds} s apart: the second must be the later one")
     own = _own(own_before, own_after, seconds)
     return Interval(
         seconds=seconds,
@@ -182,8 +182,8 @@ def between(
     )
 
 
-def _own(before: ProcessWitness | None, after: ProcessWitness | None, seconds: float) -> dict[str, Any]:
-    """The figures that are the process' own; all empty where it was not witnessed."""
+def _own(before: ProcessCounters | None, after: ProcessCounters | None, seconds: float) -> dict[str, Any]:
+    """The figures that are the process' own; all empty where it was not observed."""
     if before is None or after is None:
         return dict.fromkeys(_OWN)
     return {
@@ -213,12 +213,14 @@ def _share(before_us: int | None, after_us: int | None, seconds: float) -> float
     return _rate(before_us, after_us, seconds * 1e4)
 
 
-def _steal_percent(before: Witness, after: Witness) -> float | None:
+def _steal_percent(before: MachineCounters, after: MachineCounters) -> float | None:
     total, stolen = _delta(before.total_ticks, after.total_ticks), _delta(before.steal_ticks, after.steal_ticks)
     return None if stolen is None or not total else 100 * stolen / total
 
 
-def _other_cores(before: Witness, after: Witness, own_cores: float | None, seconds: float) -> float | None:
+def _other_cores(
+    before: MachineCounters, after: MachineCounters, own_cores: float | None, seconds: float
+) -> float | None:
     """Never below zero: the kernel samples busy time by ticks, and misses a little of what the process counts."""
     busy = _delta(before.busy_ticks, after.busy_ticks)
     return None if busy is None or own_cores is None else max(0.0, busy / TICKS_PER_S / seconds - own_cores)
@@ -227,13 +229,13 @@ def _other_cores(before: Witness, after: Witness, own_cores: float | None, secon
 # ------------------------------------------------------------------------------- flags
 
 # The bounds were chosen on two cores, where Keras' `fit` trained the basic and the convolutional model. In 60
-# undisturbed epochs some task waited for a CPU for 4 to 38 % of the time, and the process was preempted 700 to 9,200
+# quiet epochs some task waited for a CPU for 4 to 38 % of the time, and the process was preempted 700 to 9,200
 # times a second, since TensorFlow has more threads than there are cores. Beside a program that takes one core (30
-# epochs): 20 to 93 %, and 700 to 6,200 times. Neither figure tells a disturbed epoch by itself, and preemptions even
+# epochs): 20 to 93 %, and 700 to 6,200 times. Neither figure tells a noisy epoch by itself, and preemptions even
 # become fewer; the CPU time of everything else does: at most 0.15 cores against at least 0.6.
 
 OTHER_LOAD_PERCENT = 10.0
-"""Everything else's share of the CPUs: undisturbed epochs stay within 8 %, the sampling error of ticks included."""
+"""Everything else's share of the CPUs: quiet epochs stay within 8 %, the sampling error of ticks included."""
 LEAST_OTHER_S = 0.05
 """CPU seconds below which everything else is not counted: a few ticks of 10 ms, which a short epoch cannot tell."""
 CPU_PRESSURE_PERCENT = 10.0
@@ -243,17 +245,17 @@ STEAL_PERCENT = 2.0
 LEAST_STEAL_S = 0.03
 """CPU seconds below which steal is not counted: up to three ticks."""
 MEMORY_PRESSURE_PERCENT = 1.0
-"""Waiting for memory is zero where memory suffices: 0.00 in every undisturbed epoch."""
+"""Waiting for memory is zero where memory suffices: 0.00 in every quiet epoch."""
 IO_PRESSURE_PERCENT = 5.0
-"""Training reads no files; undisturbed epochs waited up to 3 %, beside a package installation 6 %."""
+"""Training reads no files; quiet epochs waited up to 3 %, beside a package installation 6 %."""
 MAJOR_FAULTS = 20
 """A first epoch reads up to 16 pages of libraries that it had not needed; later ones none."""
 MAJOR_FAULTS_PER_S = 10.0
 """Beyond those: at up to a millisecond a page read, one percent of the time."""
 
 
-def flags(interval: Interval) -> tuple[str, ...]:
-    """Names of the witnesses that are out of their bounds; what could not be told is not flagged."""
+def find_noise(interval: Interval) -> tuple[str, ...]:
+    """Names of the indicators that are out of their bounds; what could not be told is not noisy."""
     return tuple(name for name, is_out in _RULES.items() if is_out(interval))
 
 

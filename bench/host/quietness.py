@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.host.cgroup import affinity
 from bench.host.fingerprint import Fingerprint
-from bench.host.noise import Interval, between, flags, process_witness, witness
+from bench.host.noise import Interval, between, find_noise, read_machine_counters, read_process_counters
 from bench.host.procfs import ROOT, meminfo, peek
 from bench.host.reference_kernels import SPREAD_PERCENT, Reference, reference, spread_percent
 
@@ -54,10 +54,10 @@ def survey(
     """Reference runs, and what was seen during a pause and each of them; `verdict` says what they mean."""
     references, intervals = [], []
     for _ in range(rounds):
-        before, own_before = witness(root), process_witness(root)
+        before, own_before = read_machine_counters(root), read_process_counters(root)
         time.sleep(PAUSE_S)
         references.append(reference(threads))
-        intervals.append(between(before, witness(root), own_before, process_witness(root)))
+        intervals.append(between(before, read_machine_counters(root), own_before, read_process_counters(root)))
     return tuple(references), tuple(intervals)
 
 
@@ -70,9 +70,9 @@ def verdict(
     """What was seen, in a word and in advice that fits it."""
     if not references and not intervals:
         raise ValueError("nothing was seen: a verdict needs reference runs or intervals")
-    seen = [flags(interval) for interval in intervals]
+    seen = [find_noise(interval) for interval in intervals]
     advice = (
-        *_advice_on_flags(seen, intervals),
+        *_advise_on_noise(seen, intervals),
         *_advice_on_spread(references, seen),
         *_advice_on_blindness(intervals),
         *_advice_on(machine, now),
@@ -87,7 +87,7 @@ def _word(references: Sequence[Reference], seen: Sequence[tuple[str, ...]]) -> s
     return "noisy" if any(seen) or spread_percent(references) > SPREAD_PERCENT else "quiet"
 
 
-def _advice_on_flags(seen: Sequence[tuple[str, ...]], intervals: Sequence[Interval]) -> list[str]:
+def _advise_on_noise(seen: Sequence[tuple[str, ...]], intervals: Sequence[Interval]) -> list[str]:
     sentences = {
         "other-load": f"Other programs use up to {_most(intervals, 'other_cores'):.1f} cores: end them, or wait.",
         "cpu-pressure": "Programs wait for a CPU: end the others, or wait.",
@@ -117,12 +117,12 @@ def _advice_on_spread(references: Sequence[Reference], seen: Sequence[tuple[str,
 
 
 def _advice_on_blindness(intervals: Sequence[Interval]) -> list[str]:
-    if any(getattr(interval, figure) is not None for interval in intervals for figure in _WITNESSES):
+    if any(getattr(interval, figure) is not None for interval in intervals for figure in _INDICATORS):
         return []
     return ["This system does not tell what other programs do: the verdict rests on the reference kernels alone."]
 
 
-_WITNESSES = ("other_cores", "steal_percent", "cpu_pressure_percent")
+_INDICATORS = ("other_cores", "steal_percent", "cpu_pressure_percent")
 
 
 def _advice_on(machine: Fingerprint, now: Conditions | None) -> list[str]:

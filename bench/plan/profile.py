@@ -14,7 +14,7 @@ from bench.plan import catalog
 
 PROFILE_FOLDER = Path(__file__).parent / "profiles"
 DATASET_SIZES = {"mnist-5k": (4_000, 1_000), "mnist": (60_000, 10_000), "fashion-mnist": (60_000, 10_000)}
-"""Training and validation digits of each dataset, as known by that name."""
+"""Training and validation images of each dataset, as known by that name."""
 LEARNING_RATES = {"adam": 0.001, "adadelta": 1.0}
 """What a profile means by these: Adam as Keras defaults it, Adadelta as the Keras of the blog had it."""
 
@@ -34,7 +34,7 @@ Counts = Annotated[tuple[Count, ...], Field(min_length=1, max_length=_MAX_VALUES
 
 
 class Case(BaseModel):
-    """One training run in one fresh process. Its marks are the epoch counts at which it gives a row."""
+    """One training run in one fresh process. Its checkpoints are the epoch counts at which it gives a row."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ class Case(BaseModel):
     dataset: Name
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     repeat: Annotated[int, Field(ge=0, le=1_000_000)]
-    marks: Counts
+    checkpoints: Counts
 
     @property
     def case_id(self) -> str:
@@ -60,8 +60,8 @@ class Case(BaseModel):
 
     @property
     def run_epochs(self) -> int:
-        """Epochs that the run trains: its last mark."""
-        return self.marks[-1]
+        """Epochs that the run trains: its last checkpoint."""
+        return self.checkpoints[-1]
 
 
 def _known(kind: str, known: Callable[[], Iterable[str]]) -> AfterValidator:
@@ -189,7 +189,7 @@ class Profile(BaseModel):
             dataset=self.dataset,
             seed=self.seed,
             repeat=repeat,
-            marks=self._override(model).epochs or self.epochs,
+            checkpoints=self._override(model).epochs or self.epochs,
         )
 
     def _optimizer(self, model: str) -> tuple[str, float]:
@@ -213,7 +213,7 @@ def read_profile(name_or_file: str, overrides: Mapping[str, Any] | None = None) 
     source, text = _profile_text(name_or_file)
     try:
         fields = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, lists thousands deep
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of images, lists thousands deep
         raise InvalidInput(f"{source} is not TOML: {error}.") from error
     fields.setdefault("name", _name_from(source))
     return _validated(_overlaid(fields, overrides or {}), source, set(overrides or {}))

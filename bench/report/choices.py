@@ -9,8 +9,8 @@ from bench.report.thresholds import THRESHOLDS
 class Choices:
     """How tables and pages are drawn; the CSV files and the exports always tell of every epoch."""
 
-    without_flagged: bool = False
-    """Leave epochs out of the medians whose noise witnesses were out of bounds."""
+    without_noisy: bool = False
+    """Leave epochs out of the medians whose noise indicators were out of bounds."""
     thresholds: tuple[float, ...] = THRESHOLDS
     """Values of `val_bce` until which epochs and seconds are told, nats a pixel."""
 

@@ -12,7 +12,7 @@ from bench.report.files import result_rows
 from bench.report.pictures import Gallery, Samples, gallery, read_samples
 from bench.report.plots import Run
 from bench.report.published import comparisons
-from bench.report.roofline import roof_plot
+from bench.report.roofline import draw_roofline
 from bench.report.tables import blog_table, model_table, quality_table, variants_table
 from bench.report.views import TableView, view
 from bench.results.folder import ReportFolder
@@ -21,8 +21,8 @@ from models.contract import Settings
 
 MOST_GALLERIES = 4
 """Cases of one model whose pictures are shown."""
-MOST_MARKS = 5
-"""Marks of one case whose pictures are shown."""
+MOST_CHECKPOINTS = 5
+"""Checkpoints of one case whose pictures are shown."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Content:
     notes: Sequence[str]
     overview: TableView | None
     ways: TableView | None
-    roof: Plot | None
+    peaks: Plot | None
     quality: TableView | None
     models: Sequence[ModelPart]
     published: TableView | None
@@ -66,7 +66,7 @@ def content(
     choices: Choices = AS_THEY_ARE,
 ) -> Content:
     """Draw every model; ``notes`` are what a reader must know before trusting the tables."""
-    rows = result_rows(outcomes, header, without_flagged=choices.without_flagged)
+    rows = result_rows(outcomes, header, without_noisy=choices.without_noisy)
     return Content(
         header=header,
         outcomes=outcomes,
@@ -74,7 +74,7 @@ def content(
         notes=notes,
         overview=_view(overview(rows), "overview"),
         ways=_view(variants_table(variants.side_by_side(rows)), "ways"),
-        roof=roof_plot(rows),
+        peaks=draw_roofline(rows),
         quality=_view(quality_table(outcomes, choices.thresholds), "quality"),
         models=[_model_part(folder, name, outcomes, rows) for name in summary.models(rows)],
         published=_view(blog_table(comparisons(rows, catalog.model_settings())), "published"),
@@ -86,7 +86,7 @@ def _view(table: Table, section: str) -> TableView | None:
 
 
 def overview(rows: Sequence[ResultRow]) -> Table:
-    """Every case at its last mark, all models in one table."""
+    """Every case at its last checkpoint, all models in one table."""
     last = summary.last_rows(rows)
     varying = variants.varying(last)
     tables = {
@@ -98,7 +98,7 @@ def overview(rows: Sequence[ResultRow]) -> Table:
         for name, table in tables.items()
         for line in table.rows
     )
-    return Table("All models at their last mark", ("model", *headers), cells)
+    return Table("All models at their last checkpoint", ("model", *headers), cells)
 
 
 def _model_part(folder: ReportFolder, name: str, outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> ModelPart:
@@ -122,8 +122,8 @@ def _model_part(folder: ReportFolder, name: str, outcomes: Sequence[Outcome], ro
 
 
 def _has_samples(folder: ReportFolder, outcome: Outcome) -> bool:
-    """Whether there is a file for any mark; one that a name of a strange journal points to elsewhere does not count."""
-    paths = [folder.sample(outcome.case.case_id, mark.epochs) for mark in outcome.marks]
+    """Whether there is a file for any checkpoint; one that a name of a strange journal points to elsewhere does not count."""
+    paths = [folder.sample(outcome.case.case_id, checkpoint.epochs) for checkpoint in outcome.checkpoints]
     return any(path.parent == folder.samples and path.is_file() for path in paths)
 
 
@@ -131,7 +131,7 @@ def _gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[Outcome]
     case = outcome.case
     found: list[Samples] = []
     notes: list[str] = []
-    for epochs in _spread([mark.epochs for mark in outcome.marks]):
+    for epochs in _spread([checkpoint.epochs for checkpoint in outcome.checkpoints]):
         try:
             found.append(read_samples(folder.sample(case.case_id, epochs), epochs))
         except FileNotFoundError:
@@ -143,8 +143,10 @@ def _gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[Outcome]
     return gallery(title, case.case_id, found, notes)
 
 
-def _spread(marks: Sequence[int]) -> list[int]:
+def _spread(checkpoints: Sequence[int]) -> list[int]:
     """At most so many of them, the first and the last among them."""
-    if len(marks) <= MOST_MARKS:
-        return list(marks)
-    return [marks[round(place * (len(marks) - 1) / (MOST_MARKS - 1))] for place in range(MOST_MARKS)]
+    if len(checkpoints) <= MOST_CHECKPOINTS:
+        return list(checkpoints)
+    return [
+        checkpoints[round(place * (len(checkpoints) - 1) / (MOST_CHECKPOINTS - 1))] for place in range(MOST_CHECKPOINTS)
+    ]

@@ -60,9 +60,9 @@ def write_exports(folder: ReportFolder, outcomes: Sequence[Outcome], header: Swe
 
 
 def pytest_benchmark(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, Any]:
-    """What `pytest-benchmark compare` reads: a benchmark a case and mark, a round a steady epoch, in seconds.
+    """What `pytest-benchmark compare` reads: a benchmark a case and checkpoint, a round a steady epoch, in seconds.
 
-    A mark without steady epochs has no rounds and is left out. A benchmark is a `Later`: with its rounds it is made
+    A checkpoint without steady epochs has no rounds and is left out. A benchmark is a `Later`: with its rounds it is made
     when it is written. The schema is what `pytest_benchmark_generate_json` gives in
     https://github.com/ionelmc/pytest-benchmark (`src/pytest_benchmark/plugin.py`, `stats.py`).
     """
@@ -122,7 +122,7 @@ _EXTRA = (
     "epoch_s_ci_high",
     "warmup_epochs",
     "steady",
-    "contaminated_epochs",
+    "noisy_epochs",
     "val_s_median",
     "first_epoch_s",
     "peak_rss_mib",
@@ -139,7 +139,7 @@ def _benchmark(outcome: Outcome, row: ResultRow) -> dict[str, Any]:
         "group": row.model,
         "name": name,
         "fullname": f"models/{row.model}.py::{name}",
-        "params": {**outcome.case.model_dump(mode="json", exclude={"model", "marks"}), "epochs": row.epochs},
+        "params": {**outcome.case.model_dump(mode="json", exclude={"model", "checkpoints"}), "epochs": row.epochs},
         "param": param,
         "extra_info": _known(row, _EXTRA),
         "options": {"disable_gc": False, "timer": "perf_counter_ns", "warmup": True},
@@ -148,7 +148,7 @@ def _benchmark(outcome: Outcome, row: ResultRow) -> dict[str, Any]:
 
 
 def _rounds(outcome: Outcome, row: ResultRow) -> list[float]:
-    """Training seconds of the steady epochs up to the row's mark."""
+    """Training seconds of the steady epochs up to the row's checkpoint."""
     steady = outcome.epochs.column("train_s")[row.warmup_epochs or 0 : row.epochs]
     return [seconds for seconds in steady if math.isfinite(seconds)]
 
@@ -191,12 +191,14 @@ def statistics_of(data: Sequence[float]) -> dict[str, Any]:
 
 
 def github_action_benchmark(outcomes: Sequence[Outcome], header: SweepHeader) -> list[dict[str, Any]]:
-    """What github-action-benchmark reads as `customSmallerIsBetter`: an entry a metric of each case's last mark.
+    """What github-action-benchmark reads as `customSmallerIsBetter`: an entry a metric of each case's last checkpoint.
 
-    Every name becomes a chart, so the marks before, on the same run, are left out. The schema is `BenchmarkResult` of
+    Every name becomes a chart, so the checkpoints before, on the same run, are left out. The schema is `BenchmarkResult` of
     https://github.com/benchmark-action/github-action-benchmark, `src/extract.ts`.
     """
-    return [_entry(row, metric, value) for row in _last_marks(outcomes, header) for metric, value in _metrics(row)]
+    return [
+        _entry(row, metric, value) for row in _last_checkpoints(outcomes, header) for metric, value in _metrics(row)
+    ]
 
 
 def _entry(row: ResultRow, metric: Metric, value: float) -> dict[str, Any]:
@@ -209,19 +211,19 @@ def _entry(row: ResultRow, metric: Metric, value: float) -> dict[str, Any]:
 
 _TOOLTIP = (
     *("machine_id", "cpu_model", "cpu_limit", "keras", "tensorflow", "jax", "torch"),
-    *("steady_epochs", "contaminated_epochs"),
+    *("steady_epochs", "noisy_epochs"),
 )
 
 
 def bencher(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, dict[str, dict[str, float]]]:
-    """Bencher Metric Format: a benchmark for each case's last mark, a measure a metric.
+    """Bencher Metric Format: a benchmark for each case's last checkpoint, a measure a metric.
 
     ``lower_value`` and ``upper_value`` are the ends of the 95 % interval. The schema is at
     https://bencher.dev/docs/reference/bencher-metric-format/.
     """
     return {
         _name(row): {metric.measure: _measure(row, metric, value) for metric, value in _metrics(row)}
-        for row in _last_marks(outcomes, header)
+        for row in _last_checkpoints(outcomes, header)
         if any(_metrics(row))
     }
 
@@ -236,7 +238,7 @@ def _measure(row: ResultRow, metric: Metric, value: float) -> dict[str, float]:
 
 
 def _name(row: ResultRow) -> str:
-    """The case and its mark: figures of other epoch counts are another series."""
+    """The case and its checkpoint: figures of other epoch counts are another series."""
     return f"{row.case_id}.e{row.epochs}"
 
 
@@ -245,7 +247,7 @@ def _measured(outcome: Outcome, header: SweepHeader) -> list[ResultRow]:
     return [row for row in rows.result_rows(outcome, header) if row.status == row.run_status == "ok"]
 
 
-def _last_marks(outcomes: Sequence[Outcome], header: SweepHeader) -> list[ResultRow]:
+def _last_checkpoints(outcomes: Sequence[Outcome], header: SweepHeader) -> list[ResultRow]:
     return [row for outcome in outcomes for row in _measured(outcome, header) if row.epochs == row.run_epochs]
 
 

@@ -57,9 +57,9 @@ def safe(cell: Any) -> Any:
 _FORMULA = frozenset("=+-@\t\n＝＋－＠")
 
 
-def result_rows(outcomes: Iterable[Outcome], header: SweepHeader, *, without_flagged: bool = False) -> list[ResultRow]:
-    """The rows of results.csv; with ``without_flagged``, their medians without flagged epochs."""
-    return [row for outcome in outcomes for row in rows.result_rows(outcome, header, without_flagged=without_flagged)]
+def result_rows(outcomes: Iterable[Outcome], header: SweepHeader, *, without_noisy: bool = False) -> list[ResultRow]:
+    """The rows of results.csv; with ``without_noisy``, their medians without noisy epochs."""
+    return [row for outcome in outcomes for row in rows.result_rows(outcome, header, without_noisy=without_noisy)]
 
 
 def write_tables(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:

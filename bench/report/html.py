@@ -86,7 +86,7 @@ def _sections(shown: Content) -> list[Section]:
         _failures(shown),
         _table("overview", shown.overview),
         _table("ways", shown.ways),
-        _plot("roof", shown.roof),
+        _plot("peaks", shown.peaks),
         _table("quality", shown.quality),
         _models(shown),
         _table("published", shown.published),
@@ -163,7 +163,7 @@ def write_page(
 def _files(shown: Content) -> dict[str, bytes]:
     """What goes into plots/, by its name."""
     found = {plot.name: plot.png for part in shown.models for plot in part.plots}
-    found |= {shown.roof.name: shown.roof.png} if shown.roof else {}
+    found |= {shown.peaks.name: shown.peaks.png} if shown.peaks else {}
     for part in shown.models:
         for stem, each in zip(_stems(part), part.galleries, strict=True):
             found |= {f"{stem}-{ending}": png for ending, png in each.files.items()}
@@ -181,4 +181,4 @@ def _own_names(shown: Content) -> re.Pattern[str]:
     """What `_files` may ever call a file of this sweep: what was drawn before and is no more must not stay."""
     cases = [*shown.header.cases, *(outcome.case for outcome in shown.outcomes)]
     models = "|".join({re.escape(file_stem(case.model)) for case in cases})
-    return re.compile(rf"(roof|({models})-(loss|time|memory|[A-Za-z0-9_-]+-e\d+(-plane|-grid)?))\.png")
+    return re.compile(rf"(peaks|({models})-(loss|time|memory|[A-Za-z0-9_-]+-e\d+(-plane|-grid)?))\.png")

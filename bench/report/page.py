@@ -8,7 +8,7 @@ from bench.report import published, variants
 from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.exports import write_exports
 from bench.report.files import result_rows, write_environment, write_status, write_tables
-from bench.report.summary import drift, flagged_epochs, machine, machine_name, model_title, models, software
+from bench.report.summary import count_noisy_epochs, drift, machine, machine_name, model_title, models, software
 from bench.report.tables import blog_table, model_table, quality_table, variants_table
 from bench.results.folder import ReportFolder, write_whole
 from bench.results.schema import Outcome, ResultRow, SweepHeader
@@ -19,7 +19,7 @@ _READING = """\
   case ran in several processes, the median is over processes, and so is the interval; below six it is their range, with
   their number.
 - **train**, **val**: losses as Keras prints them after the row's last epoch, penalties included.
-- **bce**: mean binary cross-entropy a pixel of the validation digits rebuilt from their codes. Only this one
+- **bce**: mean binary cross-entropy a pixel of the validation images rebuilt from their codes. Only this one
   compares across models: the variational loss is a sum over pixels, the sparse one carries its penalty.
 - **MiB**: peak resident memory of the case's own process up to that epoch, the interpreter and the backend's
   libraries included.
@@ -27,14 +27,14 @@ _READING = """\
   the training's matrix products a second; **share**: of this machine's measured peak in the same precision; **bound**:
   what takes longest of a step at the least, its dispatch, its memory traffic or its arithmetic.
 - **≤ 0.12** and so on: epochs and training seconds, compilation included, until `val_bce` passed that threshold; *at
-  most* where a loss carries more than the cross-entropy, so that only marks tell (`aebench report DIR --thresholds`).
-- **dead**: code units that are zero for every validation digit, of all code units.
-- **remarks**: *flagged* epochs were disturbed by other programs or by the hypervisor (`epochs.csv` says by what); *not
+  most* where a loss carries more than the cross-entropy, so that only checkpoints tell (`aebench report DIR --thresholds`).
+- **dead**: code units that are zero for every validation image, of all code units.
+- **remarks**: *noisy* epochs were noisy by other programs or by the hypervisor (`epochs.csv` says by what); *not
   steady*: the times after the warm-up have a trend.
 - **ours is projected**: the median time of a step here, times the steps of as many epochs on the full MNIST. Nothing
   but time is projected.
 
-Each case ran in a fresh process; its epoch counts are marks on one run. Full precision and every other column are in
+Each case ran in a fresh process; its epoch counts are checkpoints on one run. Full precision and every other column are in
 `results.csv`, each epoch in `epochs.csv`.\
 """
 
@@ -60,7 +60,7 @@ def write_report(
 
 def tables(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = AS_THEY_ARE) -> list[Table]:
     """One table a model in the catalog's order, then what is told over all of them."""
-    rows = result_rows(outcomes, header, without_flagged=choices.without_flagged)
+    rows = result_rows(outcomes, header, without_noisy=choices.without_noisy)
     found = [model_table(model_title(name), [row for row in rows if row.model == name]) for name in models(rows)]
     over_all = [
         variants_table(variants.side_by_side(rows)),
@@ -90,14 +90,12 @@ def markdown(
 def remarks(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = AS_THEY_ARE) -> list[str]:
     """What a reader must know before trusting the tables."""
     rows = result_rows(outcomes, header)
-    flagged, epochs = flagged_epochs(outcomes)
+    noisy, epochs = count_noisy_epochs(outcomes)
     treatment = (
-        "are left out of the medians"
-        if choices.without_flagged
-        else "are in the medians (--without-flagged drops them)"
+        "are left out of the medians" if choices.without_noisy else "are in the medians (--without-noisy drops them)"
     )
     return [
-        *([f"{flagged} of {epochs} epochs were disturbed by others and {treatment}."] if flagged else []),
+        *([f"{noisy} of {epochs} epochs were noisy by others and {treatment}."] if noisy else []),
         *_drift(outcomes),
         *_cross_check(rows),
         *published.explanations(rows),
@@ -148,7 +146,7 @@ def _summary(header: SweepHeader, outcomes: Sequence[Outcome]) -> str:
     dataset = f"{escaped(profile.dataset)}{genuine} ({escaped(header.dataset_origin)})"
     return (
         f"Profile `{profile.name}`: {ended} of {planned} cases measured, on {header.train_samples:,} training and "
-        f"{header.val_samples:,} validation digits of {dataset}; optimizer {profile.optimizer}, seed {profile.seed}. "
+        f"{header.val_samples:,} validation images of {dataset}; optimizer {profile.optimizer}, seed {profile.seed}. "
         f"{escaped(', '.join(software(header)))}. Begun {escaped(header.created_at)}."
     )
 

@@ -1,7 +1,7 @@
-"""The blog's pictures, from the samples that the measured process saved at each mark.
+"""The blog's pictures, from the samples that the measured process saved at each checkpoint.
 
-What is drawn follows from the shapes of the arrays, never from a model's name: digits over their reconstructions; codes
-that are small maps side by side; codes that are a plane, coloured by digit, with the digits decoded from its grid.
+What is drawn follows from the shapes of the arrays, never from a model's name: images over their reconstructions; codes
+that are small maps side by side; codes that are a plane, coloured by image, with the images decoded from its grid.
 
 A samples file may be a stranger's: what it declares is checked before it is read, and one that is missing, too large
 or broken means a picture less and a note.
@@ -27,23 +27,23 @@ Pixels = npt.NDArray[np.uint8]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 MOST_FILE_BYTES = 1 << 20
-MOST_DIGITS, MOST_PLANE, MOST_SIDE, MOST_GRID, MOST_CODE = 10, 2000, 64, 15, 2048
+MOST_IMAGES, MOST_PLANE, MOST_SIDE, MOST_GRID, MOST_CODE = 10, 2000, 64, 15, 2048
 MAP_NUMBERS = 256
-"""Code maps of more numbers a digit are too small to be seen."""
+"""Code maps of more numbers a image are too small to be seen."""
 _MARKED_LABELS = 20
-"""A digit's name is written where at least so many of its codes lie."""
+"""A image's name is written where at least so many of its codes lie."""
 _GAP = 2
-_MAP_SHARE = 0.6
-"""Code maps have few cells, which are drawn larger: this much of a digit's width."""
+_MAP_FRACTION = 0.6
+"""Code maps have few cells, which are drawn larger: this much of a image's width."""
 _CLASS_COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#99884d", "#8f8f8f",
 )  # fmt: skip
-"""After Paul Tol's bright and light schemes; ten colours no eye tells all apart, so the digits are written as well."""
+"""After Paul Tol's bright and light schemes; ten colours no eye tells all apart, so the images are written as well."""
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The arrays of one mark, checked; see `bench.worker.samples.samples`."""
+    """The arrays of one checkpoint, checked; see `bench.worker.samples.samples`."""
 
     epochs: int
     labels: Pixels
@@ -84,18 +84,18 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The pictures of one case at all its marks."""
+    """The pictures of one case at all its checkpoints."""
 
     title: str
     name: str
     """What ids of its elements begin with."""
     files: dict[str, bytes] = field(default_factory=dict)
     """The same as PNG files to look at, by what their names end in: "e050", "e050-plane", "e050-grid"; as many
-    digits as the last mark has, so that they stand in the order of their epochs."""
-    digits: list[Image] = field(default_factory=list)
-    """Originals first, then a row a mark."""
+    images as the last checkpoint has, so that they stand in the order of their epochs."""
+    images: list[Image] = field(default_factory=list)
+    """Originals first, then a row a checkpoint."""
     maps: list[Image] = field(default_factory=list)
-    """Codes, a mark each."""
+    """Codes, a checkpoint each."""
     planes: list[Drawing] = field(default_factory=list)
     grids: list[Image] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -109,7 +109,7 @@ class _Unfit(Exception):
 
 
 def read_samples(path: Path, epochs: int) -> Samples:
-    """Read the samples of a mark.
+    """Read the samples of a checkpoint.
 
     Raises FileNotFoundError where there are none, and ValueError that says in a few words why a file is not drawn.
     """
@@ -128,11 +128,11 @@ def read_samples(path: Path, epochs: int) -> Samples:
 
 
 _WANTED: dict[str, tuple[np.dtype[Any], int]] = {
-    "labels": (np.dtype(np.uint8), MOST_DIGITS),
-    "input": (np.dtype(np.uint8), MOST_DIGITS * MOST_SIDE**2),
-    "target": (np.dtype(np.uint8), MOST_DIGITS * MOST_SIDE**2),
-    "output": (np.dtype(np.uint8), MOST_DIGITS * MOST_SIDE**2),
-    "codes": (np.dtype("<f2"), MOST_DIGITS * MOST_CODE),
+    "labels": (np.dtype(np.uint8), MOST_IMAGES),
+    "input": (np.dtype(np.uint8), MOST_IMAGES * MOST_SIDE**2),
+    "target": (np.dtype(np.uint8), MOST_IMAGES * MOST_SIDE**2),
+    "output": (np.dtype(np.uint8), MOST_IMAGES * MOST_SIDE**2),
+    "codes": (np.dtype("<f2"), MOST_IMAGES * MOST_CODE),
     "plane": (np.dtype("<f2"), MOST_PLANE * 2),
     "plane_labels": (np.dtype(np.uint8), MOST_PLANE),
     "grid": (np.dtype(np.uint8), (MOST_GRID * MOST_SIDE) ** 2),
@@ -176,13 +176,13 @@ def _checked(epochs: int, arrays: Arrays) -> Samples:
     wanted: dict[str, tuple[int, ...]] = dict.fromkeys(("input", "target", "output"), (count, side, side))
     wanted["labels"] = (count,)
     if "plane" in arrays or "plane_labels" in arrays:
-        digits = len(arrays.get("plane", ()))
-        wanted |= {"plane": (digits, 2), "plane_labels": (digits,)}
+        images = len(arrays.get("plane", ()))
+        wanted |= {"plane": (images, 2), "plane_labels": (images,)}
     for name, shape in wanted.items():
         if name not in arrays or arrays[name].shape != shape:
             raise _Unfit(f"{name} is no {shape}")
     if "codes" in arrays and len(arrays["codes"]) != count:
-        raise _Unfit("codes of other digits")
+        raise _Unfit("codes of other images")
     if "grid" in arrays and (arrays["grid"].ndim != 4 or arrays["grid"].shape[2] != arrays["grid"].shape[3]):
         raise _Unfit(f"grid is {arrays['grid'].shape}")
     if not all(np.isfinite(arrays[name]).all() for name in ("codes", "plane") if name in arrays):
@@ -193,37 +193,39 @@ def _checked(epochs: int, arrays: Arrays) -> Samples:
 # ------------------------------------------------------------------------------ drawing
 
 
-def gallery(title: str, name: str, marks: Sequence[Samples], notes: Sequence[str] = ()) -> Gallery:
-    """All pictures of a case; ``marks`` ascending by epochs, all of the same digits."""
+def gallery(title: str, name: str, checkpoints: Sequence[Samples], notes: Sequence[str] = ()) -> Gallery:
+    """All pictures of a case; ``checkpoints`` ascending by epochs, all of the same images."""
     found = Gallery(title, file_stem(name), notes=list(notes))
-    if not marks:
+    if not checkpoints:
         return found
-    found.digits.extend(_rows(marks))
-    digits = len(str(marks[-1].epochs))
-    for mark in marks:
-        label = f"after {mark.epochs} epoch" + ("" if mark.epochs == 1 else "s")
-        ending = f"e{mark.epochs:0{digits}}"
-        found.files[ending] = grey_png(_sheet(mark))
-        maps = _maps(mark)
+    found.images.extend(_rows(checkpoints))
+    images = len(str(checkpoints[-1].epochs))
+    for checkpoint in checkpoints:
+        label = f"after {checkpoint.epochs} epoch" + ("" if checkpoint.epochs == 1 else "s")
+        ending = f"e{checkpoint.epochs:0{images}}"
+        found.files[ending] = grey_png(_sheet(checkpoint))
+        maps = _maps(checkpoint)
         if maps is not None:
-            found.maps.append(_image(label, f"codes of {_named(mark)}, {label}", maps))
-        if mark.plane is not None and mark.plane_labels is not None:
-            found.planes.append(_plane(label, f"{found.name}-plane-{mark.epochs}", mark.plane, mark.plane_labels))
+            found.maps.append(_image(label, f"codes of {_named(checkpoint)}, {label}", maps))
+        if checkpoint.plane is not None and checkpoint.plane_labels is not None:
+            found.planes.append(
+                _plane(label, f"{found.name}-plane-{checkpoint.epochs}", checkpoint.plane, checkpoint.plane_labels)
+            )
             found.files[f"{ending}-plane"] = found.planes[-1].png
-        if mark.grid is not None:
-            mosaic = _mosaic(mark.grid)
-            found.grids.append(_image(label, f"digits decoded from a grid of codes, {label}", mosaic))
+        if checkpoint.grid is not None:
+            mosaic = _mosaic(checkpoint.grid)
+            found.grids.append(_image(label, f"images decoded from a grid of codes, {label}", mosaic))
             found.files[f"{ending}-grid"] = grey_png(_enlarged(mosaic, _GRID_TIMES))
     return found
 
 
-def _sheet(mark: Samples) -> Pixels:
-    """One mark as the blog shows it, enlarged on white: digits, without their noise where they have some, over what
+def _sheet(checkpoint: Samples) -> Pixels:
+    """One checkpoint as the blog shows it, enlarged on white: images, without their noise where they have some, over what
     became of them; codes that are maps below.
     """
-    rows = [mark.input, *([mark.target] if _is_noisy(mark) else []), mark.output]
+    rows = [checkpoint.input, *([checkpoint.target] if _is_noisy(checkpoint) else []), checkpoint.output]
     strips = [_strip(row) for row in rows]
-    maps = _maps(mark)
+    maps = _maps(checkpoint)
     strips += [maps] if maps is not None and maps.shape[1] == strips[0].shape[1] else []
     spaced = [np.pad(strip, ((0, _SHEET_GAP), (0, 0)), constant_values=255) for strip in strips]
     whole = np.pad(np.concatenate(spaced), ((_SHEET_GAP, 0), (_SHEET_GAP, _SHEET_GAP)), constant_values=255)
@@ -231,33 +233,33 @@ def _sheet(mark: Samples) -> Pixels:
 
 
 _SHEET_GAP, _SHEET_TIMES, _GRID_TIMES = 4, 4, 2
-"""A file is looked at by itself: ten digits are some 1,200 pixels wide there, a grid of 15 by 15 is 840."""
+"""A file is looked at by itself: ten images are some 1,200 pixels wide there, a grid of 15 by 15 is 840."""
 
 
 def _enlarged(pixels: Pixels, times: int) -> Pixels:
     return pixels.repeat(times, axis=0).repeat(times, axis=1)
 
 
-def _is_noisy(mark: Samples) -> bool:
-    return not np.array_equal(mark.input, mark.target)
+def _is_noisy(checkpoint: Samples) -> bool:
+    return not np.array_equal(checkpoint.input, checkpoint.target)
 
 
-def _rows(marks: Sequence[Samples]) -> list[Image]:
-    """Originals (noisy and clean where they differ), then a reconstruction a mark."""
-    first = marks[0]
-    digits = _named(first)
+def _rows(checkpoints: Sequence[Samples]) -> list[Image]:
+    """Originals (noisy and clean where they differ), then a reconstruction a checkpoint."""
+    first = checkpoints[0]
+    images = _named(first)
     noisy = _is_noisy(first)
-    rows = [_image("noisy" if noisy else "original", f"{'noisy ' if noisy else ''}{digits}", _strip(first.input))]
+    rows = [_image("noisy" if noisy else "original", f"{'noisy ' if noisy else ''}{images}", _strip(first.input))]
     if noisy:
-        rows.append(_image("clean", f"{digits}, without noise", _strip(first.target)))
-    for mark in marks:
-        label = f"{mark.epochs} epoch" + ("" if mark.epochs == 1 else "s")
-        rows.append(_image(label, f"{digits}, rebuilt after {label}", _strip(mark.output)))
+        rows.append(_image("clean", f"{images}, without noise", _strip(first.target)))
+    for checkpoint in checkpoints:
+        label = f"{checkpoint.epochs} epoch" + ("" if checkpoint.epochs == 1 else "s")
+        rows.append(_image(label, f"{images}, rebuilt after {label}", _strip(checkpoint.output)))
     return rows
 
 
 def _named(samples: Samples) -> str:
-    return "digits " + ", ".join(str(label) for label in samples.labels)
+    return "images " + ", ".join(str(label) for label in samples.labels)
 
 
 def _strip(images: Pixels) -> Pixels:
@@ -266,12 +268,12 @@ def _strip(images: Pixels) -> Pixels:
     return np.concatenate(list(padded), axis=1)[:, :-_GAP]
 
 
-def _maps(mark: Samples) -> Pixels | None:
-    """Codes (k, h, w, c) as the blog draws them, h wide and w · c high; a digit's code stands where the digit does.
+def _maps(checkpoint: Samples) -> Pixels | None:
+    """Codes (k, h, w, c) as the blog draws them, h wide and w · c high; a image's code stands where the image does.
 
     None where they are no maps, or too large to be seen.
     """
-    codes, side = mark.codes, mark.input.shape[-1]
+    codes, side = checkpoint.codes, checkpoint.input.shape[-1]
     if codes is None or codes.ndim != 4 or codes[0].size > MAP_NUMBERS:
         return None
     count, height, width, channels = codes.shape
@@ -279,7 +281,7 @@ def _maps(mark: Samples) -> Pixels | None:
     low, high = float(values.min()), float(values.max())
     scaled = np.rint((values - low) / (high - low or 1.0) * 255).astype(np.uint8)
     upright = scaled.reshape(count, height, width * channels).transpose(0, 2, 1)
-    scale = max(1, round(_MAP_SHARE * side / height))
+    scale = max(1, round(_MAP_FRACTION * side / height))
     large = upright.repeat(scale, axis=1).repeat(scale, axis=2)
     room = max(0, side - large.shape[2])
     return _strip(np.pad(large, ((0, 0), (0, 0), (room // 2, room - room // 2))))
@@ -312,23 +314,23 @@ def grey_png(pixels: Pixels) -> bytes:
 
 
 def _plane(label: str, name: str, codes: npt.NDArray[np.float16], labels: Pixels) -> Drawing:
-    """Codes as dots in their digit's colour, each digit's name amid its dots."""
+    """Codes as dots in their image's colour, each image's name amid its dots."""
     with drawing():
         figure = Figure(figsize=(3.4, 3.3))
         axes = figure.subplots()
         figure.subplots_adjust(left=0.18, right=0.98, top=0.98, bottom=0.13)
         places = codes.astype(np.float64)
-        for digit in range(10):
-            chosen = places[labels == digit]
+        for image in range(10):
+            chosen = places[labels == image]
             # Thousands of dots as paths would be most of the page.
-            axes.scatter(chosen[:, 0], chosen[:, 1], s=5, color=_CLASS_COLOURS[digit], linewidths=0, rasterized=True)
+            axes.scatter(chosen[:, 0], chosen[:, 1], s=5, color=_CLASS_COLOURS[image], linewidths=0, rasterized=True)
             if len(chosen) >= _MARKED_LABELS:
                 x, y = np.median(chosen, axis=0)
-                box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": _CLASS_COLOURS[digit], "lw": 1.2}
-                axes.text(x, y, str(digit), ha="center", va="center", color="black", fontsize=9, bbox=box)
+                box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": _CLASS_COLOURS[image], "lw": 1.2}
+                axes.text(x, y, str(image), ha="center", va="center", color="black", fontsize=9, bbox=box)
         low, high = np.quantile(places, [0.005, 0.995], axis=0)
         room = 0.1 * np.maximum(high - low, 1e-3)
         axes.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
         axes.set(xlabel="first number of the code", ylabel="second number")
-        alt = f"codes of {len(labels):,} digits, {label}"
+        alt = f"codes of {len(labels):,} images, {label}"
         return Drawing(label, inline_svg(figure, name, alt), png(figure))

@@ -44,7 +44,7 @@ PHASES = {
     "first epoch": ("first_epoch",),
     "training": ("train", "val"),
     "evaluation": ("evaluation",),
-    "peaks": ("roof",),
+    "peaks": ("peaks",),
 }
 _PHASE_COLOURS = ("#aab2ba", "#ddcc77", "#88ccee", "#dd9933", "#44aa99", "#cc6677", "#882255")
 """None of the palette's: a phase is no case."""
@@ -52,7 +52,7 @@ _PHASE_COLOURS = ("#aab2ba", "#ddcc77", "#88ccee", "#dd9933", "#44aa99", "#cc667
 
 @dataclass(frozen=True)
 class Run:
-    """A case's outcome with the row of its last mark that was reached."""
+    """A case's outcome with the row of its last checkpoint that was reached."""
 
     outcome: Outcome
     row: ResultRow | None
@@ -146,14 +146,14 @@ def _losses(model: str, series: list[_Series]) -> Plot | None:
         axes.grid(which="minor", axis="y")
         label_plainly(axes.yaxis)
     _label(axes, "epoch", "loss, as Keras prints it")
-    dashed = [Line2D([], [], color=INK, linestyle="--", linewidth=0.9), Line2D([], [], **_MARK, color=INK)]
-    rows = _legend(axes, series, list(zip(dashed, ("training", "mark"), strict=True)))
+    dashed = [Line2D([], [], color=INK, linestyle="--", linewidth=0.9), Line2D([], [], **_CHECKPOINT, color=INK)]
+    rows = _legend(axes, series, list(zip(dashed, ("training", "checkpoint"), strict=True)))
     _arrange(figure, AXES_IN, rows)
     caption = "Validation loss (lines), training loss (dashed); a dot where a row of the table was taken."
     return _plot(figure, model, "loss", "Losses", caption)
 
 
-_MARK: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4.5}
+_CHECKPOINT: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4.5}
 
 
 def _count(series: Sequence[_Series]) -> int:
@@ -161,15 +161,15 @@ def _count(series: Sequence[_Series]) -> int:
 
 
 def _draw_losses(axes: Axes, run: Run, colour: str, most: int) -> list[float]:
-    """Both curves of a run and its marks; returns the smallest and the largest value drawn."""
+    """Both curves of a run and its checkpoints; returns the smallest and the largest value drawn."""
     epochs = run.outcome.epochs
     numbers = epochs.column("epoch")
     training, validation = ([number(value) for value in epochs.column(name)] for name in ("train_loss", "val_loss"))
     _draw_line(axes, numbers, training, most, color=colour, linestyle="--", linewidth=0.9, alpha=0.8)
     _draw_line(axes, numbers, validation, most, color=colour)
     by_number = dict(zip(numbers, validation, strict=True))
-    marks = [mark.epochs for mark in run.outcome.marks if mark.epochs in by_number]
-    axes.plot(marks, [by_number[mark] for mark in marks], color=colour, **_MARK)
+    checkpoints = [checkpoint.epochs for checkpoint in run.outcome.checkpoints if checkpoint.epochs in by_number]
+    axes.plot(checkpoints, [by_number[checkpoint] for checkpoint in checkpoints], color=colour, **_CHECKPOINT)
     return _ends([*training, *validation])
 
 
@@ -191,7 +191,7 @@ def _times(model: str, series: list[_Series]) -> Plot | None:
     _label(axes, "epoch", "training seconds")
     flag = Line2D([], [], color=WARNING, linewidth=2)
     band = Patch(facecolor=INK, alpha=0.2)
-    _arrange(figure, AXES_IN, _legend(axes, series, [(band, "95 % of the median"), (flag, "flagged")]))
+    _arrange(figure, AXES_IN, _legend(axes, series, [(band, "95 % of the median"), (flag, "noisy")]))
     first = (
         f" The first epoch traces and compiles: {_range(firsts)}; a triangle where it does not fit." if firsts else ""
     )
@@ -205,14 +205,14 @@ def _training_s(run: Run) -> list[float]:
 
 def _draw_times(axes: Axes, run: Run, colour: str, top: float, most: int) -> None:
     times = _training_s(run)
-    numbers, flags = (run.outcome.epochs.column(name) for name in ("epoch", "flagged"))
+    numbers, flags = (run.outcome.epochs.column(name) for name in ("epoch", "noisy"))
     above = times[0] > top
     marker = "." if len(times) < 4 else None  # a line through one point is not seen
     _draw_line(axes, numbers[above:], times[above:], most, color=colour, linewidth=1.0, marker=marker)
     if above:
         axes.plot(numbers[:1], [0.975 * top], color=colour, marker="^", markersize=5)
-    flagged = [(n, min(s, top)) for n, s, flag in zip(numbers, times, flags, strict=True) if flag]
-    _bars(axes, [flagged[place] for place in _seen([s for _, s in flagged], most)], top / 30)
+    noisy = [(n, min(s, top)) for n, s, flag in zip(numbers, times, flags, strict=True) if flag]
+    _bars(axes, [noisy[place] for place in _seen([s for _, s in noisy], most)], top / 30)
     row = run.row
     if row is None or row.epoch_s_median is None or row.warmup_epochs is None:
         return
@@ -223,7 +223,7 @@ def _draw_times(axes: Axes, run: Run, colour: str, top: float, most: int) -> Non
 
 
 def _bars(axes: Axes, points: Sequence[tuple[float, float]], half: float) -> None:
-    """Short upright bars, all of them one path: hundreds of flagged epochs stay small."""
+    """Short upright bars, all of them one path: hundreds of noisy epochs stay small."""
     xs = [x for n, _ in points for x in (n, n, math.nan)]
     ys = [y for _, s in points for y in (s - half, s + half, math.nan)]
     axes.plot(xs, ys, color=WARNING, linewidth=2, solid_capstyle="butt")
@@ -284,11 +284,11 @@ def _draw_memory(axes: Axes, run: Run, colour: str, most: int) -> bool:
 def _spans(outcome: Outcome) -> list[tuple[int, tuple[str, float, float, float]]]:
     """The phases in order, each with its place in `PHASES`: name, begin and length in seconds, peak in MiB.
 
-    Training and validation take turns, so they share one span, up to the last mark.
+    Training and validation take turns, so they share one span, up to the last checkpoint.
     """
     told: dict[str, PhaseEvent] = {phase.name: phase for phase in outcome.phases}
-    told |= {phase.name: phase for phase in outcome.marks[-1].phases} if outcome.marks else {}
-    trained_until = number(outcome.marks[-1].at_s) if outcome.marks else math.nan
+    told |= {phase.name: phase for phase in outcome.checkpoints[-1].phases} if outcome.checkpoints else {}
+    trained_until = number(outcome.checkpoints[-1].at_s) if outcome.checkpoints else math.nan
     spans, at = [], 0.0
     for place, (name, parts) in enumerate(PHASES.items()):
         found = [told[part] for part in parts if part in told]

@@ -119,7 +119,7 @@ def _figure(row: ResultRow, published: Published) -> float | None:
 
 
 def _projected_s(row: ResultRow, epochs: int) -> float:
-    """Seconds for ``epochs`` epochs of the full MNIST, at this row's seconds a step and a validation digit."""
+    """Seconds for ``epochs`` epochs of the full MNIST, at this row's seconds a step and a validation image."""
     assert row.epoch_s_median is not None  # noqa: S101 - chosen so
     step_s = row.epoch_s_median / math.ceil(row.train_samples / row.batch_size)
     val_s = (row.val_s_median or 0) * _FULL_VAL / row.val_samples
@@ -133,9 +133,9 @@ def explanations(rows: Sequence[ResultRow]) -> list[str]:
         return []
     last = max(killed, key=lambda row: row.epochs)
     sentence = (
-        f"In sparse_batch_sum {last.dead_units} of {last.code_units} code units are zero for every digit: for years "
+        f"In sparse_batch_sum {last.dead_units} of {last.code_units} code units are zero for every image: for years "
         "Keras summed the activity penalty over the batch instead of averaging it, which makes it as many times too "
-        'strong as a batch has digits. That is the 0.27 that readers of the blog got "for some unknown reason" '
+        'strong as a batch has images. That is the 0.27 that readers of the blog got "for some unknown reason" '
         "(keras-team/keras #22018, mended by #22021; fchollet/keras-blog #5)."
     )
     return [sentence]

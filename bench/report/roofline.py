@@ -1,6 +1,6 @@
-"""The roof of the machine with the cases under it: arithmetic rate over arithmetic intensity, both logarithmic.
+"""The peaks of the machine with the cases under it: arithmetic rate over arithmetic intensity, both logarithmic.
 
-After Williams, Waterman and Patterson, https://doi.org/10.1145/1498765.1498785. A precision has a roof of its own.
+After Williams, Waterman and Patterson, https://doi.org/10.1145/1498765.1498785. A precision has a peaks of its own.
 """
 
 import statistics
@@ -39,8 +39,8 @@ class _Point:
     """10^9 bytes a second."""
 
 
-def roof_plot(rows: Sequence[ResultRow]) -> Plot | None:
-    """The roof with the last mark of each case; None where nothing was counted or no roof measured."""
+def draw_roofline(rows: Sequence[ResultRow]) -> Plot | None:
+    """The peaks with the last checkpoint of each case; None where nothing was counted or no peaks measured."""
     points = [point for row in last_rows(rows) if (point := _point(row)) is not None]
     if not points:
         return None
@@ -53,9 +53,9 @@ def roof_plot(rows: Sequence[ResultRow]) -> Plot | None:
         figure.subplots_adjust(left=0.09, right=0.72, top=0.97, bottom=0.12)
         edge = (min(p.intensity for p in points) / 2, max(p.intensity for p in points) * 2)
         for precision in sorted({point.precision for point in points}):
-            _draw_roof(axes, [point for point in points if point.precision == precision], edge)
+            _draw_roofline(axes, [point for point in points if point.precision == precision], edge)
         _draw_points(axes, points)
-        return Plot("roof", "The roof", _CAPTION, inline_svg(figure, "roof", f"The roof. {_CAPTION}"), png(figure))
+        return Plot("peaks", "The peaks", _CAPTION, inline_svg(figure, "peaks", f"The peaks. {_CAPTION}"), png(figure))
 
 
 def _point(row: ResultRow) -> _Point | None:
@@ -73,7 +73,7 @@ _LEAST, _MOST = 1e-12, 1e18
 """Beyond these, no machine measured it, and no axis shows it."""
 
 
-def _draw_roof(axes: Axes, points: Sequence[_Point], edge: tuple[float, float]) -> None:
+def _draw_roofline(axes: Axes, points: Sequence[_Point], edge: tuple[float, float]) -> None:
     """The medians of what the cases of one precision measured as their peaks."""
     arithmetic = statistics.median(point.peak_rate for point in points)
     memory = statistics.median(point.peak_traffic for point in points)

@@ -50,7 +50,7 @@ def sentences(header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[R
 
 
 def last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """The row of each case's last mark that was reached."""
+    """The row of each case's last checkpoint that was reached."""
     last: dict[str, ResultRow] = {}
     for row in sorted(rows, key=lambda row: row.epochs):
         if row.status == "ok":
@@ -58,10 +58,10 @@ def last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
     return [row for row in rows if last.get(row.case_id) is row]
 
 
-def flagged_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
-    """How many epochs were disturbed by others, and of how many."""
-    flagged = sum(sum(outcome.epochs.column("flagged")) for outcome in outcomes)
-    return flagged, sum(len(outcome.epochs) for outcome in outcomes)
+def count_noisy_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
+    """How many epochs were noisy by others, and of how many."""
+    noisy = sum(sum(outcome.epochs.column("noisy")) for outcome in outcomes)
+    return noisy, sum(len(outcome.epochs) for outcome in outcomes)
 
 
 def drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
@@ -82,7 +82,7 @@ def machine(header: SweepHeader) -> dict[str, str]:
 # ------------------------------------------------------------------------------ lines
 
 _Line = list[ResultRow]
-"""The processes of one case at its last mark."""
+"""The processes of one case at its last checkpoint."""
 
 
 def _last_lines(rows: Sequence[ResultRow]) -> list[_Line]:
@@ -118,7 +118,7 @@ def _speed(header: SweepHeader, lines: Sequence[_Line]) -> list[str]:
     if not times:
         return [f"No epoch after the warm-up was timed{memory}."]
     (low, fastest), (high, slowest) = times[0], times[-1]
-    epoch = f"An epoch of {header.train_samples:,} digits took"
+    epoch = f"An epoch of {header.train_samples:,} images took"
     if len(times) == 1:
         return [f"{epoch} {seconds(low)} s ({_named(fastest, lines)}){memory}."]
     ends = f"from {seconds(low)} s ({_named(fastest, lines)}) to {seconds(high)} s ({_named(slowest, lines)})"
@@ -136,7 +136,7 @@ def _quality(lines: Sequence[_Line]) -> list[str]:
         return []
     (low, best), (high, worst) = losses[0], losses[-1]
     measure = "mean binary cross-entropy a validation pixel"
-    first = f"{_named(best, lines)} rebuilt its digits best, {loss(low)} nats after {_epochs(best)} ({measure})"
+    first = f"{_named(best, lines)} rebuilt its images best, {loss(low)} nats after {_epochs(best)} ({measure})"
     if len(losses) == 1:
         return [f"{first}."]
     return [f"{first}; {_named(worst, lines)} worst, {loss(high)} after {_epochs(worst)}."]
@@ -149,7 +149,7 @@ def _epochs(line: _Line) -> str:
 def _distrust(header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[str]:
     reasons = [
         *_unmeasured(header, outcomes),
-        *_disturbed(outcomes),
+        *_noisy(outcomes),
         *_unsteady(_last_lines(rows)),
         *_drifting(outcomes),
     ]
@@ -160,8 +160,8 @@ def _distrust(header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[R
     if not outcomes:
         return []
     if all(row.steady is None for row in rows):
-        return ["No epoch was disturbed; the runs are too short to tell whether their times are steady."]
-    return ["Nothing spoke against these figures: no epoch was disturbed, and no series of times showed a trend."]
+        return ["No epoch was noisy; the runs are too short to tell whether their times are steady."]
+    return ["Nothing spoke against these figures: no epoch was noisy, and no series of times showed a trend."]
 
 
 def _unmeasured(header: SweepHeader, outcomes: Sequence[Outcome]) -> list[str]:
@@ -169,9 +169,9 @@ def _unmeasured(header: SweepHeader, outcomes: Sequence[Outcome]) -> list[str]:
     return [f"{missing} of {len(header.cases)} cases did not end well or did not run"] if missing > 0 else []
 
 
-def _disturbed(outcomes: Sequence[Outcome]) -> list[str]:
-    flagged, epochs = flagged_epochs(outcomes)
-    return [f"{flagged} of {epochs} epochs were disturbed by others"] if flagged else []
+def _noisy(outcomes: Sequence[Outcome]) -> list[str]:
+    noisy, epochs = count_noisy_epochs(outcomes)
+    return [f"{noisy} of {epochs} epochs were noisy by others"] if noisy else []
 
 
 def _unsteady(lines: Sequence[_Line]) -> list[str]:

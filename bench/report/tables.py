@@ -39,7 +39,7 @@ def _place(row: ResultRow) -> tuple[Any, ...]:
 
 
 def _model_cells(processes: Sequence[ResultRow], varying: Sequence[str]) -> tuple[str, ...]:
-    """One line: a case at a mark, over its processes."""
+    """One line: a case at a checkpoint, over its processes."""
     keys = (
         str(processes[0].epochs),
         str(processes[0].batch_size),
@@ -84,11 +84,11 @@ def _spread(processes: Sequence[ResultRow]) -> str:
 
 def _remarks(processes: Sequence[ResultRow], well: Sequence[ResultRow]) -> str:
     """What makes a line less trustworthy than others."""
-    flagged, epochs = sum(row.contaminated_epochs or 0 for row in well), sum(row.epochs for row in well)
+    noisy, epochs = sum(row.noisy_epochs or 0 for row in well), sum(row.epochs for row in well)
     return "; ".join(
         [
             *([f"{len(well)} of {len(processes)} processes"] if len(well) < len(processes) else []),
-            *([f"{flagged}/{epochs} flagged"] if flagged else []),
+            *([f"{noisy}/{epochs} noisy"] if noisy else []),
             *(["not steady"] if any(row.steady is False for row in well) else []),
         ]
     )
@@ -147,7 +147,7 @@ def _variant_cells(entry: variants.SideBySide, variant: variants.Variant) -> tup
         _whole(variant.peak_rss_mib),
         _percent(variant.memory),
         seconds(variant.gflop_per_s),
-        _percent(variant.peak_share),
+        _percent(variant.peak_fraction),
         variant.bound or NOT_MEASURED,
     )
 

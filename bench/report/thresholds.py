@@ -1,8 +1,8 @@
 """Epochs and seconds until a model is good enough: pure functions on outcomes.
 
-Good is `val_bce`, which compares across models. Between marks it is known where a model's validation loss is nothing
-else: that is held to be so where the two agree at every mark that was evaluated. Otherwise (a loss with a penalty, a
-sum over pixels) only the marks tell.
+Good is `val_bce`, which compares across models. Between checkpoints it is known where a model's validation loss is nothing
+else: that is held to be so where the two agree at every checkpoint that was evaluated. Otherwise (a loss with a penalty, a
+sum over pixels) only the checkpoints tell.
 """
 
 import itertools
@@ -13,7 +13,7 @@ from bench.plan.profile import Case
 from bench.results.schema import Outcome
 
 THRESHOLDS = (0.12, 0.11, 0.10, 0.095)
-"""Nats a pixel: from digits that can be read to about what the blog's best autoencoder reaches."""
+"""Nats a pixel: from images that can be read to about what the blog's best autoencoder reaches."""
 _AGREE = 5e-4
 """Keras averages in float32, over batches; bfloat16 models lose a little more. A penalty is far larger."""
 
@@ -29,7 +29,7 @@ class Reached:
     seconds: float
     """Training seconds up to its end, compilation included, validation and start left out."""
     exact: bool
-    """Whether each epoch was looked at; else only marks were, and it may have been earlier."""
+    """Whether each epoch was looked at; else only checkpoints were, and it may have been earlier."""
 
 
 def reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]:
@@ -54,9 +54,11 @@ def first(entries: Iterable[Reached]) -> dict[float, Reached]:
 
 def _curve(outcome: Outcome) -> tuple[list[tuple[int, float]], bool]:
     """Epochs with their `val_bce`, ascending, and whether every epoch is there."""
-    marks = {found.epochs: found.val_bce for found in outcome.evaluations if found.val_bce is not None}
+    checkpoints = {found.epochs: found.val_bce for found in outcome.evaluations if found.val_bce is not None}
     every = zip(outcome.epochs.column("epoch"), outcome.epochs.column("val_loss"), strict=True)
     losses = {epoch: loss for epoch, loss in every if loss is not None}
-    same = marks and all(epoch in losses and abs(losses[epoch] - bce) <= _AGREE for epoch, bce in marks.items())
-    known = losses | marks if same else marks
+    same = checkpoints and all(
+        epoch in losses and abs(losses[epoch] - bce) <= _AGREE for epoch, bce in checkpoints.items()
+    )
+    known = losses | checkpoints if same else checkpoints
     return sorted((epoch, bce) for epoch, bce in known.items() if epoch <= len(outcome.epochs)), bool(same)

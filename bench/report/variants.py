@@ -23,7 +23,7 @@ class Variant:
     peak_rss_mib: float | None
     val_bce: float | None
     gflop_per_s: float | None
-    peak_share: float | None
+    peak_fraction: float | None
     bound: Bound | None
     faster: float | None
     """How many times as fast as the plain way: the median over the repeats that both have. None without a plain way."""
@@ -33,7 +33,7 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class SideBySide:
-    """All ways in which a model was trained with one batch size, at the last mark that all of them reached."""
+    """All ways in which a model was trained with one batch size, at the last checkpoint that all of them reached."""
 
     model: str
     batch_size: int
@@ -96,7 +96,7 @@ def _variant(key: _Key, processes: Sequence[ResultRow], plain: Sequence[ResultRo
         peak_rss_mib=_median(row.peak_rss_mib for row in processes),
         val_bce=_median(row.val_bce for row in processes),
         gflop_per_s=_median(row.gflop_per_s for row in processes),
-        peak_share=_median(row.peak_share for row in processes),
+        peak_fraction=_median(row.peak_fraction for row in processes),
         bound=statistics.mode(bounds) if bounds else None,
         faster=_ratio(plain, processes, lambda row: row.epoch_s_median),
         memory=_ratio(processes, plain, lambda row: row.peak_rss_mib),
@@ -163,9 +163,9 @@ def sentence(entry: SideBySide) -> str | None:
 
 def _outside(variant: Variant) -> str:
     """For example "spends 5 of every 6 seconds outside the arithmetic", by the machine's measured peak."""
-    if variant.peak_share is None or not 0 < variant.peak_share < 1:
+    if variant.peak_fraction is None or not 0 < variant.peak_fraction < 1:
         return ""
-    part = Fraction(1 - variant.peak_share).limit_denominator(_MOST_PARTS)
+    part = Fraction(1 - variant.peak_fraction).limit_denominator(_MOST_PARTS)
     if part.denominator == 1:
         return f"spends nearly {'all' if part else 'none'} of its time outside the arithmetic"
     return f"spends {part.numerator} of every {part.denominator} seconds outside the arithmetic"

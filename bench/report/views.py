@@ -55,14 +55,14 @@ _COLUMNS = {
     "MiB": "peak_rss_mib",
     "dead": "dead_units",
     "GFLOP/s": "gflop_per_s",
-    "share": "peak_share",
+    "share": "peak_fraction",
 }
 """The row's column behind a table's heading, where it has another name."""
 _REMARKS = "remarks"
 _HINTS = {
     "95 %": ("s", "that median's 95 % interval, from six epochs on; over several processes, theirs or their range"),
-    "dead": ("of all units", "code units that stay at zero for every validation digit, of all code units"),
-    _REMARKS: ("", "flagged: epochs disturbed by others; not steady: times after the warm-up with a trend"),
+    "dead": ("of all units", "code units that stay at zero for every validation image, of all code units"),
+    _REMARKS: ("", "noisy: epochs noisy by others; not steady: times after the warm-up with a trend"),
     "trained by": ("", "loop, with backend and precision where they are not TensorFlow and float32"),
     "× fit": ("", "times as fast as `fit`: above one is faster"),
     "of fit": ("", "peak resident memory as a share of that of `fit`"),
@@ -71,7 +71,7 @@ _HINTS = {
     "ratio": ("ours to published", "below one: ours is smaller"),
     "ours is": ("", "projected: the median time of a step here, times the steps of that run; only time is projected"),
 }
-_UNTIL = "epochs, and training seconds with compilation, until the bce of the validation digits was that low"
+_UNTIL = "epochs, and training seconds with compilation, until the bce of the validation images was that low"
 
 
 def view(table: Table, anchor: str) -> TableView:
@@ -91,7 +91,7 @@ def view(table: Table, anchor: str) -> TableView:
 
 def _is_numeric(header: str, cells: Sequence[str]) -> bool:
     """Whether a column holds numbers; one of figures that were not measured would hold some."""
-    if header == _REMARKS:  # words, though "2/3 flagged" begins with a number
+    if header == _REMARKS:  # words, though "2/3 noisy" begins with a number
         return False
     field = ResultRow.model_fields.get(_COLUMNS.get(header, header))
     return any(map(_sort_key, cells)) or (field is not None and field.annotation in _NUMERIC)

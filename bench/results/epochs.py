@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar, get_args, overload
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from bench.host.noise import Interval, flags
+from bench.host.noise import Interval, find_noise
 from bench.results.spool import Held, Part, Spool
 from bench.worker.protocol import EpochEvent
 
@@ -169,14 +169,14 @@ _own, _seen = operator.attrgetter(*_OWN), operator.attrgetter(*_SEEN)
 
 
 class Epochs(Packed[EpochEvent]):
-    """Epochs of one case. The columns are the fields of `EpochEvent` and of its `noise`, and ``flagged``: 1 or 0."""
+    """Epochs of one case. The columns are the fields of `EpochEvent` and of its `noise`, and ``noisy``: 1 or 0."""
 
     __slots__ = ()
-    _KINDS: ClassVar[dict[str, str]] = {**_OWN, **_SEEN, "flagged": "q"}
+    _KINDS: ClassVar[dict[str, str]] = {**_OWN, **_SEEN, "noisy": "q"}
 
     @classmethod
     def _cells(cls, item: EpochEvent) -> tuple[Any, ...]:
-        return (*_own(item), *_seen(item.noise), bool(flags(item.noise)))
+        return (*_own(item), *_seen(item.noise), bool(find_noise(item.noise)))
 
     @classmethod
     def _item(cls, cells: tuple[Any, ...]) -> EpochEvent:

@@ -55,7 +55,7 @@ class ReportFolder:
 
     @property
     def results(self) -> Path:
-        """A row a case and mark."""
+        """A row a case and checkpoint."""
         return self.root / "results.csv"
 
     @property
@@ -120,7 +120,7 @@ class ReportFolder:
 
     @property
     def samples(self) -> Path:
-        """A few digits a case and mark, as the model rebuilds them."""
+        """A few images a case and checkpoint, as the model rebuilds them."""
         return self.root / "samples"
 
     @property
@@ -134,7 +134,7 @@ class ReportFolder:
         return self.root / ".data.npz"
 
     def sample(self, case_id: str, epochs: int) -> Path:
-        """The samples of one case at one mark."""
+        """The samples of one case at one checkpoint."""
         return self.samples / f"{case_id}-{epochs}.npz"
 
     def log(self, case_id: str) -> Path:

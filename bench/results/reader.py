@@ -42,7 +42,7 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("epoch_s_median", "epoch_s_ci_low", "epoch_s_ci_high"), _MEASURED),
     **dict.fromkeys(("peak_rss_mib", "anon_peak_mib", "cpu_limit", "reference_gflop_per_s"), _MEASURED),
     **dict.fromkeys(("train_loss", "val_loss", "val_bce"), _LOSS),
-    **dict.fromkeys(("repeat", "contaminated_epochs"), _FROM_NOTHING),
+    **dict.fromkeys(("repeat", "noisy_epochs"), _FROM_NOTHING),
 }
 """What numbers may be, so that every ratio of two of them is a number too."""
 
@@ -74,7 +74,7 @@ class Row:
     peak_rss_mib: float | None
     peak_rss_method: str | None
     anon_peak_mib: float | None
-    contaminated_epochs: int | None
+    noisy_epochs: int | None
     steady: bool | None = None
     reference_gflop_per_s: float | None = None
 
@@ -370,8 +370,8 @@ def _mistake(row: Row, run_epochs: int) -> str | None:
         return f"case_id: does not end in .r{row.repeat}, the number of its process"
     if row.epochs > run_epochs:
         return f"epochs: {row.epochs}, in a run of {run_epochs}"
-    if (row.contaminated_epochs or 0) > row.epochs:
-        return f"contaminated_epochs: {row.contaminated_epochs} of {row.epochs} epochs"
+    if (row.noisy_epochs or 0) > row.epochs:
+        return f"noisy_epochs: {row.noisy_epochs} of {row.epochs} epochs"
     low, value, high = row.epoch_s_ci_low, row.epoch_s_median, row.epoch_s_ci_high
     if (low is None) != (high is None) or (low is not None and value is None):
         return "epoch_s_ci_low: an interval has two ends and a median within"

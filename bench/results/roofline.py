@@ -1,4 +1,4 @@
-"""The roof over a run: what holds it, of dispatch, memory traffic and arithmetic; pure functions.
+"""The peaks over a run: what holds it, of dispatch, memory traffic and arithmetic; pure functions.
 
 After Williams, Waterman and Patterson, "Roofline: an insightful visual performance model for multicore architectures",
 Communications of the ACM 52(4), 2009, https://doi.org/10.1145/1498765.1498785, with dispatch as a third limit.

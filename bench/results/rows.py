@@ -8,20 +8,20 @@ from bench.host import noise
 from bench.results import roofline, stats
 from bench.results.epochs import Epochs
 from bench.results.schema import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
-from bench.worker.protocol import EpochEvent, MarkEvent, PhaseEvent, PhaseName
+from bench.worker.protocol import CheckpointEvent, EpochEvent, PhaseEvent, PhaseName
 
 
-def result_rows(outcome: Outcome, header: SweepHeader, *, without_flagged: bool = False) -> list[ResultRow]:
-    """A row for each of the case's marks, also for those that the run did not reach.
+def result_rows(outcome: Outcome, header: SweepHeader, *, without_noisy: bool = False) -> list[ResultRow]:
+    """A row for each of the case's checkpoints, also for those that the run did not reach.
 
-    A mark without all its epochs does not count as reached: something of what the process told is missing. With
-    ``without_flagged`` the medians leave out epochs whose noise witnesses were out of bounds.
+    A checkpoint without all its epochs does not count as reached: something of what the process told is missing. With
+    ``without_noisy`` the medians leave out epochs whose noise indicators were out of bounds.
     """
     told = outcome.epochs.column("epoch")
     whole = next((place for place, epoch in enumerate(told) if epoch != place + 1), len(told))
-    reached = {mark.epochs: mark for mark in outcome.marks if mark.epochs <= whole}
+    reached = {checkpoint.epochs: checkpoint for checkpoint in outcome.checkpoints if checkpoint.epochs <= whole}
     shared = _shared(outcome, header)
-    return [_row(outcome, shared, epochs, reached.get(epochs), without_flagged) for epochs in outcome.case.marks]
+    return [_row(outcome, shared, epochs, reached.get(epochs), without_noisy) for epochs in outcome.case.checkpoints]
 
 
 def epoch_rows(outcome: Outcome) -> Iterator[EpochRow]:
@@ -31,7 +31,7 @@ def epoch_rows(outcome: Outcome) -> Iterator[EpochRow]:
 
 def phase_rows(outcome: Outcome) -> list[PhaseRow]:
     """A row for each phase that ended, in the order of a process' life."""
-    training = outcome.marks[-1].phases if outcome.marks else ()
+    training = outcome.checkpoints[-1].phases if outcome.checkpoints else ()
     order = get_args(PhaseName)
     return [
         PhaseRow(
@@ -48,10 +48,10 @@ def phase_rows(outcome: Outcome) -> list[PhaseRow]:
 
 
 def _epoch_row(case_id: str, epoch: EpochEvent) -> EpochRow:
-    told = {
+    fields = {
         name: getattr(of, name) for of in (epoch, epoch.noise) for name in EpochRow.model_fields if hasattr(of, name)
     }
-    return EpochRow(case_id=case_id, **told, flags=" ".join(noise.flags(epoch.noise)) or None)
+    return EpochRow(**{**fields, "case_id": case_id, "noise": " ".join(noise.find_noise(epoch.noise)) or None})
 
 
 def _shared(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _shared(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "case_id": outcome.case.case_id,
-        **outcome.case.model_dump(exclude={"marks"}),
+        **outcome.case.model_dump(exclude={"checkpoints"}),
         "run_epochs": outcome.case.run_epochs,
         "dataset_digest": header.dataset_digest,
         "dataset_genuine": header.dataset_genuine,
@@ -76,33 +76,33 @@ def _shared(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
 
 
 def _row(
-    outcome: Outcome, shared: dict[str, Any], epochs: int, mark: MarkEvent | None, without_flagged: bool
+    outcome: Outcome, shared: dict[str, Any], epochs: int, checkpoint: CheckpointEvent | None, without_noisy: bool
 ) -> ResultRow:
-    if mark is None:
+    if checkpoint is None:
         return ResultRow(**shared, epochs=epochs, status=outcome.status, error=outcome.error)
-    times = _times(outcome.epochs, epochs, shared["train_samples"], without_flagged)
+    times = _times(outcome.epochs, epochs, shared["train_samples"], without_noisy)
     return ResultRow(
         **shared,
         epochs=epochs,
         status="ok",
         **times,
-        **_roof(outcome, mark, times["samples_per_s"]),
+        **_roof(outcome, checkpoint, times["samples_per_s"]),
         **_setup(outcome),
-        **_memory(outcome, mark),
+        **_memory(outcome, checkpoint),
         **_surroundings(outcome),
         train_loss=outcome.epochs.column("train_loss")[epochs - 1],
         val_loss=outcome.epochs.column("val_loss")[epochs - 1],
         **_evaluation(outcome, epochs),
-        wall_s_total=mark.wall_s,
-        cpu_s_total=mark.cpu_s,
+        wall_s_total=checkpoint.wall_s,
+        cpu_s_total=checkpoint.cpu_s,
     )
 
 
-def _times(of: Epochs, epochs: int, samples: int, without_flagged: bool) -> dict[str, Any]:
+def _times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -> dict[str, Any]:
     """Medians of the steady epochs of the first ``epochs``; sums of all."""
-    train_s, val_s, flagged = (of.column(name)[:epochs] for name in ("train_s", "val_s", "flagged"))
+    train_s, val_s, noisy = (of.column(name)[:epochs] for name in ("train_s", "val_s", "noisy"))
     state = stats.steady_state(train_s)
-    steady = [place for place in range(state.warmup, epochs) if not (without_flagged and flagged[place])]
+    steady = [place for place in range(state.warmup, epochs) if not (without_noisy and noisy[place])]
     train = stats.median([train_s[place] for place in steady])
     validation = stats.median([val_s[place] for place in steady])
     own = zip(*(of.column(name)[:epochs] for name in ("harness_s", "between_s")), strict=True)
@@ -119,14 +119,14 @@ def _times(of: Epochs, epochs: int, samples: int, without_flagged: bool) -> dict
         "val_s_total": sum(val_s),
         "samples_per_s": samples / train.value if train and train.value > 0 else None,
         "harness_epoch_s": statistics.median(map(sum, own)),
-        "contaminated_epochs": sum(flagged),
+        "noisy_epochs": sum(noisy),
         "other_cores": max(_seen(of, epochs, "other_cores"), default=None),
         **{name: _typical(_seen(of, epochs, name)) for name in ("involuntary_per_s", "mhz")},
     }
 
 
 def _seen(of: Epochs, epochs: int, figure: str) -> list[float]:
-    """A witness' figure in each epoch that has it."""
+    """A noise indicator's figure in each epoch that has it."""
     return [value for value in of.column(figure)[:epochs] if value is not None]
 
 
@@ -146,9 +146,9 @@ def _setup(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _roof(outcome: Outcome, mark: MarkEvent, samples_per_s: float | None) -> dict[str, Any]:
+def _roof(outcome: Outcome, checkpoint: CheckpointEvent, samples_per_s: float | None) -> dict[str, Any]:
     """What the arithmetic comes to, and what the machine could do."""
-    setup, peaks = outcome.setup, _peaks(outcome, on_gpu=mark.gpu_peak_mib is not None)
+    setup, peaks = outcome.setup, _peaks(outcome, on_gpu=checkpoint.gpu_peak_mib is not None)
     flops = setup.training_flops if setup else None
     moved = setup.step_bytes if setup else None
     counted = {
@@ -162,20 +162,20 @@ def _roof(outcome: Outcome, mark: MarkEvent, samples_per_s: float | None) -> dic
         return figures
     step = roofline.step(flop=flops * outcome.case.batch_size, moved=moved, **peaks)
     share = None if reached is None else reached / peaks["peak_gflop_per_s"]
-    return {**figures, "peak_share": share, "bound": step.bound}
+    return {**figures, "peak_fraction": share, "bound": step.bound}
 
 
 def _peaks(outcome: Outcome, *, on_gpu: bool) -> dict[str, float]:
     """The best that was seen of the device that trained; the reference kernels are the processor's, in float32."""
-    roof = outcome.roof
-    if roof is None or roof.gflop_per_s <= 0 or roof.gb_per_s <= 0:
+    peaks = outcome.peaks
+    if peaks is None or peaks.gflop_per_s <= 0 or peaks.gb_per_s <= 0:
         return {}
     kernels = [] if on_gpu else [run for run in (outcome.reference_before, outcome.reference_after) if run is not None]
     products = kernels if outcome.case.precision == "float32" else []
     return {
-        "dispatch_s": roof.dispatch_s,
-        "peak_gflop_per_s": max([roof.gflop_per_s, *(run.gflop_per_s for run in products)]),
-        "peak_gb_per_s": max([roof.gb_per_s, *(run.gb_per_s for run in kernels)]),
+        "dispatch_s": peaks.dispatch_s,
+        "peak_gflop_per_s": max([peaks.gflop_per_s, *(run.gflop_per_s for run in products)]),
+        "peak_gb_per_s": max([peaks.gb_per_s, *(run.gb_per_s for run in kernels)]),
     }
 
 
@@ -185,19 +185,19 @@ def _evaluation(outcome: Outcome, epochs: int) -> dict[str, Any]:
     return {name: getattr(found[0], name) for name in columns} if found else {}
 
 
-def _memory(outcome: Outcome, mark: MarkEvent) -> dict[str, Any]:
-    phases: dict[str, PhaseEvent] = {phase.name: phase for phase in mark.phases}
+def _memory(outcome: Outcome, checkpoint: CheckpointEvent) -> dict[str, Any]:
+    phases: dict[str, PhaseEvent] = {phase.name: phase for phase in checkpoint.phases}
     peaks = {f"rss_{name}_mib": phases[name].peak_mib for name in ("first_epoch", "train", "val") if name in phases}
-    sampled = [mib for at_s, mib in outcome.timeline.samples if at_s <= mark.at_s] if outcome.timeline else []
+    sampled = [mib for at_s, mib in outcome.timeline.samples if at_s <= checkpoint.at_s] if outcome.timeline else []
     return {
         **peaks,
-        "peak_rss_mib": mark.peak_rss_mib,
-        "anon_peak_mib": mark.anon_peak_mib,
+        "peak_rss_mib": checkpoint.peak_rss_mib,
+        "anon_peak_mib": checkpoint.anon_peak_mib,
         "sampled_peak_mib": max(sampled, default=None),
         "sampled_every_s": outcome.timeline.interval_s if sampled and outcome.timeline else None,
-        "gpu_peak_mib": mark.gpu_peak_mib,
-        "gpu_used_mib": mark.gpu_used_mib,
-        "threads_alive": mark.threads_alive,
+        "gpu_peak_mib": checkpoint.gpu_peak_mib,
+        "gpu_used_mib": checkpoint.gpu_used_mib,
+        "threads_alive": checkpoint.threads_alive,
     }
 
 

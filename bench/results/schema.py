@@ -17,12 +17,12 @@ from bench.plan.profile import Case, Count, Profile
 from bench.results.epochs import Epochs, Samples
 from bench.results.roofline import Bound
 from bench.results.spool import Spool
-from bench.worker.protocol import EvaluationEvent, MarkEvent, PhaseEvent, RoofEvent, SetupEvent
+from bench.worker.protocol import CheckpointEvent, EvaluationEvent, PeaksEvent, PhaseEvent, SetupEvent
 
 SCHEMA_VERSION = 1
 
 Status = Literal["ok", "failed", "killed", "oom", "timeout", "stalled", "diverged", "invalid"]
-"""How a run ended. ok: every mark was reached. failed: the process raised or exited non-zero. killed: a signal ended
+"""How a run ended. ok: every checkpoint was reached. failed: the process raised or exited non-zero. killed: a signal ended
 it. oom: the kernel ended it for want of memory. timeout: it ran past its limit and was ended. stalled: it told nothing
 for so long that it was ended. diverged: a loss became NaN or infinite. invalid: it ended without saying all that it had
 to say, or said what makes no sense."""
@@ -83,9 +83,9 @@ class Outcome(StrictModel):
     setup: SetupEvent | None = None
     phases: tuple[PhaseEvent, ...] = ()
     epochs: Epochs = Epochs()
-    marks: tuple[MarkEvent, ...] = ()
+    checkpoints: tuple[CheckpointEvent, ...] = ()
     evaluations: tuple[EvaluationEvent, ...] = ()
-    roof: RoofEvent | None = None
+    peaks: PeaksEvent | None = None
     noise: Interval | None = None
     """What the machine saw from the process' start to its end."""
     parent_cpu_s: float | None = None
@@ -111,15 +111,15 @@ JOURNAL_LINE: TypeAdapter[JournalLine] = TypeAdapter(JournalLine)
 # ---------------------------------------------------------------- rows of the CSVs
 
 
-_NOT_REACHED = "the mark was not reached"
-_NOT_EVALUATED = "the run ended before its end, where marks are evaluated"
+_NOT_REACHED = "the checkpoint was not reached"
+_NOT_EVALUATED = "the run ended before its end, where checkpoints are evaluated"
 _NOT_STEADY = "no epoch after the warm-up"
 _NOT_COUNTED = "a layer cannot be counted"
-_NO_ROOF = "the run ended before its end, where peaks are measured"
+_NO_PEAKS = "the run ended before its end, where peaks are measured"
 
 
 class Measurement(StrictModel):
-    """What was measured of a case at one of its marks: the first columns of results.csv."""
+    """What was measured of a case at one of its checkpoints: the first columns of results.csv."""
 
     schema_version: int = column("version of this table")
     case_id: str = column("names the case on every machine alike")
@@ -129,39 +129,41 @@ class Measurement(StrictModel):
     precision: str = column("Keras dtype policy")
     optimizer: str = column("optimizer")
     learning_rate: float = column("the optimizer's learning rate")
-    batch_size: int = column("digits a step", "samples")
-    epochs: int = column("the mark: epochs trained when this row was taken")
-    run_epochs: int = column("epochs of the whole run that passed this mark")
+    batch_size: int = column("images a step", "samples")
+    epochs: int = column("the checkpoint: epochs trained when this row was taken")
+    run_epochs: int = column("epochs of the whole run that passed this checkpoint")
     dataset: str = column("dataset's name")
     dataset_digest: str = column("SHA-256 over the arrays")
     dataset_genuine: bool | None = column(
         "whether the arrays are the dataset of that name", empty="no reference digest"
     )
-    train_samples: int = column("training digits", "samples")
-    val_samples: int = column("validation digits", "samples")
+    train_samples: int = column("training images", "samples")
+    val_samples: int = column("validation images", "samples")
     seed: int = column("seed of weights, shuffling, noise and sampling")
     repeat: int = column("number of the process for the same case, from 0")
-    status: Status = column("ok where this mark was reached; else how the run ended before it")
+    status: Status = column("ok where this checkpoint was reached; else how the run ended before it")
     run_status: Status = column("how the whole run ended")
     attempts: int | None = column(
         "times that the case was run, this one included, interrupted ones not",
         empty="a table from before it was counted",
     )
     error: str | None = column("what went wrong", empty="status is ok")
-    train_loss: float | None = column("training loss of the mark's epoch, as Keras prints it", empty=_NOT_REACHED)
-    val_loss: float | None = column("validation loss after the mark's epoch, as Keras prints it", empty=_NOT_REACHED)
+    train_loss: float | None = column("training loss of the checkpoint's epoch, as Keras prints it", empty=_NOT_REACHED)
+    val_loss: float | None = column(
+        "validation loss after the checkpoint's epoch, as Keras prints it", empty=_NOT_REACHED
+    )
     val_bce: float | None = column(
-        "mean binary cross-entropy a pixel of the validation digits rebuilt from their codes: compares across models",
+        "mean binary cross-entropy a pixel of the validation images rebuilt from their codes: compares across models",
         "nats",
         _NOT_EVALUATED,
     )
     code_mean: float | None = column(
-        "mean activation of the code units over the validation digits", empty=_NOT_EVALUATED
+        "mean activation of the code units over the validation images", empty=_NOT_EVALUATED
     )
-    code_units: int | None = column("numbers in one digit's code", empty=_NOT_EVALUATED)
-    dead_units: int | None = column("code units that stay at zero for every validation digit", empty=_NOT_EVALUATED)
+    code_units: int | None = column("numbers in one image's code", empty=_NOT_EVALUATED)
+    dead_units: int | None = column("code units that stay at zero for every validation image", empty=_NOT_EVALUATED)
     epoch_s_median: float | None = column(
-        "median training seconds of the steady epochs up to the mark", "s", _NOT_STEADY
+        "median training seconds of the steady epochs up to the checkpoint", "s", _NOT_STEADY
     )
     epoch_s_ci_low: float | None = column(
         "lower end of the median's 95 % interval, from order statistics", "s", "fewer than 6 steady epochs"
@@ -179,18 +181,20 @@ class Measurement(StrictModel):
     import_s: float | None = column("seconds to import Keras and its backend", "s", _NOT_REACHED)
     build_s: float | None = column("seconds to build and compile the model", "s", _NOT_REACHED)
     train_s_total: float | None = column(
-        "training seconds of all epochs up to the mark, the first included", "s", _NOT_REACHED
+        "training seconds of all epochs up to the checkpoint, the first included", "s", _NOT_REACHED
     )
-    val_s_total: float | None = column("validation seconds of all epochs up to the mark", "s", _NOT_REACHED)
+    val_s_total: float | None = column("validation seconds of all epochs up to the checkpoint", "s", _NOT_REACHED)
     wall_s_total: float | None = column(
-        "wall seconds from the process' start to the mark, the harness' own work left out", "s", _NOT_REACHED
+        "wall seconds from the process' start to the checkpoint, the harness' own work left out", "s", _NOT_REACHED
     )
     cpu_s_total: float | None = column(
-        "CPU seconds of the process from its start to the mark, the harness' readings among them", "s", _NOT_REACHED
+        "CPU seconds of the process from its start to the checkpoint, the harness' readings among them",
+        "s",
+        _NOT_REACHED,
     )
-    samples_per_s: float | None = column("training digits a second in a median steady epoch", "1/s", _NOT_STEADY)
+    samples_per_s: float | None = column("training images a second in a median steady epoch", "1/s", _NOT_STEADY)
     peak_rss_mib: float | None = column(
-        "peak resident memory of the process up to the mark, the harness' own work left out", "MiB", _NOT_REACHED
+        "peak resident memory of the process up to the checkpoint, the harness' own work left out", "MiB", _NOT_REACHED
     )
     peak_rss_method: str | None = column("how the peaks were read", empty=_NOT_REACHED)
     rss_import_mib: float | None = column(
@@ -216,13 +220,13 @@ class Measurement(StrictModel):
     sampled_every_s: float | None = column("seconds between those samples at the run's end", "s", "not sampled")
     params: int | None = column("trainable parameters", empty="the model was not built")
     forward_flops_per_sample: float | None = column(
-        "floating-point operations of one digit's forward pass: matrix products, a multiplication and an addition are "
+        "floating-point operations of one image's forward pass: matrix products, a multiplication and an addition are "
         "two",
         "FLOP",
         _NOT_COUNTED,
     )
     flops_per_sample: float | None = column(
-        "the same to train on one digit, gradients included; optimizer and elementwise work are not in it",
+        "the same to train on one image, gradients included; optimizer and elementwise work are not in it",
         "FLOP",
         _NOT_COUNTED,
     )
@@ -234,18 +238,18 @@ class Measurement(StrictModel):
         "the machine's peak in the row's precision and threads: the best of matrix products, the backend's after "
         "training and, in float32 on a processor, the reference kernel's before and after the run",
         "GFLOP/s",
-        _NO_ROOF,
+        _NO_PEAKS,
     )
     peak_gb_per_s: float | None = column(
         "the machine's memory traffic: the best of the backend's sum of two large arrays after training and, on a "
         "processor, the reference kernel's triad",
         "GB/s",
-        _NO_ROOF,
+        _NO_PEAKS,
     )
     dispatch_s: float | None = column(
-        "seconds of a training step of a near-empty model in the same loop, batch size and optimizer", "s", _NO_ROOF
+        "seconds of a training step of a near-empty model in the same loop, batch size and optimizer", "s", _NO_PEAKS
     )
-    peak_share: float | None = column(
+    peak_fraction: float | None = column(
         "gflop_per_s over peak_gflop_per_s: the share of the machine that was reached", "", "either is empty"
     )
     bound: Bound | None = column(
@@ -269,7 +273,7 @@ class Measurement(StrictModel):
         empty="not told",
     )
     inter_threads: int | None = column("threads for operations side by side, likewise", empty="not told")
-    threads_alive: int | None = column("threads of the process at the mark", empty="the system does not say")
+    threads_alive: int | None = column("threads of the process at the checkpoint", empty="the system does not say")
     reference_gflop_per_s: float | None = column(
         "matrix product of the reference kernel, the mean of right before and right after the run",
         "GFLOP/s",
@@ -290,18 +294,18 @@ class Measurement(StrictModel):
     )
     load: float | None = column("load average over a minute, at the run's end", empty="not readable")
     other_cores: float | None = column(
-        "CPU seconds a second of everything else, the largest of the mark's epochs", empty="not readable"
+        "CPU seconds a second of everything else, the largest of the checkpoint's epochs", empty="not readable"
     )
     involuntary_per_s: float | None = column(
-        "involuntary context switches of the process, the median of the mark's epochs", "1/s", "not readable"
+        "involuntary context switches of the process, the median of the checkpoint's epochs", "1/s", "not readable"
     )
-    mhz: float | None = column("CPU clock, the median over the ends of the mark's epochs", "MHz", "not readable")
-    contaminated_epochs: int | None = column("epochs whose noise witnesses were out of bounds", empty="not measured")
+    mhz: float | None = column("CPU clock, the median over the ends of the checkpoint's epochs", "MHz", "not readable")
+    noisy_epochs: int | None = column("epochs whose noise indicators were out of bounds", empty="not measured")
     machine_id: str = column("digest of the fingerprint")
 
 
 class ResultRow(Fingerprint, Measurement):
-    """A row of results.csv: a case at one of its marks, with the machine that it ran on."""
+    """A row of results.csv: a case at one of its checkpoints, with the machine that it ran on."""
 
     started_at: str = column("when the run began, UTC")
     git_commit: str | None = column("commit of the harness' checkout", empty="not in a git checkout")
@@ -334,11 +338,11 @@ class EpochRow(StrictModel):
     major_faults: int | None = column("pages that the process had to read back from a disk", empty="not readable")
     load: float | None = column("load average over a minute, at the epoch's end", empty="not readable")
     mhz: float | None = column("CPU clock at the epoch's end", "MHz", "not readable")
-    flags: str | None = column("what made the epoch untrustworthy, separated by spaces", empty="nothing seen")
+    noise: str | None = column("what made the epoch noisy, separated by spaces", empty="nothing seen")
 
 
 class PhaseRow(StrictModel):
-    """A row of phases.csv: one phase of one case's process; those of training as they stood at its last mark."""
+    """A row of phases.csv: one phase of one case's process; those of training as they stood at its last checkpoint."""
 
     case_id: str = column("the case, as in results.csv")
     phase: str = column(

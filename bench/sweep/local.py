@@ -13,32 +13,32 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.host.cgroup import oom_kills
-from bench.host.noise import Interval, between, witness
+from bench.host.noise import Interval, between, read_machine_counters
 from bench.host.reference_kernels import reference
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, Status, Timeline
 from bench.sweep.executor import Listener
-from bench.sweep.memory_sampler import Follower
+from bench.sweep.memory_sampler import MemorySampler
 from bench.sweep.process import CODE, NotStarted, environment, heard, shareable, started, tail, tell
-from bench.sweep.watchdog import Watch
+from bench.sweep.watchdog import Watchdog
 from bench.worker.protocol import (
+    CheckpointEvent,
     EpochEvent,
     EvaluationEvent,
     Event,
     FailureEvent,
     FinishedEvent,
     Job,
-    MarkEvent,
+    PeaksEvent,
     PhaseEvent,
-    RoofEvent,
     SetupEvent,
     to_line,
 )
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 _SPARE_EVENTS = 32
-"""More than a process tells besides its epochs, marks and evaluations."""
+"""More than a process tells besides its epochs, checkpoints and evaluations."""
 
 
 @dataclass
@@ -77,9 +77,9 @@ class LocalExecutor:
             setup=told.setup,
             phases=tuple(told.phases),
             epochs=tuple(told.epochs),
-            marks=tuple(told.marks),
+            checkpoints=tuple(told.checkpoints),
             evaluations=tuple(told.evaluations),
-            roof=told.roof,
+            peaks=told.peaks,
             duration_s=seen.seconds,
             parent_cpu_s=seen.parent_cpu_s,
             noise=seen.noise,
@@ -97,7 +97,7 @@ class LocalExecutor:
                 tell(child, to_line(_job(case, self.folder, self.threads, seen.began_ns)))
                 with (
                     seen.following(child.pid),
-                    Watch(child, log, timeout_s=self.timeout_s, stall_s=self.stall_s) as watch,
+                    Watchdog(child, log, timeout_s=self.timeout_s, stall_s=self.stall_s) as watch,
                 ):
                     told.listen(child, listen, watch)
                     exit_code = child.wait()
@@ -111,7 +111,7 @@ class LocalExecutor:
             return told, _Ended("oom", "ended by the kernel for want of memory", exit_code), seen
         return told, told.verdict(exit_code), seen
 
-    def _passed(self, watch: Watch) -> str:
+    def _passed(self, watch: Watchdog) -> str:
         if watch.limit == "timeout":
             return f"ended after {self.timeout_s:g} seconds, its limit"
         return f"ended after {self.stall_s:g} seconds without a word from it, its limit of standing still"
@@ -121,7 +121,7 @@ class _Seen:
     """What the parent sees beside a process, from right before its start."""
 
     def __init__(self) -> None:
-        self._witness = witness()
+        self._counters_before = read_machine_counters()
         self._parent_cpu_ns = time.process_time_ns()
         self._kills = oom_kills()
         self.timeline: Timeline | None = None
@@ -130,15 +130,15 @@ class _Seen:
     @contextmanager
     def following(self, pid: int) -> Iterator[None]:
         """Follow the process' memory."""
-        with Follower(pid, self.began_ns) as follower:
+        with MemorySampler(pid, self.began_ns) as sampler:
             yield
-        self.timeline = follower.timeline
+        self.timeline = sampler.timeline
 
     def end(self) -> None:
         """Look a last time, right after the process' end."""
         self.seconds = (time.perf_counter_ns() - self.began_ns) / 1e9
         self.parent_cpu_s = (time.process_time_ns() - self._parent_cpu_ns) / 1e9
-        self.noise: Interval = between(self._witness, witness())
+        self.noise: Interval = between(self._counters_before, read_machine_counters())
         kills = oom_kills()
         self.kernel_killed = kills is not None and self._kills is not None and kills > self._kills
 
@@ -160,16 +160,16 @@ class _Told:
     setup: SetupEvent | None = None
     phases: list[PhaseEvent] = field(default_factory=list)
     epochs: list[EpochEvent] = field(default_factory=list)
-    marks: list[MarkEvent] = field(default_factory=list)
+    checkpoints: list[CheckpointEvent] = field(default_factory=list)
     evaluations: list[EvaluationEvent] = field(default_factory=list)
-    roof: RoofEvent | None = None
+    peaks: PeaksEvent | None = None
     failure: FailureEvent | None = None
     finished: bool = False
     nonsense: str | None = None
     taken: int = 0
     """Events so far."""
 
-    def listen(self, child: subprocess.Popen[bytes], listen: Listener, watch: Watch) -> None:
+    def listen(self, child: subprocess.Popen[bytes], listen: Listener, watch: Watchdog) -> None:
         """Take events until the child closes its side."""
         while line := heard(child):
             event = self._event(line)
@@ -180,7 +180,7 @@ class _Told:
 
     def _event(self, line: bytes) -> Event | None:
         """The line's event; None for nonsense, and beyond what a run can have to tell."""
-        if self.taken >= self.case.run_epochs + 2 * len(self.case.marks) + _SPARE_EVENTS:
+        if self.taken >= self.case.run_epochs + 2 * len(self.case.checkpoints) + _SPARE_EVENTS:
             self.nonsense = self.nonsense or f"the process told more than {self.taken} events"
             return None
         try:
@@ -199,12 +199,12 @@ class _Told:
                 self.setup = event
             case EpochEvent():
                 self.epochs.append(event)
-            case MarkEvent():
-                self.marks.append(event)
+            case CheckpointEvent():
+                self.checkpoints.append(event)
             case EvaluationEvent():
                 self.evaluations.append(event)
-            case RoofEvent():
-                self.roof = event
+            case PeaksEvent():
+                self.peaks = event
             case FailureEvent():
                 self.failure = event
             case FinishedEvent():
@@ -224,13 +224,13 @@ class _Told:
     def _missing(self) -> str | None:
         """What a process that ended well has left out."""
         case = self.case
-        marks = tuple(mark.epochs for mark in self.marks)
+        checkpoints = tuple(checkpoint.epochs for checkpoint in self.checkpoints)
         evaluated = tuple(evaluation.epochs for evaluation in self.evaluations)
         told_all = self.setup and self.finished and len(self.epochs) == case.run_epochs
-        if told_all and marks == evaluated == case.marks:
+        if told_all and checkpoints == evaluated == case.checkpoints:
             return None
-        told = f"{len(self.epochs)} epochs, marks {marks}, evaluations of {evaluated}"
-        return f"ended well without telling all: {told}; expected {case.run_epochs} epochs and marks {case.marks}"
+        told = f"{len(self.epochs)} epochs, checkpoints {checkpoints}, evaluations of {evaluated}"
+        return f"ended well without telling all: {told}; expected {case.run_epochs} epochs and checkpoints {case.checkpoints}"
 
 
 def _job(case: Case, folder: ReportFolder, threads: int | None, began: int) -> Job:

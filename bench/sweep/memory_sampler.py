@@ -10,7 +10,7 @@ import memory_profiler
 import psutil
 
 from bench.results.schema import Timeline
-from bench.sweep.poller import Lookout
+from bench.sweep.poller import Poller
 
 INTERVAL_S = 0.2
 """A sample takes the parent some 0.4 ms of CPU time, so following costs a five-hundredth of a core at first."""
@@ -18,7 +18,7 @@ MOST_SAMPLES = 1_000
 """Beyond these every second sample goes and the interval doubles, so that a long run costs ever less."""
 
 
-class Follower(Lookout):
+class MemorySampler(Poller):
     """Samples while its context is open; ``timeline`` is there afterwards."""
 
     def __init__(self, pid: int, began_ns: int) -> None:

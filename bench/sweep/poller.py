@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 
-class Lookout(ABC):
+class Poller(ABC):
     """Looks while its context is open, a pause before each look, until one says that there is no more to be seen."""
 
     def __init__(self) -> None:

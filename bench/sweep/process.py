@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 import bench
-from bench.sweep.watchdog import Heir, end_group
+from bench.sweep.watchdog import Reaper, end_group
 
 CODE = Path(bench.__file__).resolve().parent.parent
 """Folder of this very code: it holds `bench` and `models`."""
@@ -41,14 +41,14 @@ def started(command: Sequence[str], environ: Mapping[str, str], log: Path) -> It
     What it writes to standard error is its log's only content. Raises `NotStarted`, and `OSError` where the log cannot
     be written.
     """
-    with Heir() as heir, _emptied(log) as file:
+    with Reaper() as reaper, _emptied(log) as file:
         process = _process(command, environ, file)
         try:
-            heir.guard(process.pid)  # before it has a job: without one it ends by itself
+            reaper.guard(process.pid)  # before it has a job: without one it ends by itself
             yield process
         finally:
             end_group(process)
-            heir.release()
+            reaper.release()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     with contextlib.suppress(OSError):  # what was not sent to one that is gone

@@ -44,11 +44,11 @@ def summary(outcome: Outcome) -> str:
     """An outcome in one line."""
     if outcome.status != "ok" or not outcome.epochs:
         return f"{outcome.status}: {outcome.error}"
-    last, mark, times = outcome.epochs[-1], outcome.marks[-1], outcome.epochs.column("train_s")
+    last, checkpoint, times = outcome.epochs[-1], outcome.checkpoints[-1], outcome.epochs.column("train_s")
     typical = _seconds(statistics.median(times[1:] or times))
     return (
         f"{len(outcome.epochs)} epochs in {duration(outcome.duration_s)}, {typical} an epoch, "
-        f"loss {last.train_loss:.4f}, val_loss {last.val_loss:.4f}, peak {mark.peak_rss_mib:.0f} MiB"
+        f"loss {last.train_loss:.4f}, val_loss {last.val_loss:.4f}, peak {checkpoint.peak_rss_mib:.0f} MiB"
     )
 
 
@@ -172,8 +172,8 @@ class LiveDisplay:
         self._course.remaining.finished(outcome.case, outcome.duration_s)
         self._course.case = None
         self._finished += 1
-        mark = Text("✓ ", "green") if outcome.status == "ok" else Text("✗ ", "red")
-        self._live.console.print(mark + Text(f"{describe(outcome.case)}: ", "bold") + Text(summary(outcome)))
+        checkpoint = Text("✓ ", "green") if outcome.status == "ok" else Text("✗ ", "red")
+        self._live.console.print(checkpoint + Text(f"{describe(outcome.case)}: ", "bold") + Text(summary(outcome)))
         self._show()
 
     def _show(self) -> None:

@@ -61,13 +61,13 @@ def show_plan(request: Request, console: Console | None = None) -> int:
     rows = tuple(
         (
             describe(case),
-            ", ".join(map(str, case.marks)),
+            ", ".join(map(str, case.checkpoints)),
             f"{case.optimizer} {case.learning_rate:g}",
             _NO_ESTIMATE if took is None else estimate.duration(took),
         )
         for case, took in zip(cases, seconds, strict=True)
     )
-    title = f"Profile {profile.name}: {_cases(len(cases))} on {train:,} digits of {profile.dataset}"
+    title = f"Profile {profile.name}: {_cases(len(cases))} on {train:,} images of {profile.dataset}"
     console.print(Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3).rich())
     known = [took for took in seconds if took is not None]
     if known:
@@ -276,7 +276,7 @@ def _announce(sweep: session.Sweep, total: int, remaining: estimate.Remaining, c
     say(
         console,
         f"Profile {header.profile.name}: {_cases(total)}{resumed}, {remaining.words()}; "
-        f"{header.train_samples:,} training and {header.val_samples:,} validation digits of {header.profile.dataset}.",
+        f"{header.train_samples:,} training and {header.val_samples:,} validation images of {header.profile.dataset}.",
     )
 
 

@@ -59,7 +59,7 @@ def check_batches(cases: Sequence[Case], train_samples: int) -> None:
     if too_large:
         sizes = ", ".join(map(str, too_large))
         raise InvalidInput(
-            f"batch size {sizes} is larger than the {train_samples:,} training digits of {cases[0].dataset}; "
+            f"batch size {sizes} is larger than the {train_samples:,} training images of {cases[0].dataset}; "
             "choose smaller ones, or a larger dataset."
         )
 

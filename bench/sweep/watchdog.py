@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from bench.sweep.poller import Lookout
+from bench.sweep.poller import Poller
 
 GRACE_S = 5.0
 """Seconds that a process has to end when it is asked to, before it is killed."""
@@ -42,7 +42,7 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
             os.killpg(child.pid, signal.SIGKILL)
 
 
-class Heir:
+class Reaper:
     """A shell that outlives a parent killed with SIGKILL, and then kills the group that the parent cannot end.
 
     A measured process ends by itself when its parent is gone, unless it hangs in native code, is stopped or has
@@ -89,7 +89,7 @@ class Heir:
             self._shell.stdin.flush()
 
 
-class Watch(Lookout):
+class Watchdog(Poller):
     """Holds a child to its limits while its context is open, with a look a second.
 
     ``limit`` says which one was passed: the run's time, or the time since the last `progress`. What a dead child's

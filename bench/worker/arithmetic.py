@@ -195,5 +195,5 @@ def _numbers(*weights: Any) -> int:
 
 
 def _width(dtype: str) -> int:
-    """Bytes of a number: ``bfloat16`` has two; a truth value, without digits, one."""
+    """Bytes of a number: ``bfloat16`` has two; a truth value, without images, one."""
     return int((re.findall(r"\d+", dtype) or [8])[0]) // 8

@@ -22,7 +22,7 @@ class Channel:
         """Read the job's line from standard input, then watch that pipe: when the parent dies, so does this process."""
         fields = json.loads(sys.stdin.buffer.readline())
         threading.Thread(target=_exit_with_parent, daemon=True).start()
-        return Job(**{**fields, "marks": tuple(fields["marks"])})
+        return Job(**{**fields, "checkpoints": tuple(fields["checkpoints"])})
 
     def send(self, event: Event) -> None:
         """Write one event; returns when the kernel has it."""

@@ -3,7 +3,7 @@ parent.
 
 An epoch runs begin → validation begins → validation ends → end. Readings are taken between two time stamps of their
 own, so that no part holds them. What the loop itself does from an epoch's end to the next one's begin (Keras resets its
-metrics there) is in no epoch's part, but in the time of a mark. Clocks: `perf_counter_ns` (monotonic) for wall time,
+metrics there) is in no epoch's part, but in the time of a checkpoint. Clocks: `perf_counter_ns` (monotonic) for wall time,
 `process_time_ns` for CPU time.
 """
 
@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bench.host.noise import ProcessWitness, Witness, between, process_witness, witness
+from bench.host.noise import MachineCounters, ProcessCounters, between, read_machine_counters, read_process_counters
 from bench.worker.device import Device
 from bench.worker.memory import Meter, Reading, threads_alive
-from bench.worker.protocol import EpochEvent, Event, MarkEvent, PhaseEvent, PhaseName
+from bench.worker.protocol import CheckpointEvent, EpochEvent, Event, PhaseEvent, PhaseName
 
 _NS = 1e9
 _TRAINING: tuple[PhaseName, ...] = ("first_epoch", "train", "val", "harness")
@@ -47,11 +47,11 @@ class _Phase:
 class Clock:
     """Phases before training are ended with `end_phase`; then the loop drives it as its `EpochClock`.
 
-    ``remember`` is called with the epoch count at each of ``marks`` (ascending); its time and memory are kept apart.
+    ``remember`` is called with the epoch count at each of ``checkpoints`` (ascending); its time and memory are kept apart.
     """
 
     started_ns: int
-    marks: tuple[int, ...]
+    checkpoints: tuple[int, ...]
     remember: Callable[[int], None]
     send: Callable[[Event], None]
     meter: Meter
@@ -64,7 +64,9 @@ class Clock:
     _between_ns: int = 0
     """The harness' own work between the last epoch and this one."""
     _cpu_ns: int = 0
-    _witnesses: tuple[Witness, ProcessWitness] = field(default_factory=lambda: (witness(), process_witness()))
+    _counters: tuple[MachineCounters, ProcessCounters] = field(
+        default_factory=lambda: (read_machine_counters(), read_process_counters())
+    )
 
     def end_phase(self, name: PhaseName, since_ns: int) -> int:
         """End a phase of the set-up that began at ``since_ns`` and tell it; returns where the next one begins."""
@@ -83,7 +85,7 @@ class Clock:
         # What the loop prepares before the first epoch (its copy of the data, say) is memory of training; between
         # epochs nothing runs but the harness.
         self._add("first_epoch" if self._epoch == 1 else "harness", self._between_ns / _NS)
-        self._witnesses = (witness(), process_witness())
+        self._counters = (read_machine_counters(), read_process_counters())
         self._cpu_ns = time.process_time_ns()
         self._stamps = [time.perf_counter_ns()]
         self._harness_ns += self._stamps[0] - began
@@ -103,7 +105,7 @@ class Clock:
         self.device.synchronise()
         now = time.perf_counter_ns()
         cpu_ns = time.process_time_ns() - self._cpu_ns
-        noise = between(self._witnesses[0], witness(), self._witnesses[1], process_witness())
+        noise = between(self._counters[0], read_machine_counters(), self._counters[1], read_process_counters())
         self._stamps.append(now)
         reading = self._add("val", 0.0)
         train, val, callback = (self._between(part) for part in range(3))
@@ -125,8 +127,8 @@ class Clock:
         self.send(event)
         if event.train_loss is None or event.val_loss is None:
             raise Diverged(f"epoch {self._epoch}: loss {losses['loss']}, validation loss {losses['val_loss']}")
-        if self._epoch in self.marks:
-            self._mark(now)
+        if self._epoch in self.checkpoints:
+            self._checkpoint(now)
         ended_ns = time.perf_counter_ns()
         self._harness_ns += ended_ns - now
         self._between_ns = ended_ns - told_ns
@@ -162,12 +164,12 @@ class Clock:
             file_mib=phase.last.file,
         )
 
-    def _mark(self, ended_ns: int) -> None:
-        """Tell the mark that was reached at ``ended_ns``."""
+    def _checkpoint(self, ended_ns: int) -> None:
+        """Tell the checkpoint that was reached at ``ended_ns``."""
         measured = {name: phase for name, phase in self._phases.items() if name != "harness"}
         anon = [phase.anon for phase in measured.values() if phase.anon is not None]
         self.send(
-            MarkEvent(
+            CheckpointEvent(
                 epochs=self._epoch,
                 at_s=(ended_ns - self.started_ns) / _NS,
                 wall_s=(ended_ns - self.started_ns - self._harness_ns) / _NS,

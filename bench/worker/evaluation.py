@@ -7,7 +7,7 @@ from bench.worker.protocol import EvaluationEvent
 from models.contract import Autoencoder, Floats
 
 _CHUNK = 500
-"""Digits a step: the evaluation's own memory stays at a few MiB."""
+"""Images per step: the evaluation's own memory stays at a few MiB."""
 _EPSILON = 1e-7
 """Keras' fuzz factor: reconstructions are clipped this far from 0 and 1 before the logarithm."""
 
@@ -16,7 +16,7 @@ def evaluate(autoencoder: Autoencoder, x: Floats, y: Floats, *, epochs: int) -> 
     """Rebuild ``x`` from its codes and hold it against ``y``, (n, …) each, after ``epochs`` epochs.
 
     Going through the codes draws no random number, where the model itself may (a sampling layer): the same weights give
-    the same figures. A unit is dead when it is zero for every digit: a rectifier that never opens.
+    the same figures. A unit is dead when it is zero for every image: a rectifier that never opens.
     """
     bce, code_sum, largest = 0.0, 0.0, np.zeros(autoencoder.encoder.output_shape[1:], np.float32)
     for start in range(0, len(x), _CHUNK):

@@ -1,4 +1,4 @@
-"""Digits as compiled loops keep them on the device: bytes where the model's view of them is no more than that.
+"""Images as compiled loops keep them on the device: bytes where the model's view of them is no more than that.
 
 A view is taken stretch by stretch, so that the float arrays of a whole dataset, four times its size, never exist.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from models.contract import Floats, Images
 
 _STRETCH = 1_000
-"""Digits a stretch: 3 MB as floats."""
+"""Images per chunk: 3 MB as floats."""
 _ALIGNMENT = 64
 """Bytes: where backends want memory to begin that they use as it is."""
 
@@ -49,7 +49,7 @@ class Pairs:
 def packed(view: View, images: Images, rng: np.random.Generator) -> Pairs:
     """A model's view of ``images``, (n, 28, 28) uint8, as small as it can be held without loss.
 
-    The view's random numbers are those that it would draw for all digits at once, since it draws them digit by digit.
+    The view's random numbers are those that it would draw for all images at once, since it draws them image by image.
     """
     x, y, same = _Packing(len(images)), _Packing(len(images)), True
     for start in range(0, len(images), _STRETCH):

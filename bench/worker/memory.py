@@ -1,6 +1,6 @@
 """Resident memory of this process, phase by phase.
 
-On Linux the kernel keeps the peak ("high water mark", ``VmHWM`` in proc_pid_status(5)) and forgets it when 5 is written
+On Linux the kernel keeps the peak ("high water checkpoint", ``VmHWM`` in proc_pid_status(5)) and forgets it when 5 is written
 to ``clear_refs`` (proc_pid_clear_refs(5)), so each phase has an exact peak of its own at the cost of one read and one
 write. Elsewhere the system keeps one peak for the process' whole life, and phases cannot be told apart.
 """

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import bench
-from bench.host.noise import ProcessWitness, Witness, between, process_witness, witness
+from bench.host.noise import MachineCounters, ProcessCounters, between, read_machine_counters, read_process_counters
 from bench.worker.channel import claimed_output
 from bench.worker.clock import finite
 from bench.worker.device import Device, device, limit_threads
@@ -28,11 +28,11 @@ from bench.worker.paired_protocol import (
     PROTOCOL,
     BrokenEvent,
     DoneEvent,
-    DuelEvent,
-    DuelJob,
     HelloEvent,
+    PairedEvent,
+    PairedJob,
     ReadyEvent,
-    UnitEvent,
+    TurnEvent,
 )
 from bench.worker.protocol import to_line
 from bench.worker.training import compiled, imported, parameters, views
@@ -41,7 +41,7 @@ _NS = 1e9
 _ENDLESS = 1_000_000_000
 """Epochs that a loop is asked for: it is stopped from outside."""
 
-Send = Callable[[DuelEvent], None]
+Send = Callable[[PairedEvent], None]
 
 
 class Stopped(Exception):
@@ -56,10 +56,10 @@ class Turns:
     send: Send
     meter: Meter
     device: Device = field(default_factory=Device)
-    pending: DuelEvent | None = None
+    pending: PairedEvent | None = None
     """What is told right before the next wait: by then the loop has done all that it does between two epochs."""
     readings: list[Reading] = field(default_factory=list)
-    _before: tuple[Witness, ProcessWitness, int, int] | None = None
+    _before: tuple[MachineCounters, ProcessCounters, int, int] | None = None
     _fields: dict[str, Any] = field(default_factory=dict)
 
     def epoch_begin(self) -> None:
@@ -69,10 +69,10 @@ class Turns:
             self.send(self.pending)
         if self.tokens.readline() != GO:
             raise Stopped
-        self._before = witness(), process_witness(), time.process_time_ns(), time.perf_counter_ns()
+        self._before = read_machine_counters(), read_process_counters(), time.process_time_ns(), time.perf_counter_ns()
 
     def validation_begin(self) -> None:
-        """The unit ends here."""
+        """The turn ends here."""
         self.device.synchronise()
         wall_ns, cpu_ns = time.perf_counter_ns(), time.process_time_ns()
         assert self._before is not None  # noqa: S101 - a loop begins an epoch before it ends one
@@ -80,17 +80,17 @@ class Turns:
         self._fields = {
             "wall_s": (wall_ns - wall_began) / _NS,
             "cpu_s": (cpu_ns - cpu_began) / _NS,
-            "noise": between(machine, witness(), process, process_witness()),
+            "noise": between(machine, read_machine_counters(), process, read_process_counters()),
         }
 
     def validation_end(self) -> None:
-        """Validation is in no unit."""
+        """Validation is in no turn."""
 
     def epoch_end(self, losses: Mapping[str, float]) -> None:
-        """Keep what the unit gave until the loop is idle. A loss that is not finite is told as None."""
+        """Keep what the turn gave until the loop is idle. A loss that is not finite is told as None."""
         reading = self.meter.end_phase()
         self.readings.append(reading)
-        self.pending = UnitEvent(
+        self.pending = TurnEvent(
             train_loss=finite(losses["loss"]), val_loss=finite(losses["val_loss"]), rss_mib=reading.rss, **self._fields
         )
 
@@ -109,7 +109,7 @@ def take_turns(tokens: BinaryIO, send: Send) -> int:
     if not line:
         return 0  # the parent has heard the protocol, and wants no more
     try:
-        job = DuelJob(**json.loads(line))
+        job = PairedJob(**json.loads(line))
         turns = Turns(tokens, send, meter)
         try:
             _train(job, turns)
@@ -122,7 +122,7 @@ def take_turns(tokens: BinaryIO, send: Send) -> int:
     return 0
 
 
-def _train(job: DuelJob, turns: Turns) -> None:
+def _train(job: PairedJob, turns: Turns) -> None:
     keras, model_file, loop = imported(job)
     limit_threads(job.backend, job.threads)
     turns.device = device(job.backend)
@@ -131,17 +131,17 @@ def _train(job: DuelJob, turns: Turns) -> None:
     turns.pending = ReadyEvent(params=parameters(model), peak_rss_method=turns.meter.method)
     loop.train(
         model,
-        part(training, job.digits),
-        part(validation, job.val_digits),
+        part(training, job.images),
+        part(validation, job.val_images),
         epochs=_ENDLESS,
         batch_size=job.batch_size,
         clock=turns,
     )
 
 
-def part(pairs: Pairs, digits: int) -> Pairs:
+def part(pairs: Pairs, images: int) -> Pairs:
     """The first so many pairs, from the start again where there are not so many."""
-    chosen = np.arange(digits) % len(pairs.x)
+    chosen = np.arange(images) % len(pairs.x)
     x: Array = pairs.x[chosen]
     return Pairs(x, x if pairs.y is pairs.x else pairs.y[chosen])
 
@@ -149,7 +149,7 @@ def part(pairs: Pairs, digits: int) -> Pairs:
 def _main() -> int:
     out = claimed_output()
 
-    def send(event: DuelEvent) -> None:
+    def send(event: PairedEvent) -> None:
         with contextlib.suppress(BrokenPipeError):  # a parent that is gone: the next read ends this process
             out.write(to_line(event))
 

@@ -9,7 +9,7 @@ child writes a line for each message and reads one:
                                           ←    the job
     ready: all is built, it waits         →
                                           ←    GO
-    unit: what a unit gave, it waits      →
+    turn: what a turn gave, it waits      →
                                           ←    GO, and so on, or STOP
     done: its memory                      →
 
@@ -30,14 +30,14 @@ GO, STOP = b"go\n", b"stop\n"
 
 
 @dataclass(frozen=True, kw_only=True)
-class DuelJob(Training):
-    """What a process trains, unit by unit, until it is told to stop."""
+class PairedJob(Training):
+    """What a process trains, turn by turn, until it is told to stop."""
 
     protocol: int
-    digits: int
-    """Training digits a unit: the first ones of the data, from the start again where there are not so many."""
-    val_digits: int
-    """Validation digits after each unit, likewise; their time is in no unit."""
+    images: int
+    """Training images a turn: the first ones of the data, from the start again where there are not so many."""
+    val_images: int
+    """Validation images after each turn, likewise; their time is in no turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class ReadyEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitEvent(Strict):
+class TurnEvent(Strict):
     """A turn's training ended; the process waits again."""
 
     wall_s: float
@@ -77,7 +77,7 @@ class UnitEvent(Strict):
     """Resident memory at its end."""
     noise: Interval
     """What machine and process saw within these seconds."""
-    kind: Literal["unit"] = field(default="unit")
+    kind: Literal["turn"] = field(default="turn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class DoneEvent(Strict):
     peak_rss_mib: float
     """Peak resident memory of its whole life."""
     anon_mib: float | None
-    """Largest anonymous memory at the end of any unit; None where the system does not say."""
+    """Largest anonymous memory at the end of any turn; None where the system does not say."""
     kind: Literal["done"] = field(default="done")
 
 
@@ -99,13 +99,13 @@ class BrokenEvent(Strict):
     kind: Literal["broken"] = field(default="broken")
 
 
-DuelEvent = HelloEvent | ReadyEvent | UnitEvent | DoneEvent | BrokenEvent
+PairedEvent = HelloEvent | ReadyEvent | TurnEvent | DoneEvent | BrokenEvent
 
 
 def together(intervals: Sequence[Interval]) -> Interval:
     """Several intervals as one: rates over all their seconds, counts added up, None where any of them is.
 
-    The kernel counts the time of everything else in ticks of 10 ms, of which a unit has too few to judge it by.
+    The kernel counts the time of everything else in ticks of 10 ms, of which a turn has too few to judge it by.
     """
     seconds = sum(each.seconds for each in intervals)
 
@@ -142,7 +142,7 @@ _RATES = (
 
 
 @dataclass(frozen=True)
-class Unit:
+class Turn:
     """One turn, as it is kept."""
 
     wall_s: float
@@ -156,14 +156,14 @@ Order = Literal["ABBA", "BAAB"]
 
 
 @dataclass(frozen=True)
-class Quad:
+class Block:
     """Four turns, two of each side in this order, so that a drift across them is in both sides alike."""
 
     order: Order
-    base: tuple[Unit, Unit]
-    candidate: tuple[Unit, Unit]
-    flags: tuple[str, ...] = ()
-    """Noise witnesses that were out of bounds over all four turns together, so that none can tell whose turn it was."""
+    base: tuple[Turn, Turn]
+    candidate: tuple[Turn, Turn]
+    noise: tuple[str, ...] = ()
+    """Noise indicators that were out of bounds over all four turns together, so that none can tell whose turn it was."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,6 @@ class Round:
 
     number: int
     """From 1; both sides have it as their seed."""
-    quads: tuple[Quad, ...]
+    blocks: tuple[Block, ...]
     base_memory: Memory
     candidate_memory: Memory

@@ -16,7 +16,7 @@ import numpy as np
 from bench.worker.device import Device
 from bench.worker.inputs import Pairs
 from bench.worker.loops import EpochClock
-from bench.worker.protocol import Job, RoofEvent
+from bench.worker.protocol import Job, PeaksEvent
 
 _SIDES = (1024, 2048, 4096, 8192)
 """Sides of the matrices, growing until a product takes long enough to be timed."""
@@ -29,9 +29,9 @@ _ROWS = 1_000_000
 """The near-empty model sees no more rows than this an epoch, however large the batch."""
 
 
-def roof(job: Job, loop: ModuleType, device: Device) -> RoofEvent:
+def peaks(job: Job, loop: ModuleType, device: Device) -> PeaksEvent:
     """Measure all three; under a second on a processor, where compiling the near-empty model takes no longer."""
-    return RoofEvent(
+    return PeaksEvent(
         gflop_per_s=_product_gflop_per_s(device),
         gb_per_s=_sum_gb_per_s(device),
         dispatch_s=_dispatch_s(job, loop, device),
@@ -77,7 +77,7 @@ def _dispatch_s(job: Job, loop: ModuleType, device: Device) -> float:
     optimizer = {"class_name": job.optimizer, "config": {"learning_rate": job.learning_rate}}
     model.compile(optimizer=keras.optimizers.get(optimizer), loss="binary_crossentropy")
     steps = max(1, min(_STEPS, _ROWS // job.batch_size))
-    pixels = np.zeros((steps * job.batch_size, 1), np.uint8 if loop.PACKED else np.float32)
+    pixels = np.zeros((steps * job.batch_size, 1), np.uint8 if loop.TAKES_UINT8 else np.float32)
     training, validation = Pairs(pixels, pixels), Pairs(pixels[: job.batch_size], pixels[: job.batch_size])
     watch = _Stopwatch(device)
     loop.train(model, training, validation, epochs=3, batch_size=job.batch_size, clock=watch)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from bench.host.noise import Interval
 
 PhaseName = Literal[
-    "interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness", "evaluation", "roof"
+    "interpreter", "import", "data", "build", "first_epoch", "train", "val", "harness", "evaluation", "peaks"
 ]
 
 
@@ -56,16 +56,16 @@ class Training:
 class Job(Training):
     """What a measured process is told to do: a case, without what only the parent needs."""
 
-    marks: tuple[int, ...]
+    checkpoints: tuple[int, ...]
     started_ns: int
     """The parent's `perf_counter_ns` when it started the process; that clock is the system's, so both may use it."""
     samples: str | None = None
-    """Path of the marks' samples, each of which ends it with its epochs; None for none."""
+    """Path of the checkpoints' samples, each of which ends it with its epochs; None for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseEvent(Strict):
-    """A phase of the process' life; those of training come with every mark and speak of all their turns so far."""
+    """A phase of the process' life; those of training come with every checkpoint and speak of all their turns so far."""
 
     name: PhaseName
     seconds: float
@@ -94,9 +94,9 @@ class SetupEvent(Strict):
     inter_threads: int | None
     """Threads for operations side by side, likewise."""
     forward_flops: float | None = None
-    """Operations of one digit's forward pass, matrix products only; None where a layer cannot be counted."""
+    """Operations of one image's forward pass, matrix products only; None where a layer cannot be counted."""
     training_flops: float | None = None
-    """Operations to train on one digit, likewise."""
+    """Operations to train on one image, likewise."""
     step_bytes: float | None = None
     """Memory traffic of one training step, estimated; None likewise."""
     kind: Literal["setup"] = field(default="setup")
@@ -129,7 +129,7 @@ class EpochEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarkEvent(Strict):
+class CheckpointEvent(Strict):
     """An epoch count that the case asked for was reached; all figures are those of a run that would end here."""
 
     epochs: int
@@ -151,12 +151,12 @@ class MarkEvent(Strict):
     """Threads of the process; None where the system does not say."""
     phases: tuple[PhaseEvent, ...]
     """The phases of training so far: first_epoch, train (after the first epoch), val; and the harness' own work."""
-    kind: Literal["mark"] = field(default="mark")
+    kind: Literal["checkpoint"] = field(default="checkpoint")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationEvent(Strict):
-    """What the model was at a mark, found out after training so that training was not disturbed."""
+    """What the model was at a checkpoint, found out after training so that training was not noisy."""
 
     epochs: int
     val_bce: float | None
@@ -169,7 +169,7 @@ class EvaluationEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoofEvent(Strict):
+class PeaksEvent(Strict):
     """What the process could reach at best, measured in it after training."""
 
     gflop_per_s: float
@@ -178,7 +178,7 @@ class RoofEvent(Strict):
     """Best rate of the backend's sum of two large arrays, 10^9 bytes a second."""
     dispatch_s: float
     """Seconds of a training step of a near-empty model in the run's loop, batch size and optimizer."""
-    kind: Literal["roof"] = field(default="roof")
+    kind: Literal["peaks"] = field(default="peaks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,4 +198,6 @@ class FinishedEvent(Strict):
     kind: Literal["finished"] = field(default="finished")
 
 
-Event = PhaseEvent | SetupEvent | EpochEvent | MarkEvent | EvaluationEvent | RoofEvent | FailureEvent | FinishedEvent
+Event = (
+    PhaseEvent | SetupEvent | EpochEvent | CheckpointEvent | EvaluationEvent | PeaksEvent | FailureEvent | FinishedEvent
+)

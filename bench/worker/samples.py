@@ -1,4 +1,4 @@
-"""A few digits as a model rebuilds them at a mark, small enough to keep: what the report's pictures are drawn from."""
+"""A few images as a model rebuilds them at a checkpoint, small enough to keep: what the report's pictures are drawn from."""
 
 import statistics
 import traceback
@@ -14,11 +14,11 @@ from models.contract import Autoencoder, Floats
 
 Pixels = npt.NDArray[np.uint8]
 
-DIGITS = 10
+IMAGES = 10
 """One a class, where the labels have ten."""
 CODE_NUMBERS = 2048
-"""Codes of more numbers a digit are not kept."""
-PLANE_DIGITS = 2000
+"""Codes of more numbers a image are not kept."""
+PLANE_IMAGES = 2000
 GRID_SIDE = 15
 GRID_TAIL = 0.05
 """The grid runs from this quantile of the normal distribution to its mirror image, as the blog's does."""
@@ -26,7 +26,7 @@ _CHUNK = 500
 
 
 def keep(job: Job, autoencoder: Autoencoder, x: Floats, y: Floats, *, epochs: int) -> None:
-    """Write the npz of one mark, where the job asks for it: ``x``, ``y`` are the validation digits, (n, …) each.
+    """Write the npz of one checkpoint, where the job asks for it: ``x``, ``y`` are the validation images, (n, …) each.
 
     Pictures are no reason to lose a case: what goes wrong is written to standard error, which is the case's log.
     """
@@ -39,21 +39,21 @@ def keep(job: Job, autoencoder: Autoencoder, x: Floats, y: Floats, *, epochs: in
 
 
 def _labels(data: Path) -> Pixels:
-    """The validation digits' classes, (n,), alone: the prepared file's other arrays stay where they are."""
+    """The validation images' classes, (n,), alone: the prepared file's other arrays stay where they are."""
     with np.load(data, allow_pickle=False) as arrays:
         labels: Pixels = arrays[NAMES[-1]]
     return labels
 
 
 def samples(autoencoder: Autoencoder, x: Floats, y: Floats, labels: Pixels) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of one mark.
+    """The arrays of one checkpoint.
 
-    Always: ``labels`` (k,) and ``input``, ``target``, ``output`` (k, s, s), all uint8, of the same k ≤ 10 digits in
+    Always: ``labels`` (k,) and ``input``, ``target``, ``output`` (k, s, s), all uint8, of the same k ≤ 10 images in
     every run on the same data. Where a code has few numbers enough: ``codes`` (k, …) float16. Where it is a plane of
-    two: ``plane`` (m, 2) float16 and ``plane_labels`` (m,) uint8 of m ≤ 2,000 digits; with a decoder also ``grid``
+    two: ``plane`` (m, 2) float16 and ``plane_labels`` (m,) uint8 of m ≤ 2,000 images; with a decoder also ``grid``
     (15, 15, s, s) uint8, decoded from the normal distribution's quantiles, the second number growing upwards.
     """
-    chosen = chosen_digits(labels)
+    chosen = choose_images(labels)
     codes = _predicted(autoencoder.encoder, x[chosen])
     rebuilt = _predicted(autoencoder.model, x[chosen]) if autoencoder.decoder is None else None
     output = _predicted(autoencoder.decoder, codes) if rebuilt is None else rebuilt
@@ -70,18 +70,18 @@ def samples(autoencoder: Autoencoder, x: Floats, y: Floats, labels: Pixels) -> d
     return found
 
 
-def chosen_digits(labels: Pixels) -> list[int]:
-    """Indices of the first digit of each class, ascending by class; other first digits where classes are missing."""
+def choose_images(labels: Pixels) -> list[int]:
+    """Indices of the first image of each class, ascending by class; other first images where classes are missing."""
     firsts = {int(label): index for index, label in reversed(list(enumerate(labels)))}
-    chosen = [firsts[label] for label in sorted(firsts)][:DIGITS]
-    others = [index for index in range(min(len(labels), 2 * DIGITS)) if index not in chosen]
-    return [*chosen, *others[: DIGITS - len(chosen)]]
+    chosen = [firsts[label] for label in sorted(firsts)][:IMAGES]
+    others = [index for index in range(min(len(labels), 2 * IMAGES)) if index not in chosen]
+    return [*chosen, *others[: IMAGES - len(chosen)]]
 
 
 def _plane(autoencoder: Autoencoder, x: Floats, labels: Pixels) -> dict[str, npt.NDArray[Any]]:
     found: dict[str, npt.NDArray[Any]] = {
-        "plane": _small(_predicted(autoencoder.encoder, x[:PLANE_DIGITS])),
-        "plane_labels": labels[:PLANE_DIGITS].astype(np.uint8),
+        "plane": _small(_predicted(autoencoder.encoder, x[:PLANE_IMAGES])),
+        "plane_labels": labels[:PLANE_IMAGES].astype(np.uint8),
     }
     if autoencoder.decoder is not None:
         images = _pixels(_predicted(autoencoder.decoder, _grid_codes()))
@@ -107,7 +107,7 @@ def _pixels(images: Floats) -> Pixels:
     """(n, …) in [0, 1] to (n, s, s) in 0..255."""
     side = round((images[0].size) ** 0.5)
     if side * side != images[0].size:
-        raise ValueError(f"{images[0].size} pixels a digit are no square picture; shape {images.shape}")
+        raise ValueError(f"{images[0].size} pixels a image are no square picture; shape {images.shape}")
     scaled = np.clip(np.nan_to_num(images.astype(np.float32)), 0, 1) * 255
     return np.rint(scaled).astype(np.uint8).reshape(len(images), side, side)
 

@@ -1,4 +1,4 @@
-"""One case from an empty process to its last mark."""
+"""One case from an empty process to its last checkpoint."""
 
 import importlib
 import os
@@ -45,7 +45,7 @@ def _run(job: Job, channel: Channel) -> None:
     snapshots: dict[int, list[Any]] = {}
     clock = Clock(
         started_ns=job.started_ns,
-        marks=job.marks,
+        checkpoints=job.checkpoints,
         remember=lambda epochs: snapshots.update({epochs: _weights(autoencoder.model)}),
         send=channel.send,
         meter=Meter(),
@@ -62,7 +62,7 @@ def _run(job: Job, channel: Channel) -> None:
     channel.send(_setup(job, autoencoder, clock, intra, inter))
     try:
         loop.train(
-            autoencoder.model, training, validation, epochs=job.marks[-1], batch_size=job.batch_size, clock=clock
+            autoencoder.model, training, validation, epochs=job.checkpoints[-1], batch_size=job.batch_size, clock=clock
         )
     finally:  # what was reached before a loss ran away is evaluated all the same
         now = time.perf_counter_ns()
@@ -72,8 +72,8 @@ def _run(job: Job, channel: Channel) -> None:
             channel.send(evaluate(autoencoder, x, y, epochs=epochs))
             keep(job, autoencoder, x, y, epochs=epochs)
         now = clock.end_phase("evaluation", now)
-    channel.send(importlib.import_module("bench.worker.peaks").roof(job, loop, clock.device))
-    clock.end_phase("roof", now)
+    channel.send(importlib.import_module("bench.worker.peaks").peaks(job, loop, clock.device))
+    clock.end_phase("peaks", now)
 
 
 def imported(job: Training) -> tuple[Any, ModuleType, ModuleType]:
@@ -94,12 +94,12 @@ def imported(job: Training) -> tuple[Any, ModuleType, ModuleType]:
 
 
 def views(job: Training, model_file: ModuleType, loop: ModuleType) -> tuple[Pairs, Pairs]:
-    """Training and validation digits as model and loop take them, their noise drawn from the case's seed."""
-    digits = load(Path(job.data))
+    """Training and validation images as model and loop take them, their noise drawn from the case's seed."""
+    images = load(Path(job.data))
     rng = np.random.default_rng(job.seed)
-    if loop.PACKED:
-        return packed(model_file.view, digits.x_train, rng), packed(model_file.view, digits.x_val, rng)
-    return Pairs(*model_file.view(digits.x_train, rng)), Pairs(*model_file.view(digits.x_val, rng))
+    if loop.TAKES_UINT8:
+        return packed(model_file.view, images.x_train, rng), packed(model_file.view, images.x_val, rng)
+    return Pairs(*model_file.view(images.x_train, rng)), Pairs(*model_file.view(images.x_val, rng))
 
 
 def compiled(job: Training, keras: Any, model_file: ModuleType) -> Autoencoder:

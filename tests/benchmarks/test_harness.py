@@ -23,7 +23,7 @@ def header() -> SweepHeader:
 
 @pytest.fixture(scope="module")
 def outcome(header: SweepHeader) -> Outcome:
-    """A finished 500-epoch case with its three marks."""
+    """A finished 500-epoch case with its three checkpoints."""
     return scripted.outcome(header.profile.cases()[0])
 
 

@@ -18,7 +18,7 @@ BATCH = 128
 
 @pytest.fixture(params=list(catalog.model_settings()))
 def prepared(request: pytest.FixtureRequest) -> tuple[Autoencoder, Floats, Floats]:
-    """A compiled model and a batch of noise in the shape of digits."""
+    """A compiled model and a batch of noise in the shape of images."""
     keras: Any = importlib.import_module("keras")
     keras.utils.set_random_seed(0)
     file = importlib.import_module(f"models.{request.param}")

@@ -36,27 +36,27 @@ EVIL = "<img src=x onerror=\"document.title='taken'\"><script>document.title='ta
 
 
 def outcome(model: str, batch_size: int, **changes: Any) -> Outcome:
-    """Eight epochs, one of them disturbed; smaller batches take longer."""
+    """Eight epochs, one of them noisy; smaller batches take longer."""
     times = [2.0, *(0.2 + batch_size / 1000 + n / 500 for n in range(7))]
     epochs = tuple(
-        scripted.epoch(n, train_s=seconds, noise=scripted.DISTURBED if n == 4 else scripted.QUIET)
+        scripted.epoch(n, train_s=seconds, noise=scripted.NOISY if n == 4 else scripted.QUIET)
         for n, seconds in enumerate(times, 1)
     )
     timeline = Timeline(interval_s=0.5, samples=tuple((0.5 * n, 300.0 + batch_size + n) for n in range(40)))
-    of = scripted.case(model=model, batch_size=batch_size, marks=(1, 4, 8))
+    of = scripted.case(model=model, batch_size=batch_size, checkpoints=(1, 4, 8))
     fields: dict[str, Any] = {"epochs": epochs, "timeline": timeline}
     return scripted.outcome(of, **fields | changes)
 
 
-def save_samples(folder: ReportFolder, of: Outcome, marks: tuple[int, ...]) -> None:
-    """Random pictures of ten digits, with a plane of codes and its grid."""
+def save_samples(folder: ReportFolder, of: Outcome, checkpoints: tuple[int, ...]) -> None:
+    """Random pictures of ten images, with a plane of codes and its grid."""
     folder.samples.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (10, 28, 28), np.uint8)
     plane, labels = rng.normal(size=(300, 2)).astype(np.float16), np.resize(np.arange(10, dtype=np.uint8), 300)
     grid = np.tile(pixels[0], (15, 15, 1, 1))
     fields: dict[str, Any] = {"labels": labels[:10], "input": pixels, "target": pixels, "output": 255 - pixels}
-    for epochs in marks:
+    for epochs in checkpoints:
         path = folder.sample(of.case.case_id, epochs)
         np.savez_compressed(path, codes=plane[:10], plane=plane, plane_labels=labels, grid=grid, **fields)
 
@@ -66,8 +66,8 @@ def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two models, one of them with two batch sizes; a failed case and a strange one."""
     folder = ReportFolder(tmp_path_factory.mktemp("report"))
     ended = [outcome("basic", 128), outcome("basic", 256), outcome("variational", 256)]
-    save_samples(folder, ended[2], marks=(4, 8))
-    failed = scripted.outcome(scripted.case(model="deep", marks=(1, 4, 8)), reached=1, log_tail="MemoryError")
+    save_samples(folder, ended[2], checkpoints=(4, 8))
+    failed = scripted.outcome(scripted.case(model="deep", checkpoints=(1, 4, 8)), reached=1, log_tail="MemoryError")
     strange = scripted.outcome(scripted.strange_case(model=EVIL, backend=EVIL))
     report.write_report(folder, scripted.header(), [*ended, failed, strange], ("a note",), 3)
     return folder.page

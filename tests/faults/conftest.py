@@ -1,4 +1,4 @@
-"""What the tests of disturbed sweeps share: one stage, and one sweep that nobody disturbed."""
+"""What the tests of noisy sweeps share: one stage, and one sweep that nobody noisy."""
 
 import sys
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ def _without_reference_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def case() -> Case:
-    """Two marks and two epochs."""
+    """Two checkpoints and two epochs."""
     return Case(
         model="basic", backend="tensorflow", loop="fit", precision="float32", optimizer="adam", learning_rate=0.001,
-        batch_size=256, dataset="mnist-5k", seed=0, repeat=0, marks=(1, 2),
+        batch_size=256, dataset="mnist-5k", seed=0, repeat=0, checkpoints=(1, 2),
     )  # fmt: skip
 
 
@@ -36,9 +36,9 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(theatre: Stage) -> Path:
+def quiet(theatre: Stage) -> Path:
     """The report of a sweep that ended well."""
-    report = theatre.folder / "undisturbed"
+    report = theatre.folder / "quiet"
     run = theatre.begin(report)
     assert run.code() == 0, run.said()
     stage.check_complete(report)

@@ -15,15 +15,15 @@ from bench.worker.protocol import Event, FinishedEvent, to_line
 
 SETUP = scripted.SETUP
 FINISHED = FinishedEvent()
-epoch, mark, evaluation = scripted.epoch, scripted.mark, scripted.evaluation
+epoch, checkpoint, evaluation = scripted.epoch, scripted.checkpoint, scripted.evaluation
 
 WELL: list[Event] = [
     *scripted.PHASES,
     SETUP,
     epoch(1),
-    mark(1),
+    checkpoint(1),
     epoch(2),
-    mark(2),
+    checkpoint(2),
     evaluation(1),
     evaluation(2),
     FINISHED,

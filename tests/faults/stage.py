@@ -1,4 +1,4 @@
-"""Where sweeps are disturbed: runs of the sweeper, and what must hold of a report folder whatever happened to a run."""
+"""Where sweeps are noisy: runs of the sweeper, and what must hold of a report folder whatever happened to a run."""
 
 import contextlib
 import csv
@@ -152,8 +152,12 @@ journal.FileIO, os.fsync = Full, fsync
 
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Stage]:
-    """A stage whose processes carry a mark in their environment."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]), MARK: str(folder)}
+    """A stage whose processes carry a checkpoint in their environment."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+        CHECKPOINT: str(folder),
+    }
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "GITHUB_ACTIONS", "AEBENCH_COMMAND"):
         environment.pop(name, None)
     command = (sys.executable, "-m", "faults.sweeper")
@@ -171,7 +175,7 @@ def opened(folder: Path) -> Iterator[Stage]:
 # ------------------------------------------------------------------------- what must hold
 
 
-MARK = "AEBENCH_FAULTS_STAGE"
+CHECKPOINT = "AEBENCH_FAULTS_STAGE"
 
 
 def processes(folder: Path, *, but: int) -> list[int]:
@@ -179,7 +183,7 @@ def processes(folder: Path, *, but: int) -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            marked = process.environ().get(MARK) == str(folder)
+            marked = process.environ().get(CHECKPOINT) == str(folder)
             if marked and process.pid != but and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.pid)
         except psutil.Error:

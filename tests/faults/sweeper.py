@@ -23,17 +23,17 @@ from bench.results.schema import Outcome, SweepHeader
 from bench.sweep import local, run
 from bench.worker.protocol import Event, FinishedEvent, to_line
 
-MARKS = (1, 3)
+CHECKPOINTS = (1, 3)
 """What every run's ARGUMENTS have to ask for: the children tell of these, whatever their job says."""
 EVENTS: tuple[Event, ...] = (
     *scripted.PHASES,
     scripted.SETUP,
     scripted.epoch(1),
-    scripted.mark(1),
+    scripted.checkpoint(1),
     scripted.epoch(2),
     scripted.epoch(3),
-    scripted.mark(3),
-    *map(scripted.evaluation, MARKS),
+    scripted.checkpoint(3),
+    *map(scripted.evaluation, CHECKPOINTS),
     FinishedEvent(),
 )
 CHILD = """

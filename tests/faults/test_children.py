@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from faults.lone import FINISHED, SETUP, WELL, alone, child, epoch, gone, mark, run
+from faults.lone import FINISHED, SETUP, WELL, alone, checkpoint, child, epoch, gone, run
 
 from bench.host import reference_kernels
 from bench.plan.profile import Case
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.usefixtures("_without_reference_kernels")
 def test_a_process_that_tells_all_is_ok(tmp_path: Path, case: Case) -> None:
     outcome = run(tmp_path, case, child(*WELL))
     assert (outcome.status, outcome.error, outcome.exit_code) == ("ok", None, 0)
-    assert [told.epochs for told in outcome.marks] == [1, 2]
+    assert [told.epochs for told in outcome.checkpoints] == [1, 2]
 
 
 def test_a_process_that_raises_has_failed_and_its_last_words_are_kept(tmp_path: Path, case: Case) -> None:
-    outcome = run(tmp_path, case, child(SETUP, epoch(1), mark(1), "raise ValueError('no such luck')"))
+    outcome = run(tmp_path, case, child(SETUP, epoch(1), checkpoint(1), "raise ValueError('no such luck')"))
     assert (outcome.status, outcome.exit_code) == ("failed", 1)
     assert "ValueError: no such luck" in (outcome.log_tail or "")
-    assert [told.epochs for told in outcome.marks] == [1], "what was measured before is kept"
+    assert [told.epochs for told in outcome.checkpoints] == [1], "what was measured before is kept"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
@@ -40,17 +40,17 @@ def test_a_process_ended_by_a_signal_is_killed_and_the_signal_is_named(tmp_path:
 
 
 def test_a_process_that_hangs_is_ended_at_its_limit(tmp_path: Path, case: Case) -> None:
-    outcome = run(tmp_path, case, child(epoch(1), mark(1), "time.sleep(600)"), timeout_s=1.0)
+    outcome = run(tmp_path, case, child(epoch(1), checkpoint(1), "time.sleep(600)"), timeout_s=1.0)
     assert outcome.status == "timeout"
     assert "1 second" in str(outcome.error)
-    assert len(outcome.marks) == 1
+    assert len(outcome.checkpoints) == 1
 
 
 def test_a_process_that_stands_still_is_ended_and_what_it_reached_is_kept(tmp_path: Path, case: Case) -> None:
-    outcome = run(tmp_path, case, child(SETUP, epoch(1), mark(1), "time.sleep(600)"), stall_s=1.0)
+    outcome = run(tmp_path, case, child(SETUP, epoch(1), checkpoint(1), "time.sleep(600)"), stall_s=1.0)
     assert outcome.status == "stalled"
     assert "1 second" in str(outcome.error)
-    assert (outcome.signal, len(outcome.marks)) == ("SIGTERM", 1)
+    assert (outcome.signal, len(outcome.checkpoints)) == ("SIGTERM", 1)
 
 
 def test_a_process_that_tells_something_now_and_then_does_not_stand_still(tmp_path: Path, case: Case) -> None:
@@ -77,7 +77,7 @@ def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, case: Case, mo
 
 
 def test_a_process_that_ends_well_without_telling_all_is_invalid(tmp_path: Path, case: Case) -> None:
-    outcome = run(tmp_path, case, child(SETUP, epoch(1), mark(1), FINISHED))
+    outcome = run(tmp_path, case, child(SETUP, epoch(1), checkpoint(1), FINISHED))
     assert outcome.status == "invalid"
     assert "expected 2 epochs" in str(outcome.error)
 
@@ -89,7 +89,7 @@ def test_a_process_that_says_nothing_is_invalid(tmp_path: Path, case: Case) -> N
 def test_a_process_that_ends_before_it_has_its_job_is_an_outcome(
     tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.sweep.watchdog.Heir.guard", lambda _heir, _group: time.sleep(0.5))
+    monkeypatch.setattr("bench.sweep.watchdog.Reaper.guard", lambda _reaper, _group: time.sleep(0.5))
     outcome = run(tmp_path, case, (sys.executable, "-I", "-S", "-c", "import os; os._exit(9)"))
     assert (outcome.status, outcome.exit_code) == ("failed", 9)
 
@@ -176,7 +176,7 @@ def test_what_the_parent_saw_is_in_the_outcome(tmp_path: Path, case: Case, monke
     assert outcome.reference_before.gflop_per_s > 0
     assert outcome.reference_after.gb_per_s > 0
     assert outcome.noise is not None
-    assert outcome.noise.seconds >= outcome.duration_s, "the witnesses stand around the process"
+    assert outcome.noise.seconds >= outcome.duration_s, "the indicators stand around the process"
     assert outcome.parent_cpu_s is not None
     assert outcome.parent_cpu_s > 0
     assert outcome.timeline is not None

@@ -36,34 +36,32 @@ def stopped(theatre: Stage, run: Run, report: Path) -> str:
     return run.said()
 
 
-def finish(theatre: Stage, report: Path, undisturbed: Path) -> None:
+def finish(theatre: Stage, report: Path, quiet: Path) -> None:
     run = theatre.resume(report)
     assert run.code() == 0, run.said()
     stage.check_complete(report)
-    assert stage.figures(report) == stage.figures(undisturbed)
+    assert stage.figures(report) == stage.figures(quiet)
 
 
 @pytest.mark.parametrize("kib", [12, 40, 64, 76, 116])
-def test_a_full_disk_ends_the_sweep_and_room_lets_it_go_on(
-    theatre: Stage, undisturbed: Path, small: Path, kib: int
-) -> None:
+def test_a_full_disk_ends_the_sweep_and_room_lets_it_go_on(theatre: Stage, quiet: Path, small: Path, kib: int) -> None:
     stage.mounted("-o", f"remount,size={kib}k", str(small))
     report = small / "report"
     said = stopped(theatre, theatre.begin(report), report)
     assert "No space left on device" in said
     assert "--resume --out" in said or "aebench report" in said
     stage.mounted("-o", "remount,size=4m", str(small))
-    finish(theatre, report, undisturbed)
+    finish(theatre, report, quiet)
 
 
 @pytest.mark.parametrize("room", [1000, 8000, 14000, 30000])
 def test_a_disk_that_is_full_within_a_line_or_a_table_loses_nothing(
-    theatre: Stage, undisturbed: Path, tmp_path: Path, room: int
+    theatre: Stage, quiet: Path, tmp_path: Path, room: int
 ) -> None:
     report = tmp_path / "report"
     said = stopped(theatre, theatre.begin(report, before=stage.SHIM.format(room=room)), report)
     assert "No space left on device" in said
-    finish(theatre, report, undisturbed)
+    finish(theatre, report, quiet)
 
 
 READ_ONLY = """
@@ -81,19 +79,19 @@ journal.FileIO = Refusing
 """A disk in use does not become read-only for the asking: this refuses as one does after an error."""
 
 
-def test_a_disk_that_becomes_read_only_ends_the_sweep(theatre: Stage, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_disk_that_becomes_read_only_ends_the_sweep(theatre: Stage, quiet: Path, tmp_path: Path) -> None:
     report = tmp_path / "report"
     run = theatre.begin(report, before=READ_ONLY)
     assert f"{report}: Read-only file system" in stopped(theatre, run, report)
     assert len(run.cases()) == 1
-    finish(theatre, report, undisturbed)
+    finish(theatre, report, quiet)
 
 
 def test_a_folder_on_a_read_only_disk_is_refused_before_anything_is_run(
-    theatre: Stage, undisturbed: Path, small: Path
+    theatre: Stage, quiet: Path, small: Path
 ) -> None:
     report = small / "report"
-    shutil.copytree(undisturbed, report)
+    shutil.copytree(quiet, report)
     stage.mounted("-o", "remount,ro", str(small))
     run = theatre.resume(report)
     assert "Read-only file system" in stopped(theatre, run, report)
@@ -117,7 +115,7 @@ def test_a_disk_that_goes_away_ends_the_sweep(theatre: Stage, small: Path) -> No
 
 
 def test_a_folder_that_is_moved_away_ends_the_sweep_and_is_gone_on_from_where_it_is(
-    theatre: Stage, undisturbed: Path, tmp_path: Path
+    theatre: Stage, quiet: Path, tmp_path: Path
 ) -> None:
     report, elsewhere = tmp_path / "report", tmp_path / "elsewhere"
     run = theatre.begin(report, pace=stage.UNHURRIED_S)
@@ -127,17 +125,17 @@ def test_a_folder_that_is_moved_away_ends_the_sweep_and_is_gone_on_from_where_it
     assert "No such file or directory" in run.said()
     assert stage.orphans(theatre) == []
     stage.check_journal(elsewhere, run.cases())
-    finish(theatre, elsewhere, undisturbed)
+    finish(theatre, elsewhere, quiet)
 
 
-def test_a_page_that_cannot_be_drawn_costs_no_table(theatre: Stage, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_drawn_costs_no_table(theatre: Stage, quiet: Path, tmp_path: Path) -> None:
     report = tmp_path / "report"
     broken = "from bench.report import html; html.write_page = lambda *_, **__: 1 / 0"
     run = theatre.begin(report, before=broken)
     said = stopped(theatre, run, report)
     assert "The report is not whole: ZeroDivisionError" in said
     assert f"aebench report {report}" in said
-    assert stage.figures(report) == stage.figures(undisturbed)
+    assert stage.figures(report) == stage.figures(quiet)
     assert json.loads((report / "status.json").read_text())["exit_code"] == 3
     assert (report / "report.md").is_file()
     again = theatre.run("report", str(report))

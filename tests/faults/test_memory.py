@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from faults.lone import SETUP, alone, child, epoch, mark, run
+from faults.lone import SETUP, alone, checkpoint, child, epoch, run
 
 from bench.plan.profile import Case
 
@@ -22,7 +22,7 @@ def count_kills(monkeypatch: pytest.MonkeyPatch, *counts: int | None) -> None:
     monkeypatch.setattr("bench.sweep.local.oom_kills", lambda: next(looks))
 
 
-SHOT = child(SETUP, epoch(1), mark(1), "os.kill(os.getpid(), signal.SIGKILL)")
+SHOT = child(SETUP, epoch(1), checkpoint(1), "os.kill(os.getpid(), signal.SIGKILL)")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
@@ -33,7 +33,7 @@ def test_a_process_killed_while_the_kernels_count_rises_ran_out_of_memory(
     outcome = run(tmp_path, case, SHOT)
     assert (outcome.status, outcome.signal, outcome.exit_code) == ("oom", "SIGKILL", None)
     assert "memory" in str(outcome.error)
-    assert len(outcome.marks) == 1, "what was measured before is kept"
+    assert len(outcome.checkpoints) == 1, "what was measured before is kept"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
@@ -61,10 +61,10 @@ def test_only_a_killed_process_can_be_the_one_that_the_kernel_counted(
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold RLIMIT_AS")
 def test_a_process_at_its_own_memory_limit_has_failed_and_says_so(tmp_path: Path, case: Case) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (256 << 20, 256 << 20))"
-    outcome = run(tmp_path, case, child(SETUP, epoch(1), mark(1), limit, "x = bytearray(1 << 30)"))
+    outcome = run(tmp_path, case, child(SETUP, epoch(1), checkpoint(1), limit, "x = bytearray(1 << 30)"))
     assert (outcome.status, outcome.exit_code, outcome.signal) == ("failed", 1, None)
     assert (outcome.log_tail or "").splitlines()[-1] == "MemoryError"
-    assert len(outcome.marks) == 1
+    assert len(outcome.checkpoints) == 1
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import scripted
 
-from bench.gate.paired import Incomparable, PairExecutor, PairFailed, Side
+from bench.gate.paired import Incomparable, PairedExecutor, PairedRunFailed, Side
 from bench.plan.profile import Case
 
 PLAYER = """
@@ -37,15 +37,15 @@ def note(text):
     with open(BOOK, "a") as book:
         book.write(text + "\\n")
 
-def unit(wall_s=0.18, noise=None):
-    return UnitEvent(
+def turn(wall_s=0.18, noise=None):
+    return TurnEvent(
         wall_s=wall_s, cpu_s=wall_s, train_loss=0.5, val_loss=0.5, rss_mib=100.0, noise=noise or QUIET
     )
 
 def play(turns=10**6, seconds=lambda job: 0.18, noise=None):
     hello()
     job = json.loads(heard())
-    note(f"{NAME} job {job['seed']} {job['digits']}")
+    note(f"{NAME} job {job['seed']} {job['images']}")
     say(ReadyEvent(params=1, peak_rss_method="none"))
     for _ in range(turns):
         if heard() != GO:
@@ -53,7 +53,7 @@ def play(turns=10**6, seconds=lambda job: 0.18, noise=None):
             return
         note(f"{NAME} begins")
         note(f"{NAME} ends")
-        say(unit(seconds(job), noise))
+        say(turn(seconds(job), noise))
 """
 """What a scripted process has to say, and a book in which both sides write when they train."""
 
@@ -75,15 +75,15 @@ def side(name: str, script: str, book: Path) -> Side:
 
 def pair(
     tmp_path: Path, book: Path, base: str = "play()", candidate: str = "play()", **options: object
-) -> PairExecutor:
+) -> PairedExecutor:
     logs = tmp_path / "logs"
     logs.mkdir()
-    return PairExecutor(
+    return PairedExecutor(
         side("base", base, book),
         side("candidate", candidate, book),
         data=tmp_path / "data.npz",
         logs=logs,
-        **{"quads": 5, "chance": random.Random(3), **options},  # type: ignore[arg-type]
+        **{"blocks": 5, "chance": random.Random(3), **options},  # type: ignore[arg-type]
     )
 
 
@@ -97,13 +97,13 @@ def children() -> list[int]:
 
 
 def test_exactly_one_side_trains_at_a_time_in_the_order_of_the_quads(tmp_path: Path, book: Path, case: Case) -> None:
-    recorded = pair(tmp_path, book).round(case, digits=64, number=4)
+    recorded = pair(tmp_path, book).round(case, images=64, number=4)
     turns = [line.split() for line in book.read_text().splitlines() if "job" not in line]
     assert all(begin == [side, "begins"] and end == [side, "ends"] for (begin, end, side) in pairs(turns))
     letters = "".join({"base": "A", "candidate": "B"}[begin[0]] for begin in turns[::2])
-    assert letters == "".join(quad.order for quad in recorded.quads)
-    assert {quad.order for quad in recorded.quads} == {"ABBA", "BAAB"}
-    assert len(recorded.quads) == 5
+    assert letters == "".join(block.order for block in recorded.blocks)
+    assert {block.order for block in recorded.blocks} == {"ABBA", "BAAB"}
+    assert len(recorded.blocks) == 5
     assert children() == []
 
 
@@ -112,17 +112,17 @@ def pairs(turns: list[list[str]]) -> list[tuple[list[str], list[str], str]]:
 
 
 def test_both_sides_get_the_rounds_number_as_seed_and_the_same_digits(tmp_path: Path, book: Path, case: Case) -> None:
-    recorded = pair(tmp_path, book).round(case, digits=64, number=4)
+    recorded = pair(tmp_path, book).round(case, images=64, number=4)
     told = sorted(line for line in book.read_text().splitlines() if "job" in line)
     assert told == ["base job 4 64", "candidate job 4 64"]
     assert (recorded.base_memory.peak_rss_mib, recorded.candidate_memory.peak_rss_mib) == (104.0, 109.0)
 
 
 def test_the_units_of_a_side_are_kept_under_its_name(tmp_path: Path, book: Path, case: Case) -> None:
-    recorded = pair(tmp_path, book, candidate="play(seconds=lambda job: 0.5)").round(case, digits=64, number=1)
-    assert {unit.wall_s for quad in recorded.quads for unit in quad.base} == {0.18}
-    assert {unit.wall_s for quad in recorded.quads for unit in quad.candidate} == {0.5}
-    assert recorded.quads[0].flags == ()
+    recorded = pair(tmp_path, book, candidate="play(seconds=lambda job: 0.5)").round(case, images=64, number=1)
+    assert {turn.wall_s for block in recorded.blocks for turn in block.base} == {0.18}
+    assert {turn.wall_s for block in recorded.blocks for turn in block.candidate} == {0.5}
+    assert recorded.blocks[0].noise == ()
 
 
 @pytest.mark.parametrize("culprit", ["base", "candidate"])
@@ -130,18 +130,18 @@ def test_a_quad_is_disturbed_by_what_happens_in_any_turn_of_either_side(
     tmp_path: Path, book: Path, case: Case, culprit: str
 ) -> None:
     beside_another = "dataclasses.replace(QUIET, other_cores=1.0, cpu_pressure_percent=60.0)"
-    recorded = pair(tmp_path, book, **{culprit: f"play(noise={beside_another})"}).round(case, digits=64, number=1)
-    assert {quad.flags for quad in recorded.quads} == {("other-load",)}
+    recorded = pair(tmp_path, book, **{culprit: f"play(noise={beside_another})"}).round(case, images=64, number=1)
+    assert {block.noise for block in recorded.blocks} == {("other-load",)}
 
 
-@pytest.mark.parametrize(("per_digit", "expected"), [(0.001, 180), (1e-5, 18_000), (0.01, 16), (1.0, 4)])
+@pytest.mark.parametrize(("per_image", "expected"), [(0.001, 180), (1e-5, 18_000), (0.01, 16), (1.0, 4)])
 def test_digits_are_counted_so_that_a_unit_is_short(
-    tmp_path: Path, book: Path, case: Case, per_digit: float, expected: int
+    tmp_path: Path, book: Path, case: Case, per_image: float, expected: int
 ) -> None:
-    executor = pair(tmp_path, book, base=f"play(seconds=lambda job: {per_digit} * job['digits'])", candidate="1 / 0")
-    digits = executor.digits(case)
-    assert digits % case.batch_size == 0
-    assert digits == expected
+    executor = pair(tmp_path, book, base=f"play(seconds=lambda job: {per_image} * job['images'])", candidate="1 / 0")
+    images = executor.images(case)
+    assert images % case.batch_size == 0
+    assert images == expected
 
 
 # -------------------------------------------------------------------------------------------------------- incomparable
@@ -151,14 +151,14 @@ def test_a_base_without_the_gate_is_incomparable_by_name(tmp_path: Path, book: P
     executor = pair(tmp_path, book)
     executor.base = Side("base 1234567", tmp_path)
     with pytest.raises(Incomparable, match="base 1234567 is too old"):
-        executor.digits(case)
+        executor.images(case)
 
 
 @pytest.mark.parametrize("first", ["hello(protocol=99)", "print('welcome', flush=True)"])
 def test_another_protocol_is_incomparable_by_name(tmp_path: Path, book: Path, case: Case, first: str) -> None:
     executor = pair(tmp_path, book, base=f"{first}; heard()")
     with pytest.raises(Incomparable, match=r"base .*protocol"):
-        executor.round(case, digits=64, number=1)
+        executor.round(case, images=64, number=1)
     assert children() == []
 
 
@@ -174,7 +174,7 @@ def test_another_protocol_is_incomparable_by_name(tmp_path: Path, book: Path, ca
         ("hello(root='/elsewhere'); heard()", "ran the code of /elsewhere"),
         ("play(seconds=lambda job: os.abort())", "exit code -6"),
         ("hello(); heard(); os.write(1, b'nonsense\\n'); heard()", "no event"),
-        ("hello(); heard(); say(unit()); heard()", "out of turn"),
+        ("hello(); heard(); say(turn()); heard()", "out of turn"),
     ],
 )
 @pytest.mark.parametrize("culprit", ["base", "candidate"])
@@ -182,28 +182,28 @@ def test_a_failure_of_one_side_is_told_by_name_and_ends_both(
     tmp_path: Path, book: Path, case: Case, culprit: str, script: str, said: str
 ) -> None:
     executor = pair(tmp_path, book, **{culprit: script})
-    with pytest.raises(PairFailed, match=rf"(?s){culprit}: .*{said}"):
-        executor.round(case, digits=64, number=1)
+    with pytest.raises(PairedRunFailed, match=rf"(?s){culprit}: .*{said}"):
+        executor.round(case, images=64, number=1)
     assert children() == []
 
 
 def test_the_logs_last_lines_are_told(tmp_path: Path, book: Path, case: Case) -> None:
     executor = pair(tmp_path, book, base="print('last words', file=sys.stderr); sys.exit(7)")
-    with pytest.raises(PairFailed, match="last words"):
-        executor.round(case, digits=64, number=1)
+    with pytest.raises(PairedRunFailed, match="last words"):
+        executor.round(case, images=64, number=1)
 
 
 def test_a_side_that_stands_still_in_its_turn_is_ended(tmp_path: Path, book: Path, case: Case) -> None:
     executor = pair(tmp_path, book, candidate="play(seconds=lambda job: time.sleep(600))", stall_s=3.0)
-    with pytest.raises(PairFailed, match="candidate: said nothing"):
-        executor.round(case, digits=64, number=1)
+    with pytest.raises(PairedRunFailed, match="candidate: said nothing"):
+        executor.round(case, images=64, number=1)
     assert children() == []
 
 
 def test_waiting_for_the_other_side_is_not_standing_still(tmp_path: Path, book: Path, case: Case) -> None:
     slow = "play(seconds=lambda job: time.sleep(0.8) or 0.8)"
-    executor = pair(tmp_path, book, candidate=slow, stall_s=3.0, quads=2)
-    assert len(executor.round(case, digits=64, number=1).quads) == 2
+    executor = pair(tmp_path, book, candidate=slow, stall_s=3.0, blocks=2)
+    assert len(executor.round(case, images=64, number=1).blocks) == 2
 
 
 @pytest.fixture
@@ -225,5 +225,5 @@ def test_an_interruption_leaves_no_process(tmp_path: Path, book: Path, case: Cas
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        executor.round(case, digits=64, number=1)
+        executor.round(case, images=64, number=1)
     assert children() == []

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from bench.datasets import find
-from bench.gate.paired import PairExecutor, Side
+from bench.gate.paired import PairedExecutor, Side
 from bench.gate.verdict import reduce_round
 from bench.plan.catalog import model_settings
 from bench.plan.profile import read_profile
@@ -22,17 +22,17 @@ def test_a_pair_of_real_processes_trains_in_turns_and_equal_code_has_equal_losse
     logs = tmp_path / "logs"
     logs.mkdir()
     base, candidate = (Side(name, ROOT, sys.executable) for name in ("base", "candidate"))
-    executor = PairExecutor(
-        base, candidate, tmp_path / "data.npz", logs, quads=5, val_digits=128, chance=random.Random(1)
+    executor = PairedExecutor(
+        base, candidate, tmp_path / "data.npz", logs, blocks=5, val_images=128, chance=random.Random(1)
     )
-    recorded = executor.round(case, digits=1024, number=7)
+    recorded = executor.round(case, images=1024, number=7)
     sides = (
-        [unit for quad in recorded.quads for unit in quad.base],
-        [unit for quad in recorded.quads for unit in quad.candidate],
+        [turn for block in recorded.blocks for turn in block.base],
+        [turn for block in recorded.blocks for turn in block.candidate],
     )
-    losses = [[(unit.train_loss, unit.val_loss) for unit in units] for units in sides]
+    losses = [[(turn.train_loss, turn.val_loss) for turn in turns] for turns in sides]
     assert losses[0] == losses[1]
-    assert len(set(losses[0])) == 10, "they train on, unit by unit"
-    assert all(unit.wall_s > 0 and unit.cpu_s > 0 for units in sides for unit in units)
+    assert len(set(losses[0])) == 10, "they train on, turn by turn"
+    assert all(turn.wall_s > 0 and turn.cpu_s > 0 for turns in sides for turn in turns)
     assert recorded.base_memory.peak_rss_mib > 100
-    assert reduce_round(recorded).quads <= 4, "the first one at least is warm-up"
+    assert reduce_round(recorded).blocks <= 4, "the first one at least is warm-up"

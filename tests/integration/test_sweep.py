@@ -1,4 +1,4 @@
-"""Real children on real digits: every model, from the command line to the CSV."""
+"""Real children on real images: every model, from the command line to the CSV."""
 
 import csv
 import json
@@ -192,7 +192,7 @@ def test_every_mark_has_samples_that_fit_its_model(all_models: Report) -> None:
         path = folder.sample(row["case_id"], int(row["epochs"]))
         assert path.stat().st_size < 300_000
         found = read_samples(path, int(row["epochs"]))
-        assert found.labels.tolist() == list(range(10)), "one a digit"
+        assert found.labels.tolist() == list(range(10)), "one a image"
         assert found.output.shape == (10, 28, 28)
         noisy = not np.array_equal(found.input, found.target)
         assert noisy == row["model"].startswith("denoising")
@@ -212,8 +212,8 @@ def test_reconstructions_come_nearer_from_the_second_epoch_to_the_fourth(all_mod
 def test_the_page_shows_the_pictures_of_every_model(all_models: Report) -> None:
     page = (all_models.folder / "report.html").read_text(encoding="utf-8")
     assert page.count(", rebuilt after 4 epochs") == len(catalog.model_settings())
-    assert "codes of digits 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, after 4 epochs" in page
-    assert "digits decoded from a grid of codes, after 4 epochs" in page
+    assert "codes of images 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, after 4 epochs" in page
+    assert "images decoded from a grid of codes, after 4 epochs" in page
     assert len(page) < 3_000_000
 
 

@@ -1,4 +1,4 @@
-"""Small arrays of digits, saved as people save them, and what is said of those that are refused."""
+"""Small arrays of images, saved as people save them, and what is said of those that are refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench.datasets.files import Digits, read_npz, write_npz
+from bench.datasets.files import LabelledImages, read_npz, write_npz
 from bench.errors import InvalidInput
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -26,18 +26,18 @@ def some_arrays(train: int = 6, test: int = 3) -> Arrays:
 
 def saved(folder: Path, **instead: Any) -> Path:
     """Save a good data file, but with `instead` in place of its arrays."""
-    path = folder / "digits.npz"
+    path = folder / "images.npz"
     np.savez_compressed(path, **(some_arrays() | instead))
     return path
 
 
 def stored(folder: Path) -> Path:
     """Save a good data file uncompressed, so that its bytes are where one expects them."""
-    write_npz(Digits(*some_arrays().values()), folder / "digits.npz")
-    return folder / "digits.npz"
+    write_npz(LabelledImages(*some_arrays().values()), folder / "images.npz")
+    return folder / "images.npz"
 
 
-def refusal(path: Path, read: Callable[[Path], Digits] = read_npz) -> str:
+def refusal(path: Path, read: Callable[[Path], LabelledImages] = read_npz) -> str:
     """Read what must be refused; the one message names the file and has one line."""
     with pytest.raises(InvalidInput) as caught:
         read(path)

@@ -55,7 +55,7 @@ def aebench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (("--epochs", "9" * 5000), ("--epochs",)),
         (("--batch-sizes", "0"), ("--batch-sizes", "0")),
         (("--batch-sizes", "8,8"), ("--batch-sizes", "8")),
-        (("--batch-sizes", "41"), ("41", "40 training digits")),
+        (("--batch-sizes", "41"), ("41", "40 training images")),
         (("--repeats", "0"), ("--repeats", "0")),
         (("--repeats", "two"), ("--repeats", "integer")),
         (("--seed", "-1"), ("--seed", "-1")),

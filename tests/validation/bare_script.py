@@ -33,9 +33,9 @@ with np.load(sys.argv[1]) as file:
     x_train = (file["x_train"].reshape(-1, 784) / np.float32(255)).astype("float32", copy=False)
     x_test = (file["x_test"].reshape(-1, 784) / np.float32(255)).astype("float32", copy=False)
 
-digits = keras.Input((784,))
-codes = keras.layers.Dense(32, activation="relu")(digits)
-autoencoder = keras.Model(digits, keras.layers.Dense(784, activation="sigmoid")(codes))
+images = keras.Input((784,))
+codes = keras.layers.Dense(32, activation="relu")(images)
+autoencoder = keras.Model(images, keras.layers.Dense(784, activation="sigmoid")(codes))
 autoencoder.compile(optimizer="adam", loss="binary_crossentropy")
 
 class Stamps(keras.callbacks.Callback):
@@ -67,7 +67,7 @@ def validate() -> tuple[Table, bool]:
             assert over is not None
             low_high = f"{over.low:.4f} to {over.high:.4f}"
             rows.append((name, what, str(over.count), f"{middle:.4f}", low_high, f"{bound:.2f}"))
-    headers = ("digits", "ratio harness ÷ script", "pairs", "median", "95 %", "bound")
+    headers = ("images", "ratio harness ÷ script", "pairs", "median", "95 %", "bound")
     return Table("Cost: the harness against a bare script", headers, tuple(rows), labels=2), holds
 
 
@@ -96,7 +96,7 @@ def _script(folder: ReportFolder, name: str) -> tuple[float, float]:
 def _harness(folder: ReportFolder, name: str) -> tuple[float, float]:
     profile = Profile(models=("basic",), epochs=(EPOCHS[name],), batch_sizes=(256,), dataset=name)
     (outcome,) = LocalExecutor(folder).outcomes(profile.cases(), lambda _case, _event: None)
-    return median_seconds(outcome), outcome.marks[-1].peak_rss_mib
+    return median_seconds(outcome), outcome.checkpoints[-1].peak_rss_mib
 
 
 def median_seconds(outcome: Outcome) -> float:

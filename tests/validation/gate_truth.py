@@ -19,12 +19,12 @@ from bench.gate.verdict import BAD, CaseVerdict, Figures, after_warmup, reduce_r
 from bench.gate.verdict import share as change
 
 RUNS = 10_000
-FOUND = {"slower-10": "slower", "slower-5": "slower", "fatter-5": "fatter", "worse": "worse"}
+FOUND = {"slower-10": "slower", "slower-5": "slower", "more-memory-5": "more-memory", "higher-loss": "higher-loss"}
 """What each kind of candidate is to be called; a slowdown of 2 % is too small to matter."""
 
 
 CAPPED, UNCAPPED = MOST_DISCARDED, 1.0
-"""Shares of the quads that noise may cost."""
+"""Shares of the blocks that noise may cost."""
 EQUAL = (("equal", CAPPED), ("busy", CAPPED), ("busy", UNCAPPED))
 """Rounds of equal code."""
 ADDED = (("equal", CAPPED, 0.02), ("equal", CAPPED, 0.05), ("equal", CAPPED, 0.1), ("busy", UNCAPPED, 0.05))
@@ -70,7 +70,7 @@ def _rule(cap: float) -> str:
 
 
 def _alarms(kind: str, recorded: Mapping[str, Sequence[Recording]], cap: float) -> tuple[tuple[str, ...], bool]:
-    """Runs of all cases in which any of them was called slower, fatter or worse."""
+    """Runs of all cases in which any of them was called slower, more memory or a higher loss."""
     found = list(resampling.runs(_figures(recorded), RUNS, swap=True, most_discarded=cap))
     alarms = Share(sum(any(set(each.verdicts) & set(BAD) for each in run.values()) for run in found), RUNS)
     verdicts = [each for run in found for each in run.values()]
@@ -132,9 +132,9 @@ def _wide_use(name: str, rule: Rule, recorded: Mapping[str, Sequence[Recording]]
 
 
 def _walls(recording: Recording) -> tuple[Times, Times]:
-    quads = after_warmup(recording.round.quads)
-    base = np.array([unit.wall_s for quad in quads for unit in quad.base])
-    return base, np.array([unit.wall_s for quad in quads for unit in quad.candidate])
+    blocks = after_warmup(recording.round.blocks)
+    base = np.array([turn.wall_s for block in blocks for turn in block.base])
+    return base, np.array([turn.wall_s for block in blocks for turn in block.candidate])
 
 
 def _in_turns(rule: Rule, rounds: Sequence[tuple[Times, Times]], rng: np.random.Generator) -> bool:

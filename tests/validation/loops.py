@@ -21,11 +21,11 @@ def validate() -> tuple[Table, bool]:
     """
     cells = _chosen(matrix())
     with tempfile.TemporaryDirectory() as directory:
-        digits = Path(directory, "digits.npz")
-        find.prepare(find.find_dataset("mnist-5k"), digits)
-        found = measured(cells, digits, lambda backend, line: print(backend, line, end="", file=sys.stderr, flush=True))
+        images = Path(directory, "images.npz")
+        find.prepare(find.find_dataset("mnist-5k"), images)
+        found = measured(cells, images, lambda backend, line: print(backend, line, end="", file=sys.stderr, flush=True))
     verdicts = [verdict(cell, found) for cell in sorted(cells, key=lambda cell: (cell.model, cell.backend, cell.loop))]
-    headers = ("model", "backend", "loop", "digits", "val_bce", "allowed", "within")
+    headers = ("model", "backend", "loop", "images", "val_bce", "allowed", "within")
     title = "Loops: five epochs of mnist-5k against four seeds of fit (fit itself: their mean against TensorFlow's)"
     return Table(title, headers, tuple(map(_row, verdicts)), labels=3), all(each.holds for each in verdicts)
 
@@ -45,7 +45,7 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         cell.model,
         cell.backend,
         cell.loop,
-        f"{cell.digits:,}",
+        f"{cell.images:,}",
         f"{verdict.val_bce:.5f}",
         allowed,
         "yes" if verdict.holds else "NO",

@@ -55,7 +55,7 @@ class Sleeper:
 
 
 class Sleeping(keras.layers.Layer):  # type: ignore[misc]
-    """Passes its input on, after a call of the sleeper."""
+    """CompiledEpoch its input on, after a call of the sleeper."""
 
     def __init__(self, sleeper: Sleeper) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Sleeping(keras.layers.Layer):  # type: ignore[misc]
 
 
 def validate() -> tuple[Table, bool]:
-    """The least disturbed epoch that slept, less one that did not, against what was truly slept; bound 1 %."""
+    """The least noisy epoch that slept, less one that did not, against what was truly slept; bound 1 %."""
     epochs = _epochs()
     awake = {part: min(epoch.beyond(part) for epoch in epochs[NEITHER]) for part in (TRAINING, VALIDATION)}
     rows, holds = [], True
@@ -110,7 +110,11 @@ def _epochs() -> dict[str, Sequence[Epoch]]:
     array = np.zeros((STEPS * BATCH, 4), np.float32)
     data = Pairs(array, array)
     clock = Clock(
-        started_ns=time.perf_counter_ns(), marks=(), remember=lambda _: None, send=take, meter=Meter(Path("/proc/self"))
+        started_ns=time.perf_counter_ns(),
+        checkpoints=(),
+        remember=lambda _: None,
+        send=take,
+        meter=Meter(Path("/proc/self")),
     )
     train(model, data, data, epochs=1 + len(TURNS) * ROUNDS, batch_size=BATCH, clock=clock)
     return dict(found)

@@ -5,22 +5,22 @@ from typing import Any, Protocol
 from bench.worker.loops import EpochClock
 
 
-class Passes(Protocol):
-    """Training and validation over all digits, their data on the device."""
+class CompiledEpoch(Protocol):
+    """Training and validation over all images, their data on the device."""
 
     def order(self) -> Any:
-        """A fresh random order of the training digits, drawn on the device from Keras' seed."""
+        """A fresh random order of the training images, drawn on the device from Keras' seed."""
 
     def train(self, order: Any) -> float:
-        """Train on every digit once, in this order, the last batch smaller where they do not divide; returns the mean
-        loss over the digits, as Keras prints it. Nothing is pending when it returns.
+        """Train on every image once, in this order, the last batch smaller where they do not divide; returns the mean
+        loss over the images, as Keras prints it. Nothing is pending when it returns.
         """
 
     def validate(self) -> float:
-        """The mean loss over the validation digits, likewise."""
+        """The mean loss over the validation images, likewise."""
 
 
-def drive(passes: Passes, model: Any, *, epochs: int, clock: EpochClock) -> None:
+def drive(passes: CompiledEpoch, model: Any, *, epochs: int, clock: EpochClock) -> None:
     """Train for so many epochs, drive the clock, and end as `fit` does (an optimizer that averages its weights)."""
     for _ in range(epochs):
         clock.epoch_begin()

@@ -20,8 +20,8 @@ _OPTIONS: Mapping[str, str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 logarithms are slower than its own code (docs/method.md has figures)."""
 
 
-class JaxPasses:
-    """See `bench.worker.backends.Passes`."""
+class JaxEpoch:
+    """See `bench.worker.backends.CompiledEpoch`."""
 
     def __init__(self, model: keras.Model, training: Pairs, validation: Pairs, *, batch_size: int) -> None:
         model.optimizer.build(model.trainable_variables)
@@ -34,17 +34,17 @@ class JaxPasses:
         self._validate = jax.jit(partial(self._over_batches, model.test_step), **_compiling())
 
     def order(self) -> Any:
-        """See `bench.worker.backends.Passes`."""
+        """See `bench.worker.backends.CompiledEpoch`."""
         return keras.random.shuffle(jnp.arange(len(self._training[0])))
 
     def train(self, order: Any) -> float:
-        """See `bench.worker.backends.Passes`; ``order`` holds indices, (n,) int32."""
+        """See `bench.worker.backends.CompiledEpoch`; ``order`` holds indices, (n,) int32."""
         model = self._model
         variables = [model.trainable_variables, model.non_trainable_variables, model.optimizer.variables]
         return self._pass(variables, lambda state: self._train(state, order, *self._training))
 
     def validate(self) -> float:
-        """See `bench.worker.backends.Passes`."""
+        """See `bench.worker.backends.CompiledEpoch`."""
         model = self._model
         variables = [model.trainable_variables, model.non_trainable_variables]
         order = jnp.arange(len(self._validation[0]))

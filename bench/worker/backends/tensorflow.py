@@ -8,8 +8,8 @@ import tensorflow as tf
 from bench.worker.inputs import Array, Pairs, is_aligned
 
 
-class TensorFlowPasses:
-    """See `bench.worker.backends.Passes`; ``compiled`` has XLA compile the function."""
+class TensorFlowEpoch:
+    """See `bench.worker.backends.CompiledEpoch`; ``compiled`` has XLA compile the function."""
 
     def __init__(
         self, model: keras.Model, training: Pairs, validation: Pairs, *, batch_size: int, compiled: bool
@@ -24,15 +24,15 @@ class TensorFlowPasses:
         self._validate = tf.function(self._validate_all, autograph=False, jit_compile=compiled)
 
     def order(self) -> Any:
-        """See `bench.worker.backends.Passes`."""
+        """See `bench.worker.backends.CompiledEpoch`."""
         return keras.random.shuffle(tf.range(len(self._training[0])))
 
     def train(self, order: Any) -> float:
-        """See `bench.worker.backends.Passes`; ``order`` holds indices, (n,) int32."""
+        """See `bench.worker.backends.CompiledEpoch`; ``order`` holds indices, (n,) int32."""
         return float(self._train(order, *self._training))
 
     def validate(self) -> float:
-        """See `bench.worker.backends.Passes`."""
+        """See `bench.worker.backends.CompiledEpoch`."""
         return float(self._validate(*self._validation))
 
     def _train_all(self, order: tf.Tensor, x: tf.Tensor, y: tf.Tensor | None = None) -> tf.Tensor:

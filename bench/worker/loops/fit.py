@@ -9,7 +9,7 @@ from bench.worker.inputs import Pairs
 from bench.worker.loops import EpochClock
 
 BACKENDS = ("tensorflow", "jax", "torch")
-PACKED = False
+TAKES_UINT8 = False
 
 
 class _EpochParts(keras.callbacks.Callback):

@@ -3,17 +3,17 @@
 import keras
 
 from bench.worker.backends import drive
-from bench.worker.backends.tensorflow import TensorFlowPasses
+from bench.worker.backends.tensorflow import TensorFlowEpoch
 from bench.worker.inputs import Pairs
 from bench.worker.loops import EpochClock
 
 BACKENDS = ("tensorflow",)
-PACKED = True
+TAKES_UINT8 = True
 
 
 def train(
     model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
     """See `bench.worker.loops`."""
-    passes = TensorFlowPasses(model, training, validation, batch_size=batch_size, compiled=False)
+    passes = TensorFlowEpoch(model, training, validation, batch_size=batch_size, compiled=False)
     drive(passes, model, epochs=epochs, clock=clock)

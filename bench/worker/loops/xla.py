@@ -4,12 +4,12 @@ import importlib
 
 import keras
 
-from bench.worker.backends import Passes, drive
+from bench.worker.backends import CompiledEpoch, drive
 from bench.worker.inputs import Pairs
 from bench.worker.loops import EpochClock
 
 BACKENDS = ("tensorflow", "jax")
-PACKED = True
+TAKES_UINT8 = True
 
 
 def train(
@@ -19,13 +19,13 @@ def train(
     drive(_passes(model, training, validation, batch_size), model, epochs=epochs, clock=clock)
 
 
-def _passes(model: keras.Model, training: Pairs, validation: Pairs, batch_size: int) -> Passes:
+def _passes(model: keras.Model, training: Pairs, validation: Pairs, batch_size: int) -> CompiledEpoch:
     """Each backend's file is imported only where that backend is there."""
-    passes: Passes
+    passes: CompiledEpoch
     if keras.backend.backend() == "jax":
         file = importlib.import_module("bench.worker.backends.jax")
-        passes = file.JaxPasses(model, training, validation, batch_size=batch_size)
+        passes = file.JaxEpoch(model, training, validation, batch_size=batch_size)
     else:
         file = importlib.import_module("bench.worker.backends.tensorflow")
-        passes = file.TensorFlowPasses(model, training, validation, batch_size=batch_size, compiled=True)
+        passes = file.TensorFlowEpoch(model, training, validation, batch_size=batch_size, compiled=True)
     return passes

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("profile", "journal", "results", "digits", "idx", "samples")
+NAMES = ("profile", "journal", "results", "images", "idx", "samples")
 _GUIDED = Path(__file__).with_name("guided.py")
 _LIMITS = ("-max_len=20000", "-timeout=20", "-rss_limit_mb=2000")
 """An input of more than 20 seconds or 2 GB is a finding too."""

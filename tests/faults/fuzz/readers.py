@@ -64,7 +64,7 @@ def _file(name: str, data: bytes) -> Path:
     return path
 
 
-def _images(data: bytes) -> object:
+def _read_idx(data: bytes) -> object:
     """One file of the four is a stranger's."""
     for name, content in _idx().items():
         _file(name, content)
@@ -99,40 +99,43 @@ def _archive(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
     return out.getvalue()
 
 
-def _digits() -> bytes:
+def _images() -> bytes:
     images, labels = np.arange(3 * 784, dtype=np.uint16).reshape(3, 28, 28).astype(np.uint8), np.arange(3)
     return _archive({"x_train": images, "y_train": labels, "x_test": images[:2], "y_test": labels[:2]})
 
 
 def _samples() -> bytes:
     images = np.zeros((2, 28, 28), np.uint8)
-    digits_of: dict[str, npt.NDArray[Any]] = {"input": images, "target": images, "output": images}
+    images_of: dict[str, npt.NDArray[Any]] = {"input": images, "target": images, "output": images}
     more: dict[str, npt.NDArray[Any]] = {"labels": np.zeros(2, np.uint8), "codes": np.ones((2, 32), np.float16)}
     plane: dict[str, npt.NDArray[Any]] = {"plane": np.zeros((4, 2), np.float16), "plane_labels": np.zeros(4, np.uint8)}
-    return _archive({**digits_of, **more, **plane, "grid": np.zeros((2, 2, 28, 28), np.uint8)})
+    return _archive({**images_of, **more, **plane, "grid": np.zeros((2, 2, 28, 28), np.uint8)})
 
 
 def _journal() -> bytes:
     kernels = {"threads": 2, "gflop_per_s": 90.0, "gflop_per_s_median": 80.0, "gb_per_s": 9.0, "gb_per_s_median": 8.0}
     told = {"timeline": {"interval_s": 0.5, "samples": ((0.5, 100.0), (1.0, 300.0))}, "parent_cpu_s": 0.1}
-    roof = {"gflop_per_s": 100.0, "gb_per_s": 10.0, "dispatch_s": 0.001}
+    peaks = {"gflop_per_s": 100.0, "gb_per_s": 10.0, "dispatch_s": 0.001}
     more: dict[str, Any] = {
         **told,
         "noise": scripted.QUIET,
         "reference_before": kernels,
         "reference_after": kernels,
-        "roof": roof,
+        "peaks": peaks,
     }
     lines = (
         scripted.header(),
-        scripted.outcome(scripted.case(marks=(1, 8)), **more),
+        scripted.outcome(scripted.case(checkpoints=(1, 8)), **more),
         scripted.outcome(scripted.case(model="deep"), reached=1),
     )
     return b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
 
 
 def _results() -> bytes:
-    outcomes = [scripted.outcome(scripted.case(marks=(1, 8))), scripted.outcome(scripted.case(model="deep"), reached=1)]
+    outcomes = [
+        scripted.outcome(scripted.case(checkpoints=(1, 8))),
+        scripted.outcome(scripted.case(model="deep"), reached=1),
+    ]
     found = [row for outcome in outcomes for row in rows.result_rows(outcome, scripted.header())]
     return files.csv_text(ResultRow, found).encode()
 
@@ -162,8 +165,8 @@ READERS = {
     ),
     "journal": Reader(lambda data: journal.read(_file("journal.jsonl", data)), _journal(), mutations.journal),
     "results": Reader(lambda data: reader.read(_file("results.csv", data)), _results(), mutations.table),
-    "digits": Reader(lambda data: read_npz(_file("digits.npz", data)), _digits(), mutations.npz),
-    "idx": Reader(_images, _idx()[IDX_FILES["x_test"]], mutations.idx),
+    "images": Reader(lambda data: read_npz(_file("images.npz", data)), _images(), mutations.npz),
+    "idx": Reader(_read_idx, _idx()[IDX_FILES["x_test"]], mutations.idx),
     "samples": Reader(
         lambda data: _drawn(pictures.read_samples(_file("samples.npz", data), 1)), _samples(), mutations.npz, ValueError
     ),

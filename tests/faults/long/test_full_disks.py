@@ -13,7 +13,10 @@ from faults.stage import Run, Stage
 
 from bench.results import journal
 
-pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform != "linux", reason="small disks are Linux' here")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform != "linux", reason="small disks are Linux' here"),
+]
 
 POINTS = 50
 
@@ -43,16 +46,14 @@ def where(theatre: Stage, run: Run, report: Path) -> str | None:
     return "preparing or first case"
 
 
-def finish(theatre: Stage, report: Path, undisturbed: Path) -> None:
+def finish(theatre: Stage, report: Path, quiet: Path) -> None:
     run = theatre.resume(report)
     assert run.code() == 0, run.said()
     stage.check_complete(report)
-    assert stage.figures(report) == stage.figures(undisturbed)
+    assert stage.figures(report) == stage.figures(quiet)
 
 
-def test_fifty_small_disks(
-    theatre: Stage, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_fifty_small_disks(theatre: Stage, quiet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Half are too small from the start, half are filled by somebody else at a random instant."""
     place = tmp_path / "disk"
     chance = random.Random()
@@ -73,7 +74,7 @@ def test_fifty_small_disks(
                 full[refused] += 1
                 (place / "somebody's").unlink(missing_ok=True)
                 stage.mounted("-o", "remount,size=8m", str(place))
-                finish(theatre, report, undisturbed)
+                finish(theatre, report, quiet)
         except PermissionError as error:
             pytest.skip(f"no disk may be mounted here: {error}")
     say(capsys, f"full disks: {full.total()} of {tried} sweeps, {dict(full)}")
@@ -90,10 +91,10 @@ def fill(path: Path) -> None:
 
 
 def test_fifty_disks_that_are_full_within_a_line_or_a_file(
-    theatre: Stage, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    theatre: Stage, quiet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chance = random.Random()
-    room = sum(path.stat().st_size for path in undisturbed.iterdir() if path.is_file()) * 2
+    room = sum(path.stat().st_size for path in quiet.iterdir() if path.is_file()) * 2
     full: Counter[str] = Counter()
     tried = 0
     while full.total() < POINTS:
@@ -103,6 +104,6 @@ def test_fifty_disks_that_are_full_within_a_line_or_a_file(
         refused = where(theatre, run, report)
         if refused is not None:
             full[refused] += 1
-            finish(theatre, report, undisturbed)
+            finish(theatre, report, quiet)
         shutil.rmtree(report, ignore_errors=True)
     say(capsys, f"pretended full disks: {full.total()} of {tried} sweeps, {dict(full)}")

@@ -18,7 +18,10 @@ from faults.stage import Stage
 from bench.errors import InvalidInput
 from bench.results import journal
 
-pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform == "win32", reason="signals and forks are POSIX's")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals and forks are POSIX's"),
+]
 
 SCRIPTED_KILLS = 100
 REAL_KILLS = 10
@@ -37,9 +40,9 @@ def stage_of(report: Path, acknowledged: int, planned: int) -> str:
 
 
 def test_a_hundred_kills_of_a_scripted_sweep(
-    theatre: Stage, undisturbed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    theatre: Stage, quiet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planned = len({row["case_id"] for row in stage.rows(undisturbed)})
+    planned = len({row["case_id"] for row in stage.rows(quiet)})
     lasts = 2.0
     chance = random.Random()
     killed: Counter[str] = Counter()
@@ -64,7 +67,7 @@ def test_a_hundred_kills_of_a_scripted_sweep(
             killed[stage_of(report, len(acknowledged), planned)] += 1
         assert code == 0, run.said()
         stage.check_complete(report)
-        assert stage.figures(report) == stage.figures(undisturbed)
+        assert stage.figures(report) == stage.figures(quiet)
         shutil.rmtree(report)
     say(capsys, f"scripted: {killed.total()} kills of {sweeps} sweeps, {dict(killed)}")
 
@@ -83,7 +86,7 @@ def start(folder: Path, report: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         (sys.executable, "-m", "bench", "run", *arguments),
         cwd=stage.ROOT,
-        env={**os.environ, stage.MARK: str(folder)},
+        env={**os.environ, stage.CHECKPOINT: str(folder)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

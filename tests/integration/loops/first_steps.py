@@ -41,16 +41,16 @@ LOOPS = tuple(name for name, backends in catalog.loop_backends().items() if BACK
 SEED = 3
 BATCH, EPOCHS = 8, 3
 TRAINING = 20
-"""Digits: two full batches and one of four."""
+"""Images: two full batches and one of four."""
 VALIDATION, VALIDATION_SLOW = 13, 5
-"""Digits: a full batch and one of five; just the latter for models whose every shape of batch compiles for seconds."""
+"""Images: a full batch and one of five; just the latter for models whose every shape of batch compiles for seconds."""
 
 Arrays = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something to train: a model's file (its view of the digits), how to build and compile it."""
+    """Something to train: a model's file (its view of the images), how to build and compile it."""
 
     name: str
     file: Any
@@ -84,7 +84,7 @@ def first_weights(model: keras.Model) -> list[Any]:
     return weights
 
 
-def digits(count: int, seed: int) -> Any:
+def images(count: int, seed: int) -> Any:
     """Pictures that use the whole range of a byte, (count, 28, 28)."""
     return np.random.default_rng(seed).choice([0, 0, 0, 1, 77, 128, 255], (count, 28, 28)).astype(np.uint8)
 
@@ -154,7 +154,7 @@ def main() -> None:
 
 
 def trained(task: Task, loop: str) -> Arrays:
-    """Losses and last weights after so many epochs in the digits' own order; `fit` is Keras' own, not the loop's."""
+    """Losses and last weights after so many epochs in the images' own order; `fit` is Keras' own, not the loop's."""
     model = task.compiled()
     first = model.get_weights()
     if loop.startswith("fit"):
@@ -165,7 +165,7 @@ def trained(task: Task, loop: str) -> Arrays:
         ).history
         losses, val_losses = history["loss"], history["val_loss"]
     else:
-        passes = compiled_passes(model, loop, *packed_views(task))
+        passes = compiled_epoch(model, loop, *uint8_examples(task))
         order = np.arange(TRAINING, dtype=np.int32)
         losses, val_losses = zip(*((passes.train(order), passes.validate()) for _ in range(EPOCHS)), strict=True)
     last = model.get_weights()
@@ -175,29 +175,29 @@ def trained(task: Task, loop: str) -> Arrays:
 
 
 def views(task: Task) -> tuple[Pairs, Pairs]:
-    """Training and validation digits as `fit` takes them."""
+    """Training and validation images as `fit` takes them."""
     rng = np.random.default_rng(SEED)
-    return Pairs(*task.file.view(digits(TRAINING, 1), rng)), Pairs(*task.file.view(digits(task.validation, 2), rng))
+    return Pairs(*task.file.view(images(TRAINING, 1), rng)), Pairs(*task.file.view(images(task.validation, 2), rng))
 
 
-def packed_views(task: Task) -> tuple[Pairs, Pairs]:
+def uint8_examples(task: Task) -> tuple[Pairs, Pairs]:
     """The same as the other loops take them."""
     rng = np.random.default_rng(SEED)
-    return packed(task.file.view, digits(TRAINING, 1), rng), packed(task.file.view, digits(task.validation, 2), rng)
+    return packed(task.file.view, images(TRAINING, 1), rng), packed(task.file.view, images(task.validation, 2), rng)
 
 
-def compiled_passes(model: keras.Model, loop: str, training: Pairs, validation: Pairs) -> Any:
+def compiled_epoch(model: keras.Model, loop: str, training: Pairs, validation: Pairs) -> Any:
     """What the loop drives."""
     if BACKEND == "jax":
         file = importlib.import_module("bench.worker.backends.jax")
-        return file.JaxPasses(model, training, validation, batch_size=BATCH)
+        return file.JaxEpoch(model, training, validation, batch_size=BATCH)
     file = importlib.import_module("bench.worker.backends.tensorflow")
-    return file.TensorFlowPasses(model, training, validation, batch_size=BATCH, compiled=loop == "xla")
+    return file.TensorFlowEpoch(model, training, validation, batch_size=BATCH, compiled=loop == "xla")
 
 
 def orders(task: Task, loop: str) -> Any:
-    """Three orders, and three more after the seed was set again, (2, 3, digits)."""
-    passes = compiled_passes(task.compiled(), loop, *packed_views(task))
+    """Three orders, and three more after the seed was set again, (2, 3, images)."""
+    passes = compiled_epoch(task.compiled(), loop, *uint8_examples(task))
     drawn = []
     for _ in range(2):
         keras.utils.set_random_seed(SEED)
@@ -208,9 +208,11 @@ def orders(task: Task, loop: str) -> Any:
 def shuffled(task: Task, loop: str) -> Any:
     """Losses of the loop as the measured process calls it, (2, epochs)."""
     told: list[Event] = []
-    clock = Clock(started_ns=time.perf_counter_ns(), marks=(), remember=lambda _: None, send=told.append, meter=Meter())
+    clock = Clock(
+        started_ns=time.perf_counter_ns(), checkpoints=(), remember=lambda _: None, send=told.append, meter=Meter()
+    )
     file = importlib.import_module(f"bench.worker.loops.{loop}")
-    training, validation = packed_views(task) if file.PACKED else views(task)
+    training, validation = uint8_examples(task) if file.TAKES_UINT8 else views(task)
     file.train(task.compiled(), training, validation, epochs=EPOCHS, batch_size=BATCH, clock=clock)
     epochs = [event for event in told if isinstance(event, EpochEvent)]
     return np.array([[epoch.train_loss for epoch in epochs], [epoch.val_loss for epoch in epochs]])

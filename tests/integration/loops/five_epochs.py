@@ -1,7 +1,7 @@
 """Trains models for five epochs in one process and prints, a JSON line each, how good they got.
 
-Run as ``five_epochs.py DIGITS.npz RUN...`` with ``KERAS_BACKEND`` set. A RUN is ``MODEL/LOOP/SEED/DIGITS``, the last
-the number of training digits; a quarter as many validate. Seeds, views, batches and losses are those of a measured case
+Run as ``five_epochs.py IMAGES.npz RUN...`` with ``KERAS_BACKEND`` set. A RUN is ``MODEL/LOOP/SEED/IMAGES``, the last
+the number of training images; a quarter as many validate. Seeds, views, batches and losses are those of a measured case
 with Adam, and what is told is its ``val_bce``.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from bench.datasets.files import Digits, load
+from bench.datasets.files import LabelledImages, load
 from bench.worker.clock import Clock
 from bench.worker.evaluation import evaluate
 from bench.worker.inputs import Pairs, floats, packed
@@ -33,28 +33,28 @@ EPOCHS = 5
 
 def main() -> None:
     """Do the runs in turn."""
-    digits = load(Path(sys.argv[1]))
+    images = load(Path(sys.argv[1]))
     for run in sys.argv[2:]:
         began = time.perf_counter()
         model, loop, seed, training = run.split("/")
-        val_bce = trained(model, loop, int(seed), digits, int(training))
+        val_bce = trained(model, loop, int(seed), images, int(training))
         told = {"run": run, "val_bce": val_bce, "seconds": time.perf_counter() - began}
         print(json.dumps(told), flush=True)  # noqa: T201
 
 
-def trained(model: str, loop: str, seed: int, digits: Digits, training: int) -> float | None:
-    """``val_bce`` after five epochs of the first ``training`` digits; None where it is not finite."""
+def trained(model: str, loop: str, seed: int, images: LabelledImages, training: int) -> float | None:
+    """``val_bce`` after five epochs of the first ``training`` images; None where it is not finite."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     model_file = importlib.import_module(f"models.{model}")
     loop_file = importlib.import_module(f"bench.worker.loops.{loop}")
     rng = np.random.default_rng(seed)
-    x = viewed(model_file, loop_file, digits.x_train[:training], rng)
-    y = viewed(model_file, loop_file, digits.x_val[: training // 4], rng)
+    x = viewed(model_file, loop_file, images.x_train[:training], rng)
+    y = viewed(model_file, loop_file, images.x_val[: training // 4], rng)
     autoencoder = model_file.build(seed)
     autoencoder.model.compile(optimizer=keras.optimizers.Adam(0.001), loss=autoencoder.loss)
     clock = Clock(
-        started_ns=time.perf_counter_ns(), marks=(), remember=lambda _: None, send=lambda _: None, meter=Meter()
+        started_ns=time.perf_counter_ns(), checkpoints=(), remember=lambda _: None, send=lambda _: None, meter=Meter()
     )
     batch_size = model_file.SETTINGS.batch_size
     loop_file.train(autoencoder.model, x, y, epochs=EPOCHS, batch_size=batch_size, clock=clock)
@@ -62,8 +62,8 @@ def trained(model: str, loop: str, seed: int, digits: Digits, training: int) -> 
 
 
 def viewed(model_file: Any, loop_file: Any, images: Any, rng: np.random.Generator) -> Pairs:
-    """The digits as model and loop take them."""
-    return packed(model_file.view, images, rng) if loop_file.PACKED else Pairs(*model_file.view(images, rng))
+    """The images as model and loop take them."""
+    return packed(model_file.view, images, rng) if loop_file.TAKES_UINT8 else Pairs(*model_file.view(images, rng))
 
 
 if __name__ == "__main__":

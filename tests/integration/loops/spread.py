@@ -19,16 +19,16 @@ PROGRAM = Path(__file__).with_name("five_epochs.py")
 
 @dataclass(frozen=True)
 class Cell:
-    """One of `bench.plan.catalog.loop_backends` on one of its backends, and how many training digits an epoch has."""
+    """One of `bench.plan.catalog.loop_backends` on one of its backends, and how many training images an epoch has."""
 
     model: str
     loop: str
     backend: str
-    digits: int
+    images: int
 
     def run(self, loop: str, seed: int) -> str:
         """As `five_epochs` takes it."""
-        return f"{self.model}/{loop}/{seed}/{self.digits}"
+        return f"{self.model}/{loop}/{seed}/{self.images}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def installed(backend: str) -> bool:
 
 
 def measured(
-    cells: Iterable[Cell], digits: Path, each: Callable[[str, str], None] = lambda _backend, _line: None
+    cells: Iterable[Cell], images: Path, each: Callable[[str, str], None] = lambda _backend, _line: None
 ) -> Found:
     """Train all that the cells need, a process a backend; ``each`` is told of every run when it is done.
 
@@ -74,14 +74,14 @@ def measured(
     return {
         (backend, run): val_bce
         for backend, runs in needed.items()
-        for run, val_bce in _trained(backend, digits, list(dict.fromkeys(runs)), each)
+        for run, val_bce in _trained(backend, images, list(dict.fromkeys(runs)), each)
     }
 
 
 def _trained(
-    backend: str, digits: Path, runs: list[str], each: Callable[[str, str], None]
+    backend: str, images: Path, runs: list[str], each: Callable[[str, str], None]
 ) -> Iterable[tuple[str, float]]:
-    command = (sys.executable, str(PROGRAM), str(digits), *runs)
+    command = (sys.executable, str(PROGRAM), str(images), *runs)
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
@@ -106,7 +106,7 @@ def verdict(cell: Cell, found: Found) -> Verdict:
 
 CONVOLUTIONAL = ("convolutional", "denoising", "denoising_small")
 MANY, FEW = 4_000, 500
-"""All of mnist-5k's training digits, and as many of them as XLA's convolutions train on within seconds an epoch."""
+"""All of mnist-5k's training images, and as many of them as XLA's convolutions train on within seconds an epoch."""
 
 
 def matrix() -> list[Cell]:

@@ -1,4 +1,4 @@
-"""Marks of the loops that compile whole epochs, in real children."""
+"""Checkpoints of the loops that compile whole epochs, in real children."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the compiled loops hold of the digits, and what they ask of XLA."""
+"""What the compiled loops hold of the images, and what they ask of XLA."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ CELLS = (
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """`val_bce` of all runs that the installed backends can do."""
-    digits = tmp_path_factory.mktemp("digits") / "digits.npz"
-    find.prepare(find.find_dataset("mnist-5k"), digits)
-    return measured([cell for cell in CELLS if judgeable(cell)], digits)
+    images = tmp_path_factory.mktemp("images") / "images.npz"
+    find.prepare(find.find_dataset("mnist-5k"), images)
+    return measured([cell for cell in CELLS if judgeable(cell)], images)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell.model}-{cell.loop}-{cell.backend}")

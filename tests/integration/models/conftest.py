@@ -1,4 +1,4 @@
-"""What the tests of the model files share: the backend, the files, some digits."""
+"""What the tests of the model files share: the backend, the files, some images."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def file(name: str) -> Any:
 
 
 @pytest.fixture
-def digits() -> Images:
+def images() -> Images:
     """Sixty-four pictures that use the whole range of a byte, black, grey and white."""
     return np.random.default_rng(1).choice([0, 0, 0, 1, 128, 255], (64, 28, 28)).astype(np.uint8)

@@ -16,8 +16,8 @@ def numbers(tensor: Any) -> Any:
     return keras.ops.convert_to_numpy(keras.ops.copy(tensor))
 
 
-def test_a_reconstruction_has_the_targets_shape_and_range(file: Any, digits: Images) -> None:
-    x, y = file.view(digits, np.random.default_rng(0))
+def test_a_reconstruction_has_the_targets_shape_and_range(file: Any, images: Images) -> None:
+    x, y = file.view(images, np.random.default_rng(0))
     reconstructed = numbers(file.build(0).model(x))
     assert reconstructed.shape == y.shape
     assert reconstructed.dtype == np.float32
@@ -25,8 +25,8 @@ def test_a_reconstruction_has_the_targets_shape_and_range(file: Any, digits: Ima
     assert reconstructed.max() <= 1
 
 
-def test_decoding_what_was_encoded_is_the_model(name: str, file: Any, digits: Images) -> None:
-    x, y = file.view(digits, np.random.default_rng(0))
+def test_decoding_what_was_encoded_is_the_model(name: str, file: Any, images: Images) -> None:
+    x, y = file.view(images, np.random.default_rng(0))
     built = file.build(0)
     codes = built.encoder(x)
     reconstructed = numbers(built.decoder(codes))
@@ -36,8 +36,8 @@ def test_decoding_what_was_encoded_is_the_model(name: str, file: Any, digits: Im
         np.testing.assert_allclose(reconstructed, numbers(built.model(x)), atol=1e-6)
 
 
-def test_the_halves_learn_with_the_model(file: Any, digits: Images) -> None:
-    x, y = file.view(digits, np.random.default_rng(0))
+def test_the_halves_learn_with_the_model(file: Any, images: Images) -> None:
+    x, y = file.view(images, np.random.default_rng(0))
     built = file.build(0)
     halves = [*built.encoder.trainable_weights, *built.decoder.trainable_weights]
     before = [numbers(weight) for weight in halves]

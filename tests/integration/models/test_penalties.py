@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def penalty(file: Any, images: Images) -> tuple[float, float]:
-    """What the layers add to the loss for these digits, and the sum of their codes' magnitudes."""
+    """What the layers add to the loss for these images, and the sum of their codes' magnitudes."""
     keras.utils.set_random_seed(0)
     built = file.build(0)
     x, _ = file.view(images, np.random.default_rng(0))
@@ -26,29 +26,29 @@ def penalty(file: Any, images: Images) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("count", [16, 64])
-def test_sparse_averages_its_penalty_over_the_batch(count: int, digits: Images) -> None:
-    added, magnitudes = penalty(sparse, digits[:count])
+def test_sparse_averages_its_penalty_over_the_batch(count: int, images: Images) -> None:
+    added, magnitudes = penalty(sparse, images[:count])
     assert added == pytest.approx(1e-4 * magnitudes / count, rel=1e-5)
 
 
 @pytest.mark.parametrize("count", [16, 64])
-def test_sparse_batch_sum_sums_its_penalty_over_the_batch(count: int, digits: Images) -> None:
-    added, magnitudes = penalty(sparse_batch_sum, digits[:count])
+def test_sparse_batch_sum_sums_its_penalty_over_the_batch(count: int, images: Images) -> None:
+    added, magnitudes = penalty(sparse_batch_sum, images[:count])
     assert added == pytest.approx(1e-4 * magnitudes, rel=1e-5)
 
 
-def test_four_times_the_same_digits_cost_the_same_averaged_and_four_times_as_much_summed(digits: Images) -> None:
-    few, many = digits[:16], np.tile(digits[:16], (4, 1, 1))
+def test_four_times_the_same_digits_cost_the_same_averaged_and_four_times_as_much_summed(images: Images) -> None:
+    few, many = images[:16], np.tile(images[:16], (4, 1, 1))
     assert penalty(sparse, many)[0] == pytest.approx(penalty(sparse, few)[0], rel=1e-5)
     assert penalty(sparse_batch_sum, many)[0] == pytest.approx(4 * penalty(sparse_batch_sum, few)[0], rel=1e-5)
 
 
 @pytest.mark.parametrize("file", [sparse, sparse_batch_sum])
-def test_the_penalty_counts_once_in_the_loss(file: Any, digits: Images) -> None:
-    added, _ = penalty(file, digits)
+def test_the_penalty_counts_once_in_the_loss(file: Any, images: Images) -> None:
+    added, _ = penalty(file, images)
     keras.utils.set_random_seed(0)
     built = file.build(0)
-    x, y = file.view(digits, np.random.default_rng(0))
+    x, y = file.view(images, np.random.default_rng(0))
     built.model.compile(optimizer="sgd", loss=built.loss)
     loss = built.model.evaluate(x, y, batch_size=64, verbose=0)
     reconstructed = keras.ops.convert_to_numpy(built.model(x))
@@ -56,8 +56,8 @@ def test_the_penalty_counts_once_in_the_loss(file: Any, digits: Images) -> None:
     assert loss == pytest.approx(crossed + added, rel=1e-5)
 
 
-def test_the_two_are_alike_but_for_the_penalty(digits: Images) -> None:
-    x, _ = sparse.view(digits, np.random.default_rng(0))
+def test_the_two_are_alike_but_for_the_penalty(images: Images) -> None:
+    x, _ = sparse.view(images, np.random.default_rng(0))
     reconstructed = []
     for file in (sparse, sparse_batch_sum):
         keras.utils.set_random_seed(0)

@@ -31,8 +31,8 @@ def generator(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def test_digits_become_floats_between_0_and_1_in_the_models_shape(name: str, file: Any, digits: Images) -> None:
-    for array in file.view(digits, generator()):
+def test_digits_become_floats_between_0_and_1_in_the_models_shape(name: str, file: Any, images: Images) -> None:
+    for array in file.view(images, generator()):
         assert array.shape == (64, *SHAPES[name])
         assert array.dtype == np.float32
         assert array.flags.c_contiguous
@@ -40,29 +40,29 @@ def test_digits_become_floats_between_0_and_1_in_the_models_shape(name: str, fil
         assert array.max() == 1
 
 
-def test_the_target_is_every_pixel_over_255_in_its_place(file: Any, digits: Images) -> None:
-    _, target = file.view(digits, generator())
-    np.testing.assert_array_equal(target.reshape(64, 28, 28), digits.astype(np.float32) / np.float32(255))
+def test_the_target_is_every_pixel_over_255_in_its_place(file: Any, images: Images) -> None:
+    _, target = file.view(images, generator())
+    np.testing.assert_array_equal(target.reshape(64, 28, 28), images.astype(np.float32) / np.float32(255))
 
 
-def test_input_and_target_are_one_array_unless_noise_parts_them(name: str, file: Any, digits: Images) -> None:
-    x, y = file.view(digits, generator())
+def test_input_and_target_are_one_array_unless_noise_parts_them(name: str, file: Any, images: Images) -> None:
+    x, y = file.view(images, generator())
     assert (x is y) == (name not in NOISY)
 
 
-def test_two_halves_give_what_one_call_for_both_gives(file: Any, digits: Images) -> None:
+def test_two_halves_give_what_one_call_for_both_gives(file: Any, images: Images) -> None:
     """Compiled loops take a view stretch by stretch."""
-    whole = file.view(digits, generator())
+    whole = file.view(images, generator())
     rng = generator()
-    halves = [file.view(part, rng) for part in (digits[:24], digits[24:])]
+    halves = [file.view(part, rng) for part in (images[:24], images[24:])]
     for place in range(2):
         np.testing.assert_array_equal(np.concatenate([half[place] for half in halves]), whole[place])
 
 
-def test_the_digits_given_are_left_alone(file: Any, digits: Images) -> None:
-    before = digits.copy()
-    file.view(digits, generator())
-    np.testing.assert_array_equal(digits, before)
+def test_the_digits_given_are_left_alone(file: Any, images: Images) -> None:
+    before = images.copy()
+    file.view(images, generator())
+    np.testing.assert_array_equal(images, before)
 
 
 def test_no_more_is_allocated_than_is_returned(name: str, file: Any) -> None:
@@ -77,22 +77,22 @@ def test_no_more_is_allocated_than_is_returned(name: str, file: Any) -> None:
     assert peak < 1.05 * returned
 
 
-def test_both_denoising_models_get_the_same_noise(digits: Images) -> None:
-    wide, _ = denoising.view(digits, generator(3))
-    small, _ = denoising_small.view(digits, generator(3))
+def test_both_denoising_models_get_the_same_noise(images: Images) -> None:
+    wide, _ = denoising.view(images, generator(3))
+    small, _ = denoising_small.view(images, generator(3))
     np.testing.assert_array_equal(wide, small)
 
 
 @pytest.mark.parametrize("file", [denoising, denoising_small])
-def test_noise_comes_from_the_generator_alone(file: Any, digits: Images) -> None:
-    first, again, other = (file.view(digits, generator(seed))[0] for seed in (3, 3, 4))
+def test_noise_comes_from_the_generator_alone(file: Any, images: Images) -> None:
+    first, again, other = (file.view(images, generator(seed))[0] for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_one_generator_gives_training_and_validation_digits_different_noise(digits: Images) -> None:
+def test_one_generator_gives_training_and_validation_digits_different_noise(images: Images) -> None:
     rng = generator()
-    assert not np.array_equal(denoising.view(digits, rng)[0], denoising.view(digits, rng)[0])
+    assert not np.array_equal(denoising.view(images, rng)[0], denoising.view(images, rng)[0])
 
 
 def test_noise_is_half_a_standard_normal_clipped() -> None:

@@ -38,15 +38,15 @@ def trained(file: Any, images: Images) -> tuple[list[Any], list[Any], float]:
     return before, weights(built.model), history["loss"][0]
 
 
-def test_two_steps_move_every_weight_and_leave_the_loss_finite(file: Any, digits: Images) -> None:
-    before, after, loss = trained(file, digits)
+def test_two_steps_move_every_weight_and_leave_the_loss_finite(file: Any, images: Images) -> None:
+    before, after, loss = trained(file, images)
     assert math.isfinite(loss)
     assert loss > 0
     assert all(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))
 
 
-def test_the_same_seed_gives_the_same_weights_and_the_same_training(file: Any, digits: Images) -> None:
-    first, again = trained(file, digits), trained(file, digits)
+def test_the_same_seed_gives_the_same_weights_and_the_same_training(file: Any, images: Images) -> None:
+    first, again = trained(file, images), trained(file, images)
     for one, other in zip(first[:2], again[:2], strict=True):
         for left, right in zip(one, other, strict=True):
             np.testing.assert_array_equal(left, right)
@@ -62,8 +62,8 @@ def mixed_precision() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("mixed_precision")
-def test_bfloat16_trains_float32_weights_to_a_finite_loss(file: Any, digits: Images) -> None:
-    before, after, loss = trained(file, digits)
+def test_bfloat16_trains_float32_weights_to_a_finite_loss(file: Any, images: Images) -> None:
+    before, after, loss = trained(file, images)
     assert math.isfinite(loss)
     assert {array.dtype for array in after} == {np.dtype(np.float32)}
     assert any(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def pixels(digits: Images) -> Floats:
-    return variational.view(digits, np.random.default_rng(0))[0]
+def pixels(images: Images) -> Floats:
+    return variational.view(images, np.random.default_rng(0))[0]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def numbers(tensor: Any) -> Any:
 
 
 def divergence(built: Autoencoder, pixels: Floats) -> float:
-    """The mean over digits of KL(N(mean, variance) || N(0, 1)), in nats, in double precision."""
+    """The mean over images of KL(N(mean, variance) || N(0, 1)), in nats, in double precision."""
     spread = built.model.get_layer("log_variance")
     inner = keras.Model(built.encoder.input, [built.encoder.output, spread.output])
     mean, log_variance = (numbers(part).astype(np.float64) for part in inner(pixels))

@@ -22,7 +22,7 @@ def approx(value: float) -> Any:
 
 
 def row(model: str = "basic", epochs: int = 50, seconds: float | None = 1.0, **changes: Any) -> Row:
-    """A case at a mark; its interval reaches ten percent to each side."""
+    """A case at a checkpoint; its interval reaches ten percent to each side."""
     repeat = changes.get("repeat", 0)
     measured: dict[str, Any] = {
         "case_id": scripted.case(model=model, repeat=repeat).case_id,
@@ -314,10 +314,10 @@ def test_a_backend_that_no_case_used_makes_no_difference() -> None:
 
 
 def test_noise_on_either_side_is_said() -> None:
-    noisy, quiet = row(contaminated_epochs=20), row(contaminated_epochs=0)
-    assert "40 % of its epochs were disturbed" in versus(of(quiet), other(noisy)).time.reasons
-    assert "40 % of the reference's epochs were disturbed" in versus(of(noisy), other(quiet)).time.reasons
-    assert versus(of(quiet), other(row(contaminated_epochs=4))).time.state == "yes"
+    noisy, quiet = row(noisy_epochs=20), row(noisy_epochs=0)
+    assert "40 % of its epochs were noisy" in versus(of(quiet), other(noisy)).time.reasons
+    assert "40 % of the reference's epochs were noisy" in versus(of(noisy), other(quiet)).time.reasons
+    assert versus(of(quiet), other(row(noisy_epochs=4))).time.state == "yes"
     unsteady = versus(of(quiet), other(row(steady=False)))
     assert unsteady.time.reasons == ("its times were not steady in 1 of 1 case",)
 

@@ -34,7 +34,7 @@ def result(model: str = "basic", seconds: float | None = 1.0, **changes: Any) ->
         "val_bce": 0.1,
         "anon_peak_mib": 400.0,
         "peak_rss_mib": 800.0,
-        "contaminated_epochs": 0,
+        "noisy_epochs": 0,
     }
     return narrowed(scripted.result_row(**measured | changes))
 
@@ -141,7 +141,7 @@ def printed(compared: Comparison, width: int) -> str:
 def test_on_a_terminal_no_number_is_cut_and_no_line_too_long(others: int, width: int) -> None:
     machines = [
         of(
-            result("sparse_batch_sum", seconds=1.23456 + number, val_bce=0.123456, contaminated_epochs=9, steady=False),
+            result("sparse_batch_sum", seconds=1.23456 + number, val_bce=0.123456, noisy_epochs=9, steady=False),
             machine_id=f"{number:04d}",
             cpu_model="AMD Ryzen 9 7950X 16-Core Processor",
         )

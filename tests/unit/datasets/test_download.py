@@ -17,7 +17,7 @@ import pytest
 from bench.datasets import download
 from bench.datasets import find as find_module
 from bench.datasets.download import RemoteFile
-from bench.datasets.files import IDX_FILES, Digits, digest, write_npz
+from bench.datasets.files import IDX_FILES, LabelledImages, digest, write_npz
 from bench.errors import InvalidInput
 
 
@@ -67,9 +67,9 @@ class Site:
         return sorted(str(path.relative_to(self.cache / "aebench")) for path in self.cache.glob("aebench/**/*"))
 
 
-def digits() -> Digits:
+def images() -> LabelledImages:
     random = np.random.default_rng(3)
-    return Digits(
+    return LabelledImages(
         random.integers(0, 256, (300, 28, 28), dtype=np.uint8),
         random.integers(0, 10, 300, dtype=np.uint8),
         random.integers(0, 256, (20, 28, 28), dtype=np.uint8),
@@ -78,12 +78,12 @@ def digits() -> Digits:
 
 
 def npz_bytes(folder: Path) -> bytes:
-    write_npz(digits(), folder / "served.npz")
+    write_npz(images(), folder / "served.npz")
     return (folder / "served.npz").read_bytes()
 
 
 def idx_bytes() -> dict[str, bytes]:
-    arrays = digits().arrays()
+    arrays = images().arrays()
     headers = {name: struct.pack(f">{1 + a.ndim}I", 0x0800 | a.ndim, *a.shape) for name, a in arrays.items()}
     return {IDX_FILES[name]: gzip.compress(headers[name] + array.tobytes()) for name, array in arrays.items()}
 
@@ -110,14 +110,14 @@ def handler_of(answers: dict[str, Answer], asked: list[str], release: threading.
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A site that serves made-up digits, which pass for the true ones and have the hash that Keras documents."""
+    """A site that serves made-up images, which pass for the true ones and have the hash that Keras documents."""
     body, idx = npz_bytes(tmp_path), idx_bytes()
     remote = {
         "mnist": (RemoteFile("mnist.npz", len(body), hashlib.sha256(body).hexdigest()),),
         "fashion-mnist": tuple(RemoteFile(name, len(content)) for name, content in idx.items()),
     }
     monkeypatch.setattr(download, "REMOTE", remote)
-    monkeypatch.setattr(find_module, "GENUINE", dict.fromkeys(find_module.DATASETS, digest(digits())))
+    monkeypatch.setattr(find_module, "GENUINE", dict.fromkeys(find_module.DATASETS, digest(images())))
     monkeypatch.setenv("no_proxy", "*")
     answers = {name: Answer(content) for name, content in ({"mnist.npz": body} | idx).items()}
     asked: list[str] = []
@@ -136,7 +136,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 def test_mnist_is_downloaded_verified_and_kept(site: Site) -> None:
     found = site.find()
     assert (found.origin, found.genuine, found.train_samples) == ("download", True, 300)
-    assert found.digest == digest(digits())
+    assert found.digest == digest(images())
     assert site.kept() == ["mnist.npz"]
 
 

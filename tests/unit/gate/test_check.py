@@ -25,7 +25,7 @@ def rows(times: float = 1.0, count: int = 6, **changes: Any) -> list[ResultRow]:
                 "epoch_s_median": times * EVEN[repeat],
                 "epoch_s_ci_low": times * EVEN[repeat] / 1.001,
                 "epoch_s_ci_high": times * EVEN[repeat] * 1.001,
-                "contaminated_epochs": 0,
+                "noisy_epochs": 0,
             }
             | changes
         )

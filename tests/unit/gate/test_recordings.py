@@ -18,7 +18,7 @@ RUNS = 500
 
 
 def recording(**changes: Any) -> Recording:
-    made = scripted_paired.noisy(np.random.default_rng(1), quads=12)
+    made = scripted_paired.noisy(np.random.default_rng(1), blocks=12)
     return Recording("basic:fit:256", 4864, "2026-01-02T03:04:05+00:00", 25.0, replace(made, **changes))
 
 
@@ -35,16 +35,16 @@ def test_a_recording_keeps_a_rounds_figures() -> None:
 
 
 def test_a_recording_keeps_orders_and_flags() -> None:
-    first, *rest = recording().round.quads
-    found = there_and_back(recording(quads=(replace(first, flags=("steal",)), *rest))).round
-    assert [quad.order for quad in found.quads] == [quad.order for quad in (first, *rest)]
-    assert [quad.flags for quad in found.quads] == [("steal",)] + [()] * len(rest)
+    first, *rest = recording().round.blocks
+    found = there_and_back(recording(blocks=(replace(first, noise=("steal",)), *rest))).round
+    assert [block.order for block in found.blocks] == [block.order for block in (first, *rest)]
+    assert [block.noise for block in found.blocks] == [("steal",)] + [()] * len(rest)
 
 
 def test_a_recording_keeps_that_losses_differed_and_the_last_ones() -> None:
-    *rest, last = recording().round.quads
+    *rest, last = recording().round.blocks
     differing = replace(last, candidate=(last.candidate[0], replace(last.candidate[1], val_loss=None)))
-    found = reduce_round(there_and_back(recording(quads=(*rest, differing))).round)
+    found = reduce_round(there_and_back(recording(blocks=(*rest, differing))).round)
     assert not found.equal_losses
     assert found.losses == (0.11, None)
 
@@ -106,7 +106,8 @@ def test_a_slowdown_of_five_percent_among_the_recorded_noise_is_found(kind: str,
 
 
 @pytest.mark.parametrize(
-    ("kind", "word"), [("slower-5", "slower"), ("slower-10", "slower"), ("fatter-5", "fatter"), ("worse", "worse")]
+    ("kind", "word"),
+    [("slower-5", "slower"), ("slower-10", "slower"), ("more-memory-5", "more-memory"), ("higher-loss", "higher-loss")],
 )
 def test_recorded_rounds_of_changed_code_are_called_what_they_are(kind: str, word: str) -> None:
     runs = list(resampling.runs(recorded(kind), RUNS, swap=False))

@@ -17,7 +17,7 @@ from bench import cli
 from bench.datasets import find
 from bench.errors import InvalidInput
 from bench.gate import environment, regress, report, revision
-from bench.gate.paired import Incomparable, PairFailed
+from bench.gate.paired import Incomparable, PairedRunFailed
 from bench.gate.regress import Request
 from bench.host import fingerprint
 from bench.plan.profile import Case
@@ -40,10 +40,10 @@ class Script:
         self.base, self.candidate, self.options = base, candidate, options
         return self
 
-    def digits(self, case: Case) -> int:
+    def images(self, case: Case) -> int:
         return 16 * case.batch_size
 
-    def round(self, case: Case, digits: int, number: int) -> Round:
+    def round(self, case: Case, images: int, number: int) -> Round:
         self.order.append(case.model)
         if case.model in self.errors:
             raise self.errors[case.model]
@@ -74,7 +74,7 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
     def checked_out(_root: Path, _commit: str) -> Iterator[Path]:
         yield base
 
-    monkeypatch.setattr(regress, "PairExecutor", made)
+    monkeypatch.setattr(regress, "PairedExecutor", made)
     monkeypatch.setattr(revision, "resolve", lambda _root, name: f"{name or 'merge-base'}-0123456789")
     monkeypatch.setattr(revision, "checked_out", checked_out)
     monkeypatch.setattr(revision, "changed_dependencies", lambda *_: [])
@@ -122,13 +122,13 @@ def test_every_round_is_kept(script: Script, out: Path) -> None:
     lines = [json.loads(line) for line in (out / "rounds.jsonl").read_text().splitlines()]
     assert [line["number"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert {line["case"] for line in lines} == {"basic:fit:256"}
-    assert lines[0]["quads"][0]["order"] == "ABBA"
+    assert lines[0]["blocks"][0]["order"] == "ABBA"
 
 
 def test_cases_are_named_by_model_loop_and_batch(script: Script, out: Path) -> None:
     script.run(out, cases=["basic:xla", "deep:fit:512"])
     assert [case["name"] for case in status(out)["cases"]] == ["basic:xla:256", "deep:fit:512"]
-    assert status(out)["cases"][1]["digits"] == 16 * 512
+    assert status(out)["cases"][1]["images"] == 16 * 512
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_cases_are_named_by_model_loop_and_batch(script: Script, out: Path) -> N
         (["basic:fit:many"], "MODEL:LOOP:BATCH"),
         (["basic:fit:00"], "MODEL:LOOP:BATCH"),
         (["basic:fit:" + 5000 * "9"], "MODEL:LOOP:BATCH"),
-        (["basic:fit:5000"], "larger than the 4,000 training digits"),
+        (["basic:fit:5000"], "larger than the 4,000 training images"),
         (["basic:fit:256:9"], "MODEL:LOOP:BATCH"),
         (["basic", "basic:fit"], "more than once"),
     ],
@@ -244,7 +244,7 @@ def test_the_same_environment_is_used_where_dependencies_are_the_same(
 
 
 def test_a_case_that_fails_is_told_and_keeps_no_other(script: Script, out: Path) -> None:
-    script.errors["basic"] = PairFailed(f"the candidate: ValueError: no {Path.home()}\nlast words in /a/folder")
+    script.errors["basic"] = PairedRunFailed(f"the candidate: ValueError: no {Path.home()}\nlast words in /a/folder")
     assert script.run(out) == 3
     assert "last words" in script.said
     written = (out / "report.md").read_text() + (out / "status.json").read_text()

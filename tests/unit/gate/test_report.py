@@ -16,7 +16,7 @@ EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
 
 def result(name: str, ratio: float = 1.0, **changes: object) -> CaseResult:
     judged = judge([reduce_round(each) for each in rounds([ratio * each for each in EVEN])], PLAN)
-    return CaseResult(name, judged, recorded=6, digits=2048, **changes)  # type: ignore[arg-type]
+    return CaseResult(name, judged, recorded=6, images=2048, **changes)  # type: ignore[arg-type]
 
 
 UNKNOWN = CaseResult("deep", judge([], PLAN), reason="the budget is used up")
@@ -45,7 +45,7 @@ def test_the_table_has_estimate_interval_rounds_and_sensitivity() -> None:
 
 def test_the_bounds_of_the_verdicts_are_told() -> None:
     assert report.table(gate(result("basic"), most_discarded=0.6)).notes[-1] == (
-        "Slowdowns below 5.0% do not count. Where noise disturbed more than 60%, time is undecided."
+        "Slowdowns below 5.0% do not count. Where noise noisy more than 60%, time is undecided."
     )
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import scripted_paired
-from scripted_paired import BASE, quad, recorded, rounds, unit
+from scripted_paired import BASE, block, recorded, rounds, turn
 
 from bench.gate import verdict as verdict_module
 from bench.gate.sequential import FALSE_ALARMS, LOOKS, MISSES, Plan
 from bench.gate.verdict import (
-    FEWEST_QUADS,
+    FEWEST_BLOCKS,
     CaseResult,
     CaseVerdict,
     after_warmup,
@@ -21,7 +21,7 @@ from bench.gate.verdict import (
     reduce_round,
     smallest,
 )
-from bench.worker.paired_protocol import Memory, Quad, Round
+from bench.worker.paired_protocol import Block, Memory, Round
 
 PLAN = Plan(cases=3)
 EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
@@ -31,7 +31,7 @@ def judged(rounds: Sequence[Round], plan: Plan) -> CaseVerdict:
     return judge([reduce_round(each) for each in rounds], plan)
 
 
-def swapped(each: Quad) -> Quad:
+def swapped(each: Block) -> Block:
     return replace(each, base=each.candidate, candidate=each.base)
 
 
@@ -46,40 +46,40 @@ def test_a_rounds_figure_is_the_ratio_of_the_means_of_the_faster_halves(monkeypa
     found = reduce_round(recorded(ratio=1.1))
     assert found.wall == pytest.approx(math.log(1.1))
     assert found.cpu == pytest.approx(math.log(1.1))
-    monkeypatch.setattr(verdict_module, "after_warmup", lambda quads: quads)
-    uneven = replace(recorded(), quads=(quad(1.0, 1.0), quad(9.0, 8.0), quad(1.2, 1.4), quad(9.0, 8.0)))
+    monkeypatch.setattr(verdict_module, "after_warmup", lambda blocks: blocks)
+    uneven = replace(recorded(), blocks=(block(1.0, 1.0), block(9.0, 8.0), block(1.2, 1.4), block(9.0, 8.0)))
     assert reduce_round(uneven).wall == pytest.approx(math.log(1.2 / 1.1))
 
 
 def test_units_that_were_stopped_do_not_move_a_figure() -> None:
-    slow = tuple(quad(5.0, 0.18) for _ in range(3))
+    slow = tuple(block(5.0, 0.18) for _ in range(3))
     usual = recorded()
-    assert reduce_round(replace(usual, quads=usual.quads + slow)).wall == pytest.approx(0.0, abs=1e-12)
+    assert reduce_round(replace(usual, blocks=usual.blocks + slow)).wall == pytest.approx(0.0, abs=1e-12)
 
 
 def test_warmup_is_cut_from_both_sides_though_only_one_warms_up_slowly() -> None:
-    quads = [quad(2.0, 2.0), *(quad(0.18, 1.0),) * 2, *(quad(),) * 9]
-    assert len(after_warmup(quads)) == 9
-    assert len(after_warmup([swapped(each) for each in quads])) == 9
+    blocks = [block(2.0, 2.0), *(block(0.18, 1.0),) * 2, *(block(),) * 9]
+    assert len(after_warmup(blocks)) == 9
+    assert len(after_warmup([swapped(each) for each in blocks])) == 9
 
 
 def test_a_quad_with_a_flag_is_discarded_whole() -> None:
     usual = recorded(ratio=1.0)
-    disturbed = replace(usual, quads=(*usual.quads, quad(0.01, 9.0, flags=("steal",))))
-    found = reduce_round(disturbed)
-    assert (found.quads, found.kept) == (9, 8)
+    noisy = replace(usual, blocks=(*usual.blocks, block(0.01, 9.0, noise=("steal",))))
+    found = reduce_round(noisy)
+    assert (found.blocks, found.kept) == (9, 8)
     assert found.wall == reduce_round(usual).wall
 
 
 def test_what_is_discarded_does_not_depend_on_whose_unit_it_was() -> None:
-    usual = recorded(quads=(quad(2, 2), *(quad(0.18, 0.2),) * 4, quad(0.1, 0.3, flags=("steal",))))
-    there, back = reduce_round(usual), reduce_round(replace(usual, quads=tuple(map(swapped, usual.quads))))
+    usual = recorded(blocks=(block(2, 2), *(block(0.18, 0.2),) * 4, block(0.1, 0.3, noise=("steal",))))
+    there, back = reduce_round(usual), reduce_round(replace(usual, blocks=tuple(map(swapped, usual.blocks))))
     assert there.kept == back.kept
     assert there.wall == pytest.approx(-(back.wall or 0))
 
 
 def test_a_round_of_too_few_quiet_quads_has_no_figure() -> None:
-    loud = recorded(quads=(quad(2, 2), *(quad(),) * (FEWEST_QUADS - 1), *(quad(flags=("steal",)),) * 5))
+    loud = recorded(blocks=(block(2, 2), *(block(),) * (FEWEST_BLOCKS - 1), *(block(noise=("steal",)),) * 5))
     assert reduce_round(loud).wall is None
     assert judged([loud] * 6, PLAN).time.verdict == "undecided"
 
@@ -135,12 +135,12 @@ def test_noise_that_hides_the_minimum_effect_is_undecided() -> None:
 
 
 def test_too_many_disturbed_quads_are_undecided_however_large_the_difference() -> None:
-    loud = (quad(2, 2), *(quad(0.18, 0.3),) * 6, *(quad(flags=("other-load",)),) * 4)
-    found = judged(rounds(EVEN, quads=loud), PLAN)
+    loud = (block(2, 2), *(block(0.18, 0.3),) * 6, *(block(noise=("other-load",)),) * 4)
+    found = judged(rounds(EVEN, blocks=loud), PLAN)
     assert found.discarded == pytest.approx(0.4)
     assert found.time.verdict == "undecided"
     assert "40%" in found.time.reason
-    assert judged(rounds(EVEN, quads=loud), replace(PLAN, most_discarded=0.4)).time.verdict == "slower"
+    assert judged(rounds(EVEN, blocks=loud), replace(PLAN, most_discarded=0.4)).time.verdict == "slower"
 
 
 def test_the_smallest_slowdown_is_found_as_often_as_is_said() -> None:
@@ -231,11 +231,11 @@ def grown(share: float, jitter: tuple[float, ...] = (0.0,) * 6, **changes: float
 
 
 def test_five_percent_more_memory_is_found_and_faster_does_not_excuse_it() -> None:
-    assert judged(grown(0.05, (0.002, -0.002, 0.001, 0.0, 0.003, -0.001)), PLAN).verdicts == ("fatter",)
-    quads = recorded(ratio=0.8).quads
-    fatter = [replace(each, quads=quads) for each in grown(0.05)]
+    assert judged(grown(0.05, (0.002, -0.002, 0.001, 0.0, 0.003, -0.001)), PLAN).verdicts == ("more-memory",)
+    blocks = recorded(ratio=0.8).blocks
+    fatter = [replace(each, blocks=blocks) for each in grown(0.05)]
     assert judged(fatter, PLAN).time.verdict == "faster"
-    assert judged(fatter, PLAN).verdicts == ("fatter",)
+    assert judged(fatter, PLAN).verdicts == ("more-memory",)
 
 
 def test_memory_within_three_percent_or_its_own_spread_is_ok() -> None:
@@ -245,7 +245,7 @@ def test_memory_within_three_percent_or_its_own_spread_is_ok() -> None:
 
 def test_anonymous_memory_that_files_hide_is_found() -> None:
     found = judged(grown(0.02, anon_mib=480.0), PLAN)
-    assert found.memory.verdict == "fatter"
+    assert found.memory.verdict == "more-memory"
     assert "anonymous" in found.memory.reason
 
 
@@ -256,10 +256,10 @@ def test_a_system_that_does_not_tell_anonymous_memory_is_judged_by_the_peak() ->
 
 def with_losses(base: float, candidate: float, number: int = 1) -> Round:
     usual = recorded(number)
-    quads = tuple(
-        Quad("ABBA", (unit(val_loss=base),) * 2, (unit(val_loss=candidate),) * 2) for _ in range(len(usual.quads))
+    blocks = tuple(
+        Block("ABBA", (turn(val_loss=base),) * 2, (turn(val_loss=candidate),) * 2) for _ in range(len(usual.blocks))
     )
-    return replace(usual, quads=quads)
+    return replace(usual, blocks=blocks)
 
 
 SEEDS = (0.100, 0.101, 0.099, 0.1005, 0.0995, 0.1)
@@ -271,7 +271,7 @@ def test_equal_losses_are_equal_and_need_no_rounds() -> None:
 
 def test_a_loss_that_is_worse_by_more_than_seeds_are_is_found() -> None:
     found = judged([with_losses(loss, 1.02 * loss) for loss in SEEDS], PLAN)
-    assert found.verdicts == ("worse",)
+    assert found.verdicts == ("higher-loss",)
 
 
 def test_a_loss_that_differs_by_less_than_seeds_do_is_ok() -> None:
@@ -288,7 +288,7 @@ def test_a_loss_that_may_be_worse_is_open_until_the_last_look_though_time_is_ok(
     first = judged(rounds[: LOOKS[0]], PLAN)
     assert (first.time.verdict, first.loss.verdict, first.verdicts) == ("ok", "undecided", ("undecided",))
     assert not first.decided
-    assert judged(rounds, PLAN).verdicts == ("worse",)
+    assert judged(rounds, PLAN).verdicts == ("higher-loss",)
 
 
 def test_other_random_numbers_alone_are_ok_at_the_last_look() -> None:
@@ -299,8 +299,8 @@ def test_other_random_numbers_alone_are_ok_at_the_last_look() -> None:
 
 def test_a_loss_that_runs_away_on_one_side_alone_is_worse() -> None:
     usual = recorded()
-    last = replace(usual.quads[-1], candidate=(unit(), unit(val_loss=None)))
-    assert judged([replace(usual, quads=(*usual.quads, last))], PLAN).loss.verdict == "worse"
+    last = replace(usual.blocks[-1], candidate=(turn(), turn(val_loss=None)))
+    assert judged([replace(usual, blocks=(*usual.blocks, last))], PLAN).loss.verdict == "higher-loss"
 
 
 # ------------------------------------------------------------------------------------------------------- a whole run
@@ -322,5 +322,5 @@ def test_the_exit_code_tells_what_is_wrong_before_what_is_not_known() -> None:
 
 
 def test_slower_and_fatter_are_both_told() -> None:
-    both = [replace(each, quads=recorded(ratio=1.2).quads) for each in grown(0.1)]
-    assert judged(both, PLAN).verdicts == ("slower", "fatter")
+    both = [replace(each, blocks=recorded(ratio=1.2).blocks) for each in grown(0.1)]
+    assert judged(both, PLAN).verdicts == ("slower", "more-memory")

@@ -11,7 +11,7 @@ import pytest
 from unit.system import QUIET, write
 
 from bench.host import noise
-from bench.host.noise import Interval, ProcessWitness, Witness, between, flags
+from bench.host.noise import Interval, MachineCounters, ProcessCounters, between, find_noise
 
 STAT = """\
 cpu  400 10 200 1200 10 5 5 200 50 0
@@ -30,21 +30,21 @@ def two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
 
 
-# ----------------------------------------------------------------------------- witnesses
+# ----------------------------------------------------------------------------- indicators
 
 
 def test_ticks_are_of_the_cpus_that_the_process_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, {"proc/stat": STAT})
-    both = noise.witness(tmp_path)
+    both = noise.read_machine_counters(tmp_path)
     assert (both.cores, both.total_ticks, both.busy_ticks, both.steal_ticks) == (2, 2030, 620, 200)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1}, raising=False)
-    one = noise.witness(tmp_path)
+    one = noise.read_machine_counters(tmp_path)
     assert (one.cores, one.total_ticks, one.busy_ticks, one.steal_ticks) == (1, 980, 420, 160)
 
 
 def test_pressure_and_load_are_read(tmp_path: Path) -> None:
     files = {f"proc/pressure/{kind}": PRESSURE.format(n) for n, kind in enumerate(("cpu", "memory", "io"), 11)}
-    seen = noise.witness(write(tmp_path, files | {"proc/loadavg": "0.95 0.80 0.45 1/90 5598\n"}))
+    seen = noise.read_machine_counters(write(tmp_path, files | {"proc/loadavg": "0.95 0.80 0.45 1/90 5598\n"}))
     assert (seen.cpu_pressure_us, seen.memory_pressure_us, seen.io_pressure_us, seen.load) == (11, 12, 13, 0.95)
 
 
@@ -56,32 +56,32 @@ def test_the_pressure_on_the_own_group_goes_before_the_machines(tmp_path: Path) 
         "proc/pressure/io": PRESSURE.format(2),
         "sys/fs/cgroup/job/cpu.pressure": PRESSURE.format(3),
     }
-    seen = noise.witness(write(tmp_path, files))
+    seen = noise.read_machine_counters(write(tmp_path, files))
     assert (seen.cpu_pressure_us, seen.io_pressure_us) == (3, 2)
 
 
 def test_what_cannot_be_read_is_empty(tmp_path: Path) -> None:
-    seen = noise.witness(write(tmp_path, {"proc/version": "Linux"}))
+    seen = noise.read_machine_counters(write(tmp_path, {"proc/version": "Linux"}))
     assert {name for name in UNTOLD if getattr(seen, name) is None} == UNTOLD
 
 
 def test_a_system_without_proc_still_tells_its_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 1.0, 0.5), raising=False)
-    assert noise.witness(tmp_path).load == 1.5
+    assert noise.read_machine_counters(tmp_path).load == 1.5
 
 
 def test_the_clock_is_read_from_cpufreq_and_else_from_cpuinfo(tmp_path: Path) -> None:
-    assert noise.process_witness(tmp_path).mhz is None
+    assert noise.read_process_counters(tmp_path).mhz is None
     write(tmp_path, {"proc/cpuinfo": "processor\t: 0\ncpu MHz\t\t: 2600.500\nflags\t: fpu\n"})
-    assert noise.process_witness(tmp_path).mhz == 2600.5
+    assert noise.read_process_counters(tmp_path).mhz == 2600.5
     write(tmp_path, {"sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "3400000\n"})
-    assert noise.process_witness(tmp_path).mhz == 3400
+    assert noise.read_process_counters(tmp_path).mhz == 3400
 
 
 def test_a_process_counts_its_time_faults_and_switches_upwards() -> None:
-    before = noise.process_witness()
+    before = noise.read_process_counters()
     sum(range(100_000))
-    after = noise.process_witness()
+    after = noise.read_process_counters()
     assert after.cpu_s > before.cpu_s
     assert after.minor_faults is not None
     assert after.minor_faults >= (before.minor_faults or 0)
@@ -89,20 +89,20 @@ def test_a_process_counts_its_time_faults_and_switches_upwards() -> None:
 
 def test_windows_tells_cpu_time_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    seen = noise.process_witness(tmp_path)
+    seen = noise.read_process_counters(tmp_path)
     assert (seen.voluntary, seen.involuntary, seen.minor_faults, seen.major_faults) == (None, None, None, None)
     assert seen.cpu_s > 0
 
 
 def test_witnesses_bring_no_library_of_the_parents_into_the_measured_process() -> None:
     heavy = "{'pydantic', 'psutil', 'pandas', 'rich', 'scipy', 'keras'}"
-    code = f"import sys; from bench.host import noise; noise.witness(); sys.exit(', '.join({heavy} & sys.modules.keys()) or 0)"
+    code = f"import sys; from bench.host import noise; noise.read_machine_counters(); sys.exit(', '.join({heavy} & sys.modules.keys()) or 0)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(noise.__file__).parents[2])
 
 
-# -------------------------------------------------------------------- between two witnesses
+# -------------------------------------------------------------------- between two indicators
 
-BEFORE = Witness(
+BEFORE = MachineCounters(
     monotonic_ns=0,
     cores=2,
     total_ticks=1000,
@@ -113,7 +113,7 @@ BEFORE = Witness(
     io_pressure_us=0,
     load=0.5,
 )
-AFTER = Witness(
+AFTER = MachineCounters(
     monotonic_ns=2_000_000_000,
     cores=2,
     total_ticks=1400,
@@ -124,8 +124,8 @@ AFTER = Witness(
     io_pressure_us=200_000,
     load=0.75,
 )
-OWN_BEFORE = ProcessWitness(cpu_s=1.0, voluntary=10, involuntary=20, minor_faults=5, major_faults=1, mhz=2000)
-OWN_AFTER = ProcessWitness(cpu_s=3.5, voluntary=110, involuntary=60, minor_faults=9, major_faults=4, mhz=2500)
+OWN_BEFORE = ProcessCounters(cpu_s=1.0, voluntary=10, involuntary=20, minor_faults=5, major_faults=1, mhz=2000)
+OWN_AFTER = ProcessCounters(cpu_s=3.5, voluntary=110, involuntary=60, minor_faults=9, major_faults=4, mhz=2500)
 
 
 def test_an_interval_is_what_the_counters_gained_in_its_time() -> None:
@@ -159,12 +159,12 @@ def test_others_never_take_less_than_nothing() -> None:
 
 def test_what_was_not_witnessed_is_not_told() -> None:
     empty = dict.fromkeys(UNTOLD)
-    first, last = Witness(monotonic_ns=0, **empty), Witness(monotonic_ns=1, **empty)
+    first, last = MachineCounters(monotonic_ns=0, **empty), MachineCounters(monotonic_ns=1, **empty)
     none = dict.fromkeys(("voluntary", "involuntary", "minor_faults", "major_faults", "mhz"))
-    own = ProcessWitness(cpu_s=0.0, **none)
+    own = ProcessCounters(cpu_s=0.0, **none)
     told = {field.name for field in fields(Interval) if getattr(between(first, last, own, own), field.name) is not None}
     assert told == {"seconds", "own_cores"}
-    assert flags(between(first, last, own, own)) == ()
+    assert find_noise(between(first, last, own, own)) == ()
 
 
 def test_two_witnesses_in_the_wrong_order_are_refused() -> None:
@@ -176,14 +176,14 @@ def test_two_witnesses_in_the_wrong_order_are_refused() -> None:
 
 
 def test_an_undisturbed_epoch_is_not_flagged_for_its_own_threads() -> None:
-    assert flags(QUIET) == ()
+    assert find_noise(QUIET) == ()
     first_epoch = replace(QUIET, seconds=0.86, io_pressure_percent=1.95, major_faults=16, other_cores=0.01)
-    assert flags(first_epoch) == ()
+    assert find_noise(first_epoch) == ()
 
 
 def test_an_epoch_beside_a_busy_program_is_flagged() -> None:
-    disturbed = replace(QUIET, seconds=0.44, own_cores=1.03, other_cores=0.62, cpu_pressure_percent=57.4)
-    assert flags(disturbed) == ("other-load", "cpu-pressure")
+    noisy = replace(QUIET, seconds=0.44, own_cores=1.03, other_cores=0.62, cpu_pressure_percent=57.4)
+    assert find_noise(noisy) == ("other-load", "cpu-pressure")
 
 
 @pytest.mark.parametrize(
@@ -202,8 +202,8 @@ def test_an_epoch_beside_a_busy_program_is_flagged() -> None:
     ],
 )
 def test_each_witness_has_a_bound_of_its_own(figures: dict[str, Any], expected: tuple[str, ...]) -> None:
-    assert flags(replace(QUIET, **figures)) == expected
+    assert find_noise(replace(QUIET, **figures)) == expected
 
 
 def test_a_tick_or_two_do_not_condemn_a_short_epoch() -> None:
-    assert flags(replace(QUIET, seconds=0.1, other_cores=0.4, steal_percent=5.0)) == ()
+    assert find_noise(replace(QUIET, seconds=0.1, other_cores=0.4, steal_percent=5.0)) == ()

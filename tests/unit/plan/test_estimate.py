@@ -26,23 +26,23 @@ def remaining() -> Remaining:
 
 
 def test_more_epochs_more_digits_and_smaller_batches_take_longer() -> None:
-    base = seconds_of(scripted.case(marks=(10,), batch_size=256))
-    assert seconds_of(scripted.case(marks=(20,), batch_size=256)) > base
-    assert seconds_of(scripted.case(marks=(10,), batch_size=64)) > base
-    assert seconds_of(scripted.case(marks=(10,), batch_size=256), 60_000) > base
+    base = seconds_of(scripted.case(checkpoints=(10,), batch_size=256))
+    assert seconds_of(scripted.case(checkpoints=(20,), batch_size=256)) > base
+    assert seconds_of(scripted.case(checkpoints=(10,), batch_size=64)) > base
+    assert seconds_of(scripted.case(checkpoints=(10,), batch_size=256), 60_000) > base
 
 
 def test_only_the_last_mark_counts_since_the_others_lie_on_its_way() -> None:
-    one, three = (seconds_of(scripted.case(marks=marks)) for marks in [(10,), (1, 2, 10)])
+    one, three = (seconds_of(scripted.case(checkpoints=checkpoints)) for checkpoints in [(10,), (1, 2, 10)])
     assert one == three
 
 
 def test_a_loop_takes_as_much_longer_or_shorter_as_it_was_measured_to() -> None:
-    fit, xla = (seconds_of(scripted.case(marks=(500,), loop=loop), 60_000) for loop in ("fit", "xla"))
+    fit, xla = (seconds_of(scripted.case(checkpoints=(500,), loop=loop), 60_000) for loop in ("fit", "xla"))
     assert xla < fit / 3
-    jax = scripted.case(model="convolutional", backend="jax", marks=(500,))
-    assert seconds_of(jax, 60_000) > 5 * seconds_of(scripted.case(model="convolutional", marks=(500,)), 60_000)
-    shaped = [scripted.case(model=model, loop="xla", marks=(500,)) for model in ("sparse", "sparse_batch_sum")]
+    jax = scripted.case(model="convolutional", backend="jax", checkpoints=(500,))
+    assert seconds_of(jax, 60_000) > 5 * seconds_of(scripted.case(model="convolutional", checkpoints=(500,)), 60_000)
+    shaped = [scripted.case(model=model, loop="xla", checkpoints=(500,)) for model in ("sparse", "sparse_batch_sum")]
     assert len({seconds_of(case) for case in shaped}) == 1
 
 

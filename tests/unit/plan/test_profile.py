@@ -42,7 +42,7 @@ def refusal(profile: str, **overrides: Any) -> str:
 
 def test_one_run_has_all_epoch_counts_as_marks() -> None:
     [case] = Profile(models=("basic",), epochs=(50, 100, 500), batch_sizes=(256,)).cases()
-    assert case.marks == (50, 100, 500)
+    assert case.checkpoints == (50, 100, 500)
     assert case.run_epochs == 500
 
 
@@ -77,7 +77,7 @@ def test_a_model_may_differ_from_the_sweep() -> None:
     profile = Profile.model_validate(
         {"models": ["basic", "deep"], "epochs": [1], "batch_sizes": [8], "model": {"deep": {"epochs": [2, 4]}}}
     )
-    assert {case.model: (case.marks, case.batch_size) for case in profile.cases()} == {
+    assert {case.model: (case.checkpoints, case.batch_size) for case in profile.cases()} == {
         "basic": ((1,), 8),
         "deep": ((2, 4), 8),
     }
@@ -89,16 +89,16 @@ def test_a_case_id_does_not_depend_on_how_long_the_case_runs() -> None:
 
 
 COUNTS = st.integers(1, profile_module.MOST_EPOCHS)
-MARKS = st.sets(COUNTS, min_size=1, max_size=4).map(sorted)
+CHECKPOINTS = st.sets(COUNTS, min_size=1, max_size=4).map(sorted)
 SIZES = st.lists(COUNTS, min_size=1, max_size=4, unique=True)
-OVERRIDES = st.fixed_dictionaries({}, optional={"epochs": MARKS, "batch_sizes": SIZES})
+OVERRIDES = st.fixed_dictionaries({}, optional={"epochs": CHECKPOINTS, "batch_sizes": SIZES})
 
 
 @given(
     st.fixed_dictionaries(
         {
             "models": st.lists(st.sampled_from(sorted(MODELS)), min_size=1, unique=True),
-            "epochs": MARKS,
+            "epochs": CHECKPOINTS,
             "batch_sizes": SIZES,
             "repeats": st.integers(1, 3),
             "seed": st.integers(0, 2**31 - 1),
@@ -113,7 +113,7 @@ def test_any_valid_profile_expands_to_distinct_cases_whose_marks_ascend(fields: 
     cases = profile.cases()
     assert len({case.case_id for case in cases}) == len(cases)
     assert len({(case.repeat, case.model, case.batch_size) for case in cases}) == len(cases)
-    assert all(list(case.marks) == sorted(set(case.marks)) and case.marks[0] >= 1 for case in cases)
+    assert all(list(case.checkpoints) == sorted(set(case.checkpoints)) and case.checkpoints[0] >= 1 for case in cases)
     assert [case.repeat for case in cases] == sorted(case.repeat for case in cases)
     assert {case.seed for case in cases} == {profile.seed}
     assert Profile.model_validate_json(profile.model_dump_json()) == profile
@@ -141,14 +141,14 @@ def test_flags_beat_the_profile() -> None:
 
 def test_flags_beat_a_models_exception() -> None:
     profile = read_profile("quick", {"epochs": [1, 2], "batch_sizes": [32]})
-    assert {case.marks for case in profile.cases()} == {(1, 2)}
+    assert {case.checkpoints for case in profile.cases()} == {(1, 2)}
     assert {case.batch_size for case in profile.cases()} == {32}
 
 
 def test_a_flag_for_epochs_leaves_a_models_own_batch_sizes() -> None:
     cases = read_profile("blog", {"epochs": [1]}).cases()
     assert {case.model: case.batch_size for case in cases}["variational"] == 100
-    assert {case.marks for case in cases} == {(1,)}
+    assert {case.checkpoints for case in cases} == {(1,)}
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------
@@ -302,8 +302,8 @@ def test_a_model_may_be_trained_in_loops_of_its_own(toml: Write) -> None:
     text = 'models = ["basic", "deep"]\nepochs = [1]\nbatch_sizes = [4]\n[model.basic]\nloops = ["fit", "xla"]\n'
     found = read_profile(toml(text))
     assert [(case.model, case.loop) for case in found.cases()] == [("basic", "fit"), ("basic", "xla"), ("deep", "fit")]
-    flagged = read_profile(toml(text), {"loops": ["graph"]})
-    assert [(case.model, case.loop) for case in flagged.cases()] == [("basic", "graph"), ("deep", "graph")]
+    noisy = read_profile(toml(text), {"loops": ["graph"]})
+    assert [(case.model, case.loop) for case in noisy.cases()] == [("basic", "graph"), ("deep", "graph")]
 
 
 def test_both_precisions_are_known_and_no_other() -> None:

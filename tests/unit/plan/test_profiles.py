@@ -24,7 +24,7 @@ def test_a_shipped_profile_carries_its_file_name_and_expands(name: str) -> None:
 
 def test_the_blog_profile_trains_each_model_as_published() -> None:
     cases = read_profile("blog").cases()
-    trained = {case.model: (case.batch_size, case.optimizer, case.learning_rate, case.marks) for case in cases}
+    trained = {case.model: (case.batch_size, case.optimizer, case.learning_rate, case.checkpoints) for case in cases}
     assert len(cases) == len(trained)
     assert {case.dataset for case in cases} == {"mnist"}
     assert trained == {
@@ -44,7 +44,7 @@ def test_the_blog_profile_gives_each_model_its_own_batch_size_and_reaches_its_pu
     settings = catalog.model_settings()
     for case in read_profile("blog").cases():
         assert case.batch_size == settings[case.model].batch_size, case.model
-        assert set(settings[case.model].epochs) <= set(case.marks), case.model
+        assert set(settings[case.model].epochs) <= set(case.checkpoints), case.model
 
 
 def test_the_quick_profile_runs_nine_models_at_two_batch_sizes_and_three_marks_as_far_apart_as_the_blogs() -> None:
@@ -54,8 +54,8 @@ def test_the_quick_profile_runs_nine_models_at_two_batch_sizes_and_three_marks_a
     assert {case.model for case in cases if case.loop != "fit"} == {"basic"}
     assert {case.dataset for case in cases} == {"mnist-5k"}
     for case in cases:
-        first = case.marks[0]
-        assert case.marks == (first, 2 * first, 10 * first)
+        first = case.checkpoints[0]
+        assert case.checkpoints == (first, 2 * first, 10 * first)
     for model in MODELS:
         assert len({case.batch_size for case in cases if case.model == model}) == 2
 
@@ -63,7 +63,7 @@ def test_the_quick_profile_runs_nine_models_at_two_batch_sizes_and_three_marks_a
 def test_the_full_profile_runs_every_model_at_the_blogs_epochs_and_four_batch_sizes() -> None:
     cases = read_profile("full").cases()
     assert {(case.model, case.batch_size) for case in cases} == set(itertools.product(MODELS, (64, 128, 256, 512)))
-    assert {case.marks for case in cases} == {(50, 100, 500)}
+    assert {case.checkpoints for case in cases} == {(50, 100, 500)}
     assert {case.dataset for case in cases} == {"mnist"}
 
 

@@ -13,7 +13,7 @@ from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.contents import Content, ModelPart
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome
-from bench.worker.protocol import RoofEvent
+from bench.worker.protocol import PeaksEvent
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -45,7 +45,7 @@ def test_a_model_without_remarks_leaves_its_cells_empty() -> None:
 
 
 def test_flagged_epochs_are_left_out_of_the_tables_where_asked() -> None:
-    epochs = tuple(scripted.epoch(n, noise=scripted.DISTURBED if n == 2 else scripted.QUIET) for n in range(1, 4))
+    epochs = tuple(scripted.epoch(n, noise=scripted.NOISY if n == 2 else scripted.QUIET) for n in range(1, 4))
     kept, dropped = (
         content(scripted.outcome(epochs=epochs), choices=Choices(without)).rows[-1] for without in (False, True)
     )
@@ -69,22 +69,22 @@ def test_ways_stand_side_by_side_where_there_are_several() -> None:
 
 def test_the_roof_is_drawn_where_peaks_were_measured() -> None:
     setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
-    roof = RoofEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
-    drawn = content(scripted.outcome(setup=setup, roof=roof)).roof
+    peaks = PeaksEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
+    drawn = content(scripted.outcome(setup=setup, peaks=peaks)).peaks
     assert drawn is not None
     assert "100 GFLOP/s, 20 GB/s" in drawn.svg
-    assert content(scripted.outcome()).roof is None
+    assert content(scripted.outcome()).peaks is None
 
 
 # ------------------------------------------------------------------------------ pictures
 
 
-def save(folder: ReportFolder, outcome: Outcome, *marks: int, **changes: Any) -> None:
-    """Three digits of four by four pixels at each of the marks."""
+def save(folder: ReportFolder, outcome: Outcome, *checkpoints: int, **changes: Any) -> None:
+    """Three images of four by four pixels at each of the checkpoints."""
     folder.samples.mkdir(parents=True, exist_ok=True)
     pixels = np.zeros((3, 4, 4), np.uint8)
     fields: dict[str, Any] = {"labels": np.zeros(3, np.uint8), "input": pixels, "target": pixels, "output": pixels}
-    for epochs in marks:
+    for epochs in checkpoints:
         np.savez(folder.sample(outcome.case.case_id, epochs), **fields | changes)
 
 
@@ -94,11 +94,11 @@ def only(shown: Content) -> ModelPart:
 
 
 def test_a_broken_or_missing_file_is_a_note_beside_the_other_pictures(folder: ReportFolder) -> None:
-    outcome = scripted.outcome(scripted.case(marks=(1, 2, 3)))
+    outcome = scripted.outcome(scripted.case(checkpoints=(1, 2, 3)))
     save(folder, outcome, 1)
     folder.sample(outcome.case.case_id, 3).write_bytes(b"PK nonsense")
     (gallery,) = only(content(outcome, root=folder.root)).galleries
-    assert len(gallery.digits) == 2
+    assert len(gallery.images) == 2
     assert gallery.notes == [
         "No samples were saved at 2 epochs.",
         "The samples at 3 epochs are not drawn: cannot be read (BadZipFile).",
@@ -114,12 +114,12 @@ def test_a_name_that_leads_out_of_the_folder_is_not_followed(folder: ReportFolde
 
 
 def test_many_cases_and_many_marks_are_shown_in_part(folder: ReportFolder) -> None:
-    ended = [scripted.outcome(scripted.case(batch_size=size, marks=tuple(range(1, 10)))) for size in range(1, 7)]
+    ended = [scripted.outcome(scripted.case(batch_size=size, checkpoints=tuple(range(1, 10)))) for size in range(1, 7)]
     for outcome in ended:
-        save(folder, outcome, *outcome.case.marks)
+        save(folder, outcome, *outcome.case.checkpoints)
     shown = only(content(*ended, root=folder.root))
     assert [gallery.title for gallery in shown.galleries] == ["batch 1", "batch 2", "batch 3", "batch 4"]
-    assert [image.label for image in shown.galleries[0].digits] == [
+    assert [image.label for image in shown.galleries[0].images] == [
         "original", "1 epoch", "3 epochs", "5 epochs", "7 epochs", "9 epochs",
     ]  # fmt: skip
     assert shown.pictures_left_out == 2

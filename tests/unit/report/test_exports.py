@@ -30,8 +30,8 @@ def epochs(*train_s: float) -> tuple[EpochEvent, ...]:
 
 
 def timed(*train_s: float) -> Outcome:
-    """A run of as many epochs, with one mark."""
-    return scripted.outcome(scripted.case(marks=(len(train_s),)), epochs=epochs(*train_s))
+    """A run of as many epochs, with one checkpoint."""
+    return scripted.outcome(scripted.case(checkpoints=(len(train_s),)), epochs=epochs(*train_s))
 
 
 def written(folder: Path, *outcomes: Outcome) -> ReportFolder:
@@ -152,9 +152,9 @@ def benchmarks(*outcomes: Outcome) -> list[dict[str, Any]]:
 
 def test_rounds_are_the_steady_epochs_up_to_the_mark() -> None:
     slow_twice = epochs(9.0, 5.0, *([1.0, 1.1] * 5))
-    run = scripted.outcome(scripted.case(marks=(6, 12)), epochs=slow_twice)
+    run = scripted.outcome(scripted.case(checkpoints=(6, 12)), epochs=slow_twice)
     assert [found["stats"]["data"] for found in benchmarks(run)] == [
-        [epoch.train_s for epoch in slow_twice[2:mark]] for mark in (6, 12)
+        [epoch.train_s for epoch in slow_twice[2:checkpoint]] for checkpoint in (6, 12)
     ]
 
 
@@ -295,21 +295,21 @@ def told_of(outcomes: Sequence[Outcome]) -> str:
 
 
 def test_a_failed_case_is_left_out_also_where_it_reached_a_mark() -> None:
-    failed = scripted.outcome(scripted.case(model="deep", marks=(3, 6)), reached=4)
+    failed = scripted.outcome(scripted.case(model="deep", checkpoints=(3, 6)), reached=4)
     assert told_of([failed]) == told_of([])
     assert told_of([failed, scripted.outcome()]) == told_of([scripted.outcome()])
 
 
 def test_what_was_not_measured_is_left_out() -> None:
-    run = scripted.outcome(scripted.case(marks=(1,)), evaluations=())
+    run = scripted.outcome(scripted.case(checkpoints=(1,)), evaluations=())
     name = f"{BASIC.case_id}.e1"
     assert set(entries(run)) == {f"{name} first epoch", f"{name} peak RAM"}
     assert set(measures(run)[name]) == {"first-epoch-seconds", "peak-rss-mib"}
 
 
 def test_gpu_memory_comes_where_there_is_a_gpu() -> None:
-    mark = scripted.mark(3).__class__(**vars(scripted.mark(3)) | {"gpu_peak_mib": 77.0})
-    run = scripted.outcome(scripted.case(marks=(3,)), marks=(mark,))
+    checkpoint = scripted.checkpoint(3).__class__(**vars(scripted.checkpoint(3)) | {"gpu_peak_mib": 77.0})
+    run = scripted.outcome(scripted.case(checkpoints=(3,)), checkpoints=(checkpoint,))
     assert entries(run)[f"{LAST} peak GPU memory"].value == 77.0
     assert measures(run)[LAST]["peak-gpu-mib"].value == 77.0
 
@@ -325,7 +325,7 @@ def test_numbers_that_json_has_no_word_for_are_left_out(odd: float) -> None:
 
 def test_no_two_benchmarks_have_one_name() -> None:
     cases = [
-        scripted.case(model=model, batch_size=size, repeat=repeat, seed=seed, marks=(2, 3, 12))
+        scripted.case(model=model, batch_size=size, repeat=repeat, seed=seed, checkpoints=(2, 3, 12))
         for model in ("basic", "deep")
         for size in (1, 11)
         for repeat in (0, 1)

@@ -19,7 +19,7 @@ from bench.report.figures import Plot, file_stem
 from bench.report.pictures import Gallery
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, SweepHeader
-from bench.worker.protocol import RoofEvent
+from bench.worker.protocol import PeaksEvent
 
 EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.model_settings())))
 VOID = {"meta", "link", "img", "br", "input", "path", "use", "image"}
@@ -75,7 +75,7 @@ def test_the_summary_comes_first_then_models_figures_reading_and_machine() -> No
     assert [section["id"] for section in seen.all("section")] == [
         "summary", "overview", "quality", "models", "published", "reading", "machine",
     ]  # fmt: skip
-    for expected in ("Scripted CPU, 2 cores", "An epoch of 40 digits took", "2 of 2 cases measured", "Keras 3.13.2"):
+    for expected in ("Scripted CPU, 2 cores", "An epoch of 40 images took", "2 of 2 cases measured", "Keras 3.13.2"):
         assert expected in seen.said
 
 
@@ -100,9 +100,9 @@ def test_the_roof_and_what_is_left_out_are_told() -> None:
     gallery = Gallery("batch 4", "case", notes=["No samples were saved."])
     (model,) = shown.models
     model = dataclasses.replace(model, curves_left_out=3, pictures_left_out=2, galleries=[gallery])
-    roof = Plot("roof", "The roof", "What it shows.", '<svg role="img"></svg>', b"")
-    seen = Page(html.document(dataclasses.replace(shown, models=[model], roof=roof)))
-    assert "roof" in [section["id"] for section in seen.all("section")]
+    peaks = Plot("peaks", "The peaks", "What it shows.", '<svg role="img"></svg>', b"")
+    seen = Page(html.document(dataclasses.replace(shown, models=[model], peaks=peaks)))
+    assert "peaks" in [section["id"] for section in seen.all("section")]
     for expected in (
         "What it shows.",
         "The curves leave out the last 3 lines",
@@ -177,8 +177,8 @@ def test_words_between_backticks_are_code_and_a_lone_one_is_text() -> None:
 
 
 def test_every_heading_of_the_tables_says_how_its_numbers_were_taken() -> None:
-    flagged = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.DISTURBED) for n in (1, 2, 3)))
-    seen = Page(text([flagged, *outcomes("deep")]))
+    noisy = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.NOISY) for n in (1, 2, 3)))
+    seen = Page(text([noisy, *outcomes("deep")]))
     headings = [button.get("title") for button in seen.all("button") if button.get("id") != "theme"]
     silent = headings.count(None)
     assert silent == len(("model", "figure", "field", "value")) - 1, "names need no hint; model has its column's"
@@ -204,9 +204,9 @@ def test_pictures_are_in_the_page_and_in_the_folder(folder: ReportFolder) -> Non
     html.write_page(folder, scripted.header(), [outcome], ())
     images = Page(folder.page.read_text(encoding="utf-8")).all("img")
     assert [image["alt"] for image in images] == [
-        "digits 0, 0, 0",
-        "digits 0, 0, 0, rebuilt after 1 epoch",
-        "digits 0, 0, 0, rebuilt after 3 epochs",
+        "images 0, 0, 0",
+        "images 0, 0, 0, rebuilt after 1 epoch",
+        "images 0, 0, 0, rebuilt after 3 epochs",
     ]
     assert all(str(image["src"]).startswith("data:image/png;base64,") for image in images)
     assert {path.name for path in folder.plots.iterdir()} == {"curve.png", "basic-b4-e1.png", "basic-b4-e3.png"}
@@ -223,7 +223,7 @@ def test_pictures_of_cases_that_differ_in_more_than_is_told_have_names_of_their_
 
 def test_what_is_drawn_no_more_goes_and_a_persons_own_files_stay(folder: ReportFolder) -> None:
     (outcome,) = outcomes("basic")
-    stale = ["roof.png", "basic-loss.png", "deep-time.png", "basic-b4-e2.png", "basic-b4-xla-e3-grid.png"]
+    stale = ["peaks.png", "basic-loss.png", "deep-time.png", "basic-b4-e2.png", "basic-b4-xla-e3-grid.png"]
     own = ["notes.png", "basic-talk.png", "sparse-loss.png", "my-roof.png", "basic-loss.svg", "basic-b4-grid.png"]
     folder.plots.mkdir(parents=True)
     for name in [*stale, *own, "curve.png"]:
@@ -238,20 +238,20 @@ def test_what_is_drawn_is_known_by_its_name(folder: ReportFolder) -> None:
     plane = {"plane": np.zeros((30, 2), np.float16), "plane_labels": np.zeros(30, np.uint8)}
     codes = {"codes": np.zeros((3, 4, 4, 8), np.float16), "grid": np.zeros((2, 2, 4, 4), np.uint8)}
     setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
-    roof = RoofEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
-    outcome = scripted.outcome(setup=setup, roof=roof)
+    peaks = PeaksEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
+    outcome = scripted.outcome(setup=setup, peaks=peaks)
     save(folder, outcome, 3, **plane, **codes)
     shown = content(folder, scripted.header(), [outcome], ())
     names = set(html._files(shown)) - {"curve.png"}
-    assert names == {"roof.png", "basic-b4-e3.png", "basic-b4-e3-plane.png", "basic-b4-e3-grid.png"}
+    assert names == {"peaks.png", "basic-b4-e3.png", "basic-b4-e3-plane.png", "basic-b4-e3-grid.png"}
     own = html._own_names(shown)
     assert all(map(own.fullmatch, names))
 
 
 def test_the_report_s_remarks_are_the_pages_notes(folder: ReportFolder) -> None:
     folder.root.mkdir()
-    flagged = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.DISTURBED) for n in (1, 2, 3)))
-    page.write_report(folder, scripted.header(), [flagged], ("line 3 is set aside",), 0)
+    noisy = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.NOISY) for n in (1, 2, 3)))
+    page.write_report(folder, scripted.header(), [noisy], ("line 3 is set aside",), 0)
     said = Page(folder.page.read_text(encoding="utf-8")).said
     assert "line 3 is set aside" in said
-    assert "3 of 3 epochs were disturbed by others and are in the medians" in said
+    assert "3 of 3 epochs were noisy by others and are in the medians" in said

@@ -146,9 +146,7 @@ def test_a_peak_that_sampling_missed_by_far_is_told_of() -> None:
 
 
 def test_disturbed_epochs_are_told_of_with_how_to_leave_them_out() -> None:
-    outcome = scripted.outcome(
-        epochs=(scripted.epoch(1), scripted.epoch(2, noise=scripted.DISTURBED), scripted.epoch(3))
-    )
+    outcome = scripted.outcome(epochs=(scripted.epoch(1), scripted.epoch(2, noise=scripted.NOISY), scripted.epoch(3)))
     (remark,) = page.remarks(scripted.header(), [outcome])
     assert remark.startswith("1 of 3 epochs")
-    assert "--without-flagged" in remark
+    assert "--without-noisy" in remark

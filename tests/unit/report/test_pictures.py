@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 def arrays(**changes: Array | None) -> dict[str, Array]:
-    """Three digits of four by four pixels."""
+    """Three images of four by four pixels."""
     pixels = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
     found: dict[str, Any] = {
         "labels": np.array([0, 1, 7], np.uint8),
@@ -75,14 +75,14 @@ BROKEN: dict[str, dict[str, Any]] = {
     "without reconstructions": {"output": None},
     "of floats where bytes are due": {"output": np.zeros((3, 4, 4), np.float32)},
     "of objects": {"labels": np.array([{}, 1, 2], object)},
-    "of another number of digits": {"output": np.zeros((2, 4, 4), np.uint8)},
+    "of another number of images": {"output": np.zeros((2, 4, 4), np.uint8)},
     "of oblong pictures": dict.fromkeys(("input", "target", "output"), np.zeros((3, 4, 5), np.uint8)),
     "of a single number": {"input": np.array(3, np.uint8)},
     "of nothing": {"labels": np.zeros(0, np.uint8)},
-    "of too many digits": {"labels": np.zeros(11, np.uint8)},
+    "of too many images": {"labels": np.zeros(11, np.uint8)},
     "of huge pictures": dict.fromkeys(("input", "target", "output"), np.zeros((3, 100, 100), np.uint8)),
     "in Fortran's order": {"input": np.asfortranarray(np.arange(48, dtype=np.uint8).reshape(3, 4, 4))},
-    "of codes of other digits": {"codes": np.zeros((2, 4), np.float16)},
+    "of codes of other images": {"codes": np.zeros((2, 4), np.float16)},
     "of codes that are no numbers": {"codes": np.full((3, 4), np.nan, np.float16)},
     "of a plane without labels": {"plane": np.zeros((5, 2), np.float16)},
     "of labels without a plane": {"plane_labels": np.zeros(5, np.uint8)},
@@ -158,22 +158,22 @@ def test_a_file_with_any_byte_turned_is_read_or_refused_and_nothing_else(tmp_pat
 
 def test_a_row_of_originals_stands_over_one_for_each_mark() -> None:
     found = gallery("batch 4", "case", [samples(1), samples(4)])
-    assert [image.label for image in found.digits] == ["original", "1 epoch", "4 epochs"]
-    assert [image.alt for image in found.digits] == [
-        "digits 0, 1, 7",
-        "digits 0, 1, 7, rebuilt after 1 epoch",
-        "digits 0, 1, 7, rebuilt after 4 epochs",
+    assert [image.label for image in found.images] == ["original", "1 epoch", "4 epochs"]
+    assert [image.alt for image in found.images] == [
+        "images 0, 1, 7",
+        "images 0, 1, 7, rebuilt after 1 epoch",
+        "images 0, 1, 7, rebuilt after 4 epochs",
     ]
-    seen = pixels(found.digits[0].png)
+    seen = pixels(found.images[0].png)
     assert seen.shape == (4, 3 * 4 + 2 * 2)
-    for place, digit in enumerate(arrays()["input"]):
-        assert np.array_equal(seen[:, 6 * place : 6 * place + 4], digit)
+    for place, image in enumerate(arrays()["input"]):
+        assert np.array_equal(seen[:, 6 * place : 6 * place + 4], image)
     assert [found.maps, found.planes, found.grids] == [[], [], []]
 
 
 def test_noisy_digits_are_shown_with_the_clean_ones() -> None:
     found = gallery("batch 4", "case", [samples(target=np.zeros((3, 4, 4), np.uint8))])
-    assert [image.label for image in found.digits] == ["noisy", "clean", "4 epochs"]
+    assert [image.label for image in found.images] == ["noisy", "clean", "4 epochs"]
 
 
 def test_codes_that_are_small_maps_are_drawn_upright_as_the_blog_does() -> None:
@@ -199,7 +199,7 @@ def test_a_plane_is_drawn_with_its_grid_at_each_mark() -> None:
     found = gallery("", "case", [samples(1, **plane(400)), samples(2, **plane(400))])
     assert [drawing.label for drawing in found.planes] == ["after 1 epoch", "after 2 epochs"]
     assert found.planes[0].svg.startswith("<svg ")
-    assert all(f">{digit}</text>" in found.planes[0].svg for digit in range(10))
+    assert all(f">{image}</text>" in found.planes[0].svg for image in range(10))
     seen = pixels(found.grids[0].png)
     assert seen.shape == (60, 60)
     assert abs(int(seen[0, 0]) - 200) < 8
@@ -216,7 +216,7 @@ def test_a_plane_in_one_point_or_of_one_digit_is_drawn() -> None:
 
 def test_a_case_without_samples_has_its_notes() -> None:
     found = gallery("batch 4", "case", [], ["No samples were saved at 4 epochs."])
-    assert (found.digits, found.notes) == ([], ["No samples were saved at 4 epochs."])
+    assert (found.images, found.notes) == ([], ["No samples were saved at 4 epochs."])
 
 
 @pytest.mark.parametrize("kind", ["noise", "slope"])
@@ -233,7 +233,7 @@ def test_a_png_keeps_every_grey_value(kind: str) -> None:
 
 
 def sheet(**changes: Array | None) -> Array:
-    """The file of one mark, one pixel for each enlarged one."""
+    """The file of one checkpoint, one pixel for each enlarged one."""
     return pixels(gallery("", "case", [samples(4, **changes)]).files["e4"])[::4, ::4]
 
 
@@ -256,7 +256,7 @@ def test_noisy_digits_stand_over_the_clean_ones_and_over_what_became_of_them() -
 
 def test_code_maps_stand_below_their_digits_and_only_where_they_fit() -> None:
     assert sheet(codes=np.ones((3, 4, 4, 8), np.float16)).shape == (20 + 32 + 4, 24)
-    assert sheet(codes=np.ones((3, 8, 4, 4), np.float16)).shape == (20, 24), "wider than the digits"
+    assert sheet(codes=np.ones((3, 8, 4, 4), np.float16)).shape == (20, 24), "wider than the images"
 
 
 def test_planes_and_grids_are_files_of_their_own() -> None:

@@ -27,13 +27,13 @@ DPI = 30
 
 
 def run(**changes: Any) -> Run:
-    """A case of eight epochs with marks after two and eight."""
-    of = scripted.case(**{"marks": (2, 8)} | {name: changes.pop(name) for name in list(changes) if name in _CASE})
+    """A case of eight epochs with checkpoints after two and eight."""
+    of = scripted.case(**{"checkpoints": (2, 8)} | {name: changes.pop(name) for name in list(changes) if name in _CASE})
     outcome = scripted.outcome(of, timeline=TIMELINE, **changes)
     return Run(outcome, files.result_rows([outcome], scripted.header())[-1])
 
 
-_CASE = ("batch_size", "loop", "backend", "precision", "repeat", "marks")
+_CASE = ("batch_size", "loop", "backend", "precision", "repeat", "checkpoints")
 
 
 @cache
@@ -106,7 +106,7 @@ def test_long_names_take_more_lines_and_not_the_axes_room() -> None:
     heights = [matplotlib.image.imread(io.BytesIO(of["basic-time"].png)).shape[0] / DPI for of in (short, long)]
     assert heights[1] > heights[0] + 0.3
     assert not plots._columns_fit(["x" * 40, "y" * 40], 2)
-    assert plots._columns_fit(["batch 128", "batch 256", "95 % of the median", "flagged"], 4)
+    assert plots._columns_fit(["batch 128", "batch 256", "95 % of the median", "noisy"], 4)
 
 
 def test_a_curve_runs_through_its_marks() -> None:
@@ -115,14 +115,14 @@ def test_a_curve_runs_through_its_marks() -> None:
 
 
 def test_disturbed_epochs_are_marked() -> None:
-    disturbed = [scripted.epoch(n, **({"noise": scripted.DISTURBED} if n == 3 else {})) for n in range(1, 9)]
-    quiet, flagged = (drawn_alone(plots._times, each).svg for each in (run(), run(epochs=tuple(disturbed))))
-    assert flagged.count("var(--warning)") == quiet.count("var(--warning)") + 1
+    epochs = tuple(scripted.epoch(n, **({"noise": scripted.NOISY} if n == 3 else {})) for n in range(1, 9))
+    quiet, noisy = (drawn_alone(plots._times, each).svg for each in (run(), run(epochs=epochs)))
+    assert noisy.count("var(--warning)") == quiet.count("var(--warning)") + 1
 
 
 def test_hundreds_of_disturbed_epochs_stay_small() -> None:
-    epochs = tuple(scripted.epoch(n, noise=scripted.DISTURBED) for n in range(1, 501))
-    assert sum(len(plot.svg) for plot in drawn(run(marks=(50, 500), epochs=epochs)).values()) < 120_000
+    epochs = tuple(scripted.epoch(n, noise=scripted.NOISY) for n in range(1, 501))
+    assert sum(len(plot.svg) for plot in drawn(run(checkpoints=(50, 500), epochs=epochs)).values()) < 120_000
 
 
 def test_the_first_epoch_leaves_the_frame_to_the_others_and_is_told() -> None:
@@ -137,7 +137,7 @@ def test_phases_are_named_in_the_order_of_a_process_life() -> None:
 
 
 def test_training_lasts_until_the_last_mark() -> None:
-    later = (scripted.phase("evaluation", 3.0), scripted.phase("roof", 2.0))
+    later = (scripted.phase("evaluation", 3.0), scripted.phase("peaks", 2.0))
     spans = plots._spans(run(phases=(*scripted.PHASES, *later)).outcome)
     assert [(name, round(begin, 6), round(seconds, 6)) for _, (name, begin, seconds, _) in spans] == [
         ("start", 0.0, 4.1),
@@ -158,7 +158,7 @@ def test_a_case_that_failed_at_once_has_no_curves() -> None:
 
 @pytest.mark.parametrize("reached", [1, 2, 3])
 def test_a_case_that_failed_later_has_the_curves_of_what_it_reached(reached: int) -> None:
-    outcome = scripted.outcome(scripted.case(marks=(2, 8)), reached=reached)
+    outcome = scripted.outcome(scripted.case(checkpoints=(2, 8)), reached=reached)
     assert {"basic-loss", "basic-time"} <= set(drawn(Run(outcome, None)))
 
 
@@ -247,7 +247,7 @@ def test_a_figure_of_many_processes_has_no_more_points_than_one_of_few(monkeypat
     assert all(plots._most_points(curves) % 2 == 0 for curves in range(1_000))
     assert 200 * plots._most_points(200) <= plots.MOST_IN_A_FIGURE
     epochs = tuple(scripted.epoch(n) for n in range(1, 201))
-    first = run(marks=(200,), epochs=epochs)
+    first = run(checkpoints=(200,), epochs=epochs)
     again = [first.outcome.case.model_copy(update={"repeat": repeat}) for repeat in range(120)]
     runs = [replace(first, outcome=first.outcome.model_copy(update={"case": case})) for case in again]
     points: list[int] = []
@@ -260,6 +260,6 @@ def test_a_figure_of_many_processes_has_no_more_points_than_one_of_few(monkeypat
     monkeypatch.setattr(plots, "inline_svg", count)
     for of in (runs[:2], runs[:40], runs):
         plots._losses("basic", plots._series(of))
-    marks = [2, 40, 120]
-    assert points == [marks[0] + 2 * 2 * 200, marks[1] + plots.MOST_IN_A_FIGURE, points[2]]
+    checkpoints = [2, 40, 120]
+    assert points == [checkpoints[0] + 2 * 2 * 200, checkpoints[1] + plots.MOST_IN_A_FIGURE, points[2]]
     assert points[2] < 1.1 * plots.MOST_IN_A_FIGURE

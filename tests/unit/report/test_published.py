@@ -64,8 +64,8 @@ def test_a_figure_of_as_many_epochs_of_the_full_data_is_measured(
 
 
 def test_a_time_is_projected_from_steps_to_the_full_data() -> None:
-    # 4,000 digits in batches of 100: 40 steps in 0.8 s, 20 ms a step; the full data have 600 steps an epoch: 12 s.
-    # 1,000 digits validated in 0.1 s: 10,000 take 1 s. Fifty epochs of 13 s are 650 s.
+    # 4,000 images in batches of 100: 40 steps in 0.8 s, 20 ms a step; the full data have 600 steps an epoch: 12 s.
+    # 1,000 images validated in 0.1 s: 10,000 take 1 s. Fifty epochs of 13 s are 650 s.
     small = row(
         dataset="mnist-5k",
         train_samples=4_000,
@@ -82,7 +82,7 @@ def test_a_time_is_projected_from_steps_to_the_full_data() -> None:
 
 
 def test_a_last_smaller_batch_is_a_step_too() -> None:
-    # 4,000 digits in batches of 256: 16 steps (the last of 160), 0.16 s; the full data have 235 steps: 2.35 s an epoch.
+    # 4,000 images in batches of 256: 16 steps (the last of 160), 0.16 s; the full data have 235 steps: 2.35 s an epoch.
     small = row(dataset="mnist-5k", train_samples=4_000, epochs=10, epoch_s_median=0.16, val_s_median=None)
     assert compared("fit_s", small).ours == pytest.approx(50 * 2.35)
 

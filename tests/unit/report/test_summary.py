@@ -29,9 +29,9 @@ SLOW = row("deep", epoch_s_median=2.0, peak_rss_mib=900.4, val_bce=0.09, steady=
 def test_three_sentences_say_how_fast_how_good_and_what_not_to_trust() -> None:
     fast, good, trust = sentences(SLOW, FAST)
     ends = "from 0.25 s (basic, batch 4) to 2 s (deep, batch 4)"
-    assert fast == f"An epoch of 40 digits took {ends}; memory peaked at 700 to 900 MiB."
+    assert fast == f"An epoch of 40 images took {ends}; memory peaked at 700 to 900 MiB."
     assert good.startswith(
-        "deep, batch 4 rebuilt its digits best, 0.0900 nats after 8 epochs (mean binary cross-entropy"
+        "deep, batch 4 rebuilt its images best, 0.0900 nats after 8 epochs (mean binary cross-entropy"
     )
     assert good.endswith("; basic, batch 4 worst, 0.1200 after 8 epochs.")
     assert trust.startswith("Nothing spoke against these figures")
@@ -39,7 +39,7 @@ def test_three_sentences_say_how_fast_how_good_and_what_not_to_trust() -> None:
 
 def test_one_case_is_neither_fastest_nor_best() -> None:
     first, second, _ = sentences(FAST)
-    assert first == "An epoch of 40 digits took 0.25 s (basic, batch 4); memory peaked at 700 MiB."
+    assert first == "An epoch of 40 images took 0.25 s (basic, batch 4); memory peaked at 700 MiB."
     assert "worst" not in second
 
 
@@ -72,13 +72,13 @@ def test_nothing_measured_is_said_first() -> None:
 
 
 def test_every_reason_for_distrust_is_named() -> None:
-    flagged = tuple(scripted.epoch(n, noise=scripted.DISTURBED if n == 2 else scripted.QUIET) for n in (1, 2, 3))
+    noisy = tuple(scripted.epoch(n, noise=scripted.NOISY if n == 2 else scripted.QUIET) for n in (1, 2, 3))
     drifting = Reference(threads=2, gflop_per_s=90, gflop_per_s_median=40, gb_per_s=20, gb_per_s_median=19)
     swift = Reference(threads=2, gflop_per_s=110, gflop_per_s_median=100, gb_per_s=20, gb_per_s_median=19)
-    outcome = quiet(epochs=flagged, reference_before=drifting, reference_after=swift)
+    outcome = quiet(epochs=noisy, reference_before=drifting, reference_after=swift)
     last = sentences(row(steady=False), outcomes=(outcome,), dataset_genuine=False)[-1]
     for reason in (
-        "1 of 3 epochs were disturbed",
+        "1 of 3 epochs were noisy",
         "epochs of basic, batch 4 never became steady",
         "changed its own speed",
         "not those usually known as mnist-5k",

@@ -142,8 +142,8 @@ def test_a_process_that_failed_among_others_is_told_of() -> None:
 
 def test_flagged_epochs_and_a_trend_are_remarked_and_nothing_is_where_all_is_well() -> None:
     assert "remarks" not in cells(model_table("t", [row()]).markdown())[0]
-    [_, shown] = cells(model_table("t", [row(contaminated_epochs=2, steady=False)]).markdown())
-    assert shown[-1] == "2/3 flagged; not steady"
+    [_, shown] = cells(model_table("t", [row(noisy_epochs=2, steady=False)]).markdown())
+    assert shown[-1] == "2/3 noisy; not steady"
 
 
 @pytest.mark.parametrize("status", ["failed", "killed", "timeout", "diverged", "invalid"])
@@ -240,7 +240,7 @@ def test_figures_that_were_not_run_are_named_below_with_what_would_run_them() ->
 
 
 def test_ways_to_train_stand_side_by_side_with_a_sentence_below() -> None:
-    measured: dict[str, Any] = {"peak_share": 0.2, "gflop_per_s": 40.0, "bound": "dispatch"}
+    measured: dict[str, Any] = {"peak_fraction": 0.2, "gflop_per_s": 40.0, "bound": "dispatch"}
     fit = row(epoch_s_median=6.0, peak_rss_mib=1000.0, **measured)
     xla = row(loop="xla", epoch_s_median=1.0, peak_rss_mib=550.0, **measured)
     table = variants_table(side_by_side([fit, xla]))
@@ -254,7 +254,7 @@ def test_ways_to_train_stand_side_by_side_with_a_sentence_below() -> None:
 
 
 def test_what_was_not_measured_of_a_way_is_a_dash() -> None:
-    empty: dict[str, Any] = {"peak_rss_mib": None, "gflop_per_s": None, "peak_share": None, "bound": None}
+    empty: dict[str, Any] = {"peak_rss_mib": None, "gflop_per_s": None, "peak_fraction": None, "bound": None}
     table = variants_table(side_by_side([row(loop="graph", **empty), row(loop="xla", **empty)]))
     assert [line[5:] for line in table.rows] == [("–",) * 6] * 2
 

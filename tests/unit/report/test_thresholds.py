@@ -10,17 +10,17 @@ from bench.results.epochs import Epochs
 from bench.results.schema import Outcome
 
 BCE = (0.30, 0.14, 0.118, 0.119, 0.099)
-MARKS = (2, 5)
+CHECKPOINTS = (2, 5)
 
 
 def run(penalty: float = 0.0, **changes: Any) -> Outcome:
     """Five epochs, of which the first takes 2.5 seconds and the others half a second."""
-    case = scripted.case(marks=MARKS, **changes)
+    case = scripted.case(checkpoints=CHECKPOINTS, **changes)
     epochs = tuple(
         scripted.epoch(number, train_s=2.5 if number == 1 else 0.5, val_loss=bce + penalty)
         for number, bce in enumerate(BCE, start=1)
     )
-    evaluations = tuple(scripted.evaluation(mark, val_bce=BCE[mark - 1]) for mark in MARKS)
+    evaluations = tuple(scripted.evaluation(checkpoint, val_bce=BCE[checkpoint - 1]) for checkpoint in CHECKPOINTS)
     return scripted.outcome(case, epochs=epochs, evaluations=evaluations)
 
 

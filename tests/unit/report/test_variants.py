@@ -9,7 +9,7 @@ from bench.results.schema import ResultRow
 
 def row(loop: str = "fit", seconds: float = 6.0, **changes: object) -> ResultRow:
     fields: dict[str, object] = {"loop": loop, "epoch_s_median": seconds, "peak_rss_mib": 100.0 * seconds}
-    return scripted.result_row(**fields | {"peak_share": None, "bound": None} | changes)
+    return scripted.result_row(**fields | {"peak_fraction": None, "bound": None} | changes)
 
 
 def only(*rows: ResultRow) -> variants.SideBySide:
@@ -86,7 +86,7 @@ def test_a_way_is_named_by_what_is_not_the_default() -> None:
 
 
 def test_the_sentence_says_where_the_time_goes_and_what_is_faster() -> None:
-    entry = only(row(peak_share=1 / 6), row("xla", 1.0, peak_rss_mib=330.0))
+    entry = only(row(peak_fraction=1 / 6), row("xla", 1.0, peak_rss_mib=330.0))
     assert variants.sentence(entry) == (
         "basic, batch 4: `fit` spends 5 of every 6 seconds outside the arithmetic; "
         "`xla` trains this model 6.0 times as fast here, in 55 % of the memory."
@@ -108,5 +108,5 @@ def test_the_sentence_says_where_fit_is_the_fastest() -> None:
     ],
 )
 def test_shares_are_told_in_parts_that_can_be_pictured(share: float, told: str) -> None:
-    said = variants.sentence(only(row(peak_share=share), row("xla", 1.0))) or ""
+    said = variants.sentence(only(row(peak_fraction=share), row("xla", 1.0))) or ""
     assert (told in said) or (share > 1 and "outside" not in said)

@@ -59,6 +59,6 @@ def test_short_tables_need_no_filter() -> None:
 
 
 def test_remarks_are_words_also_where_they_begin_with_a_number() -> None:
-    found = view("2/3 flagged; not steady", "", header="remarks")
+    found = view("2/3 noisy; not steady", "", header="remarks")
     assert found.columns[0].is_text
     assert found.rows[0][0].sort is None

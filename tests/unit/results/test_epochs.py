@@ -60,7 +60,7 @@ def test_samples_come_out_as_they_went_in_whatever_the_numbers(pairs: list[tuple
     assert repr(tuple(Samples(pairs))) == repr(tuple(pairs))
 
 
-EPOCHS = tuple(scripted.epoch(n, noise=scripted.DISTURBED if n == 2 else scripted.QUIET) for n in (1, 2, 3))
+EPOCHS = tuple(scripted.epoch(n, noise=scripted.NOISY if n == 2 else scripted.QUIET) for n in (1, 2, 3))
 
 
 @pytest.mark.parametrize("place", [0, 2, -1, -3, slice(1), slice(1, None), slice(None, None, 2), slice(5, 9)])
@@ -79,7 +79,7 @@ def test_a_column_has_one_number_of_each_epoch() -> None:
     assert list(packed.column("epoch")) == [1, 2, 3, 1]
     assert packed.column("train_loss")[1:] == [EPOCHS[1].train_loss, EPOCHS[2].train_loss, None]
     assert list(packed.column("other_cores")) == [0.01, 1.0, 0.01, 0.01]
-    assert [bool(flag) for flag in packed.column("flagged")] == [bool(noise.flags(epoch.noise)) for epoch in packed]
+    assert [bool(flag) for flag in packed.column("noisy")] == [bool(noise.find_noise(epoch.noise)) for epoch in packed]
     assert list(Epochs().column("train_s")) == []
 
 
@@ -108,7 +108,7 @@ def test_a_number_that_fits_nowhere_is_a_mistake_of_the_line() -> None:
 
 
 def test_epochs_take_a_tenth_of_what_the_journal_takes() -> None:
-    outcome = scripted.outcome(scripted.case(marks=(500,)))
+    outcome = scripted.outcome(scripted.case(checkpoints=(500,)))
     assert len(outcome.epochs._part.read()) < len(outcome.model_dump_json()) / 10
 
 

@@ -238,7 +238,7 @@ def test_a_cell_of_the_wrong_kind_is_told_with_line_and_column(
     [
         ("case_id", "another", "line 3, column case_id: does not end in .r0"),
         ("epochs", "501", "line 3, column epochs: 501, in a run of 500"),
-        ("contaminated_epochs", "4", "line 3, column contaminated_epochs: 4 of 3 epochs"),
+        ("noisy_epochs", "4", "line 3, column noisy_epochs: 4 of 3 epochs"),
         ("machine_id", "another", "line 3, column machine_id: 'a1b2c3d4' in line 2, 'another' here"),
         ("cpu_model", "another", "line 3, column cpu_model"),
         ("epoch_s_ci_low", "0.5", "line 3, column epoch_s_ci_low: an interval has two ends"),

@@ -1,4 +1,4 @@
-"""Rows from declared epochs, marks and ends."""
+"""Rows from declared epochs, checkpoints and ends."""
 
 import dataclasses
 from typing import Any
@@ -10,19 +10,19 @@ from bench.host.reference_kernels import Reference
 from bench.results import rows
 from bench.results.epochs import Epochs
 from bench.results.schema import Outcome, ResultRow, Timeline
-from bench.worker.protocol import RoofEvent
+from bench.worker.protocol import PeaksEvent
 
 HEADER = scripted.header()
 TRAIN_S = (9.0, 1.0, 3.0, 2.0, 5.0, 4.0, 6.0, 0.3)
 
 
-def run_of(marks: tuple[int, ...], **changes: Any) -> Outcome:
+def run_of(checkpoints: tuple[int, ...], **changes: Any) -> Outcome:
     """A run whose epochs take TRAIN_S seconds to train and a tenth of that to validate."""
     epochs = tuple(
         scripted.epoch(number, train_s=seconds, val_s=seconds / 10)
-        for number, seconds in enumerate(TRAIN_S[: marks[-1]], start=1)
+        for number, seconds in enumerate(TRAIN_S[: checkpoints[-1]], start=1)
     )
-    return scripted.outcome(scripted.case(marks=marks), epochs=epochs, **changes)
+    return scripted.outcome(scripted.case(checkpoints=checkpoints), epochs=epochs, **changes)
 
 
 def rows_of(outcome: Outcome) -> list[ResultRow]:
@@ -102,7 +102,7 @@ def test_set_up_and_totals_come_from_the_process() -> None:
 
 def test_what_no_one_measured_is_empty() -> None:
     row = rows_of(run_of((3,)))[0]
-    for column in ("flops_per_sample", "peak_share", "bound", "sampled_peak_mib", "steal_percent"):
+    for column in ("flops_per_sample", "peak_fraction", "bound", "sampled_peak_mib", "steal_percent"):
         assert getattr(row, column) is None, column
 
 
@@ -178,26 +178,26 @@ def test_marks_without_any_epoch_or_phase_are_rows_without_figures() -> None:
 def test_warm_up_epochs_are_counted_and_stay_out_of_the_medians() -> None:
     seconds = (9.0, 5.0, *[1.0, 1.1, 0.9, 1.05, 0.95, 1.0] * 2)
     epochs = tuple(scripted.epoch(number, train_s=train_s) for number, train_s in enumerate(seconds, start=1))
-    (row,) = rows_of(scripted.outcome(scripted.case(marks=(14,)), epochs=epochs))
+    (row,) = rows_of(scripted.outcome(scripted.case(checkpoints=(14,)), epochs=epochs))
     assert (row.warmup_epochs, row.steady_epochs, row.steady, row.epoch_s_median) == (2, 12, True, 1.0)
 
 
-def disturbed_run() -> Outcome:
+def noisy_run() -> Outcome:
     """Every third epoch takes ten times as long, beside another program."""
-    slow = {"train_s": 10.0, "noise": scripted.DISTURBED}
+    slow = {"train_s": 10.0, "noise": scripted.NOISY}
     epochs = tuple(scripted.epoch(number, **(slow if number % 3 == 0 else {"train_s": 1.0})) for number in range(1, 13))
-    return scripted.outcome(scripted.case(marks=(12,)), epochs=epochs)
+    return scripted.outcome(scripted.case(checkpoints=(12,)), epochs=epochs)
 
 
 def test_disturbed_epochs_are_counted_and_named() -> None:
-    assert rows_of(disturbed_run())[0].contaminated_epochs == 4
-    flags = [row.flags for row in rows.epoch_rows(disturbed_run())]
+    assert rows_of(noisy_run())[0].noisy_epochs == 4
+    flags = [row.noise for row in rows.epoch_rows(noisy_run())]
     assert flags[:3] == [None, None, "other-load cpu-pressure"]
 
 
 def test_medians_are_drawn_with_and_without_disturbed_epochs() -> None:
-    (among,) = rows.result_rows(disturbed_run(), HEADER)
-    (without,) = rows.result_rows(disturbed_run(), HEADER, without_flagged=True)
+    (among,) = rows.result_rows(noisy_run(), HEADER)
+    (without,) = rows.result_rows(noisy_run(), HEADER, without_noisy=True)
     assert (among.steady_epochs, without.steady_epochs) == (11, 7)
     assert without.epoch_s_median == 1.0
     assert among.train_s_total == without.train_s_total == 48.0
@@ -206,7 +206,9 @@ def test_medians_are_drawn_with_and_without_disturbed_epochs() -> None:
 def test_the_sampled_peak_of_a_mark_is_the_largest_sample_up_to_it() -> None:
     samples = ((1.0, 100.0), (11.5, 300.0), (13.5, 250.0), (15.0, 900.0))
     timeline = Timeline(interval_s=0.2, samples=samples)
-    first, second = rows_of(run_of((1, 3), timeline=timeline))  # marks are scripted to be reached at 12 and 14 seconds
+    first, second = rows_of(
+        run_of((1, 3), timeline=timeline)
+    )  # checkpoints are scripted to be reached at 12 and 14 seconds
     assert (first.sampled_peak_mib, second.sampled_peak_mib) == (300.0, 300.0)
     assert rows_of(run_of((1,)))[0].sampled_peak_mib is None
 
@@ -225,31 +227,31 @@ def test_phases_stand_in_the_order_of_a_process_life() -> None:
     assert found == ["interpreter", "import", "data", "build", "first_epoch", "train", "val", "evaluation"]
 
 
-ROOF = RoofEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
+PEAKS = PeaksEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
 COUNTED = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
 
 
 def test_a_rate_is_the_operations_of_all_digits_over_the_median_epoch() -> None:
-    row = rows_of(run_of((8,), setup=COUNTED, roof=ROOF))[0]
+    row = rows_of(run_of((8,), setup=COUNTED, peaks=PEAKS))[0]
     assert (row.forward_flops_per_sample, row.flops_per_sample) == (1e6, 2.5e6)
     assert row.gflop_per_s == pytest.approx(2.5e6 * 40 / 3.0 / 1e9)
-    assert row.peak_share == pytest.approx(2.5e6 * 40 / 3.0 / 1e9 / 100.0)
+    assert row.peak_fraction == pytest.approx(2.5e6 * 40 / 3.0 / 1e9 / 100.0)
 
 
 def test_the_peak_is_the_best_that_was_seen_in_the_same_precision() -> None:
     kernel = Reference(threads=2, gflop_per_s=150.0, gflop_per_s_median=140.0, gb_per_s=30.0, gb_per_s_median=29.0)
-    changes: dict[str, Any] = {"setup": COUNTED, "roof": ROOF, "reference_after": kernel}
+    changes: dict[str, Any] = {"setup": COUNTED, "peaks": PEAKS, "reference_after": kernel}
     single = rows_of(run_of((8,), **changes))[0]
-    half = rows_of(run_of((8,), **changes | {"case": scripted.case(marks=(8,), precision="mixed_bfloat16")}))[0]
+    half = rows_of(run_of((8,), **changes | {"case": scripted.case(checkpoints=(8,), precision="mixed_bfloat16")}))[0]
     assert (single.peak_gflop_per_s, single.peak_gb_per_s) == (150.0, 30.0)
     assert (half.peak_gflop_per_s, half.peak_gb_per_s) == (100.0, 30.0)
 
 
 def test_the_processors_kernels_are_no_peak_of_a_gpu() -> None:
     kernel = Reference(threads=2, gflop_per_s=150.0, gflop_per_s_median=140.0, gb_per_s=30.0, gb_per_s_median=29.0)
-    on_gpu = (dataclasses.replace(scripted.mark(8), gpu_peak_mib=10.0),)
-    run = run_of((8,), setup=COUNTED, roof=ROOF, reference_before=kernel)
-    row = rows_of(run.model_copy(update={"marks": on_gpu}))[0]
+    on_gpu = (dataclasses.replace(scripted.checkpoint(8), gpu_peak_mib=10.0),)
+    run = run_of((8,), setup=COUNTED, peaks=PEAKS, reference_before=kernel)
+    row = rows_of(run.model_copy(update={"checkpoints": on_gpu}))[0]
     assert (row.peak_gflop_per_s, row.peak_gb_per_s) == (100.0, 20.0)
 
 
@@ -259,11 +261,11 @@ def test_the_processors_kernels_are_no_peak_of_a_gpu() -> None:
 )
 def test_the_bound_is_what_takes_longest_at_the_least(dispatch_s: float, bytes_moved: float, bound: str) -> None:
     setup = dataclasses.replace(COUNTED, step_bytes=bytes_moved)
-    roof = dataclasses.replace(ROOF, dispatch_s=dispatch_s)
-    assert rows_of(run_of((8,), setup=setup, roof=roof))[0].bound == bound
+    peaks = dataclasses.replace(PEAKS, dispatch_s=dispatch_s)
+    assert rows_of(run_of((8,), setup=setup, peaks=peaks))[0].bound == bound
 
 
-@pytest.mark.parametrize("missing", [{"setup": COUNTED}, {"roof": ROOF}])
+@pytest.mark.parametrize("missing", [{"setup": COUNTED}, {"peaks": PEAKS}])
 def test_without_a_count_or_a_roof_there_is_no_share_and_no_bound(missing: dict[str, Any]) -> None:
     row = rows_of(run_of((8,), **missing))[0]
-    assert (row.peak_share, row.bound) == (None, None)
+    assert (row.peak_fraction, row.bound) == (None, None)

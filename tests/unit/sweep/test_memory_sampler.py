@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.sweep import memory_sampler as follower_file
-from bench.sweep.memory_sampler import Follower
+from bench.sweep import memory_sampler as memory_sampler
+from bench.sweep.memory_sampler import MemorySampler
 
 LIMIT_S = 60.0
 """A sample or an answer comes in milliseconds; one that does not come is a failure, not a wait."""
@@ -42,47 +42,47 @@ def tell(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_samples_grow_with_the_process(process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follower_file, "INTERVAL_S", 0.005)
-    with Follower(process.pid, time.perf_counter_ns()) as follower:
-        wait_for(lambda: len(follower.timeline.samples) >= 1)
+    monkeypatch.setattr(memory_sampler, "INTERVAL_S", 0.005)
+    with MemorySampler(process.pid, time.perf_counter_ns()) as sampler:
+        wait_for(lambda: len(sampler.timeline.samples) >= 1)
         tell(process)
         assert process.stdout is not None
         assert process.stdout.readline().strip() == b"2"
-        seen = len(follower.timeline.samples)
-        wait_for(lambda: len(follower.timeline.samples) >= seen + 2)
-    samples = follower.timeline.samples
+        seen = len(sampler.timeline.samples)
+        wait_for(lambda: len(sampler.timeline.samples) >= seen + 2)
+    samples = sampler.timeline.samples
     assert samples[-1][1] - samples[0][1] == pytest.approx(64, abs=2)
     assert [at for at, _ in samples] == sorted(at for at, _ in samples)
     assert all(at > 0 for at, _ in samples)
-    assert follower.timeline.interval_s == 0.005
+    assert sampler.timeline.interval_s == 0.005
 
 
 def test_it_ends_quietly_when_the_process_is_gone(
     process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower_file, "INTERVAL_S", 0.001)
-    with Follower(process.pid, time.perf_counter_ns()) as follower:
-        wait_for(lambda: len(follower.timeline.samples) >= 1)
+    monkeypatch.setattr(memory_sampler, "INTERVAL_S", 0.001)
+    with MemorySampler(process.pid, time.perf_counter_ns()) as sampler:
+        wait_for(lambda: len(sampler.timeline.samples) >= 1)
         process.kill()
         process.wait()
-        follower._thread.join(LIMIT_S)
-        assert not follower._thread.is_alive()
-    assert follower.timeline.samples, "what was sampled before is kept"
+        sampler._thread.join(LIMIT_S)
+        assert not sampler._thread.is_alive()
+    assert sampler.timeline.samples, "what was sampled before is kept"
 
 
 def test_nothing_is_sampled_of_a_process_that_is_gone_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follower_file, "INTERVAL_S", 0.001)
+    monkeypatch.setattr(memory_sampler, "INTERVAL_S", 0.001)
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    with Follower(gone.pid, time.perf_counter_ns()) as follower:
-        follower._thread.join(LIMIT_S)
-    assert follower.timeline.samples == ()
+    with MemorySampler(gone.pid, time.perf_counter_ns()) as sampler:
+        sampler._thread.join(LIMIT_S)
+    assert sampler.timeline.samples == ()
 
 
 # ------------------------------------------------------------------- memory made up
 
 
-def followed(series: Sequence[float | None], most: int, interval_s: float = 1e-6) -> Follower:
+def followed(series: Sequence[float | None], most: int, interval_s: float = 1e-6) -> MemorySampler:
     """Follow a process that has this memory at each look and then is gone."""
     looks = iter(series)
 
@@ -95,28 +95,28 @@ def followed(series: Sequence[float | None], most: int, interval_s: float = 1e-6
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("memory_profiler.memory_usage", memory_usage)
-        patch.setattr(follower_file, "MOST_SAMPLES", most)
-        patch.setattr(follower_file, "INTERVAL_S", interval_s)
-        with Follower(4711, time.perf_counter_ns()) as follower:
-            follower._thread.join(LIMIT_S)
-            assert not follower._thread.is_alive()
-    return follower
+        patch.setattr(memory_sampler, "MOST_SAMPLES", most)
+        patch.setattr(memory_sampler, "INTERVAL_S", interval_s)
+        with MemorySampler(4711, time.perf_counter_ns()) as sampler:
+            sampler._thread.join(LIMIT_S)
+            assert not sampler._thread.is_alive()
+    return sampler
 
 
-def memory_of(follower: Follower) -> list[float]:
-    return [mib for _, mib in follower.timeline.samples]
+def memory_of(sampler: MemorySampler) -> list[float]:
+    return [mib for _, mib in sampler.timeline.samples]
 
 
 def test_samples_are_kept_in_order_while_they_are_few() -> None:
-    follower = followed([3.0, 1.0, 2.0, 5.0], most=4)
-    assert memory_of(follower) == [3.0, 1.0, 2.0, 5.0]
-    assert follower.timeline.interval_s == 1e-6
+    sampler = followed([3.0, 1.0, 2.0, 5.0], most=4)
+    assert memory_of(sampler) == [3.0, 1.0, 2.0, 5.0]
+    assert sampler.timeline.interval_s == 1e-6
 
 
 def test_too_many_samples_are_thinned_to_the_larger_ones_at_twice_the_interval() -> None:
-    follower = followed([3.0, 1.0, 2.0, 5.0, 4.0], most=4)
-    assert memory_of(follower) == [3.0, 5.0, 4.0]
-    assert follower.timeline.interval_s == 2e-6
+    sampler = followed([3.0, 1.0, 2.0, 5.0, 4.0], most=4)
+    assert memory_of(sampler) == [3.0, 5.0, 4.0]
+    assert sampler.timeline.interval_s == 2e-6
 
 
 def test_the_interval_doubles_at_each_thinning() -> None:
@@ -126,10 +126,10 @@ def test_the_interval_doubles_at_each_thinning() -> None:
 
 @given(series=st.lists(st.floats(1, 1e6), min_size=1, max_size=30), most=st.integers(2, 8))
 def test_thinning_keeps_the_largest_sample_and_the_bound(series: list[float], most: int) -> None:
-    follower = followed(series, most, interval_s=1e-9)
-    assert max(memory_of(follower)) == max(series)
-    assert len(memory_of(follower)) <= most
-    samples = follower.timeline.samples
+    sampler = followed(series, most, interval_s=1e-9)
+    assert max(memory_of(sampler)) == max(series)
+    assert len(memory_of(sampler)) <= most
+    samples = sampler.timeline.samples
     assert list(samples) == sorted(samples, key=lambda sample: sample[0])
 
 

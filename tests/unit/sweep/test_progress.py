@@ -145,7 +145,7 @@ def test_other_events_than_epochs_redraw_nothing(clock: _Clock, refreshes: list[
     with LiveDisplay(2, 0, remaining(), terminal()) as shown:
         shown.listen(CASES[0], None)
         drawn = len(refreshes)
-        for event in (scripted.SETUP, *scripted.PHASES, scripted.mark(1), scripted.evaluation(1)):
+        for event in (scripted.SETUP, *scripted.PHASES, scripted.checkpoint(1), scripted.evaluation(1)):
             clock.now += 10
             shown.listen(CASES[0], event)
         assert len(refreshes) == drawn

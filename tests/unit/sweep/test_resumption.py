@@ -90,8 +90,8 @@ def test_resuming_without_naming_the_folder_is_refused(
 
 def test_the_hint_to_resume_names_the_same_data(folder: ReportFolder, script: Script, tmp_path: Path) -> None:
     script.interrupt_at = "deep"
-    _, printed = measured(folder, data=tmp_path / "my digits.npz", offline=True)
-    assert f"--resume --out {folder.root} --data '{tmp_path}/my digits.npz' --offline" in printed
+    _, printed = measured(folder, data=tmp_path / "my images.npz", offline=True)
+    assert f"--resume --out {folder.root} --data '{tmp_path}/my images.npz' --offline" in printed
 
 
 def test_after_a_failed_case_the_hint_says_how_to_run_it_again(folder: ReportFolder, script: Script) -> None:

@@ -189,7 +189,7 @@ def test_a_sweep_that_left_cases_out_is_no_success(folder: ReportFolder, script:
 def test_a_batch_larger_than_the_data_is_refused_before_anything_is_written(
     folder: ReportFolder, script: Script
 ) -> None:
-    with pytest.raises(InvalidInput, match="41 is larger than the 40 training digits"):
+    with pytest.raises(InvalidInput, match="41 is larger than the 40 training images"):
         measured(folder, overrides=PROFILE | {"batch_sizes": [41]})
     assert not folder.root.exists()
 

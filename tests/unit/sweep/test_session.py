@@ -279,7 +279,7 @@ def test_batches_larger_than_the_training_data_are_refused_with_both_sizes() -> 
     cases = scripted.profile(batch_sizes=(40, 41, 4000)).cases()
     with pytest.raises(InvalidInput) as raised:
         session.check_batches(cases, 40)
-    for expected in ("41, 4000", "40 training digits", "mnist-5k", "smaller"):
+    for expected in ("41, 4000", "40 training images", "mnist-5k", "smaller"):
         assert expected in str(raised.value)
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import strategies as st
 
-from bench.host.noise import ProcessWitness, Witness
+from bench.host.noise import MachineCounters, ProcessCounters
 from bench.worker import clock as clock_file
 from bench.worker.clock import Clock
 from bench.worker.device import Device
 from bench.worker.memory import Meter, Reading
-from bench.worker.protocol import EpochEvent, Event, MarkEvent, PhaseEvent
+from bench.worker.protocol import CheckpointEvent, EpochEvent, Event, PhaseEvent
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -125,8 +125,8 @@ class Stage:
         return [event for event in self.told if isinstance(event, EpochEvent)]
 
     @property
-    def marks(self) -> list[MarkEvent]:
-        return [event for event in self.told if isinstance(event, MarkEvent)]
+    def checkpoints(self) -> list[CheckpointEvent]:
+        return [event for event in self.told if isinstance(event, CheckpointEvent)]
 
 
 @dataclass(frozen=True)
@@ -136,28 +136,28 @@ class Costs:
     look: int = 1
     meter: int = 0
     device: int = 0
-    witness: int = 1
+    read_machine_counters: int = 1
     send: int = 0
 
 
 @contextmanager
 def staged(
     costs: Costs | None = None,
-    marks: tuple[int, ...] = (1, 3),
+    checkpoints: tuple[int, ...] = (1, 3),
     remember: Callable[[Stage], None] = lambda _stage: None,
 ) -> Iterator[Stage]:
     costs = costs or Costs()
     time = Time(costs.look)
 
-    def witness() -> Witness:
-        time.spend(costs.witness)
-        fields = dict.fromkeys(Witness.__dataclass_fields__)
-        return Witness(**{**fields, "monotonic_ns": time.now_ns})  # type: ignore[arg-type]
+    def read_machine_counters() -> MachineCounters:
+        time.spend(costs.read_machine_counters)
+        fields = dict.fromkeys(MachineCounters.__dataclass_fields__)
+        return MachineCounters(**{**fields, "monotonic_ns": time.now_ns})  # type: ignore[arg-type]
 
-    def process_witness() -> ProcessWitness:
-        time.spend(costs.witness)
-        fields = dict.fromkeys(ProcessWitness.__dataclass_fields__)
-        return ProcessWitness(**{**fields, "cpu_s": time.cpu_ns / S})  # type: ignore[arg-type]
+    def read_process_counters() -> ProcessCounters:
+        time.spend(costs.read_machine_counters)
+        fields = dict.fromkeys(ProcessCounters.__dataclass_fields__)
+        return ProcessCounters(**{**fields, "cpu_s": time.cpu_ns / S})  # type: ignore[arg-type]
 
     def send(event: Event) -> None:
         stage.told.append(event)
@@ -170,20 +170,25 @@ def staged(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock_file, "time", time)
-        patch.setattr(clock_file, "witness", witness)
-        patch.setattr(clock_file, "process_witness", process_witness)
+        patch.setattr(clock_file, "read_machine_counters", read_machine_counters)
+        patch.setattr(clock_file, "read_process_counters", read_process_counters)
         patch.setattr(clock_file, "threads_alive", lambda: 9)
         memory = Memory(time, costs.meter)
         clock = Clock(
-            started_ns=STARTED, marks=marks, remember=keep, send=send, meter=memory, device=Gpu(time, costs.device)
+            started_ns=STARTED,
+            checkpoints=checkpoints,
+            remember=keep,
+            send=send,
+            meter=memory,
+            device=Gpu(time, costs.device),
         )
-        time.now_ns = STARTED  # its first witnesses, taken once, are no part of what is tested
+        time.now_ns = STARTED  # its first indicators, taken once, are no part of what is tested
         stage = Stage(time, clock, memory, [], [], [])
         yield stage
 
 
-def phase_of(mark: MarkEvent, name: str) -> PhaseEvent:
-    (phase,) = (phase for phase in mark.phases if phase.name == name)
+def phase_of(checkpoint: CheckpointEvent, name: str) -> PhaseEvent:
+    (phase,) = (phase for phase in checkpoint.phases if phase.name == name)
     return phase
 
 
@@ -193,7 +198,7 @@ costs_of_all_kinds = st.builds(
     look=st.integers(0, 1000),
     meter=durations,
     device=durations,
-    witness=st.integers(1, 30 * S),
+    read_machine_counters=st.integers(1, 30 * S),
     send=durations,
 )
 epochs_of_all_kinds = st.lists(st.tuples(durations, durations, durations), min_size=1, max_size=5)

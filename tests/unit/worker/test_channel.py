@@ -16,7 +16,7 @@ from bench.worker.protocol import FailureEvent, FinishedEvent, Job, to_line
 
 JOB = Job(
     model="basic", backend="tensorflow", loop="fit", precision="float32", optimizer="adam", learning_rate=0.1 + 0.2,
-    batch_size=256, seed=3, marks=(50, 100), threads=None, data="/somewhere/with spaces/é.npz", started_ns=2**62 + 1,
+    batch_size=256, seed=3, checkpoints=(50, 100), threads=None, data="/somewhere/with spaces/é.npz", started_ns=2**62 + 1,
 )  # fmt: skip
 LIMIT_S = 60.0
 """No process here takes a second; one that hangs is a failure, not a wait."""
@@ -73,7 +73,7 @@ def test_an_event_that_was_sent_survives_the_process_end() -> None:
     assert (out, process.returncode) == (to_line(FinishedEvent()), 9)
 
 
-@pytest.mark.parametrize("job", [JOB, replace(JOB, threads=2, marks=(1,))], ids=["free", "limited"])
+@pytest.mark.parametrize("job", [JOB, replace(JOB, threads=2, checkpoints=(1,))], ids=["free", "limited"])
 def test_a_job_arrives_as_it_was_sent(job: Job) -> None:
     with child("job = channel.receive_job()", "channel.send(FailureEvent(error=ascii(job)))") as process:
         assert process.stdin is not None
@@ -82,7 +82,7 @@ def test_a_job_arrives_as_it_was_sent(job: Job) -> None:
         process.stdin.flush()
         line = process.stdout.readline()
         process.wait(LIMIT_S)
-    assert line == to_line(FailureEvent(error=ascii(job))), "marks are a tuple again, and no number was rounded"
+    assert line == to_line(FailureEvent(error=ascii(job))), "checkpoints are a tuple again, and no number was rounded"
 
 
 def test_a_process_whose_parent_is_gone_ends() -> None:

@@ -1,4 +1,4 @@
-"""What the stopwatch takes for an epoch's parts, for its CPU time and for a mark's time."""
+"""What the stopwatch takes for an epoch's parts, for its CPU time and for a checkpoint's time."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from unit.worker.clockwork import (
     staged,
 )
 
-from bench.host.noise import Interval, ProcessWitness, Witness
+from bench.host.noise import Interval, MachineCounters, ProcessCounters
 from bench.worker import clock as clock_file
 from bench.worker.protocol import EpochEvent
 
@@ -34,7 +34,7 @@ def test_an_epochs_parts_are_what_passes_between_the_loops_four_calls() -> None:
 def test_the_parts_add_up_to_the_wall_time_from_the_epochs_begin_to_its_telling(
     costs: Costs, spans: Sequence[tuple[int, int, int]]
 ) -> None:
-    with staged(costs, marks=(2,)) as stage:
+    with staged(costs, checkpoints=(2,)) as stage:
         begun = []
         for train_ns, val_ns, callback_ns in spans:
             stage.clock.epoch_begin()
@@ -53,7 +53,7 @@ def test_the_parts_add_up_to_the_wall_time_from_the_epochs_begin_to_its_telling(
 
 @given(costs=costs_of_all_kinds, spans=epochs_of_all_kinds)
 def test_the_harness_own_work_is_in_no_part_but_its_own(costs: Costs, spans: Sequence[tuple[int, int, int]]) -> None:
-    with staged(costs, marks=()) as stage:
+    with staged(costs, checkpoints=()) as stage:
         for span in spans:
             stage.epoch(*span)
     looks = pytest.approx(0, abs=3e-6)
@@ -61,8 +61,8 @@ def test_the_harness_own_work_is_in_no_part_but_its_own(costs: Costs, spans: Seq
         assert epoch.train_s - train_ns / S == looks
         assert epoch.val_s - val_ns / S == looks
         assert epoch.callback_s - callback_ns / S == looks
-        # Three readings, and the two witnesses at the end; those at the begin come before the epoch.
-        readings = 3 * (costs.meter + costs.device) + 2 * costs.witness
+        # Three readings, and the two indicators at the end; those at the begin come before the epoch.
+        readings = 3 * (costs.meter + costs.device) + 2 * costs.read_machine_counters
         assert epoch.harness_s == pytest.approx(readings / S, abs=20e-6)
 
 
@@ -71,7 +71,7 @@ def test_the_time_of_a_mark_leaves_out_all_of_the_harness_work(
     costs: Costs, spans: Sequence[tuple[int, int, int]], import_ns: int, evaluation_ns: int
 ) -> None:
     every = tuple(range(1, len(spans) + 1))
-    with staged(costs, marks=every, remember=lambda stage: stage.time.spend(evaluation_ns)) as stage:
+    with staged(costs, checkpoints=every, remember=lambda stage: stage.time.spend(evaluation_ns)) as stage:
         stage.time.spend(import_ns)
         stage.clock.end_phase("import", STARTED)
         at_ns = []
@@ -85,20 +85,20 @@ def test_the_time_of_a_mark_leaves_out_all_of_the_harness_work(
             at_ns.append(stage.time.now_ns)
             stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
     truth_ns = import_ns
-    for mark, span, ended_ns in zip(stage.marks, spans, at_ns, strict=True):
+    for checkpoint, span, ended_ns in zip(stage.checkpoints, spans, at_ns, strict=True):
         truth_ns += sum(span)
-        assert mark.wall_s == pytest.approx(truth_ns / S, abs=0.001)
-        assert mark.at_s == pytest.approx((ended_ns - STARTED) / S, abs=0.001)
+        assert checkpoint.wall_s == pytest.approx(truth_ns / S, abs=0.001)
+        assert checkpoint.at_s == pytest.approx((ended_ns - STARTED) / S, abs=0.001)
 
 
 def test_what_the_loop_does_between_epochs_is_in_the_time_of_a_mark_and_in_no_epoch() -> None:
-    with staged(Costs(look=0, witness=0, send=S), marks=(2,)) as stage:
+    with staged(Costs(look=0, read_machine_counters=0, send=S), checkpoints=(2,)) as stage:
         stage.epoch(S, S, S)
         stage.time.spend(5 * MS)
         stage.epoch(S, S, S)
     assert [(each.train_s, each.val_s, each.callback_s) for each in stage.epochs] == [(1.0, 1.0, 1.0)] * 2
     assert stage.epochs[1].between_s == 1.0, "the telling alone"
-    assert stage.marks[0].wall_s == 6.005
+    assert stage.checkpoints[0].wall_s == 6.005
 
 
 def test_no_time_is_taken_while_the_device_is_behind() -> None:
@@ -144,17 +144,19 @@ def test_an_epochs_cpu_time_is_the_process_own_since_its_begin() -> None:
             stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
             stage.time.spend(S, cpu_ns=7 * S)
     assert [epoch.cpu_s for epoch in stage.epochs] == [3.0, 2.0]
-    assert [mark.cpu_s for mark in stage.marks] == [53.0], "a mark's is the process' since its start"
+    assert [checkpoint.cpu_s for checkpoint in stage.checkpoints] == [53.0], (
+        "a checkpoint's is the process' since its start"
+    )
 
 
 def test_an_epochs_noise_is_what_lies_within_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 
-    def between(before: Witness, after: Witness, *_own: ProcessWitness) -> Interval:
+    def between(before: MachineCounters, after: MachineCounters, *_own: ProcessCounters) -> Interval:
         seen.append(after.monotonic_ns - before.monotonic_ns)
         return scripted.QUIET
 
-    with staged(Costs(look=0, send=50 * S), marks=(1, 2)) as stage:
+    with staged(Costs(look=0, send=50 * S), checkpoints=(1, 2)) as stage:
         monkeypatch.setattr(clock_file, "between", between)
         stage.epoch(S, S, S)
         stage.epoch(2 * S, S, S)

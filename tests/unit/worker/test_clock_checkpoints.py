@@ -1,4 +1,4 @@
-"""Marks of the stopwatch, and runs that end before theirs."""
+"""Checkpoints of the stopwatch, and runs that end before theirs."""
 
 import math
 from dataclasses import replace
@@ -11,25 +11,25 @@ from bench.worker.clock import Diverged, finite
 
 
 def test_marks_are_told_at_their_epochs_alone_and_after_them() -> None:
-    with staged(marks=(2, 4)) as stage:
+    with staged(checkpoints=(2, 4)) as stage:
         for _ in range(5):
             stage.epoch()
     told = [(event.kind, getattr(event, "epoch", None) or getattr(event, "epochs", None)) for event in stage.told]
     assert told == [
-        ("epoch", 1), ("epoch", 2), ("mark", 2), ("epoch", 3), ("epoch", 4), ("mark", 4), ("epoch", 5),
+        ("epoch", 1), ("epoch", 2), ("checkpoint", 2), ("epoch", 3), ("epoch", 4), ("checkpoint", 4), ("epoch", 5),
     ]  # fmt: skip
 
 
 def test_a_mark_is_remembered_after_it_was_told() -> None:
-    with staged(marks=(1, 3)) as stage:
+    with staged(checkpoints=(1, 3)) as stage:
         for _ in range(4):
             stage.epoch()
-    assert stage.remembered == [(1, "mark"), (3, "mark")]
+    assert stage.remembered == [(1, "checkpoint"), (3, "checkpoint")]
 
 
 def test_the_time_of_remembering_is_in_no_later_figure() -> None:
     def run(cost_ns: int) -> Stage:
-        with staged(Costs(look=0), marks=(1, 2), remember=lambda stage: stage.time.spend(cost_ns)) as stage:
+        with staged(Costs(look=0), checkpoints=(1, 2), remember=lambda stage: stage.time.spend(cost_ns)) as stage:
             stage.epoch()
             stage.epoch()
         return stage
@@ -39,17 +39,21 @@ def test_the_time_of_remembering_is_in_no_later_figure() -> None:
         replace(epoch, between_s=0.0) for epoch in free.epochs
     ]
     assert [round(epoch.between_s, 3) for epoch in costly.epochs] == [0.0, 40.0], "it is told as what it is"
-    assert [mark.wall_s for mark in costly.marks] == [mark.wall_s for mark in free.marks]
-    assert [mark.at_s for mark in costly.marks] == pytest.approx([free.marks[0].at_s, free.marks[1].at_s + 40])
-    for one, other in zip(costly.marks[1].phases, free.marks[1].phases, strict=True):
+    assert [checkpoint.wall_s for checkpoint in costly.checkpoints] == [
+        checkpoint.wall_s for checkpoint in free.checkpoints
+    ]
+    assert [checkpoint.at_s for checkpoint in costly.checkpoints] == pytest.approx(
+        [free.checkpoints[0].at_s, free.checkpoints[1].at_s + 40]
+    )
+    for one, other in zip(costly.checkpoints[1].phases, free.checkpoints[1].phases, strict=True):
         assert one == other if one.name != "harness" else (one.seconds, one.peak_mib) == (40.0, other.peak_mib)
 
 
 def test_a_mark_tells_threads_and_what_the_gpu_used() -> None:
-    with staged(marks=(1,)) as stage:
+    with staged(checkpoints=(1,)) as stage:
         stage.epoch()
-    (mark,) = stage.marks
-    assert (mark.threads_alive, mark.gpu_peak_mib, mark.gpu_used_mib) == (9, 321.0, 4.0)
+    (checkpoint,) = stage.checkpoints
+    assert (checkpoint.threads_alive, checkpoint.gpu_peak_mib, checkpoint.gpu_used_mib) == (9, 321.0, 4.0)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
@@ -57,7 +61,7 @@ def test_a_mark_tells_threads_and_what_the_gpu_used() -> None:
 def test_a_loss_that_is_not_finite_ends_the_run_after_its_epoch_was_told(
     wrong: float, which: Literal["loss", "val_loss"]
 ) -> None:
-    with staged(marks=(2,)) as stage:
+    with staged(checkpoints=(2,)) as stage:
         stage.epoch()
         losses = (wrong, 0.4) if which == "loss" else (0.5, wrong)
         with pytest.raises(Diverged, match="epoch 2"):
@@ -65,7 +69,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_after_its_epoch_was_told(
     told = stage.epochs[-1]
     assert told.epoch == 2
     assert (told.train_loss, told.val_loss) == ((None, 0.4) if which == "loss" else (0.5, None))
-    assert not stage.marks
+    assert not stage.checkpoints
     assert not stage.remembered
 
 

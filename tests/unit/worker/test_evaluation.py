@@ -23,7 +23,7 @@ class Half:
     function: Callable[[Array], Array]
     output_shape: tuple[int | None, ...] = (None,)
     batches: list[int] = field(default_factory=list)
-    """Digits that each call got."""
+    """Images that each call got."""
 
     def predict_on_batch(self, batch: Array) -> Array:
         self.batches.append(len(batch))
@@ -52,7 +52,7 @@ def entropy(target: float, probability: float) -> float:
     return -(target * math.log(probability) + (1 - target) * math.log(1 - probability))
 
 
-def digits(n: int, pixels: int = 3) -> NDArray[np.float32]:
+def images(n: int, pixels: int = 3) -> NDArray[np.float32]:
     return np.linspace(0.05, 0.95, n * pixels, dtype=np.float32).reshape(n, pixels)
 
 
@@ -69,7 +69,7 @@ def test_it_is_the_mean_over_all_pixels_of_the_digits_rebuilt_from_their_codes()
 @pytest.mark.parametrize("n", [1, 4, 7, 8, 9, 23])
 def test_digits_that_do_not_fill_the_last_step_count_as_much_as_any(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "_CHUNK", 4)
-    x = digits(n)
+    x = images(n)
     model = autoencoder(lambda batch: batch[:, :2], (2,), lambda codes: np.repeat(codes[:, :1], 3, axis=1))
     seen = evaluate(model, x, x, epochs=1)
     by_hand = [entropy(float(pixel), float(row[0])) for row in x for pixel in row]
@@ -80,7 +80,7 @@ def test_digits_that_do_not_fill_the_last_step_count_as_much_as_any(n: int, monk
 
 
 def test_steps_make_no_difference_to_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = digits(1201)
+    x = images(1201)
     model = autoencoder(lambda batch: batch, (3,), lambda codes: 1 - codes)
     seen = []
     for chunk in (1201, 500, 7):
@@ -90,7 +90,7 @@ def test_steps_make_no_difference_to_the_figure(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_pixels_of_any_shape_count_one_by_one() -> None:
-    x = digits(5, 28 * 28).reshape(5, 28, 28, 1)
+    x = images(5, 28 * 28).reshape(5, 28, 28, 1)
     codes = lambda batch: batch[:, :7, :14, :].reshape(-1, 7, 7, 2)  # noqa: E731
     model = autoencoder(codes, (7, 7, 2), lambda codes: np.full((len(codes), 28, 28, 1), 0.25, np.float32))
     seen = evaluate(model, x, x, epochs=1)
@@ -129,7 +129,7 @@ def test_a_unit_is_dead_when_no_digit_moves_it(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_all_units_may_be_dead() -> None:
-    x = digits(3)
+    x = images(3)
     model = autoencoder(lambda batch: np.zeros((len(batch), 8)), (8,), lambda codes: np.full((len(codes), 3), 0.5))
     seen = evaluate(model, x, x, epochs=1)
     assert (seen.dead_units, seen.code_mean) == (8, 0.0)
@@ -143,7 +143,7 @@ def test_without_a_decoder_the_model_itself_rebuilds() -> None:
 
 
 def test_figures_that_are_not_finite_are_empty() -> None:
-    x = digits(3)
+    x = images(3)
     lost = autoencoder(lambda batch: batch * np.nan, (3,), lambda codes: codes)
     seen = evaluate(lost, x, x, epochs=1)
     assert (seen.val_bce, seen.code_mean, seen.dead_units) == (None, None, 0)

@@ -1,4 +1,4 @@
-"""Digits as bytes where they are no more than that."""
+"""Images as bytes where they are no more than that."""
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +51,7 @@ def test_noise_stays_in_floats_and_its_target_in_bytes(images: Images) -> None:
 
 @pytest.mark.parametrize("view", [plain, noisy, late])
 def test_nothing_is_lost(images: Images, view: object) -> None:
-    """What comes back is what the view gives for all digits at once, its random numbers included."""
+    """What comes back is what the view gives for all images at once, its random numbers included."""
     pairs = packed(view, images, np.random.default_rng(3))  # type: ignore[arg-type]
     if view is late:
         wanted = np.concatenate([late(images[start : start + 1_000], None)[0] for start in (0, 1_000, 2_000)])  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from bench.worker import paired
 from bench.worker.inputs import Pairs
 from bench.worker.memory import Meter
 from bench.worker.paired import Stopped, Turns, part, take_turns
-from bench.worker.paired_protocol import GO, PROTOCOL, STOP, DuelEvent, DuelJob, ReadyEvent, UnitEvent
+from bench.worker.paired_protocol import GO, PROTOCOL, STOP, PairedEvent, PairedJob, ReadyEvent, TurnEvent
 from bench.worker.protocol import to_line
 
 READY = ReadyEvent(params=1, peak_rss_method="none")
@@ -28,7 +28,7 @@ class Wire:
         self.course.append("waits")
         return next(self.tokens, b"")
 
-    def send(self, event: DuelEvent) -> None:
+    def send(self, event: PairedEvent) -> None:
         self.course.append(event.kind)
         self.last = event
 
@@ -52,11 +52,11 @@ def test_each_unit_is_told_when_the_process_is_idle_and_waits_again() -> None:
     epoch(clock)
     with pytest.raises(Stopped):
         clock.epoch_begin()
-    assert wire.course == ["ready", "waits", "unit", "waits", "unit", "waits"]
+    assert wire.course == ["ready", "waits", "turn", "waits", "turn", "waits"]
 
 
 class Time:
-    """The clocks that a unit is timed with, in nanoseconds; they stand still unless they are told to go on."""
+    """The clocks that a turn is timed with, in nanoseconds; they stand still unless they are told to go on."""
 
     def __init__(self) -> None:
         self.wall = self.cpu = 0
@@ -84,7 +84,7 @@ def test_a_unit_is_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     clock.validation_end()
     passing.pass_by(10, 10)
     clock.epoch_end(LOSSES)
-    assert isinstance(clock.pending, UnitEvent)
+    assert isinstance(clock.pending, TurnEvent)
     assert (clock.pending.wall_s, clock.pending.cpu_s) == (3.0, 5.0)
     assert (clock.pending.train_loss, clock.pending.val_loss) == (0.5, 0.4)
 
@@ -98,7 +98,7 @@ def test_a_loss_that_is_not_finite_is_told_as_none() -> None:
     wire = Wire(GO)
     clock = turns(wire)
     epoch(clock, losses={"loss": float("nan"), "val_loss": float("inf")})
-    assert isinstance(clock.pending, UnitEvent)
+    assert isinstance(clock.pending, TurnEvent)
     assert (clock.pending.train_loss, clock.pending.val_loss) == (None, None)
 
 
@@ -127,20 +127,20 @@ def test_a_part_begins_again_where_there_are_not_so_many_digits() -> None:
 
 # --------------------------------------------------------------------------------------------------------- protocol
 
-JOB = DuelJob(
+JOB = PairedJob(
     protocol=PROTOCOL, model="basic", backend="tensorflow", loop="fit", precision="float32", optimizer="adam",
-    learning_rate=0.001, batch_size=4, seed=0, threads=None, data="none.npz", digits=8, val_digits=4,
+    learning_rate=0.001, batch_size=4, seed=0, threads=None, data="none.npz", images=8, val_images=4,
 )  # fmt: skip
 
 
 def spoken(monkeypatch: pytest.MonkeyPatch, train: Any, text: bytes) -> tuple[int, list[str]]:
     monkeypatch.setattr(paired, "_train", train)
-    told: list[DuelEvent] = []
+    told: list[PairedEvent] = []
     code = take_turns(io.BytesIO(text), told.append)
     return code, [json.loads(to_line(event))["kind"] for event in told]
 
 
-def train(job: DuelJob, clock: Turns) -> None:
+def train(job: PairedJob, clock: Turns) -> None:
     assert job == JOB
     clock.pending = READY
     while True:
@@ -149,7 +149,7 @@ def train(job: DuelJob, clock: Turns) -> None:
 
 def test_the_whole_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     code, told = spoken(monkeypatch, train, to_line(JOB) + GO + GO + STOP)
-    assert (code, told) == (0, ["hello", "ready", "unit", "unit", "done"])
+    assert (code, told) == (0, ["hello", "ready", "turn", "turn", "done"])
 
 
 def test_a_parent_that_only_asks_for_the_protocol_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_a_parent_that_only_asks_for_the_protocol_is_answered(monkeypatch: pytes
 
 
 def test_whatever_goes_wrong_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def raises(_job: DuelJob, _clock: Turns) -> None:
+    def raises(_job: PairedJob, _clock: Turns) -> None:
         raise ValueError("no such layer")
 
     assert spoken(monkeypatch, raises, to_line(JOB)) == (1, ["hello", "broken"])

@@ -2,18 +2,18 @@ from dataclasses import fields, replace
 from typing import get_args
 
 import pytest
-from scripted import DISTURBED, QUIET
+from scripted import NOISY, QUIET
 
-from bench.host.noise import Interval, flags
-from bench.worker.paired_protocol import GO, PROTOCOL, STOP, DuelEvent, DuelJob, together
+from bench.host.noise import Interval, find_noise
+from bench.worker.paired_protocol import GO, PROTOCOL, STOP, PairedEvent, PairedJob, together
 
 SPOKEN = {
     1: {
-        "DuelJob": "backend batch_size data digits learning_rate loop model optimizer precision protocol seed threads "
-        "val_digits",
+        "PairedJob": "backend batch_size data images learning_rate loop model optimizer precision protocol seed threads "
+        "val_images",
         "HelloEvent": "kind protocol root",
         "ReadyEvent": "kind params peak_rss_method",
-        "UnitEvent": "cpu_s kind noise rss_mib train_loss val_loss wall_s",
+        "TurnEvent": "cpu_s kind noise rss_mib train_loss val_loss wall_s",
         "DoneEvent": "anon_mib kind peak_rss_mib",
         "BrokenEvent": "error kind",
         "Interval": "cores cpu_pressure_percent involuntary_per_s io_pressure_percent load major_faults "
@@ -24,7 +24,7 @@ SPOKEN = {
 
 
 def test_messages_of_another_form_are_another_protocol() -> None:
-    messages = (DuelJob, *get_args(DuelEvent), Interval)
+    messages = (PairedJob, *get_args(PairedEvent), Interval)
     assert SPOKEN[PROTOCOL] == {
         each.__name__: " ".join(sorted(field.name for field in fields(each))) for each in messages
     }
@@ -46,6 +46,6 @@ def test_what_one_interval_does_not_know_is_not_known() -> None:
 def test_ticks_that_a_single_unit_has_too_few_of_are_judged_over_four() -> None:
     brief = replace(QUIET, seconds=0.18, other_cores=0.3)
     idle = replace(brief, other_cores=0.0)
-    assert flags(brief) == ("other-load",)
-    assert flags(together([brief, idle, idle, idle])) == ()
-    assert flags(together([replace(DISTURBED, seconds=0.18), idle, idle, idle])) != ()
+    assert find_noise(brief) == ("other-load",)
+    assert find_noise(together([brief, idle, idle, idle])) == ()
+    assert find_noise(together([replace(NOISY, seconds=0.18), idle, idle, idle])) != ()

@@ -27,18 +27,18 @@ def test_each_phase_has_its_own_peak_and_what_is_resident_at_its_end() -> None:
 
 
 def test_what_the_loop_takes_before_the_first_epoch_counts_to_that_epoch() -> None:
-    with staged(marks=(1,)) as stage:
+    with staged(checkpoints=(1,)) as stage:
         stage.clock.end_phase("build", STARTED)
         stage.memory.spike(500.0)
         stage.epoch()
-    (mark,) = stage.marks
-    assert phase_of(mark, "first_epoch").peak_mib == 600.0
-    assert mark.peak_rss_mib == 600.0
-    assert [phase.name for phase in mark.phases] == ["first_epoch", "val"]
+    (checkpoint,) = stage.checkpoints
+    assert phase_of(checkpoint, "first_epoch").peak_mib == 600.0
+    assert checkpoint.peak_rss_mib == 600.0
+    assert [phase.name for phase in checkpoint.phases] == ["first_epoch", "val"]
 
 
 def test_the_first_epochs_training_stands_apart_from_the_later_ones() -> None:
-    with staged(Costs(look=0), marks=(3,)) as stage:
+    with staged(Costs(look=0), checkpoints=(3,)) as stage:
         for train_s, spike in ((9, 400.0), (1, 20.0), (2, 10.0)):
             stage.clock.epoch_begin()
             stage.memory.spike(spike)
@@ -48,8 +48,8 @@ def test_the_first_epochs_training_stands_apart_from_the_later_ones() -> None:
             stage.time.spend(S // 2)
             stage.clock.validation_end()
             stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
-    (mark,) = stage.marks
-    told = {phase.name: (phase.seconds, phase.peak_mib) for phase in mark.phases}
+    (checkpoint,) = stage.checkpoints
+    told = {phase.name: (phase.seconds, phase.peak_mib) for phase in checkpoint.phases}
     assert told == {
         "first_epoch": (9.0, 500.0),
         "train": (3.0, 120.0),
@@ -59,25 +59,25 @@ def test_the_first_epochs_training_stands_apart_from_the_later_ones() -> None:
 
 
 def test_memory_that_callbacks_take_is_the_models() -> None:
-    with staged(marks=(1,)) as stage:
+    with staged(checkpoints=(1,)) as stage:
         stage.clock.epoch_begin()
         stage.clock.validation_begin()
         stage.clock.validation_end()
         stage.memory.spike(77.0)
         stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
-    assert stage.marks[0].peak_rss_mib == 177.0
+    assert stage.checkpoints[0].peak_rss_mib == 177.0
 
 
 def test_memory_that_remembering_takes_is_in_no_later_peak() -> None:
-    with staged(marks=(1, 2, 3), remember=lambda stage: stage.memory.spike(1000.0)) as stage:
+    with staged(checkpoints=(1, 2, 3), remember=lambda stage: stage.memory.spike(1000.0)) as stage:
         for _ in range(3):
             stage.epoch()
-    assert [mark.peak_rss_mib for mark in stage.marks] == [100.0, 100.0, 100.0]
-    assert phase_of(stage.marks[-1], "harness").peak_mib == 1100.0
+    assert [checkpoint.peak_rss_mib for checkpoint in stage.checkpoints] == [100.0, 100.0, 100.0]
+    assert phase_of(stage.checkpoints[-1], "harness").peak_mib == 1100.0
 
 
 def test_a_peak_stays_the_peak_of_all_later_marks() -> None:
-    with staged(marks=(2, 3, 4)) as stage:
+    with staged(checkpoints=(2, 3, 4)) as stage:
         for spike in (0.0, 0.0, 300.0, 0.0):
             stage.memory.spike(0.0)
             stage.clock.epoch_begin()
@@ -85,33 +85,33 @@ def test_a_peak_stays_the_peak_of_all_later_marks() -> None:
             stage.clock.validation_begin()
             stage.clock.validation_end()
             stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
-    assert [mark.peak_rss_mib for mark in stage.marks] == [100.0, 400.0, 400.0]
+    assert [checkpoint.peak_rss_mib for checkpoint in stage.checkpoints] == [100.0, 400.0, 400.0]
 
 
 def test_the_largest_anonymous_memory_stays_that_of_all_later_marks() -> None:
-    with staged(marks=(1, 2, 3)) as stage:
+    with staged(checkpoints=(1, 2, 3)) as stage:
         for anon in (61.0, 99.0, 62.0):
             stage.memory.anon = anon
             stage.epoch()
-    assert [mark.anon_peak_mib for mark in stage.marks] == [61.0, 99.0, 99.0]
-    assert phase_of(stage.marks[-1], "train").anon_mib == 62.0, "a phase's is that at its end"
+    assert [checkpoint.anon_peak_mib for checkpoint in stage.checkpoints] == [61.0, 99.0, 99.0]
+    assert phase_of(stage.checkpoints[-1], "train").anon_mib == 62.0, "a phase's is that at its end"
 
 
 def test_anonymous_memory_that_is_not_told_is_empty() -> None:
-    with staged(marks=(1,)) as stage:
+    with staged(checkpoints=(1,)) as stage:
         stage.memory.anon = None
         stage.epoch()
-    assert stage.marks[0].anon_peak_mib is None
+    assert stage.checkpoints[0].anon_peak_mib is None
 
 
 def test_where_phases_cannot_be_told_apart_their_peaks_are_empty_but_the_marks_is_not() -> None:
-    with staged(marks=(1,)) as stage:
+    with staged(checkpoints=(1,)) as stage:
         stage.memory.per_phase = False
         stage.memory.keep(30.0)
         stage.epoch()
-    (mark,) = stage.marks
-    assert [phase.peak_mib for phase in mark.phases] == [None, None]
-    assert mark.peak_rss_mib == 130.0
+    (checkpoint,) = stage.checkpoints
+    assert [phase.peak_mib for phase in checkpoint.phases] == [None, None]
+    assert checkpoint.peak_rss_mib == 130.0
 
 
 def test_an_epoch_tells_what_is_resident_at_its_end() -> None:

@@ -4,8 +4,8 @@ Each kind of candidate has a round of each case in turn, `--times` times over; w
 to. Run it on an otherwise idle machine, spread over hours: that is what every later rule of the gate is judged by.
 
 The kinds: ``equal`` (the same code twice), ``busy`` (the same, while a program switches on and off on one core),
-``slower-2``, ``slower-5``, ``slower-10`` (so many percent more work a training step), ``fatter-5`` (so many percent
-more memory) and ``worse`` (a higher loss at equal speed).
+``slower-2``, ``slower-5``, ``slower-10`` (so many percent more work a training step), ``more-memory-5`` (so many percent
+more memory) and ``higher-loss`` (a higher loss at equal speed).
 """
 
 import argparse
@@ -32,14 +32,14 @@ from rounds import candidates
 
 from bench.datasets import find
 from bench.gate import regress
-from bench.gate.paired import QUADS, PairExecutor, Side
+from bench.gate.paired import BLOCKS, PairedExecutor, Side
 from bench.gate.verdict import reduce_round
 from bench.plan.profile import Case
 
-KINDS = ("equal", "busy", "slower-2", "slower-5", "slower-10", "fatter-5", "worse")
+KINDS = ("equal", "busy", "slower-2", "slower-5", "slower-10", "more-memory-5", "higher-loss")
 _LONGEST_BUSY_S = 8.0
 _FIRST_LOOPS, _BURDEN, _CALIBRATING_ROUNDS = 100_000, 0.3, 3
-"""Loops a step to begin with; the share of a unit that the burden is to be when it counts; rounds that count."""
+"""Loops a step to begin with; the share of a turn that the burden is to be when it counts; rounds that count."""
 _LARGEST_STEP = 4.0
 """By which the loops grow at most from one try to the next, whatever noise made of it."""
 
@@ -49,7 +49,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--times", type=int, default=1, help="rounds of each case and kind")
-    parser.add_argument("--quads", type=int, default=QUADS, help="quads a round")
+    parser.add_argument("--blocks", type=int, default=BLOCKS, help="blocks a round")
     parser.add_argument(
         "--lock",
         default=str(Path(tempfile.gettempdir(), "aebench-rounds.lock")),
@@ -62,7 +62,7 @@ def main() -> int:
         return 2
     cases = [regress.named_case(name) for name in asked.cases.split(",")]
     with tempfile.TemporaryDirectory(prefix="aebench-rounds-") as directory:
-        recorder = Recorder(Path(directory), cases, asked.quads)
+        recorder = Recorder(Path(directory), cases, asked.blocks)
         with find.prepared(find.find_dataset("mnist-5k"), recorder.data):
             for _ in range(asked.times):
                 for kind in asked.kinds or KINDS[:1]:
@@ -79,9 +79,9 @@ class Recorder:
 
     folder: Path
     cases: Sequence[Case]
-    quads: int
+    blocks: int
     calibrated: dict[str, float] = field(default_factory=dict)
-    """Loops that are one percent of a unit, by model."""
+    """Loops that are one percent of a turn, by model."""
 
     @property
     def data(self) -> Path:
@@ -93,40 +93,46 @@ class Recorder:
         name = regress.name_of(case)
         before = recordings.read(kind).get(name, [])
         executor = self._executor(kind)
-        digits = self._digits(executor, case, name)
+        images = self._images(executor, case, name)
         number = len(before) + 1
         began, clock = datetime.now(UTC), time.monotonic()
         with _busy_core() if kind == "busy" else contextlib.nullcontext():
-            recorded = executor.round(case, digits, number)
+            recorded = executor.round(case, images, number)
         seconds = time.monotonic() - clock
         line = recordings.to_line(
-            recordings.Recording(name, digits, began.isoformat(timespec="seconds"), seconds, recorded)
+            recordings.Recording(name, images, began.isoformat(timespec="seconds"), seconds, recorded)
         )
         recordings.FOLDER.mkdir(parents=True, exist_ok=True)
         with recordings.path(kind).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         print(f"{kind} {name}: round {number}, {seconds:.0f} s", flush=True)
 
-    def _executor(self, kind: str) -> PairExecutor:
+    def _executor(self, kind: str) -> PairedExecutor:
         base, candidate = self.folder / "base", self.folder / kind
         if not base.exists():
             candidates.copied(base)
         if not candidate.exists():
             candidates.copied(candidate, self._change(kind))
-        return PairExecutor(Side("base", base), Side("candidate", candidate), self.data, self.folder, quads=self.quads)
+        return PairedExecutor(
+            Side("base", base), Side("candidate", candidate), self.data, self.folder, blocks=self.blocks
+        )
 
     def _change(self, kind: str) -> candidates.Change:
-        name, _, percent = kind.partition("-")
+        name, percent = kind.rstrip("0123456789-"), kind.rpartition("-")[2]
         if name == "slower":
             return candidates.burden(
                 {case.model: round(int(percent) * self._loops_a_percent(case)) for case in self.cases}
             )
-        if name == "fatter":
+        if name == "more-memory":
             return candidates.ballast({case.model: int(percent) / 100 * _held(case) for case in self.cases})
-        return candidates.handicap(tuple(case.model for case in self.cases)) if name == "worse" else candidates.NOTHING
+        return (
+            candidates.handicap(tuple(case.model for case in self.cases))
+            if name == "higher-loss"
+            else candidates.NOTHING
+        )
 
     def _loops_a_percent(self, case: Case) -> float:
-        """Rounds of a Python loop that make a unit one percent longer, calibrated by rounds of the gate's own kind.
+        """Rounds of a Python loop that make a turn one percent longer, calibrated by rounds of the gate's own kind.
 
         A step of a process that has the machine for itself is another yardstick: its caches are warm.
         """
@@ -141,22 +147,22 @@ class Recorder:
         return self.calibrated[case.model]
 
     def _slowdown(self, case: Case, loops: float) -> float:
-        """What so many loops a step add to a unit's time, as a share of it, by one round."""
+        """What so many loops a step add to a turn's time, as a share of it, by one round."""
         burdened = self.folder / "burdened"
         candidates.copied(burdened, candidates.burden({case.model: round(loops)}))
-        executor = PairExecutor(
-            Side("base", self.folder / "base"), Side("candidate", burdened), self.data, self.folder, quads=self.quads
+        executor = PairedExecutor(
+            Side("base", self.folder / "base"), Side("candidate", burdened), self.data, self.folder, blocks=self.blocks
         )
-        wall = reduce_round(executor.round(case, self._digits(executor, case, regress.name_of(case)), 0)).wall
+        wall = reduce_round(executor.round(case, self._images(executor, case, regress.name_of(case)), 0)).wall
         shutil.rmtree(burdened)
         if wall is None:
             raise RuntimeError(f"the machine is too busy to calibrate on: no figure of {case.model}")
         return math.expm1(wall)
 
-    def _digits(self, executor: PairExecutor, case: Case, name: str) -> int:
+    def _images(self, executor: PairedExecutor, case: Case, name: str) -> int:
         """Those of every recording of the case, so that one can be held against another; else counted."""
-        known = [each.digits for kind in KINDS for each in recordings.read(kind).get(name, ())[:1]]
-        return known[0] if known else executor.digits(case)
+        known = [each.images for kind in KINDS for each in recordings.read(kind).get(name, ())[:1]]
+        return known[0] if known else executor.images(case)
 
 
 def _held(case: Case) -> float:
