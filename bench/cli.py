@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from bench.console.output import open_outlets
-from bench.errors import InvalidInput
+from bench.errors import ExitCode, InvalidInput
 
 app = typer.Typer(
     name="aebench",
@@ -18,7 +18,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-_INVALID, _REFUSED, _INTERRUPTED = 2, 3, 130
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -100,7 +99,7 @@ def run(
         "retries": retries,
     }
     overrides = {name: value for name, value in given.items() if value is not None}
-    request = run_command.Request(profile, overrides, data, offline, out, resume)
+    request = run_command.SweepRequest(profile, overrides, data, offline, out, resume)
     raise typer.Exit(run_command.show_plan(request) if plan else run_command.measure(request))
 
 
@@ -165,7 +164,7 @@ def regress(
     """Hold this code against another revision: slower, more memory or a higher loss? Takes some 20 minutes."""
     from bench.gate import regress as regress_command  # noqa: PLC0415 - scipy is for those who measure
 
-    request = regress_command.Request(
+    request = regress_command.RegressRequest(
         base=base,
         cases=_names(cases),
         minimum_effect=minimum_effect / 100,
@@ -198,7 +197,7 @@ def check(
     """Hold a report against a stored baseline of the same machine: slower, more memory or a higher loss? Or keep one."""
     from bench.gate import check as check_command  # noqa: PLC0415 - scipy is for those who measure
 
-    request = check_command.Request(report, baseline, save_baseline, minimum_effect / 100, fail_undecided, out)
+    request = check_command.CheckRequest(report, baseline, save_baseline, minimum_effect / 100, fail_undecided, out)
     raise typer.Exit(check_command.check(request))
 
 
@@ -237,14 +236,17 @@ def main() -> None:
     try:
         app()
     except InvalidInput as error:
-        _end(str(error), _INVALID)
+        _end(str(error), ExitCode.INVALID_INPUT)
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        _end(f"the system refused{where}: {error.strerror}. What a journal holds is kept; --resume goes on.", _REFUSED)
+        _end(
+            f"the system refused{where}: {error.strerror}. What a journal holds is kept; --resume goes on.",
+            ExitCode.FAILED,
+        )
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
 
 
-def _end(message: str, code: int) -> NoReturn:
+def _end(message: str, code: ExitCode) -> NoReturn:
     print(f"aebench: {message}", file=sys.stderr)  # noqa: T201
     sys.exit(code)

@@ -4,6 +4,21 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended, for shells and CI."""
+
+    OK = 0
+    REGRESSION = 1
+    INVALID_INPUT = 2
+    FAILED = 3
+    """A case failed, or the disk refused."""
+    INCOMPARABLE = 4
+    UNDECIDED = 5
+    """Only where `--fail-undecided` asks for it."""
+    INTERRUPTED = 130
 
 
 class InvalidInput(Exception):
@@ -49,3 +64,8 @@ def _kept(char: str) -> str:
     if char.isprintable() or char in "\t\n":
         return char
     return " " if unicodedata.category(char) == "Zs" else ""
+
+
+def format_count(count: int, noun: str) -> str:
+    """So many of something: "1 case", "2 cases"."""
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"

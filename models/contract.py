@@ -4,7 +4,7 @@ A model file holds
 
 - ``SETTINGS``: a `Settings` call of literals, which the harness reads without importing the file (importing it would
   import Keras, which only the measured process may do);
-- ``view(images, rng)``: the images as this model takes them, ``(n, 28, 28)`` uint8 in, ``(x, y)`` float32 out;
+- ``prepare(images, rng)``: the images as this model takes them, ``(n, 28, 28)`` uint8 in, ``(x, y)`` float32 out;
 - ``build(seed)``: a fresh, uncompiled `Autoencoder`.
 """
 
@@ -107,7 +107,7 @@ class ModelFile(Protocol):
 
     SETTINGS: Settings
 
-    def view(self, images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    def prepare(self, images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """``images``: (n, 28, 28) uint8. Returns what the model is fed and what it is to give back, float32 in [0, 1],
         one row a image in the same order; the same array twice where input and target are one. Whatever is random
         in it (noise) is drawn from ``rng``, image by image: two calls for two halves give what one call for both does.

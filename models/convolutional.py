@@ -40,7 +40,7 @@ SETTINGS = Settings(
 )
 
 
-def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
+def prepare(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
     """The images with a channel, (n, 28, 28, 1) float32 in [0, 1]; the input is the target, so one array twice."""
     # Divided as float32 from the start: no array of doubles appears on the way.
     pixels = np.divide(images[..., np.newaxis], 255, dtype=np.float32)

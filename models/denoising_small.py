@@ -35,7 +35,7 @@ SETTINGS = Settings(
 )
 
 
-def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def prepare(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Noisy images and the clean ones that they are to become, both (n, 28, 28, 1) float32 in [0, 1].
 
     The noise is gaussian with a standard deviation of 0.5, drawn from ``rng``; what it pushes out of [0, 1] is clipped.

@@ -39,7 +39,7 @@ SETTINGS = Settings(
 )
 
 
-def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
+def prepare(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
     """The images as 28 rows of 28 pixels in [0, 1], (n, 28, 28) float32; the input is the target: one array twice."""
     # Divided as float32 from the start: no array of doubles appears on the way.
     pixels = np.divide(images, 255, dtype=np.float32)

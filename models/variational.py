@@ -41,7 +41,7 @@ SETTINGS = Settings(
 )
 
 
-def view(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
+def prepare(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:  # noqa: ARG001
     """The images as rows of 784 pixels in [0, 1], (n, 784) float32; the input is the target, so one array twice."""
     # Divided as float32 from the start: no array of doubles appears on the way.
     pixels = np.divide(images.reshape(len(images), 784), 255, dtype=np.float32)

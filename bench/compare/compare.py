@@ -10,10 +10,9 @@ from bench.compare import page, sentences, tables
 from bench.compare.machines import compare
 from bench.compare.points import Machine, labelled, machine
 from bench.console.output import output, say
-from bench.errors import InvalidInput, shown
+from bench.errors import ExitCode, InvalidInput, shown
 from bench.results import reader
 
-_OK, _INVALID, _NOT_COMPARABLE = 0, 2, 4
 _FEW = 20
 """Lines of a table or a list; files have all."""
 _SHOWN_LABELS = 10
@@ -60,8 +59,8 @@ def show_comparison(
     finally:
         _tell_refusals(taken.refusals)
     if taken.refusals:
-        return _INVALID
-    return _OK if compared.comparable else _NOT_COMPARABLE
+        return ExitCode.INVALID_INPUT
+    return ExitCode.OK if compared.comparable else ExitCode.INCOMPARABLE
 
 
 def _taken(paths: Sequence[Path]) -> _Intake:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bench.compare.points import Case, Machine, Point, half_width
-from bench.errors import shown
+from bench.compare.points import CheckpointFigures, Machine, MeasuredCase, half_width
+from bench.errors import format_count, shown
 from bench.host.fingerprint import Fingerprint
 from bench.results.reader import Row
 from bench.results.stats import Median
@@ -82,15 +82,15 @@ def _widest(*widths: float | None) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CasePair:
     """A case on the reference and on another machine; what only one side has is None on the other."""
 
     case: str
-    reference: Case | None
-    machine: Case | None
-    timed: tuple[Point, Point] | None = None
+    reference: MeasuredCase | None
+    machine: MeasuredCase | None
+    timed: tuple[CheckpointFigures, CheckpointFigures] | None = None
     """The reference's checkpoint and the machine's that times and memory are compared at."""
-    evaluated: tuple[Point, Point] | None = None
+    evaluated: tuple[CheckpointFigures, CheckpointFigures] | None = None
     """The checkpoint that losses are compared at, on each side."""
     same_data: bool = True
     speed: Ratio | None = None
@@ -109,15 +109,15 @@ class Pair:
         return side.row
 
 
-def pair(name: str, reference: Case | None, other: Case | None) -> Pair:
+def pair(name: str, reference: MeasuredCase | None, other: MeasuredCase | None) -> CasePair:
     """A case of two machines, compared in what may be."""
     if reference is None or other is None or not reference.points or not other.points:
-        return Pair(name, reference, other)
+        return CasePair(name, reference, other)
     timed, evaluated = _timed(reference, other), _evaluated(reference, other)
     one, two = timed
     same_data = one.dataset_digest == two.dataset_digest
     same_size = one.samples == two.samples
-    return Pair(
+    return CasePair(
         case=name,
         reference=reference,
         machine=other,
@@ -135,13 +135,13 @@ def _share(over: float | None, under: float | None) -> float | None:
     return None if over is None or under is None else over / under
 
 
-def _difference(reference: Point, other: Point) -> float | None:
+def _difference(reference: CheckpointFigures, other: CheckpointFigures) -> float | None:
     if reference.loss is None or other.loss is None or reference.dataset_digest != other.dataset_digest:
         return None
     return other.loss - reference.loss
 
 
-def _timed(reference: Case, other: Case) -> tuple[Point, Point]:
+def _timed(reference: MeasuredCase, other: MeasuredCase) -> tuple[CheckpointFigures, CheckpointFigures]:
     """The last checkpoint that both know with an interval; where there is none, each one's last that has a time."""
     known = [
         (one, two)
@@ -155,17 +155,17 @@ def _has_interval(seconds: Median | None) -> bool:
     return seconds is not None and seconds.low is not None
 
 
-def _last(case: Case) -> Point:
+def _last(case: MeasuredCase) -> CheckpointFigures:
     return next((point for point in reversed(case.points) if point.seconds is not None), case.points[-1])
 
 
-def _evaluated(reference: Case, other: Case) -> tuple[Point, Point] | None:
+def _evaluated(reference: MeasuredCase, other: MeasuredCase) -> tuple[CheckpointFigures, CheckpointFigures] | None:
     """The last checkpoint of both with a loss: losses after different numbers of epochs do not compare."""
     known = [(one, two) for one, two in _common(reference, other) if one.loss is not None and two.loss is not None]
     return known[-1] if known else None
 
 
-def _common(reference: Case, other: Case) -> list[tuple[Point, Point]]:
+def _common(reference: MeasuredCase, other: MeasuredCase) -> list[tuple[CheckpointFigures, CheckpointFigures]]:
     others = {point.epochs: point for point in other.points}
     return [(point, others[point.epochs]) for point in reference.points if point.epochs in others]
 
@@ -188,7 +188,7 @@ class Versus:
     """A machine held against the reference."""
 
     machine: Machine
-    pairs: tuple[Pair, ...]
+    pairs: tuple[CasePair, ...]
     differences: tuple[tuple[str, Any, Any], ...]
     """What differs in the fingerprints: field, the reference's, the machine's."""
     speed: Ratio | None
@@ -199,12 +199,12 @@ class Versus:
     losses: Group
     rank: int | None = None
 
-    def pair(self, case: str) -> Pair | None:
+    def pair(self, case: str) -> CasePair | None:
         """One case, if either side has it."""
         return next((each for each in self.pairs if each.case == case), None)
 
     @property
-    def common(self) -> tuple[Pair, ...]:
+    def common(self) -> tuple[CasePair, ...]:
         """Cases that went well on both."""
         return tuple(each for each in self.pairs if each.timed)
 
@@ -298,7 +298,7 @@ class _Apart:
 
     reference: Machine
     other: Machine
-    common: Sequence[Pair]
+    common: Sequence[CasePair]
 
     def time(self) -> Group:
         count = sum(each.speed is not None for each in self.common)
@@ -328,7 +328,11 @@ class _Apart:
     def losses(self) -> Group:
         count = sum(each.loss is not None for each in self.common)
         apart = sum(each.same_data and each.loss is None for each in self.common)
-        cares = [f"{apart} of {case_count(len(self.common))} were not evaluated after the same epochs"] if apart else []
+        cares = (
+            [f"{apart} of {format_count(len(self.common), 'case')} were not evaluated after the same epochs"]
+            if apart
+            else []
+        )
         return self._group(count, "no common case was evaluated after the same epochs", [*self._versions(), *cares])
 
     def _group(self, count: int, nothing: str, cares: Sequence[str], *, sized: bool = False) -> Group:
@@ -337,7 +341,7 @@ class _Apart:
         if count == 0:
             why = data if foreign else nothing
             return Group("no", (why if self.common else "no case went well on both",))
-        partly = [f"{data} in {len(foreign)} of {case_count(len(self.common))}"] if foreign else []
+        partly = [f"{data} in {len(foreign)} of {format_count(len(self.common), 'case')}"] if foreign else []
         return Group("with care" if partly or cares else "yes", (*partly, *cares))
 
     def _moment(self) -> list[str]:
@@ -368,12 +372,12 @@ class _Apart:
             if noisy > NOISY_FRACTION * of:
                 found.append(f"{100 * noisy / of:.0f} % of {whose} epochs were noisy")
             if unsteady > UNSTEADY_FRACTION * len(points):
-                found.append(f"{whose} times were not steady in {unsteady} of {case_count(len(points))}")
+                found.append(f"{whose} times were not steady in {unsteady} of {format_count(len(points), 'case')}")
         return found
 
     def _checkpoints(self) -> list[str]:
         apart = sum(each.timed is not None and each.timed[0].epochs != each.timed[1].epochs for each in self.common)
-        return [f"after different numbers of epochs in {case_count(apart)}"] if apart else []
+        return [f"after different numbers of epochs in {format_count(apart, 'case')}"] if apart else []
 
 
 _SETTINGS = {"threads", "env_flags"}
@@ -381,10 +385,5 @@ _SETTINGS = {"threads", "env_flags"}
 _TITLES = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 
-def _other_size(each: Pair) -> bool:
+def _other_size(each: CasePair) -> bool:
     return each.timed is not None and each.timed[0].samples != each.timed[1].samples
-
-
-def case_count(count: int) -> str:
-    """So many cases: "1 case", "2 cases"."""
-    return "1 case" if count == 1 else f"{count} cases"

@@ -9,8 +9,8 @@ from typing import Any
 import jinja2
 
 from bench import __version__
-from bench.compare.machines import Comparison, Pair, Versus
-from bench.compare.points import Case
+from bench.compare.machines import CasePair, Comparison, Versus
+from bench.compare.points import MeasuredCase
 from bench.compare.sentences import remarks, verdicts
 from bench.compare.tables import permission, remark, tables
 from bench.console.table import escaped
@@ -104,25 +104,25 @@ def csv_text(compared: Comparison) -> str:
     return out.getvalue()
 
 
-def _status(case: Case | None) -> str | None:
+def _status(case: MeasuredCase | None) -> str | None:
     """How a side stands in a case; None where it has no such case."""
     return None if case is None else "; ".join(case.failures) or "ok"
 
 
-def _side(each: Pair, side: int, name: str) -> Any:
+def _side(each: CasePair, side: int, name: str) -> Any:
     return getattr(each.timed[side], name) if each.timed else None
 
 
-def _time(each: Pair, side: int, name: str) -> Any:
+def _time(each: CasePair, side: int, name: str) -> Any:
     found = _side(each, side, "seconds")
     return found and getattr(found, name)
 
 
-def _evaluated(each: Pair, side: int, name: str) -> Any:
+def _evaluated(each: CasePair, side: int, name: str) -> Any:
     return getattr(each.evaluated[side], name) if each.evaluated and each.loss is not None else None
 
 
-_CSV: dict[str, Callable[[Comparison, Versus, Pair], Any]] = {
+_CSV: dict[str, Callable[[Comparison, Versus, CasePair], Any]] = {
     "machine": lambda _all, held, _each: held.machine.label,
     "machine_id": lambda _all, held, _each: held.machine.machine_id,
     "report": lambda _all, held, _each: held.machine.source,

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from bench.compare.machines import Comparison, Pair, Ratio
+from bench.compare.machines import CasePair, Comparison, Ratio
 from bench.compare.sentences import names
 from bench.errors import shown
 
@@ -65,7 +65,7 @@ def caption(compared: Comparison) -> str:
 
 def _of(compared: Comparison, case: str) -> list[Ratio | None]:
     """The machines' speeds in a case, in their order."""
-    pairs: list[Pair | None] = [held.pair(case) for held in compared.others]
+    pairs: list[CasePair | None] = [held.pair(case) for held in compared.others]
     return [each.speed if each else None for each in pairs]
 
 

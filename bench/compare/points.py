@@ -17,7 +17,7 @@ from bench.results.stats import Median
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CheckpointFigures:
     """A case at one of its checkpoints on one machine, over its processes."""
 
     epochs: int
@@ -40,12 +40,12 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class MeasuredCase:
     """One case on one machine: its checkpoints in ascending order, and those that were not reached."""
 
     row: Row
     """One of its rows: what is trained."""
-    points: tuple[Point, ...]
+    points: tuple[CheckpointFigures, ...]
     failures: tuple[str, ...]
     """Of the processes that failed: "killed at 50 epochs"."""
 
@@ -59,7 +59,7 @@ class Machine:
     machine_id: str
     fingerprint: Fingerprint
     started_at: str
-    cases: dict[str, Case]
+    cases: dict[str, MeasuredCase]
     kernel_gflop_per_s: float | None
     """What the reference kernel reached beside its cases, the median."""
     label: str = ""
@@ -83,19 +83,19 @@ def machine(report: Report) -> Machine:
     )
 
 
-def _case(rows: Sequence[Row]) -> Case:
+def _case(rows: Sequence[Row]) -> MeasuredCase:
     checkpoints: dict[int, list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row.epochs, row.repeat)):
         if row.status == "ok":
             checkpoints.setdefault(row.epochs, []).append(row)
     failures = [f"{row.status} at {row.epochs} epochs" for row in rows if row.status != "ok"]
     points = tuple(_point(epochs, processes) for epochs, processes in checkpoints.items())
-    return Case(rows[0], points, tuple(dict.fromkeys(failures)))
+    return MeasuredCase(rows[0], points, tuple(dict.fromkeys(failures)))
 
 
-def _point(epochs: int, rows: Sequence[Row]) -> Point:
+def _point(epochs: int, rows: Sequence[Row]) -> CheckpointFigures:
     observed = [row.noisy_epochs for row in rows if row.noisy_epochs is not None]
-    return Point(
+    return CheckpointFigures(
         epochs=epochs,
         processes=len(rows),
         seconds=_seconds(rows),

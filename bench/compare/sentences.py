@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.compare.machines import Comparison, Pair, Ratio, Versus, case_count
+from bench.compare.machines import CasePair, Comparison, Ratio, Versus
 from bench.compare.points import Machine
-from bench.errors import shown
+from bench.errors import format_count, shown
 from bench.report.tables import loss
 from bench.results.reader import Row
 
@@ -33,7 +33,7 @@ def _speed_words(held: Versus, reference: Machine) -> str:
     name, other, speed = held.machine.label, reference.label, held.speed
     if speed is None:
         return f"{name}'s times are not compared with {other}'s ({held.time.reasons[0]})"
-    over = f"over {case_count(speed.cases)}"
+    over = f"over {format_count(speed.cases, 'case')}"
     if speed.low is None or speed.high is None:
         return f"{name} trains {times(speed.value)} times as fast as {other} {over} (one figure, no interval)"
     if speed.low > 1:
@@ -78,14 +78,14 @@ def _loss_words(held: Versus) -> str:
     return f"; losses differ by up to {_percent(_relative(worst))} ({_both(worst)})"
 
 
-def _both(each: Pair) -> str:
+def _both(each: CasePair) -> str:
     """The two losses of a case: "basic after 40 epochs: 0.2700, not 0.1156"."""
     assert each.evaluated is not None  # noqa: S101 - it has a loss
     reference, own = each.evaluated
     return f"{shown(each.row.model, 40)} after {own.epochs} epochs: {loss(own.loss)}, not {loss(reference.loss)}"
 
 
-def _relative(each: Pair) -> float:
+def _relative(each: CasePair) -> float:
     """A difference of losses, as a share of the larger one."""
     assert each.evaluated is not None  # noqa: S101 - it has a loss
     assert each.loss is not None  # noqa: S101
@@ -138,11 +138,11 @@ def remarks(compared: Comparison, most: int | None = None) -> list[str]:
         label = each.machine.label
         found += _failed(each.machine, each.failures, short)
         found += (
-            [f"{label} lacks {case_count(len(lacking))} of the reference: {_listed(lacking, short)}."]
+            [f"{label} lacks {format_count(len(lacking), 'case')} of the reference: {_listed(lacking, short)}."]
             if lacking
             else []
         )
-        found += [f"{label} alone has {case_count(len(alone))}: {_listed(alone, short)}."] if alone else []
+        found += [f"{label} alone has {format_count(len(alone), 'case')}: {_listed(alone, short)}."] if alone else []
     return _few(found, most)
 
 

@@ -4,7 +4,7 @@ import functools
 import statistics
 from collections.abc import Callable, Sequence
 
-from bench.compare.machines import Comparison, Group, Pair, Versus
+from bench.compare.machines import CasePair, Comparison, Group, Versus
 from bench.compare.points import Machine
 from bench.compare.sentences import interval, names, times
 from bench.console.table import Table
@@ -222,7 +222,7 @@ def pair_table(compared: Comparison, width: int = ENDLESS) -> Table:
     return Table(title, tuple(headers[number] for number in kept), chosen)
 
 
-def _epochs(each: Pair) -> str:
+def _epochs(each: CasePair) -> str:
     """The checkpoint of times and memory; two where they differ, the reference's first."""
     one, two = each.timed or (None, None)
     if one is None or two is None:
@@ -230,7 +230,7 @@ def _epochs(each: Pair) -> str:
     return str(one.epochs) if one.epochs == two.epochs else f"{one.epochs}, {two.epochs}"
 
 
-def remark(each: Pair) -> str:
+def remark(each: CasePair) -> str:
     """What makes a line less trustworthy than others, on the machine's side or on the reference's."""
     if not each.timed:
         return ""
@@ -241,41 +241,41 @@ def remark(each: Pair) -> str:
     return "; ".join([*([] if each.same_data else ["other data"]), *found])
 
 
-def _seconds(each: Pair, side: int) -> str:
+def _seconds(each: CasePair, side: int) -> str:
     point = each.timed[side] if each.timed else None
     return seconds(point.seconds.value if point and point.seconds else None)
 
 
-def _reference_s(each: Pair) -> str:
+def _reference_s(each: CasePair) -> str:
     return _seconds(each, 0)
 
 
-def _reference_mib(each: Pair) -> str:
+def _reference_mib(each: CasePair) -> str:
     point = each.timed[0] if each.timed else None
     mib = None if point is None else point.anon_mib if each.anon else point.rss_mib
     return _NOTHING if mib is None else f"{mib:.0f}"
 
 
-def _reference_loss(each: Pair) -> str:
+def _reference_loss(each: CasePair) -> str:
     return loss(each.evaluated[0].loss if each.evaluated else None)
 
 
-def _speed(each: Pair) -> str:
+def _speed(each: CasePair) -> str:
     if each.speed is None:
         return _NOTHING
     ends = interval(each.speed)
     return f"{times(each.speed.value)} ({ends})" if ends else times(each.speed.value)
 
 
-def _bare_speed(each: Pair) -> str:
+def _bare_speed(each: CasePair) -> str:
     return times(each.speed.value) if each.speed else _NOTHING
 
 
-def _memory(each: Pair) -> str:
+def _memory(each: CasePair) -> str:
     return _share(each.anon or each.rss)
 
 
-def _loss(each: Pair) -> str:
+def _loss(each: CasePair) -> str:
     if each.loss is None:
         return _NOTHING
     return "same" if each.loss == 0 else f"{each.loss:+.4f}" if abs(each.loss) >= 1e-4 else f"{each.loss:+.0e}"
@@ -289,8 +289,8 @@ def _quantity_table(
     compared: Comparison,
     title: str,
     unit: str,
-    of_reference: Callable[[Pair], str],
-    cell: Callable[[Pair], str],
+    of_reference: Callable[[CasePair], str],
+    cell: Callable[[CasePair], str],
     head: Callable[[Versus], str],
 ) -> Table:
     """A few machines: a column each."""
@@ -310,7 +310,7 @@ def _quantity_table(
 def spread_table(compared: Comparison) -> Table:
     """Many machines: how far they lie apart in each case."""
     short = names(compared.cases)
-    found: dict[str, list[Pair]] = {}
+    found: dict[str, list[CasePair]] = {}
     for held in compared.others:
         for each in held.common:
             found.setdefault(each.case, []).append(each)
@@ -319,7 +319,7 @@ def spread_table(compared: Comparison) -> Table:
     return Table(f"Times as fast as {compared.reference.label}, over the machines", headers, rows)
 
 
-def _spread_cells(pairs: Sequence[Pair]) -> tuple[str, ...]:
+def _spread_cells(pairs: Sequence[CasePair]) -> tuple[str, ...]:
     speeds = sorted(each.speed.value for each in pairs if each.speed)
     shares = [share for each in pairs if (share := each.anon or each.rss)]
     differing = [each for each in pairs if each.loss is not None]

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.compare.machines import case_count
 from bench.compare.points import machine
 from bench.console.output import output, say
-from bench.errors import InvalidInput, shown
-from bench.gate import baseline, verdict
+from bench.errors import ExitCode, InvalidInput, format_count, shown
+from bench.gate import baseline
 from bench.gate.report import Gate, publish
 from bench.gate.sequential import MINIMUM_EFFECT
 from bench.host.fingerprint import label
@@ -23,7 +22,7 @@ _FEW = 5
 
 
 @dataclass(frozen=True)
-class Request:
+class CheckRequest:
     """What a person asked to be checked, or kept."""
 
     report: Path
@@ -38,7 +37,7 @@ class Request:
     out: Path | None = None
 
 
-def check(request: Request, console: Console | None = None) -> int:
+def check(request: CheckRequest, console: Console | None = None) -> int:
     """Judge a report and write what was found, or keep it; returns the exit code. Raises `InvalidInput`."""
     console = console or output(_WIDE)
     if (request.baseline is None) == (request.save is None):
@@ -62,7 +61,7 @@ def check(request: Request, console: Console | None = None) -> int:
 # ----------------------------------------------------------------------------------------------------------- to judge
 
 
-def _judged(request: Request, report: Report, place: Path) -> Gate:
+def _judged(request: CheckRequest, report: Report, place: Path) -> Gate:
     if not reader.located(place).exists():
         return _refused(request, report, place, f"There is no {_name(place)}: {_HOW_TO_KEEP}.")
     stored = reader.read(place)
@@ -87,14 +86,14 @@ _HOW_TO_KEEP = (
 )
 
 
-def _refused(request: Request, report: Report, place: Path, why: str) -> Gate:
+def _refused(request: CheckRequest, report: Report, place: Path, why: str) -> Gate:
     return Gate(
         base=f"the baseline {_name(place)}",
         candidate=_called(report),
         minimum_effect=request.minimum_effect,
         seconds=0.0,
         results=(),
-        ended=verdict.INCOMPARABLE,
+        ended=ExitCode.INCOMPARABLE,
         kind="check",
         remarks=(why,),
     )
@@ -132,7 +131,7 @@ def _saved(report: Report, place: Path, console: Console) -> int:
     if failed := baseline.failures(report):
         told = "; ".join(f"{name}: {', '.join(how)}" for name, how in list(failed.items())[:_FEW])
         say(console, f"Not kept: of a case that failed nothing can be held against ({told}). Mend it or leave it out.")
-        return verdict.FAILED
+        return ExitCode.FAILED
     if place.is_dir():
         raise InvalidInput(f"--save-baseline takes a file, such as baseline.csv; {shown(place)} is a folder.")
     replaced = ""
@@ -141,16 +140,19 @@ def _saved(report: Report, place: Path, console: Console) -> int:
         if differing := baseline.differences(kept, report):
             apart = f"is of another machine or other software ({'; '.join(differing)})"
             say(console, f"Not kept: {shown(place)} {apart}. Name another file, or remove that one.")
-            return verdict.INCOMPARABLE
+            return ExitCode.INCOMPARABLE
         replaced = f", in place of that of {_day(kept)}"
     _write(place, report)
     fewest = baseline.fewest_processes(report)
-    cases, processes = case_count(len(machine(report).cases)), "1 process" if fewest == 1 else f"{fewest} processes"
+    cases, processes = (
+        format_count(len(machine(report).cases), "case"),
+        "1 process" if fewest == 1 else f"{fewest} processes",
+    )
     say(console, f"Baseline: {shown(place)}: {cases}, {processes} each, {label(report.fingerprint)}{replaced}.")
     if fewest < baseline.FEWEST:
         takes = f"{baseline.FEWEST} processes a case on each side; measure with --repeats {baseline.ADVISED}"
         say(console, f"Checks against it stay undecided on time and memory: a verdict takes {takes}.")
-    return verdict.FINE
+    return ExitCode.OK
 
 
 def _kept(place: Path) -> Report:

@@ -16,13 +16,11 @@ from rich.console import Console
 
 from bench.console.output import output, say
 from bench.datasets import find
-from bench.errors import InvalidInput, unknown
+from bench.errors import ExitCode, InvalidInput, unknown
 from bench.gate import environment, report, revision
 from bench.gate.paired import BLOCKS, Incomparable, PairedExecutor, PairedRunFailed, Side
 from bench.gate.sequential import MINIMUM_EFFECT, MOST_DISCARDED, Plan
 from bench.gate.verdict import (
-    FAILED,
-    INTERRUPTED,
     CaseResult,
     CaseVerdict,
     Figures,
@@ -52,7 +50,7 @@ _WIDE = 200
 
 
 @dataclass(frozen=True)
-class Request:
+class RegressRequest:
     """What a person asked to be compared."""
 
     base: str | None = None
@@ -76,7 +74,7 @@ class Request:
     """Of the blocks' orders; None for another one each time."""
 
 
-def gate(request: Request, console: Console | None = None) -> int:
+def gate(request: RegressRequest, console: Console | None = None) -> int:
     """Compare, print a report and write it; returns the exit code. For the main thread. Raises `InvalidInput`."""
     console = console or output(_WIDE)
     _check_bounds(request)
@@ -90,13 +88,13 @@ def gate(request: Request, console: Console | None = None) -> int:
             return _refused(request, cases, folder, console, str(error).rstrip("."))
         except KeyboardInterrupt:
             say(console, "\nInterrupted.")
-            return INTERRUPTED
+            return ExitCode.INTERRUPTED
         except OSError as error:
             say(console, f"\nStopped: {error.filename or folder.root}: {error.strerror or error}.")
-            return FAILED
+            return ExitCode.FAILED
 
 
-def _check_bounds(request: Request) -> None:
+def _check_bounds(request: RegressRequest) -> None:
     """No comparison holds of what is no number: every verdict would be as good as any other."""
     if not 0 < request.minimum_effect < math.inf:
         raise InvalidInput(f"--minimum-effect takes percent above zero; got {100 * request.minimum_effect:g}.")
@@ -146,7 +144,7 @@ def named_case(text: str) -> profile.Case:
 
 
 def _refused(
-    request: Request, cases: Sequence[profile.Case], folder: ReportFolder, console: Console, reason: str
+    request: RegressRequest, cases: Sequence[profile.Case], folder: ReportFolder, console: Console, reason: str
 ) -> int:
     """Report that nothing was measured, and why."""
     folder.root.mkdir(parents=True, exist_ok=True)
@@ -167,7 +165,7 @@ def _refused(
 
 
 @contextmanager
-def _sides(request: Request, root: Path, console: Console) -> Iterator[tuple[Side, Side]]:
+def _sides(request: RegressRequest, root: Path, console: Console) -> Iterator[tuple[Side, Side]]:
     """Base and candidate, the base's code in a worktree that is gone afterwards. Raises `Incomparable`."""
     base_python = _python("--base-python", request.base_python)
     candidate = Side(
@@ -333,7 +331,11 @@ class _Run:
 
 
 def _compared(
-    request: Request, cases: Sequence[profile.Case], sides: tuple[Side, Side], folder: ReportFolder, console: Console
+    request: RegressRequest,
+    cases: Sequence[profile.Case],
+    sides: tuple[Side, Side],
+    folder: ReportFolder,
+    console: Console,
 ) -> int:
     if sys.executable in {side.python for side in sides}:
         fingerprint.check_backends(_BACKENDS)
@@ -357,10 +359,10 @@ def _compared(
         with find.prepared(find.find_dataset(_DATASET), folder.data):
             run.carry_out()
     except KeyboardInterrupt:
-        ended = INTERRUPTED
+        ended = ExitCode.INTERRUPTED
         run.stop("interrupted")
     except OSError as error:
-        ended = FAILED
+        ended = ExitCode.FAILED
         run.stop(f"the disk refused {Path(error.filename or folder.root).name} ({error.strerror or error})")
     found = report.Gate(
         base=base.name,

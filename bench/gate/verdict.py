@@ -27,6 +27,7 @@ from typing import Literal
 
 import numpy as np
 
+from bench.errors import ExitCode
 from bench.gate.sequential import Plan, Student
 from bench.results.stats import warmup_length
 from bench.worker.paired_protocol import Block, Memory, Round, Turn
@@ -345,9 +346,6 @@ def _judge_ends(ends: Sequence[tuple[float, float]], plan: Plan, look: int) -> J
 # ---------------------------------------------------------------------------------------------------------------- a run
 
 
-FINE, REGRESSION, FAILED, INCOMPARABLE, UNDECIDED, INTERRUPTED = 0, 1, 3, 4, 5, 130
-"""Exit codes."""
-
 Trouble = Literal["failed", "incomparable"]
 
 
@@ -377,9 +375,9 @@ def exit_code(results: Sequence[CaseResult], *, fail_undecided: bool = False) ->
     """Of a whole run, the worst of its cases: undecided counts only where asked."""
     told = {verdict for each in results for verdict in each.verdicts}
     if told & set(BAD):
-        return REGRESSION
+        return ExitCode.REGRESSION
     if "failed" in told:
-        return FAILED
+        return ExitCode.FAILED
     if "incomparable" in told:
-        return INCOMPARABLE
-    return UNDECIDED if fail_undecided and ("undecided" in told or not told) else FINE
+        return ExitCode.INCOMPARABLE
+    return ExitCode.UNDECIDED if fail_undecided and ("undecided" in told or not told) else ExitCode.OK

@@ -7,6 +7,7 @@ loops on a processor (docs/method.md), so any would mislead.
 
 from collections.abc import Iterable
 
+from bench.errors import format_count
 from bench.plan import catalog
 from bench.plan.profile import Case
 
@@ -93,7 +94,7 @@ class Remaining:
         return " and ".join([*(known if self._open > 0 or not self._unknown else []), *self._unknown_words()])
 
     def _unknown_words(self) -> list[str]:
-        cases = "1 case" if self._unknown == 1 else f"{self._unknown} cases"
+        cases = format_count(self._unknown, "case")
         return [f"{cases} without an estimate"] if self._unknown else []
 
 

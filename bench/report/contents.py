@@ -9,7 +9,7 @@ from bench.report import plots, summary, variants
 from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.figures import Plot, file_stem
 from bench.report.files import result_rows
-from bench.report.pictures import Gallery, Samples, gallery, read_samples
+from bench.report.pictures import Gallery, SampleImages, gallery, read_samples
 from bench.report.plots import Run
 from bench.report.published import comparisons
 from bench.report.roofline import draw_roofline
@@ -129,7 +129,7 @@ def _has_samples(folder: ReportFolder, outcome: Outcome) -> bool:
 
 def _gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[Outcome]) -> Gallery:
     case = outcome.case
-    found: list[Samples] = []
+    found: list[SampleImages] = []
     notes: list[str] = []
     for epochs in _spread([checkpoint.epochs for checkpoint in outcome.checkpoints]):
         try:

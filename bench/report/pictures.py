@@ -42,7 +42,7 @@ _CLASS_COLOURS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class SampleImages:
     """The arrays of one checkpoint, checked; see `bench.worker.samples.samples`."""
 
     epochs: int
@@ -108,7 +108,7 @@ class _Unfit(Exception):
     """Not what the measured process writes."""
 
 
-def read_samples(path: Path, epochs: int) -> Samples:
+def read_samples(path: Path, epochs: int) -> SampleImages:
     """Read the samples of a checkpoint.
 
     Raises FileNotFoundError where there are none, and ValueError that says in a few words why a file is not drawn.
@@ -165,7 +165,7 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
-def _checked(epochs: int, arrays: Arrays) -> Samples:
+def _checked(epochs: int, arrays: Arrays) -> SampleImages:
     """Shapes that fit each other."""
     missing = [name for name in ("labels", "input", "target", "output") if name not in arrays]
     if missing:
@@ -187,13 +187,13 @@ def _checked(epochs: int, arrays: Arrays) -> Samples:
         raise _Unfit(f"grid is {arrays['grid'].shape}")
     if not all(np.isfinite(arrays[name]).all() for name in ("codes", "plane") if name in arrays):
         raise _Unfit("numbers that are not finite")
-    return Samples(epochs, **arrays)
+    return SampleImages(epochs, **arrays)
 
 
 # ------------------------------------------------------------------------------ drawing
 
 
-def gallery(title: str, name: str, checkpoints: Sequence[Samples], notes: Sequence[str] = ()) -> Gallery:
+def gallery(title: str, name: str, checkpoints: Sequence[SampleImages], notes: Sequence[str] = ()) -> Gallery:
     """All pictures of a case; ``checkpoints`` ascending by epochs, all of the same images."""
     found = Gallery(title, file_stem(name), notes=list(notes))
     if not checkpoints:
@@ -219,7 +219,7 @@ def gallery(title: str, name: str, checkpoints: Sequence[Samples], notes: Sequen
     return found
 
 
-def _sheet(checkpoint: Samples) -> Pixels:
+def _sheet(checkpoint: SampleImages) -> Pixels:
     """One checkpoint as the blog shows it, enlarged on white: images, without their noise where they have some, over what
     became of them; codes that are maps below.
     """
@@ -240,11 +240,11 @@ def _enlarged(pixels: Pixels, times: int) -> Pixels:
     return pixels.repeat(times, axis=0).repeat(times, axis=1)
 
 
-def _is_noisy(checkpoint: Samples) -> bool:
+def _is_noisy(checkpoint: SampleImages) -> bool:
     return not np.array_equal(checkpoint.input, checkpoint.target)
 
 
-def _rows(checkpoints: Sequence[Samples]) -> list[Image]:
+def _rows(checkpoints: Sequence[SampleImages]) -> list[Image]:
     """Originals (noisy and clean where they differ), then a reconstruction a checkpoint."""
     first = checkpoints[0]
     images = _named(first)
@@ -258,7 +258,7 @@ def _rows(checkpoints: Sequence[Samples]) -> list[Image]:
     return rows
 
 
-def _named(samples: Samples) -> str:
+def _named(samples: SampleImages) -> str:
     return "images " + ", ".join(str(label) for label in samples.labels)
 
 
@@ -268,7 +268,7 @@ def _strip(images: Pixels) -> Pixels:
     return np.concatenate(list(padded), axis=1)[:, :-_GAP]
 
 
-def _maps(checkpoint: Samples) -> Pixels | None:
+def _maps(checkpoint: SampleImages) -> Pixels | None:
     """Codes (k, h, w, c) as the blog draws them, h wide and w · c high; a image's code stands where the image does.
 
     None where they are no maps, or too large to be seen.

@@ -17,7 +17,7 @@ _FULL_TRAIN, _FULL_VAL = 60_000, 10_000
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PublishedComparison:
     """One published figure beside ours."""
 
     model: str
@@ -34,7 +34,7 @@ class Comparison:
         return self.published.quantity_title
 
 
-def comparisons(rows: Sequence[ResultRow], settings: Mapping[str, Settings]) -> list[Comparison]:
+def comparisons(rows: Sequence[ResultRow], settings: Mapping[str, Settings]) -> list[PublishedComparison]:
     """Every published figure of each model that ``rows`` has."""
     measured = {row.model for row in rows if row.status == "ok"}
     return [
@@ -45,23 +45,25 @@ def comparisons(rows: Sequence[ResultRow], settings: Mapping[str, Settings]) -> 
     ]
 
 
-def _comparison(model: str, published: Published, settings: Settings, rows: Sequence[ResultRow]) -> Comparison:
+def _comparison(model: str, published: Published, settings: Settings, rows: Sequence[ResultRow]) -> PublishedComparison:
     usable = [row for row in rows if row.status == "ok"]
     if published.quantity == "fit_s":
         usable = [row for row in usable if row.epoch_s_median is not None]
     row = min(usable, key=lambda row: _distance(row, published, settings.batch_size), default=None)
     if row is None:
-        return Comparison(model, published, None, "not run", "needs two epochs at least")
+        return PublishedComparison(model, published, None, "not run", "needs two epochs at least")
     processes = [other for other in usable if _run_key(other) == _run_key(row)]
     if _same_run(row, published):
         figures = [figure for other in processes if (figure := _figure(other, published)) is not None]
         ours = statistics.median(figures) if figures else None
-        return Comparison(model, published, ours, "measured" if figures else "not run", _otherwise(row, settings))
+        return PublishedComparison(
+            model, published, ours, "measured" if figures else "not run", _otherwise(row, settings)
+        )
     if published.quantity == "fit_s":
         ours = statistics.median(_projected_s(other, published.epochs) for other in processes)
-        return Comparison(model, published, ours, "projected", _otherwise(row, settings))
+        return PublishedComparison(model, published, ours, "projected", _otherwise(row, settings))
     needed = f"needs {published.epochs} epochs of the full MNIST"
-    return Comparison(model, published, None, "not run", needed)
+    return PublishedComparison(model, published, None, "not run", needed)
 
 
 def _distance(row: ResultRow, published: Published, batch_size: int) -> tuple[bool, bool, float, float]:

@@ -8,7 +8,7 @@ from bench.console.table import Table
 from bench.plan.estimate import duration
 from bench.plan.profile import Case
 from bench.report import variants
-from bench.report.published import Comparison
+from bench.report.published import PublishedComparison
 from bench.report.thresholds import Reached, first, reached
 from bench.results import stats
 from bench.results.schema import Outcome, ResultRow
@@ -190,7 +190,7 @@ def _first_note(entry: Reached) -> str:
     return f"{entry.threshold:g} is first reached by {model}, {way}, batch {batch}: {_until([entry])} of training."
 
 
-def blog_table(comparisons: Sequence[Comparison]) -> Table:
+def blog_table(comparisons: Sequence[PublishedComparison]) -> Table:
     """Published figures beside ours; those that no row can be held against are named below."""
     headers = ("model", "figure", "published", "ours", "ratio", "ours is")
     rows = tuple(_blog_cells(comparison) for comparison in comparisons if comparison.ours is not None)
@@ -199,7 +199,7 @@ def blog_table(comparisons: Sequence[Comparison]) -> Table:
     return Table("Against the published figures", headers, rows, labels=2, notes=notes)
 
 
-def _missing_note(missing: Sequence[Comparison]) -> str:
+def _missing_note(missing: Sequence[PublishedComparison]) -> str:
     models = ", ".join(dict.fromkeys(comparison.model for comparison in missing))
     figures = "1 published figure was" if len(missing) == 1 else f"{len(missing)} published figures were"
     return (
@@ -208,7 +208,7 @@ def _missing_note(missing: Sequence[Comparison]) -> str:
     )
 
 
-def _blog_cells(comparison: Comparison) -> tuple[str, ...]:
+def _blog_cells(comparison: PublishedComparison) -> tuple[str, ...]:
     published, ours = comparison.published, comparison.ours
     source = f"{published.source}: {published.note}" if published.note else published.source
     return (
@@ -221,7 +221,7 @@ def _blog_cells(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
-def _published_figure(value: float, comparison: Comparison) -> str:
+def _published_figure(value: float, comparison: PublishedComparison) -> str:
     match comparison.published.quantity:
         case "fit_s":
             return duration(value)

@@ -188,7 +188,7 @@ class Epochs(Packed[EpochEvent]):
         return cls._schema_of(EpochEvent, handler)
 
 
-class Samples(Packed[tuple[float, float]]):
+class MemorySamples(Packed[tuple[float, float]]):
     """Pairs of numbers."""
 
     __slots__ = ()

@@ -14,7 +14,7 @@ from bench.host.fingerprint import Fingerprint, StrictModel, column
 from bench.host.noise import Interval
 from bench.host.reference_kernels import Reference
 from bench.plan.profile import Case, Count, Profile
-from bench.results.epochs import Epochs, Samples
+from bench.results.epochs import Epochs, MemorySamples
 from bench.results.roofline import Bound
 from bench.results.spool import Spool
 from bench.worker.protocol import CheckpointEvent, EvaluationEvent, PeaksEvent, PhaseEvent, SetupEvent
@@ -60,7 +60,7 @@ class Timeline(StrictModel):
 
     interval_s: float
     """Seconds between samples; doubled whenever there are too many to keep, every second one of which then goes."""
-    samples: Samples
+    samples: MemorySamples
     """Seconds since the process' start, and MiB. The largest of each stretch that was thinned is kept."""
 
 

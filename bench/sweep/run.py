@@ -14,7 +14,7 @@ from rich.console import Console
 from bench.console.output import output, say
 from bench.console.table import Table
 from bench.datasets import find
-from bench.errors import InvalidInput
+from bench.errors import ExitCode, InvalidInput, format_count
 from bench.host import signals
 from bench.host.fingerprint import check_backends, git_state, label, machine_id, take_fingerprint
 from bench.plan import estimate
@@ -30,12 +30,11 @@ from bench.sweep.executor import Executor
 from bench.sweep.local import LocalExecutor
 from bench.sweep.progress import describe, display, download_progress
 
-_OK, _CASE_FAILED, _INTERRUPTED = 0, 3, 130
 _DEFAULT_PROFILE = "quick"
 
 
 @dataclass(frozen=True)
-class Request:
+class SweepRequest:
     """What a person asked to be measured."""
 
     profile: str | None
@@ -47,7 +46,7 @@ class Request:
     resume: bool
 
 
-def show_plan(request: Request, console: Console | None = None) -> int:
+def show_plan(request: SweepRequest, console: Console | None = None) -> int:
     """Print the cases and the time they may take; nothing is run, downloaded or written."""
     console = console or output()
     profile = _profile(request)
@@ -67,14 +66,14 @@ def show_plan(request: Request, console: Console | None = None) -> int:
         )
         for case, took in zip(cases, seconds, strict=True)
     )
-    title = f"Profile {profile.name}: {_cases(len(cases))} on {train:,} images of {profile.dataset}"
+    title = f"Profile {profile.name}: {format_count(len(cases), 'case')} on {train:,} images of {profile.dataset}"
     console.print(Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3).rich())
     known = [took for took in seconds if took is not None]
     if known:
         console.print(f"About {estimate.duration(sum(known))} on two cores of a server; other machines differ.")
     if len(known) < len(cases):
-        console.print(f"{_cases(len(cases) - len(known))} without an estimate: {_WITHOUT}")
-    return _OK
+        console.print(f"{format_count(len(cases) - len(known), 'case')} without an estimate: {_WITHOUT}")
+    return ExitCode.OK
 
 
 _NO_ESTIMATE = "no estimate"
@@ -84,14 +83,14 @@ _WITHOUT = (
 )
 
 
-def measure(request: Request, console: Console | None = None) -> int:
+def measure(request: SweepRequest, console: Console | None = None) -> int:
     """Run the sweep, write its report, print its tables; returns the exit code. For the main thread."""
     console = console or output()
     with signals.listening():
         return _measured(request, console)
 
 
-def _measured(request: Request, console: Console) -> int:
+def _measured(request: SweepRequest, console: Console) -> int:
     profile = _profile(request)
     check_backends(profile.backends)
     if request.out is not None:
@@ -106,10 +105,10 @@ def _measured(request: Request, console: Console) -> int:
             return _carry_out(sweep, executor, request, console)
     except OSError as error:
         say(console, f"\nStopped: {_reason(error, folder)}.{_next_step(folder, request)}")
-        return _CASE_FAILED
+        return ExitCode.FAILED
     except KeyboardInterrupt:
         say(console, f"\nInterrupted.{_next_step(folder, request)}")
-        return _INTERRUPTED
+        return ExitCode.INTERRUPTED
 
 
 def redraw(root: Path, console: Console | None = None, choices: Choices = AS_THEY_ARE) -> int:
@@ -130,10 +129,10 @@ def redraw(root: Path, console: Console | None = None, choices: Choices = AS_THE
         say(console, f"Note: the journal's {note}.")
     _print_tables(console, shown)
     say(console, f"\n{trouble or f'Report: {folder.page}'}")
-    return _CASE_FAILED if trouble else _OK
+    return ExitCode.FAILED if trouble else ExitCode.OK
 
 
-def _profile(request: Request) -> Profile:
+def _profile(request: SweepRequest) -> Profile:
     if request.resume and request.out is None:
         raise InvalidInput("--resume continues a report folder; name it with --out DIR.")
     if request.resume and request.out is not None and request.profile is None:
@@ -144,7 +143,7 @@ def _profile(request: Request) -> Profile:
     return read_profile(request.profile or _DEFAULT_PROFILE, request.overrides)
 
 
-def _dataset(name: str, request: Request, console: Console) -> find.Dataset:
+def _dataset(name: str, request: SweepRequest, console: Console) -> find.Dataset:
     with download_progress(console) as on_progress:
         dataset = find.find_dataset(name, data_file=request.data, offline=request.offline, on_progress=on_progress)
     if dataset.genuine is False:
@@ -171,13 +170,13 @@ def _header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
     )
 
 
-def _folder(request: Request, header: SweepHeader) -> ReportFolder:
+def _folder(request: SweepRequest, header: SweepHeader) -> ReportFolder:
     if request.out is not None:
         return ReportFolder(request.out)
     return ReportFolder.fresh(f"{label(header.fingerprint)}-{header.profile.name}")
 
 
-def _carry_out(sweep: session.Sweep, executor: Executor, request: Request, console: Console) -> int:
+def _carry_out(sweep: session.Sweep, executor: Executor, request: SweepRequest, console: Console) -> int:
     header, folder = sweep.header, sweep.folder
     outcomes = {outcome.case.case_id: outcome for outcome in sweep.kept}
     total = len(header.cases)
@@ -194,11 +193,14 @@ def _carry_out(sweep: session.Sweep, executor: Executor, request: Request, conso
     _print_tables(console, report)
     _say_failures(report, console)
     if refused is not None:
-        say(console, f"\nStopped: {refused}. The journal holds {len(outcomes)} of {_cases(total)}, each whole.")
-    if code != _OK:
+        say(
+            console,
+            f"\nStopped: {refused}. The journal holds {len(outcomes)} of {format_count(total, 'case')}, each whole.",
+        )
+    if code != ExitCode.OK:
         say(console, _advice(sweep, report.outcomes, code, request))
     say(console, f"\n{trouble or f'Report: {folder.page}'}")
-    return code or (_CASE_FAILED if trouble else _OK)
+    return code or (ExitCode.FAILED if trouble else ExitCode.OK)
 
 
 def _run(sweep: session.Sweep, executor: Executor, outcomes: dict[str, Outcome], console: Console) -> None:
@@ -243,7 +245,7 @@ def _written(shown: _Shown, code: int) -> str | None:
     else:
         return None
     with contextlib.suppress(OSError):
-        write_status(shown.folder, shown.header, shown.outcomes, code or _CASE_FAILED)
+        write_status(shown.folder, shown.header, shown.outcomes, code or ExitCode.FAILED)
     again = shlex.join(["aebench", "report", str(shown.folder.root)])
     return f"The report is not whole: {why}. The journal has all of it; draw it again with: {again}"
 
@@ -253,7 +255,7 @@ def _reason(error: OSError, folder: ReportFolder) -> str:
     return f"{error.filename or folder.root}: {error.strerror or error}"
 
 
-def _next_step(folder: ReportFolder, request: Request) -> str:
+def _next_step(folder: ReportFolder, request: SweepRequest) -> str:
     """How to go on from a folder that may hold a journal or not."""
     if not folder.journal.is_file():
         return " Nothing was begun."
@@ -268,27 +270,23 @@ def _announce(sweep: session.Sweep, total: int, remaining: estimate.Remaining, c
         times = "1 time" if sweep.retries == 0 else f"{sweep.retries + 1} times"
         say(
             console,
-            f"Note: {_cases(len(sweep.given_up))} failed {times} or more and will not be run again; "
+            f"Note: {format_count(len(sweep.given_up), 'case')} failed {times} or more and will not be run again; "
             "--retries allows another number.",
         )
     kept = total - len(sweep.pending)
     resumed = f", {kept} of them kept from before" if kept else ""
     say(
         console,
-        f"Profile {header.profile.name}: {_cases(total)}{resumed}, {remaining.words()}; "
+        f"Profile {header.profile.name}: {format_count(total, 'case')}{resumed}, {remaining.words()}; "
         f"{header.train_samples:,} training and {header.val_samples:,} validation images of {header.profile.dataset}.",
     )
 
 
-def _cases(count: int) -> str:
-    return "1 case" if count == 1 else f"{count} cases"
-
-
 def _exit_code(planned: int, outcomes: list[Outcome], *, interrupted: bool, refused: bool = False) -> int:
     if interrupted:
-        return _INTERRUPTED
+        return ExitCode.INTERRUPTED
     well = sum(outcome.status == "ok" for outcome in outcomes) == planned
-    return _OK if well and not refused else _CASE_FAILED
+    return ExitCode.OK if well and not refused else ExitCode.FAILED
 
 
 def _print_tables(console: Console, shown: _Shown) -> None:
@@ -308,10 +306,10 @@ def _say_failures(shown: _Shown, console: Console) -> None:
             say(console, f"\n{head}{count}\n{outcome.log_tail}\nLog: {log}")
 
 
-def _advice(sweep: session.Sweep, outcomes: list[Outcome], code: int, request: Request) -> str:
+def _advice(sweep: session.Sweep, outcomes: list[Outcome], code: int, request: SweepRequest) -> str:
     """What the person may do next, where not all is well."""
     again = _again(sweep.folder, request)
-    if code == _INTERRUPTED:
+    if code == ExitCode.INTERRUPTED:
         return f"\nInterrupted; what was finished is kept. Continue with: {again}"
     failed = [outcome.attempt for outcome in outcomes if outcome.status != "ok"]
     if failed and min(failed) > sweep.retries and len(outcomes) == len(sweep.header.cases):
@@ -319,7 +317,7 @@ def _advice(sweep: session.Sweep, outcomes: list[Outcome], code: int, request: R
     return f"\nTo run what failed or is missing: {again}"
 
 
-def _again(folder: ReportFolder, request: Request) -> str:
+def _again(folder: ReportFolder, request: SweepRequest) -> str:
     """The command that resumes this sweep with the same data."""
     words = ["--resume", "--out", str(folder.root)]
     words += ["--data", str(request.data)] if request.data is not None else []

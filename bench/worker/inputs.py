@@ -1,6 +1,6 @@
-"""Images as compiled loops keep them on the device: bytes where the model's view of them is no more than that.
+"""Images as compiled loops keep them on the device: bytes where what the model makes of them is no more than that.
 
-A view is taken stretch by stretch, so that the float arrays of a whole dataset, four times its size, never exist.
+Images are prepared chunk by chunk, so that the float arrays of a whole dataset, four times its size, never exist.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from models.contract import Floats, Images
 
-_STRETCH = 1_000
+_CHUNK = 1_000
 """Images per chunk: 3 MB as floats."""
 _ALIGNMENT = 64
 """Bytes: where backends want memory to begin that they use as it is."""
 
 Array = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
-View = Callable[[npt.NDArray[np.uint8], np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
+Prepare = Callable[
+    [npt.NDArray[np.uint8], np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+]
 
 
 @dataclass(eq=False)
-class Pairs:
+class Examples:
     """What a model is fed and what it is to give back, (n, …) each; one array twice where they are one.
 
     Bytes stand for 255ths; whatever is not made of 255ths (noise) stays float32.
@@ -46,19 +48,19 @@ class Pairs:
         return arrays
 
 
-def packed(view: View, images: Images, rng: np.random.Generator) -> Pairs:
-    """A model's view of ``images``, (n, 28, 28) uint8, as small as it can be held without loss.
+def prepare_uint8(prepare: Prepare, images: Images, rng: np.random.Generator) -> Examples:
+    """What a model makes of ``images``, (n, 28, 28) uint8, as small as it can be held without loss.
 
-    The view's random numbers are those that it would draw for all images at once, since it draws them image by image.
+    Its random numbers are those that it would draw for all images at once, since it draws them image by image.
     """
     x, y, same = _Packing(len(images)), _Packing(len(images)), True
-    for start in range(0, len(images), _STRETCH):
-        given, wanted = view(images[start : start + _STRETCH], rng)
+    for start in range(0, len(images), _CHUNK):
+        given, wanted = prepare(images[start : start + _CHUNK], rng)
         same = same and given is wanted
         x.put(start, given)
         if not same:
             y.put(start, wanted)
-    return Pairs(x.array, x.array if same else y.array)
+    return Examples(x.array, x.array if same else y.array)
 
 
 def floats(array: Array) -> Floats:

@@ -21,7 +21,7 @@ from bench.host.noise import MachineCounters, ProcessCounters, between, read_mac
 from bench.worker.channel import claimed_output
 from bench.worker.clock import finite
 from bench.worker.device import Device, device, limit_threads
-from bench.worker.inputs import Array, Pairs
+from bench.worker.inputs import Array, Examples
 from bench.worker.memory import Meter, Reading
 from bench.worker.paired_protocol import (
     GO,
@@ -35,7 +35,7 @@ from bench.worker.paired_protocol import (
     TurnEvent,
 )
 from bench.worker.protocol import to_line
-from bench.worker.training import compiled, imported, parameters, views
+from bench.worker.training import build_model, count_parameters, import_parts, prepare_examples
 
 _NS = 1e9
 _ENDLESS = 1_000_000_000
@@ -123,12 +123,12 @@ def take_turns(tokens: BinaryIO, send: Send) -> int:
 
 
 def _train(job: PairedJob, turns: Turns) -> None:
-    keras, model_file, loop = imported(job)
+    keras, model_file, loop = import_parts(job)
     limit_threads(job.backend, job.threads)
     turns.device = device(job.backend)
-    training, validation = views(job, model_file, loop)
-    model = compiled(job, keras, model_file).model
-    turns.pending = ReadyEvent(params=parameters(model), peak_rss_method=turns.meter.method)
+    training, validation = prepare_examples(job, model_file, loop)
+    model = build_model(job, keras, model_file).model
+    turns.pending = ReadyEvent(params=count_parameters(model), peak_rss_method=turns.meter.method)
     loop.train(
         model,
         part(training, job.images),
@@ -139,11 +139,11 @@ def _train(job: PairedJob, turns: Turns) -> None:
     )
 
 
-def part(pairs: Pairs, images: int) -> Pairs:
+def part(pairs: Examples, images: int) -> Examples:
     """The first so many pairs, from the start again where there are not so many."""
     chosen = np.arange(images) % len(pairs.x)
     x: Array = pairs.x[chosen]
-    return Pairs(x, x if pairs.y is pairs.x else pairs.y[chosen])
+    return Examples(x, x if pairs.y is pairs.x else pairs.y[chosen])
 
 
 def _main() -> int:

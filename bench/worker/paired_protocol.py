@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from bench.host.noise import Interval
-from bench.worker.protocol import Strict, Training
+from bench.worker.protocol import StrictMessage, Training
 
 PROTOCOL = 1
 """1: the first."""
@@ -41,7 +41,7 @@ class PairedJob(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HelloEvent(Strict):
+class HelloEvent(StrictMessage):
     """The process' first word."""
 
     protocol: int
@@ -51,7 +51,7 @@ class HelloEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadyEvent(Strict):
+class ReadyEvent(StrictMessage):
     """Model and data are there; the process waits for its first turn."""
 
     params: int
@@ -62,7 +62,7 @@ class ReadyEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TurnEvent(Strict):
+class TurnEvent(StrictMessage):
     """A turn's training ended; the process waits again."""
 
     wall_s: float
@@ -81,7 +81,7 @@ class TurnEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoneEvent(Strict):
+class DoneEvent(StrictMessage):
     """The process was told to stop and ends."""
 
     peak_rss_mib: float
@@ -92,7 +92,7 @@ class DoneEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrokenEvent(Strict):
+class BrokenEvent(StrictMessage):
     """The process raised; the traceback is in its log."""
 
     error: str

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from bench.worker.device import Device
-from bench.worker.inputs import Pairs
+from bench.worker.inputs import Examples
 from bench.worker.loops import EpochClock
 from bench.worker.protocol import Job, PeaksEvent
 
@@ -29,7 +29,7 @@ _ROWS = 1_000_000
 """The near-empty model sees no more rows than this an epoch, however large the batch."""
 
 
-def peaks(job: Job, loop: ModuleType, device: Device) -> PeaksEvent:
+def measure_peaks(job: Job, loop: ModuleType, device: Device) -> PeaksEvent:
     """Measure all three; under a second on a processor, where compiling the near-empty model takes no longer."""
     return PeaksEvent(
         gflop_per_s=_product_gflop_per_s(device),
@@ -78,7 +78,7 @@ def _dispatch_s(job: Job, loop: ModuleType, device: Device) -> float:
     model.compile(optimizer=keras.optimizers.get(optimizer), loss="binary_crossentropy")
     steps = max(1, min(_STEPS, _ROWS // job.batch_size))
     pixels = np.zeros((steps * job.batch_size, 1), np.uint8 if loop.TAKES_UINT8 else np.float32)
-    training, validation = Pairs(pixels, pixels), Pairs(pixels[: job.batch_size], pixels[: job.batch_size])
+    training, validation = Examples(pixels, pixels), Examples(pixels[: job.batch_size], pixels[: job.batch_size])
     watch = _Stopwatch(device)
     loop.train(model, training, validation, epochs=3, batch_size=job.batch_size, clock=watch)
     return min(watch.seconds[1:]) / steps

@@ -16,7 +16,7 @@ PhaseName = Literal[
 ]
 
 
-class Strict:
+class StrictMessage:
     """A message that the parent takes to the letter: with no field that it does not know, NaN or infinity."""
 
     __slots__ = ()
@@ -64,7 +64,7 @@ class Job(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhaseEvent(Strict):
+class PhaseEvent(StrictMessage):
     """A phase of the process' life; those of training come with every checkpoint and speak of all their turns so far."""
 
     name: PhaseName
@@ -82,7 +82,7 @@ class PhaseEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SetupEvent(Strict):
+class SetupEvent(StrictMessage):
     """The model stands, compiled."""
 
     params: int
@@ -103,7 +103,7 @@ class SetupEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EpochEvent(Strict):
+class EpochEvent(StrictMessage):
     """An epoch ended. Training, validation, callbacks and the readings between them add up to its wall time."""
 
     epoch: int
@@ -129,7 +129,7 @@ class EpochEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckpointEvent(Strict):
+class CheckpointEvent(StrictMessage):
     """An epoch count that the case asked for was reached; all figures are those of a run that would end here."""
 
     epochs: int
@@ -155,7 +155,7 @@ class CheckpointEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationEvent(Strict):
+class EvaluationEvent(StrictMessage):
     """What the model was at a checkpoint, found out after training so that training was not noisy."""
 
     epochs: int
@@ -169,7 +169,7 @@ class EvaluationEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeaksEvent(Strict):
+class PeaksEvent(StrictMessage):
     """What the process could reach at best, measured in it after training."""
 
     gflop_per_s: float
@@ -182,7 +182,7 @@ class PeaksEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FailureEvent(Strict):
+class FailureEvent(StrictMessage):
     """The process raised; the traceback is in the case's log."""
 
     error: str
@@ -192,7 +192,7 @@ class FailureEvent(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinishedEvent(Strict):
+class FinishedEvent(StrictMessage):
     """The last word of a process that did all it had to."""
 
     kind: Literal["finished"] = field(default="finished")

@@ -16,7 +16,7 @@ from bench.worker.channel import Channel
 from bench.worker.clock import Clock, Diverged
 from bench.worker.device import device, limit_threads
 from bench.worker.evaluation import evaluate
-from bench.worker.inputs import Pairs, floats, packed
+from bench.worker.inputs import Examples, floats, prepare_uint8
 from bench.worker.memory import Meter
 from bench.worker.protocol import FailureEvent, FinishedEvent, Job, SetupEvent, Training
 from bench.worker.samples import keep
@@ -51,13 +51,13 @@ def _run(job: Job, channel: Channel) -> None:
         meter=Meter(),
     )
     now = clock.end_phase("interpreter", job.started_ns)
-    keras, model_file, loop = imported(job)
+    keras, model_file, loop = import_parts(job)
     intra, inter = limit_threads(job.backend, job.threads)
     clock.device = device(job.backend)
     now = clock.end_phase("import", now)
-    training, validation = views(job, model_file, loop)
+    training, validation = prepare_examples(job, model_file, loop)
     now = clock.end_phase("data", now)
-    autoencoder = compiled(job, keras, model_file)
+    autoencoder = build_model(job, keras, model_file)
     clock.end_phase("build", now)
     channel.send(_setup(job, autoencoder, clock, intra, inter))
     try:
@@ -72,11 +72,11 @@ def _run(job: Job, channel: Channel) -> None:
             channel.send(evaluate(autoencoder, x, y, epochs=epochs))
             keep(job, autoencoder, x, y, epochs=epochs)
         now = clock.end_phase("evaluation", now)
-    channel.send(importlib.import_module("bench.worker.peaks").peaks(job, loop, clock.device))
+    channel.send(importlib.import_module("bench.worker.peaks").measure_peaks(job, loop, clock.device))
     clock.end_phase("peaks", now)
 
 
-def imported(job: Training) -> tuple[Any, ModuleType, ModuleType]:
+def import_parts(job: Training) -> tuple[Any, ModuleType, ModuleType]:
     """Keras on the job's backend, the model's file and the loop's."""
     os.environ["KERAS_BACKEND"] = job.backend
     if job.backend != "tensorflow":
@@ -93,16 +93,18 @@ def imported(job: Training) -> tuple[Any, ModuleType, ModuleType]:
     )
 
 
-def views(job: Training, model_file: ModuleType, loop: ModuleType) -> tuple[Pairs, Pairs]:
+def prepare_examples(job: Training, model_file: ModuleType, loop: ModuleType) -> tuple[Examples, Examples]:
     """Training and validation images as model and loop take them, their noise drawn from the case's seed."""
     images = load(Path(job.data))
     rng = np.random.default_rng(job.seed)
     if loop.TAKES_UINT8:
-        return packed(model_file.view, images.x_train, rng), packed(model_file.view, images.x_val, rng)
-    return Pairs(*model_file.view(images.x_train, rng)), Pairs(*model_file.view(images.x_val, rng))
+        return prepare_uint8(model_file.prepare, images.x_train, rng), prepare_uint8(
+            model_file.prepare, images.x_val, rng
+        )
+    return Examples(*model_file.prepare(images.x_train, rng)), Examples(*model_file.prepare(images.x_val, rng))
 
 
-def compiled(job: Training, keras: Any, model_file: ModuleType) -> Autoencoder:
+def build_model(job: Training, keras: Any, model_file: ModuleType) -> Autoencoder:
     """The job's model, built and compiled, all of it drawn from the job's seed."""
     keras.utils.set_random_seed(job.seed)
     keras.config.set_image_data_format("channels_last")
@@ -113,7 +115,7 @@ def compiled(job: Training, keras: Any, model_file: ModuleType) -> Autoencoder:
     return autoencoder
 
 
-def parameters(model: Any) -> int:
+def count_parameters(model: Any) -> int:
     """How many parameters training changes."""
     return int(sum(np.prod(weight.shape) for weight in model.trainable_weights))
 
@@ -122,7 +124,7 @@ def _setup(job: Job, autoencoder: Autoencoder, clock: Clock, intra: int | None, 
     model = autoencoder.model
     work = importlib.import_module("bench.worker.arithmetic").work(model, job.batch_size)
     return SetupEvent(
-        params=parameters(model),
+        params=count_parameters(model),
         peak_rss_method=clock.meter.method,
         intra_threads=intra,
         inter_threads=inter,

@@ -23,7 +23,7 @@ def prepared(request: pytest.FixtureRequest) -> tuple[Autoencoder, Floats, Float
     keras.utils.set_random_seed(0)
     file = importlib.import_module(f"models.{request.param}")
     rng = np.random.default_rng(0)
-    x, y = file.view(rng.integers(0, 256, (BATCH, 28, 28), np.uint8), rng)
+    x, y = file.prepare(rng.integers(0, 256, (BATCH, 28, 28), np.uint8), rng)
     autoencoder: Autoencoder = file.build(0)
     autoencoder.model.compile("adam", autoencoder.loss)
     return autoencoder, x, y

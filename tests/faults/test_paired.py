@@ -1,4 +1,4 @@
-"""Pairs of processes that do not behave, and pairs that do: none of them trains anything."""
+"""Examples of processes that do not behave, and pairs that do: none of them trains anything."""
 
 import os
 import random

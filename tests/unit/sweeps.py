@@ -12,7 +12,7 @@ from bench.sweep import run
 PROFILE: dict[str, Any] = {"models": ["basic", "deep", "sparse"], "epochs": [1, 3], "batch_sizes": [4]}
 
 
-def request(folder: ReportFolder, **changes: Any) -> run.Request:
+def request(folder: ReportFolder, **changes: Any) -> run.SweepRequest:
     fields: dict[str, Any] = {
         "profile": "quick",
         "overrides": PROFILE,
@@ -21,7 +21,7 @@ def request(folder: ReportFolder, **changes: Any) -> run.Request:
         "out": folder.root,
         "resume": False,
     }
-    return run.Request(**fields | changes)
+    return run.SweepRequest(**fields | changes)
 
 
 def measured(folder: ReportFolder, **changes: Any) -> tuple[int, str]:

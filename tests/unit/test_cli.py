@@ -150,7 +150,7 @@ def test_an_interrupted_run_exits_with_130_and_is_resumed(
 def test_ctrl_c_before_the_first_case_exits_with_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
-    def interrupted(_request: run.Request) -> int:
+    def interrupted(_request: run.SweepRequest) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "measure", interrupted)

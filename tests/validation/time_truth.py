@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from bench.console.table import Table
 from bench.worker.clock import Clock
-from bench.worker.inputs import Pairs
+from bench.worker.inputs import Examples
 from bench.worker.loops.fit import train
 from bench.worker.memory import Meter
 from bench.worker.protocol import EpochEvent, Event
@@ -108,7 +108,7 @@ def _epochs() -> dict[str, Sequence[Epoch]]:
     model = keras.Model(inputs, keras.layers.Dense(4)(Sleeping(sleeper)(inputs)))
     model.compile("sgd", "mse")
     array = np.zeros((STEPS * BATCH, 4), np.float32)
-    data = Pairs(array, array)
+    data = Examples(array, array)
     clock = Clock(
         started_ns=time.perf_counter_ns(),
         checkpoints=(),

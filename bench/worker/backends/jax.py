@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from bench.worker.inputs import Array, Pairs
+from bench.worker.inputs import Array, Examples
 
 State = tuple[list[jax.Array], ...]
 """Values of the model's variables, a list a kind, as Keras' stateless steps take them."""
@@ -23,7 +23,7 @@ logarithms are slower than its own code (docs/method.md has figures)."""
 class JaxEpoch:
     """See `bench.worker.backends.CompiledEpoch`."""
 
-    def __init__(self, model: keras.Model, training: Pairs, validation: Pairs, *, batch_size: int) -> None:
+    def __init__(self, model: keras.Model, training: Examples, validation: Examples, *, batch_size: int) -> None:
         model.optimizer.build(model.trainable_variables)
         self._model = model
         self._batch_size = batch_size

@@ -5,14 +5,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from bench.worker.inputs import Array, Pairs, is_aligned
+from bench.worker.inputs import Array, Examples, is_aligned
 
 
 class TensorFlowEpoch:
     """See `bench.worker.backends.CompiledEpoch`; ``compiled`` has XLA compile the function."""
 
     def __init__(
-        self, model: keras.Model, training: Pairs, validation: Pairs, *, batch_size: int, compiled: bool
+        self, model: keras.Model, training: Examples, validation: Examples, *, batch_size: int, compiled: bool
     ) -> None:
         # Variables must exist before a graph is traced that uses them.
         model.optimizer.build(model.trainable_variables)

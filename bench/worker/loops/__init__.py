@@ -4,7 +4,7 @@ A file declares
 
 - ``BACKENDS``: a literal tuple of the Keras backends that it runs on, which the harness reads without importing it;
 - ``TAKES_UINT8``: whether it takes images as bytes where they are no more than that (`bench.worker.inputs`), else as floats;
-- ``train(model, training, validation, *, epochs, batch_size, clock)``, which trains a compiled model on `Pairs`, the
+- ``train(model, training, validation, *, epochs, batch_size, clock)``, which trains a compiled model on `Examples`, the
   last batch of an epoch smaller where the images do not divide, drives an `EpochClock`, and leaves the model's
   variables up to date whenever it calls that.
 """

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from bench.worker.inputs import Pairs
+from bench.worker.inputs import Examples
 from bench.worker.loops import EpochClock
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -33,7 +33,7 @@ class _EpochParts(keras.callbacks.Callback):
 
 
 def train(
-    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: EpochClock
+    model: keras.Model, training: Examples, validation: Examples, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
     """See `bench.worker.loops`."""
     model.fit(

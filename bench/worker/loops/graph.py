@@ -4,7 +4,7 @@ import keras
 
 from bench.worker.backends import drive
 from bench.worker.backends.tensorflow import TensorFlowEpoch
-from bench.worker.inputs import Pairs
+from bench.worker.inputs import Examples
 from bench.worker.loops import EpochClock
 
 BACKENDS = ("tensorflow",)
@@ -12,7 +12,7 @@ TAKES_UINT8 = True
 
 
 def train(
-    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: EpochClock
+    model: keras.Model, training: Examples, validation: Examples, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
     """See `bench.worker.loops`."""
     passes = TensorFlowEpoch(model, training, validation, batch_size=batch_size, compiled=False)

@@ -5,7 +5,7 @@ import importlib
 import keras
 
 from bench.worker.backends import CompiledEpoch, drive
-from bench.worker.inputs import Pairs
+from bench.worker.inputs import Examples
 from bench.worker.loops import EpochClock
 
 BACKENDS = ("tensorflow", "jax")
@@ -13,13 +13,13 @@ TAKES_UINT8 = True
 
 
 def train(
-    model: keras.Model, training: Pairs, validation: Pairs, *, epochs: int, batch_size: int, clock: EpochClock
+    model: keras.Model, training: Examples, validation: Examples, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
     """See `bench.worker.loops`."""
     drive(_passes(model, training, validation, batch_size), model, epochs=epochs, clock=clock)
 
 
-def _passes(model: keras.Model, training: Pairs, validation: Pairs, batch_size: int) -> CompiledEpoch:
+def _passes(model: keras.Model, training: Examples, validation: Examples, batch_size: int) -> CompiledEpoch:
     """Each backend's file is imported only where that backend is there."""
     passes: CompiledEpoch
     if keras.backend.backend() == "jax":

@@ -82,7 +82,7 @@ def _idx() -> dict[str, bytes]:
     return {IDX_FILES[name]: packed(shape) for name, shape in shapes.items()}
 
 
-def _drawn(samples: pictures.Samples) -> pictures.Gallery:
+def _drawn(samples: pictures.SampleImages) -> pictures.Gallery:
     """The pictures that are made of pixels; what matplotlib draws takes too long to be tried so often."""
     try:
         return pictures.gallery("title", "name", [replace(samples, plane=None)])

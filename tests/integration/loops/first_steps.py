@@ -27,7 +27,7 @@ from keras import layers, optimizers
 
 from bench.plan import catalog
 from bench.worker.clock import Clock
-from bench.worker.inputs import Pairs, packed
+from bench.worker.inputs import Examples, prepare_uint8
 from bench.worker.memory import Meter
 from bench.worker.protocol import EpochEvent, Event
 
@@ -50,7 +50,7 @@ Arrays = dict[str, Any]
 
 @dataclass(frozen=True)
 class Task:
-    """Something to train: a model's file (its view of the images), how to build and compile it."""
+    """Something to train: a model's file (how it prepares images), how to build and compile it."""
 
     name: str
     file: Any
@@ -159,7 +159,7 @@ def trained(task: Task, loop: str) -> Arrays:
     first = model.get_weights()
     if loop.startswith("fit"):
         model.jit_compile = model.jit_compile or loop == "fit by xla"
-        x, y = views(task)
+        x, y = float_examples(task)
         history = model.fit(
             x.x, x.y, validation_data=(y.x, y.y), batch_size=BATCH, epochs=EPOCHS, shuffle=False, verbose=0
         ).history
@@ -174,19 +174,23 @@ def trained(task: Task, loop: str) -> Arrays:
     return {"losses": np.array(losses), "val_losses": np.array(val_losses), "moved": np.array(moved), **weights}
 
 
-def views(task: Task) -> tuple[Pairs, Pairs]:
+def float_examples(task: Task) -> tuple[Examples, Examples]:
     """Training and validation images as `fit` takes them."""
     rng = np.random.default_rng(SEED)
-    return Pairs(*task.file.view(images(TRAINING, 1), rng)), Pairs(*task.file.view(images(task.validation, 2), rng))
+    return Examples(*task.file.prepare(images(TRAINING, 1), rng)), Examples(
+        *task.file.prepare(images(task.validation, 2), rng)
+    )
 
 
-def uint8_examples(task: Task) -> tuple[Pairs, Pairs]:
+def uint8_examples(task: Task) -> tuple[Examples, Examples]:
     """The same as the other loops take them."""
     rng = np.random.default_rng(SEED)
-    return packed(task.file.view, images(TRAINING, 1), rng), packed(task.file.view, images(task.validation, 2), rng)
+    return prepare_uint8(task.file.prepare, images(TRAINING, 1), rng), prepare_uint8(
+        task.file.prepare, images(task.validation, 2), rng
+    )
 
 
-def compiled_epoch(model: keras.Model, loop: str, training: Pairs, validation: Pairs) -> Any:
+def compiled_epoch(model: keras.Model, loop: str, training: Examples, validation: Examples) -> Any:
     """What the loop drives."""
     if BACKEND == "jax":
         file = importlib.import_module("bench.worker.backends.jax")
@@ -212,7 +216,7 @@ def shuffled(task: Task, loop: str) -> Any:
         started_ns=time.perf_counter_ns(), checkpoints=(), remember=lambda _: None, send=told.append, meter=Meter()
     )
     file = importlib.import_module(f"bench.worker.loops.{loop}")
-    training, validation = uint8_examples(task) if file.TAKES_UINT8 else views(task)
+    training, validation = uint8_examples(task) if file.TAKES_UINT8 else float_examples(task)
     file.train(task.compiled(), training, validation, epochs=EPOCHS, batch_size=BATCH, clock=clock)
     epochs = [event for event in told if isinstance(event, EpochEvent)]
     return np.array([[epoch.train_loss for epoch in epochs], [epoch.val_loss for epoch in epochs]])
@@ -220,7 +224,7 @@ def shuffled(task: Task, loop: str) -> Any:
 
 def shuffled_by_keras(task: Task) -> Any:
     """Losses of `Model.fit` as the blog calls it."""
-    training, validation = views(task)
+    training, validation = float_examples(task)
     model = task.compiled()
     history = model.fit(
         training.x,

@@ -1,7 +1,7 @@
 """Trains models for five epochs in one process and prints, a JSON line each, how good they got.
 
 Run as ``five_epochs.py IMAGES.npz RUN...`` with ``KERAS_BACKEND`` set. A RUN is ``MODEL/LOOP/SEED/IMAGES``, the last
-the number of training images; a quarter as many validate. Seeds, views, batches and losses are those of a measured case
+the number of training images; a quarter as many validate. Seeds, inputs, batches and losses are those of a measured case
 with Adam, and what is told is its ``val_bce``.
 """
 
@@ -25,7 +25,7 @@ import numpy as np
 from bench.datasets.files import LabelledImages, load
 from bench.worker.clock import Clock
 from bench.worker.evaluation import evaluate
-from bench.worker.inputs import Pairs, floats, packed
+from bench.worker.inputs import Examples, floats, prepare_uint8
 from bench.worker.memory import Meter
 
 EPOCHS = 5
@@ -61,9 +61,13 @@ def trained(model: str, loop: str, seed: int, images: LabelledImages, training: 
     return evaluate(autoencoder, floats(y.x), floats(y.y), epochs=EPOCHS).val_bce
 
 
-def viewed(model_file: Any, loop_file: Any, images: Any, rng: np.random.Generator) -> Pairs:
+def viewed(model_file: Any, loop_file: Any, images: Any, rng: np.random.Generator) -> Examples:
     """The images as model and loop take them."""
-    return packed(model_file.view, images, rng) if loop_file.TAKES_UINT8 else Pairs(*model_file.view(images, rng))
+    return (
+        prepare_uint8(model_file.prepare, images, rng)
+        if loop_file.TAKES_UINT8
+        else Examples(*model_file.prepare(images, rng))
+    )
 
 
 if __name__ == "__main__":

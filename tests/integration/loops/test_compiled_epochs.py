@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from bench.worker.inputs import packed
+from bench.worker.inputs import prepare_uint8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def test_tensorflow_on_a_processor_uses_digits_where_they_lie() -> None:
         pytest.skip("a GPU has memory of its own")
     from bench.worker.backends.tensorflow import _on_device  # noqa: PLC0415 - imports TensorFlow
 
-    pairs = packed(halves, np.full((1_001, 28, 28), 255, np.uint8), np.random.default_rng(0))
+    pairs = prepare_uint8(halves, np.full((1_001, 28, 28), 255, np.uint8), np.random.default_rng(0))
     for array, expected in zip(pairs.arrays(), (255, 0.5), strict=True):
         (tensor,) = _on_device([array])
         assert tensor.dtype == array.dtype

@@ -17,7 +17,7 @@ def numbers(tensor: Any) -> Any:
 
 
 def test_a_reconstruction_has_the_targets_shape_and_range(file: Any, images: Images) -> None:
-    x, y = file.view(images, np.random.default_rng(0))
+    x, y = file.prepare(images, np.random.default_rng(0))
     reconstructed = numbers(file.build(0).model(x))
     assert reconstructed.shape == y.shape
     assert reconstructed.dtype == np.float32
@@ -26,7 +26,7 @@ def test_a_reconstruction_has_the_targets_shape_and_range(file: Any, images: Ima
 
 
 def test_decoding_what_was_encoded_is_the_model(name: str, file: Any, images: Images) -> None:
-    x, y = file.view(images, np.random.default_rng(0))
+    x, y = file.prepare(images, np.random.default_rng(0))
     built = file.build(0)
     codes = built.encoder(x)
     reconstructed = numbers(built.decoder(codes))
@@ -37,7 +37,7 @@ def test_decoding_what_was_encoded_is_the_model(name: str, file: Any, images: Im
 
 
 def test_the_halves_learn_with_the_model(file: Any, images: Images) -> None:
-    x, y = file.view(images, np.random.default_rng(0))
+    x, y = file.prepare(images, np.random.default_rng(0))
     built = file.build(0)
     halves = [*built.encoder.trainable_weights, *built.decoder.trainable_weights]
     before = [numbers(weight) for weight in halves]

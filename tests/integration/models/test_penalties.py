@@ -18,7 +18,7 @@ def penalty(file: Any, images: Images) -> tuple[float, float]:
     """What the layers add to the loss for these images, and the sum of their codes' magnitudes."""
     keras.utils.set_random_seed(0)
     built = file.build(0)
-    x, _ = file.view(images, np.random.default_rng(0))
+    x, _ = file.prepare(images, np.random.default_rng(0))
     built.model(x)
     (added,) = built.model.losses
     magnitudes = np.abs(keras.ops.convert_to_numpy(built.encoder(x))).sum()
@@ -48,7 +48,7 @@ def test_the_penalty_counts_once_in_the_loss(file: Any, images: Images) -> None:
     added, _ = penalty(file, images)
     keras.utils.set_random_seed(0)
     built = file.build(0)
-    x, y = file.view(images, np.random.default_rng(0))
+    x, y = file.prepare(images, np.random.default_rng(0))
     built.model.compile(optimizer="sgd", loss=built.loss)
     loss = built.model.evaluate(x, y, batch_size=64, verbose=0)
     reconstructed = keras.ops.convert_to_numpy(built.model(x))
@@ -57,7 +57,7 @@ def test_the_penalty_counts_once_in_the_loss(file: Any, images: Images) -> None:
 
 
 def test_the_two_are_alike_but_for_the_penalty(images: Images) -> None:
-    x, _ = sparse.view(images, np.random.default_rng(0))
+    x, _ = sparse.prepare(images, np.random.default_rng(0))
     reconstructed = []
     for file in (sparse, sparse_batch_sum):
         keras.utils.set_random_seed(0)

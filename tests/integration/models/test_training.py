@@ -31,7 +31,7 @@ def trained(file: Any, images: Images) -> tuple[list[Any], list[Any], float]:
     keras.utils.set_random_seed(5)
     built = file.build(5)
     before = weights(built.model)
-    x, y = file.view(images, np.random.default_rng(5))
+    x, y = file.prepare(images, np.random.default_rng(5))
     optimizer = OPTIMIZERS[file.SETTINGS.optimizer](file.SETTINGS.learning_rate)
     built.model.compile(optimizer=optimizer, loss=built.loss)
     history = built.model.fit(x, y, batch_size=32, verbose=0).history

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def pixels(images: Images) -> Floats:
-    return variational.view(images, np.random.default_rng(0))[0]
+    return variational.prepare(images, np.random.default_rng(0))[0]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.machines import narrowed, of
 
-from bench.compare.machines import Pair, Ratio, Versus, compare, geometric_mean, ratio, versus
+from bench.compare.machines import CasePair, Ratio, Versus, compare, geometric_mean, ratio, versus
 from bench.compare.points import Machine, labelled
 from bench.results import stats
 from bench.results.reader import Row
@@ -42,7 +42,7 @@ def other(*rows: Row, **fingerprint: Any) -> Machine:
     return of(*rows, **{"machine_id": "ffff0000", "cpu_model": "Other CPU"} | fingerprint)
 
 
-def only_pair(held: Versus) -> Pair:
+def only_pair(held: Versus) -> CasePair:
     [each] = held.pairs
     return each
 

@@ -18,7 +18,7 @@ from bench.datasets import find
 from bench.errors import InvalidInput
 from bench.gate import environment, regress, report, revision
 from bench.gate.paired import Incomparable, PairedRunFailed
-from bench.gate.regress import Request
+from bench.gate.regress import RegressRequest
 from bench.host import fingerprint
 from bench.plan.profile import Case
 from bench.worker.paired_protocol import Round
@@ -50,7 +50,7 @@ class Script:
         return scripted_paired.recorded(number, self.ratios.get(case.model, 1.0) * EVEN[number % 6])
 
     def run(self, folder: Path, **request: Any) -> int:
-        return regress.gate(Request(**{"base": "main", "out": folder, **request}), self.console)
+        return regress.gate(RegressRequest(**{"base": "main", "out": folder, **request}), self.console)
 
     @property
     def said(self) -> str:
@@ -328,11 +328,11 @@ def test_ci_gets_its_summary_and_annotations(script: Script, out: Path, monkeypa
 # ------------------------------------------------------------------------------------------------------ command line
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Request:
+def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> RegressRequest:
     """What the command line makes of its arguments."""
-    requests: list[Request] = []
+    requests: list[RegressRequest] = []
 
-    def kept(request: Request) -> int:
+    def kept(request: RegressRequest) -> int:
         requests.append(request)
         return 5
 
@@ -356,4 +356,4 @@ def test_flags_are_percent_and_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_given_is_the_merge_base_and_the_sentinels(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked(monkeypatch) == Request()
+    assert asked(monkeypatch) == RegressRequest()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.report.pictures import Samples, gallery, grey_png, read_samples
+from bench.report.pictures import SampleImages, gallery, grey_png, read_samples
 
 Array = NDArray[Any]
 
@@ -43,8 +43,8 @@ def saved(path: Path, **changes: Array | None) -> Path:
     return path
 
 
-def samples(epochs: int = 4, **changes: Array | None) -> Samples:
-    return Samples(epochs, **arrays(**changes))
+def samples(epochs: int = 4, **changes: Array | None) -> SampleImages:
+    return SampleImages(epochs, **arrays(**changes))
 
 
 def pixels(png: bytes) -> Array:

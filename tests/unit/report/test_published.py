@@ -6,7 +6,7 @@ import pytest
 import scripted
 
 from bench.plan import catalog
-from bench.report.published import Comparison, comparisons, explanations
+from bench.report.published import PublishedComparison, comparisons, explanations
 from bench.results.schema import ResultRow
 from models.contract import Published, Quantity, Settings
 
@@ -39,7 +39,7 @@ def row(**changes: Any) -> ResultRow:
     return scripted.result_row(**full | changes)
 
 
-def compared(quantity: Quantity, *rows: ResultRow, epochs: int = 50) -> Comparison:
+def compared(quantity: Quantity, *rows: ResultRow, epochs: int = 50) -> PublishedComparison:
     [comparison] = comparisons(rows, settings(figure(quantity, epochs=epochs)))
     return comparison
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from bench.host import noise
 from bench.host.noise import Interval
 from bench.results import epochs as module
-from bench.results.epochs import Epochs, Samples
+from bench.results.epochs import Epochs, MemorySamples
 from bench.results.schema import JOURNAL_LINE, Outcome, Timeline
 from bench.worker.protocol import EpochEvent
 
@@ -57,7 +57,7 @@ def test_epochs_come_out_as_they_went_in_to_the_last_bit(events: list[EpochEvent
 
 @given(st.lists(st.tuples(st.floats(), st.floats()), max_size=4))
 def test_samples_come_out_as_they_went_in_whatever_the_numbers(pairs: list[tuple[float, float]]) -> None:
-    assert repr(tuple(Samples(pairs))) == repr(tuple(pairs))
+    assert repr(tuple(MemorySamples(pairs))) == repr(tuple(pairs))
 
 
 EPOCHS = tuple(scripted.epoch(n, noise=scripted.NOISY if n == 2 else scripted.QUIET) for n in (1, 2, 3))
@@ -94,7 +94,7 @@ def test_an_outcome_packs_what_it_gets_and_writes_what_it_got() -> None:
     timeline = Timeline(interval_s=0.5, samples=((0.5, 100.0), (1.0, 300.0)))
     outcome = scripted.outcome(epochs=EPOCHS, timeline=timeline)
     assert isinstance(outcome.epochs, Epochs)
-    assert isinstance(timeline.samples, Samples)
+    assert isinstance(timeline.samples, MemorySamples)
     read = JOURNAL_LINE.validate_json(outcome.model_dump_json())
     assert read == outcome
     assert isinstance(read, Outcome)

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench.worker.inputs import floats, packed
+from bench.worker.inputs import floats, prepare_uint8
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -34,37 +34,37 @@ def late(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
 
 
 def test_pixels_are_kept_as_their_bytes(images: Images) -> None:
-    pairs = packed(plain, images, np.random.default_rng(0))
+    pairs = prepare_uint8(plain, images, np.random.default_rng(0))
     assert pairs.x.dtype == np.uint8
     assert np.array_equal(pairs.x, images.reshape(COUNT, 784))
 
 
 def test_input_and_target_that_are_one_are_held_once(images: Images) -> None:
-    pairs = packed(plain, images, np.random.default_rng(0))
+    pairs = prepare_uint8(plain, images, np.random.default_rng(0))
     assert pairs.y is pairs.x
 
 
 def test_noise_stays_in_floats_and_its_target_in_bytes(images: Images) -> None:
-    pairs = packed(noisy, images, np.random.default_rng(0))
+    pairs = prepare_uint8(noisy, images, np.random.default_rng(0))
     assert [str(pairs.x.dtype), str(pairs.y.dtype)] == ["float32", "uint8"]
 
 
-@pytest.mark.parametrize("view", [plain, noisy, late])
-def test_nothing_is_lost(images: Images, view: object) -> None:
-    """What comes back is what the view gives for all images at once, its random numbers included."""
-    pairs = packed(view, images, np.random.default_rng(3))  # type: ignore[arg-type]
-    if view is late:
+@pytest.mark.parametrize("prepare", [plain, noisy, late])
+def test_nothing_is_lost(images: Images, prepare: object) -> None:
+    """What comes back is what the prepare gives for all images at once, its random numbers included."""
+    pairs = prepare_uint8(prepare, images, np.random.default_rng(3))  # type: ignore[arg-type]
+    if prepare is late:
         wanted = np.concatenate([late(images[start : start + 1_000], None)[0] for start in (0, 1_000, 2_000)])  # type: ignore[arg-type]
         assert np.array_equal(floats(pairs.x), wanted)
         return
-    x, y = view(images, np.random.default_rng(3))  # type: ignore[operator]
+    x, y = prepare(images, np.random.default_rng(3))  # type: ignore[operator]
     assert np.array_equal(floats(pairs.x), x)
     assert np.array_equal(floats(pairs.y), y)
 
 
-@pytest.mark.parametrize("view", [plain, noisy, late])
-def test_memory_begins_where_backends_want_it(images: Images, view: object) -> None:
-    pairs = packed(view, images, np.random.default_rng(0))  # type: ignore[arg-type]
+@pytest.mark.parametrize("prepare", [plain, noisy, late])
+def test_memory_begins_where_backends_want_it(images: Images, prepare: object) -> None:
+    pairs = prepare_uint8(prepare, images, np.random.default_rng(0))  # type: ignore[arg-type]
     assert [array.ctypes.data % 64 for array in pairs.arrays()] == [0] * len(pairs.arrays())
 
 
@@ -74,7 +74,7 @@ def test_floats_are_not_copied() -> None:
 
 
 def test_what_is_handed_over_is_held_no_longer(images: Images) -> None:
-    pairs = packed(plain, images, np.random.default_rng(0))
+    pairs = prepare_uint8(plain, images, np.random.default_rng(0))
     (array,) = pairs.handed_over()
     assert len(array) == COUNT
     assert pairs.arrays()[0].size == 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.worker import paired
-from bench.worker.inputs import Pairs
+from bench.worker.inputs import Examples
 from bench.worker.memory import Meter
 from bench.worker.paired import Stopped, Turns, part, take_turns
 from bench.worker.paired_protocol import GO, PROTOCOL, STOP, PairedEvent, PairedJob, ReadyEvent, TurnEvent
@@ -118,10 +118,10 @@ def test_the_end_tells_the_largest_memory_of_all_units() -> None:
 
 def test_a_part_begins_again_where_there_are_not_so_many_digits() -> None:
     images = np.arange(5, dtype=np.uint8).reshape(5, 1)
-    same = part(Pairs(images, images), 12)
+    same = part(Examples(images, images), 12)
     assert same.x is same.y
     assert same.x[:, 0].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
-    other = part(Pairs(images, images + 1), 3)
+    other = part(Examples(images, images + 1), 3)
     assert (other.x[:, 0].tolist(), other.y[:, 0].tolist()) == ([0, 1, 2], [1, 2, 3])
 
 
