@@ -1,5 +1,9 @@
-"""``python -m bench`` is ``aebench``."""
+"""``python -m bench`` is ``aebench``, in a checkout."""
 
-from bench.cli import main
+from bench.launch import pin
+
+pin()
+
+from bench.cli import main  # noqa: E402 - not before `models` is ours
 
 main()

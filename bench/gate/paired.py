@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.host.noise import find_noise
 from bench.plan.profile import Case
-from bench.sweep.process import NotStarted, environment, heard, started, tail, tell
+from bench.sweep.process import LAUNCHER, NotStarted, build_environment, heard, start_command, started, tail, tell
 from bench.sweep.watchdog import Watchdog
 from bench.worker.paired_protocol import (
     GO,
@@ -51,7 +51,6 @@ _TRIES = 3
 _EVENT: TypeAdapter[PairedEvent] = TypeAdapter(Annotated[PairedEvent, Field(discriminator="kind")])
 _TOO_FINE = "cpu-pressure"
 """Looks at half the bound of the load of others, which is within the sampling error of a block's seconds."""
-_ENTRY = Path("bench", "worker", "paired.py")
 
 _Told = TypeVar("_Told", HelloEvent, ReadyEvent, TurnEvent, DoneEvent)
 
@@ -147,14 +146,14 @@ class PairedExecutor:
 
     @contextmanager
     def _process(self, side: Side, number: int, case: Case) -> Iterator["_PairedWorker"]:
-        if side.command is None and not (side.root / _ENTRY).is_file():
-            raise Incomparable(f"{side.name} is too old to be compared: its code has no {_ENTRY.as_posix()}.")
+        if side.command is None and not (side.root / LAUNCHER).is_file():
+            raise Incomparable(f"{side.name} is too old to be compared: its code has no {LAUNCHER.as_posix()}.")
         role = "base" if side is self.base else "candidate"
         log = self.logs / f"{case.model}.{case.loop}.b{case.batch_size}.{number}.{role}.log"
-        command = side.command or (side.python, "-P", "-m", "bench.worker.paired")
+        command = side.command or start_command("bench.worker.paired", side.root, side.python)
         try:
             with (
-                started(command, environment(side.root, case.backend, self.threads), log) as child,
+                started(command, build_environment(case.backend, self.threads), log) as child,
                 Watchdog(child, log, timeout_s=None, stall_s=self.stall_s) as watch,
             ):
                 yield _PairedWorker(side, child, watch, log)

@@ -31,9 +31,10 @@ from bench.gate.verdict import (
 )
 from bench.host import fingerprint, signals
 from bench.host.signals import shielded
+from bench.launch import ROOT
 from bench.plan import catalog, profile
 from bench.results.folder import ReportFolder
-from bench.sweep.process import CODE, shareable
+from bench.sweep.process import shareable
 from bench.sweep.session import check_batches
 from bench.worker.paired_protocol import Round
 
@@ -82,7 +83,7 @@ def gate(request: RegressRequest, console: Console | None = None) -> int:
     folder = ReportFolder.vacant(request.out, "regress")
     with signals.listening():
         try:
-            with _sides(request, CODE, console) as (base, candidate):
+            with _sides(request, ROOT, console) as (base, candidate):
                 return _compared(request, cases, (base, candidate), folder, console)
         except Incomparable as error:
             return _refused(request, cases, folder, console, str(error).rstrip("."))

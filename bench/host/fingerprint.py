@@ -319,10 +319,10 @@ def _is_personal(text: str, environ: Mapping[str, str]) -> bool:
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
     """Commit of the harness' checkout in `folder`, and whether `bench` or `models` hold uncommitted changes there.
 
-    Two Nones where `folder` is no checkout that tracks the package: an installed wheel within somebody's repository is
-    not that repository. Never fails and never waits longer than a few seconds.
+    Two Nones where `folder` is no checkout of the harness: the repository that an installed wheel lies in, committed
+    there or not, is somebody else's. Never fails and never waits longer than a few seconds.
     """
-    if _git(folder, "ls-files", "--error-unmatch", "bench/__init__.py") is None:
+    if _git(folder, "ls-files", "--error-unmatch", "aebench/__init__.py") is None:
         return None, None
     changes = _git(folder, "status", "--porcelain", "--", "bench", "models")
     return _git(folder, "rev-parse", "--verify", "HEAD"), None if changes is None else bool(changes)

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, Status, Timeline
 from bench.sweep.executor import Listener
 from bench.sweep.memory_sampler import MemorySampler
-from bench.sweep.process import CODE, NotStarted, environment, heard, shareable, started, tail, tell
+from bench.sweep.process import NotStarted, build_environment, heard, shareable, start_command, started, tail, tell
 from bench.sweep.watchdog import Watchdog
 from bench.worker.protocol import (
     CheckpointEvent,
@@ -43,7 +42,7 @@ _SPARE_EVENTS = 32
 
 @dataclass
 class LocalExecutor:
-    """Starts ``python -m bench.worker`` for each case, as its own process group, and waits for it without polling."""
+    """Starts `bench.worker` for each case, as its own process group, and waits for it without polling."""
 
     folder: ReportFolder
     threads: int | None = None
@@ -52,7 +51,7 @@ class LocalExecutor:
     """Seconds after which a case is ended; None for no limit."""
     stall_s: float | None = None
     """Seconds without an event after which a case is ended; None for no limit."""
-    command: tuple[str, ...] = (sys.executable, "-P", "-m", "bench.worker")
+    command: tuple[str, ...] = start_command("bench.worker")
 
     def outcomes(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
         """Run the cases in order; see `bench.sweep.executor.Executor`."""
@@ -93,7 +92,7 @@ class LocalExecutor:
         told, seen = _Told(case), _Seen()
         log = self.folder.log(case.case_id)
         try:
-            with started(self.command, environment(CODE, case.backend, self.threads), log) as child:
+            with started(self.command, build_environment(case.backend, self.threads), log) as child:
                 tell(child, to_line(_job(case, self.folder, self.threads, seen.began_ns)))
                 with (
                     seen.following(child.pid),

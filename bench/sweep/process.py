@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-import bench
+from bench.launch import ROOT
 from bench.sweep.watchdog import Reaper, end_group
 
-CODE = Path(bench.__file__).resolve().parent.parent
-"""Folder of this very code: it holds `bench` and `models`."""
+LAUNCHER = Path("bench", "launch.py")
+"""In the folder that holds `bench` and `models`."""
 _MAX_LINE_BYTES = 1 << 20
 _TAIL_BYTES = 4096
 _TAIL_LINES = 25
@@ -26,12 +26,16 @@ class NotStarted(Exception):
     """The system did not start a process; says why."""
 
 
-def environment(code: Path, backend: str, threads: int | None) -> dict[str, str]:
-    """The parent's, with Keras' backend, the backend's threads and the folder ``code`` before all that is installed."""
-    paths = [str(code.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
+def start_command(module: str, root: Path = ROOT, python: str = sys.executable) -> tuple[str, ...]:
+    """What runs a module of the `bench` in ``root``, whatever else on the interpreter's path is called `bench`."""
+    return (python, "-P", str(root.resolve() / LAUNCHER), module)
+
+
+def build_environment(backend: str, threads: int | None) -> dict[str, str]:
+    """The parent's environment with Keras' backend and the backend's threads; ``PYTHONPATH`` stays the user's."""
     limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     inherited = {name: value for name, value in os.environ.items() if name not in _DROPPED}
-    return {**inherited, **limits, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**inherited, **limits, "KERAS_BACKEND": backend}
 
 
 @contextmanager
@@ -107,7 +111,7 @@ def tail(log: Path) -> str | None:
 
 def shareable(text: str) -> str:
     """Text without this machine's folders: rows and reports are made to be handed around."""
-    folders = {str(CODE): "<aebench>", sys.prefix: "<python>"}
+    folders = {str(ROOT): "<aebench>", sys.prefix: "<python>"}
     folders |= {sys.base_prefix: "<python>", str(Path.home()): "~"}
     for folder in sorted(folders, key=len, reverse=True):
         if len(folder) > 1:

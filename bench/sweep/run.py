@@ -17,6 +17,7 @@ from bench.datasets import find
 from bench.errors import ExitCode, InvalidInput, format_count
 from bench.host import signals
 from bench.host.fingerprint import check_backends, git_state, label, machine_id, take_fingerprint
+from bench.launch import ROOT
 from bench.plan import estimate
 from bench.plan.profile import DATASET_SIZES, Profile, changed, published_batch_sizes, read_profile
 from bench.report import page
@@ -153,7 +154,7 @@ def _dataset(name: str, request: SweepRequest, console: Console) -> find.Dataset
 
 def _header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
     fingerprint = take_fingerprint(threads=profile.threads)
-    commit, dirty = git_state(Path(__file__).parents[2])
+    commit, dirty = git_state(ROOT)
     return SweepHeader(
         profile=profile,
         cases=tuple(profile.cases()),

@@ -346,7 +346,10 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    folder = write(tmp_path / "checkout", {"bench/__init__.py": "", "models/basic.py": "", "README.md": ""})
+    folder = write(
+        tmp_path / "checkout",
+        {"aebench/__init__.py": "", "bench/__init__.py": "", "models/basic.py": "", "README.md": ""},
+    )
     git(folder, "init", "--quiet")
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "--message", "first")
@@ -369,9 +372,12 @@ def test_reports_beside_the_code_do_not_make_a_checkout_dirty(checkout: Path) ->
 
 @needs_git
 def test_a_package_installed_within_somebodys_repository_is_not_that_repository(checkout: Path) -> None:
-    installed = write(checkout / "venv/site-packages", {"bench/__init__.py": ""})
+    installed = write(checkout / "vendored/aebench", {"__init__.py": "", "bench/__init__.py": ""})
     assert fingerprint.git_state(installed) == (None, None)
-    untracked = write(checkout.parent / "project", {"bench/__init__.py": ""})
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "--message", "vendored")
+    assert fingerprint.git_state(installed) == (None, None)
+    untracked = write(checkout.parent / "project", {"aebench/__init__.py": "", "bench/__init__.py": ""})
     git(untracked, "init", "--quiet")
     assert fingerprint.git_state(untracked) == (None, None)
 

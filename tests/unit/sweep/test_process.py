@@ -1,27 +1,27 @@
 """What a measured process gets from its parent, and what of its words may be handed around."""
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.sweep.process import CODE, environment, shareable, tail
+from bench.launch import ROOT
+from bench.sweep.process import build_environment, shareable, tail
 
 
-def test_backend_threads_and_code_are_the_cases_whatever_the_parents_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backend_and_threads_are_the_cases_and_the_path_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KERAS_BACKEND", "OMP_NUM_THREADS", "PYTHONPATH"):
         monkeypatch.setenv(name, "mine")
-    found = environment(CODE, "jax", 3)
+    found = build_environment("jax", 3)
     assert (found["KERAS_BACKEND"], found["OMP_NUM_THREADS"]) == ("jax", "3")
-    assert found["PYTHONPATH"] == os.pathsep.join([str(CODE), "mine"])
-    assert environment(CODE, "jax", None)["OMP_NUM_THREADS"] == "mine"
+    assert found["PYTHONPATH"] == "mine", "nothing of ours is on a path that others are looked up on"
+    assert build_environment("jax", None)["OMP_NUM_THREADS"] == "mine"
 
 
 @pytest.mark.parametrize("name", ["KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONDONTWRITEBYTECODE"])
 def test_what_would_make_a_process_another_one_is_not_handed_down(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
-    assert name not in environment(CODE, "tensorflow", None)
+    assert name not in build_environment("tensorflow", None)
 
 
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
@@ -32,5 +32,5 @@ def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
 
 
 def test_folders_of_this_machine_are_not_shared() -> None:
-    files = [CODE / "bench" / "cli.py", Path(sys.prefix) / "lib", Path.home() / "mine"]
+    files = [ROOT / "bench" / "cli.py", Path(sys.prefix) / "lib", Path.home() / "mine"]
     assert shareable(" ".join(map(str, files))) == "<aebench>/bench/cli.py <python>/lib ~/mine"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.sweep.process import CODE
+from bench.launch import ROOT
 
 _BURDEN = '''
 
@@ -87,14 +87,14 @@ NOTHING = Change({})
 def copied(folder: Path, change: Change = NOTHING) -> Path:
     """This code in a folder that is not there yet, changed."""
     listed = subprocess.run(
-        ["git", "-C", str(CODE), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "bench", "models"],
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "bench", "models"],
         check=True,
         capture_output=True,
     )
     for name in filter(None, listed.stdout.decode().split("\0")):
-        if (CODE / name).is_file():
+        if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(CODE / name, folder / name)
+            shutil.copyfile(ROOT / name, folder / name)
     for model, source in change.appended.items():
         with (folder / "models" / f"{model}.py").open("a", encoding="utf-8") as file:
             file.write(source)

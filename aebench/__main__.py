@@ -1,0 +1,5 @@
+"""``python -m aebench`` is ``aebench``."""
+
+from aebench import main
+
+main()
