@@ -117,8 +117,8 @@ class PairedExecutor:
     def round(self, case: Case, images: int, number: int) -> Round:
         """One fresh pair's blocks, both sides with the seed ``number``.
 
-        Raises `Incomparable` where a side does not speak the protocol, `PairedRunFailed` where a process fails, `OSError`
-        where a log cannot be written. No process of the pair is left, whatever ends it.
+        Raises `Incomparable` where a side does not speak the protocol, `PairedRunFailed` where a process fails,
+        `OSError` where a log cannot be written. No process of the pair is left, whatever ends it.
         """
         with ExitStack() as pair:
             # Side by side: nothing of their start is timed, and a token is given to none before both are there.
