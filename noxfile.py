@@ -23,38 +23,38 @@ nox.options.error_on_external_run = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 GROUPS = PROJECT["dependency-groups"]
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+"""Each Keras backend is an extra of the same name."""
 LOCK = ".ci/requirements.txt"
 """Pinned versions and hashes of all that CI's sessions install; `nox -s lock` renews it."""
 TOOLS = ".ci/tools.txt"
 """The same of what runs the sessions."""
 LOCKED_EXTRAS = ("tensorflow", "jax")
 LOCKED_GROUPS = ("build", "lint", "tests", "typecheck")
-BACKENDS = ("tensorflow", "jax", "torch")
-"""Keras backends, each an extra of the same name."""
 UNTYPED = ("keras", "memory-profiler", "mlxtend")
-CODE = ("bench", "models", "tests", "noxfile.py")
+CODE = ("aebench", "bench", "models", "tests", "noxfile.py")
 
 
 def wanted_backends(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The backends that `aebench run` needs for these arguments: those of the flag, else of the sweep that is resumed,
-    else of the profile, else TensorFlow; none where nothing is run.
+    """The backends that `aebench run` needs for these arguments; none where nothing is run.
 
-    What cannot be read names none: `aebench run` says what is wrong with it, and need not wait for an installation.
+    They are those of the flag, else of the sweep that is resumed, else of the profile, else TensorFlow. A file that
+    cannot be read names none: `aebench run` says what is wrong with it, and need not wait for an installation.
     """
-    if {"--plan", "--help"} & set(arguments):
+    if {"--plan", "--help", "-h"} & set(arguments):
         return ()
-    named = _option(arguments, "--backends")
-    names = named.split(",") if named is not None else _of_the_sweep(arguments)
-    return tuple(name for name in BACKENDS if name in [name.strip() for name in names])
+    flag = _option(arguments, "--backends")
+    names = _profile_backends(arguments) if flag is None else [name.strip() for name in flag.split(",")]
+    return tuple(name for name in EXTRAS if name in names)
 
 
 def _option(arguments: Sequence[str], flag: str) -> str | None:
-    """What stands last for a flag, as `--flag VALUE` or `--flag=VALUE`."""
+    """The last value of a flag, given as `--flag VALUE` or `--flag=VALUE`."""
     words = [part for word in arguments for part in (word.split("=", 1) if word.startswith(f"{flag}=") else [word])]
     return next((value for word, value in reversed(list(pairwise(words))) if word == flag), None)
 
 
-def _of_the_sweep(arguments: Sequence[str]) -> Sequence[str]:
+def _profile_backends(arguments: Sequence[str]) -> Sequence[str]:
     profile, out = _option(arguments, "--profile"), _option(arguments, "--out")
     try:
         if "--resume" in arguments and profile is None and out is not None:
@@ -64,7 +64,7 @@ def _of_the_sweep(arguments: Sequence[str]) -> Sequence[str]:
             file = profile or "quick"
             path = Path(file) if file.endswith(".toml") else Path("bench/plan/profiles") / f"{file}.toml"
             fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        return [str(name) for name in fields.get("backends", BACKENDS[:1])]
+        return [str(name) for name in fields.get("backends", ["tensorflow"])]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ()
 
@@ -77,14 +77,13 @@ def _with(*extras: str) -> str:
 def install(session: nox.Session, *packages: str, extras: Sequence[str] | None = None) -> None:
     """Install packages, and the project with those extras unless None.
 
-    With AEBENCH_LOCKED set, as CI sets it, nothing but the lock's versions is installed, each file held against its
-    hash; the project itself is then built with the lock's tools.
+    With AEBENCH_LOCKED set, as CI sets it, only the lock's versions are installed, and only files with the lock's
+    hashes; the project itself is then built with the lock's tools.
     """
     if not os.environ.get("AEBENCH_LOCKED"):
         session.install(*([] if extras is None else ["-e", _with(*extras)]), *packages)
         return
-    optional = PROJECT["project"]["optional-dependencies"]
-    of_extras = [each for extra in extras or () for each in optional[extra]]
+    of_extras = [each for extra in extras or () for each in EXTRAS[extra]]
     own = [] if extras is None else [*PROJECT["project"]["dependencies"], *of_extras, *GROUPS["build"]]
     session.install("--require-hashes", "--constraint", LOCK, *locked([*own, *packages]))
     if extras is not None:
@@ -92,7 +91,7 @@ def install(session: nox.Session, *packages: str, extras: Sequence[str] | None =
 
 
 def locked(packages: Sequence[str]) -> list[str]:
-    """The lock's requirements for those packages, in its own words; raises KeyError where it has none for one."""
+    """The lock's lines for those packages; raises KeyError for a package that it does not have."""
     pins: dict[str, list[str]] = {}
     for line in Path(LOCK).read_text(encoding="utf-8").splitlines():
         if "==" in line and not line.startswith((" ", "#")):
@@ -101,7 +100,7 @@ def locked(packages: Sequence[str]) -> list[str]:
 
 
 def _name(requirement: str) -> str:
-    """A requirement's package, as indexes spell it."""
+    """A requirement's package, in the normalised spelling."""
     found = re.match(r"[A-Za-z0-9._-]+", requirement)
     return re.sub(r"[-_.]+", "-", found[0]).lower() if found else requirement
 
@@ -130,7 +129,7 @@ def compare(session: nox.Session) -> None:
 
 @nox.session
 def regress(session: nox.Session) -> None:
-    """Hold this code against another revision, in turns; ARGS go to `aebench regress`."""
+    """Compare this code with another revision, both training in turns; ARGS go to `aebench regress`."""
     install(session, extras=("tensorflow",))
     session.run("aebench", "regress", *session.posargs, interrupt_timeout=120.0, terminate_timeout=30.0)
 
@@ -138,8 +137,15 @@ def regress(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; ARGS go to pytest (`tests/unit` for those that need no TensorFlow)."""
-    install(session, *GROUPS["tests"], extras=("tensorflow", "jax"))
+    install(session, *GROUPS["tests"], *GROUPS["build"], extras=("tensorflow", "jax"))
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """Run all tests, those that take minutes too, and try 10,000 broken files per reader; ARGS go to pytest."""
+    install(session, *GROUPS["tests"], *GROUPS["build"], extras=("tensorflow", "jax"))
+    session.run("pytest", "-m", "long or not long", *session.posargs, env={"AEBENCH_EXAMPLES": "10000"})
 
 
 @nox.session
@@ -168,17 +174,16 @@ def micro(session: nox.Session) -> None:
 
 @nox.session
 def validate(session: nox.Session) -> None:
-    """Hold the measurements against known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate."""
+    """Compare the measurements with known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate."""
     install(session, extras=("tensorflow",))
     session.run("python", "tests/validation", *session.posargs)
 
 
 @nox.session
-def faults(session: nox.Session) -> None:
-    """Disturb sweeps for some ten minutes: kills at random instants, full disks, broken files; ARGS go to pytest."""
-    install(session, *GROUPS["tests"], extras=("tensorflow",))
-    many = {"AEBENCH_EXAMPLES": "10000"}
-    session.run("pytest", "tests/faults", "-m", "long or not long", *session.posargs, env=many)
+def build(session: nox.Session) -> None:
+    """Build the wheel and the source distribution into dist/."""
+    install(session, *GROUPS["build"])
+    session.run("python", "-m", "hatchling", "build", "--clean")
 
 
 @nox.session
@@ -191,7 +196,7 @@ def columns(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Search the readers of strangers' files for crashes, guided by coverage; ARGS: seconds for each, or readers."""
+    """Search the readers of others' files for crashes, guided by coverage; ARGS: seconds for each, or readers."""
     install(session, extras=())
     session.install(*GROUPS["tests"], *GROUPS["fuzz"])  # atheris has wheels for Linux alone
     session.run("python", "tests/faults/fuzz", *session.posargs)
@@ -213,21 +218,21 @@ def lock(session: nox.Session) -> None:
 def audit(session: nox.Session) -> None:
     """Ask PyPI's advisories about every package of the lock; fails where one is vulnerable or none could be asked."""
     session.install(*GROUPS["audit"])
-    told = Path(session.create_tmp(), "audit.json").resolve()
-    told.unlink(missing_ok=True)
-    asked = ("--disable-pip", "--require-hashes", "--requirement", LOCK, "--progress-spinner", "off")
-    session.run("pip-audit", *asked, "--format", "json", "--output", str(told), success_codes=[0, 1])
-    if not told.exists():
+    answer = Path(session.create_tmp(), "audit.json").resolve()
+    answer.unlink(missing_ok=True)
+    options = ("--disable-pip", "--require-hashes", "--requirement", LOCK, "--progress-spinner", "off")
+    session.run("pip-audit", *options, "--format", "json", "--output", str(answer), success_codes=[0, 1])
+    if not answer.exists():
         session.error("pip-audit got no answer: nothing was audited. Is its vulnerability service reachable?")
-    packages = json.loads(told.read_text(encoding="utf-8"))["dependencies"]
+    packages = json.loads(answer.read_text(encoding="utf-8"))["dependencies"]
     unknown = [package["name"] for package in packages if "skip_reason" in package]
     vulnerable = [f"{package['name']} {package['version']}" for package in packages if package.get("vulns")]
     session.log(f"{len(packages) - len(unknown)} of {len(packages)} packages were audited")
     if vulnerable:
-        session.error(f"known vulnerabilities in {', '.join(vulnerable)}; {told} has them")
+        session.error(f"known vulnerabilities in {', '.join(vulnerable)}; {answer} has them")
     if unknown:
         named = "any package" if len(unknown) == len(packages) else ", ".join(unknown)
-        session.error(f"no advisories could be had for {named}; the index in use may carry none")
+        session.error(f"there are no advisories for {named}; the index in use may have none")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.host.noise import find_noise
 from bench.plan.profile import Case
-from bench.sweep.process import LAUNCHER, NotStarted, build_environment, heard, start_command, started, tail, tell
+from bench.sweep.process import LAUNCHER, NotStarted, heard, make_environment, start_command, started, tail, tell
 from bench.sweep.watchdog import Watchdog
 from bench.worker.paired_protocol import (
     GO,
@@ -153,7 +153,7 @@ class PairedExecutor:
         command = side.command or start_command("bench.worker.paired", side.root, side.python)
         try:
             with (
-                started(command, build_environment(case.backend, self.threads), log) as child,
+                started(command, make_environment(case.backend, self.threads), log) as child,
                 Watchdog(child, log, timeout_s=None, stall_s=self.stall_s) as watch,
             ):
                 yield _PairedWorker(side, child, watch, log)

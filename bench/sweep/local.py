@@ -19,7 +19,7 @@ from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, Status, Timeline
 from bench.sweep.executor import Listener
 from bench.sweep.memory_sampler import MemorySampler
-from bench.sweep.process import NotStarted, build_environment, heard, shareable, start_command, started, tail, tell
+from bench.sweep.process import NotStarted, heard, make_environment, shareable, start_command, started, tail, tell
 from bench.sweep.watchdog import Watchdog
 from bench.worker.protocol import (
     CheckpointEvent,
@@ -92,7 +92,7 @@ class LocalExecutor:
         told, seen = _Told(case), _Seen()
         log = self.folder.log(case.case_id)
         try:
-            with started(self.command, build_environment(case.backend, self.threads), log) as child:
+            with started(self.command, make_environment(case.backend, self.threads), log) as child:
                 tell(child, to_line(_job(case, self.folder, self.threads, seen.began_ns)))
                 with (
                     seen.following(child.pid),

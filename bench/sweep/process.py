@@ -31,7 +31,7 @@ def start_command(module: str, root: Path = ROOT, python: str = sys.executable) 
     return (python, "-P", str(root.resolve() / LAUNCHER), module)
 
 
-def build_environment(backend: str, threads: int | None) -> dict[str, str]:
+def make_environment(backend: str, threads: int | None) -> dict[str, str]:
     """The parent's environment with Keras' backend and the backend's threads; ``PYTHONPATH`` stays the user's."""
     limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     inherited = {name: value for name, value in os.environ.items() if name not in _DROPPED}

@@ -13,7 +13,7 @@ import pytest
 
 from bench.errors import ExitCode
 from bench.launch import ROOT
-from bench.sweep.process import build_environment, start_command
+from bench.sweep.process import make_environment, start_command
 
 PROBE = """
 import json, os, pathlib, sys
@@ -86,7 +86,7 @@ def test_the_path_of_a_worker_is_the_users(project: Path, monkeypatch: pytest.Mo
     for name, value in environment(project).items():
         monkeypatch.setenv(name, value)
     command = start_command("probe")
-    subprocess.run([*command, "a", "b"], cwd=project, env=build_environment("jax", 1), check=False, capture_output=True)
+    subprocess.run([*command, "a", "b"], cwd=project, env=make_environment("jax", 1), check=False, capture_output=True)
     worker = probed(project)
     assert worker["arguments"] == ["a", "b"]
     bare = (sys.executable, "-P", "-c", "import json, sys; print(json.dumps(sys.path))")

@@ -1,4 +1,4 @@
-"""What the workflows call is there, and what a fork may not have is not asked for."""
+"""What the workflows call exists, and no job has more rights than it needs."""
 
 import re
 import shlex
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 
 from bench import cli
 
@@ -34,9 +35,10 @@ COMMANDS = {"bench": "run", "regress": "regress"}
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_a_workflow_parses_and_reads_only(path: Path) -> None:
-    yaml: Any = pytest.importorskip("yaml")
-    found = yaml.safe_load(path.read_text())
+    found: Any = yaml.safe_load(path.read_text())
     assert found["permissions"] == {"contents": "read"}
+    rights = {name: job["permissions"] for name, job in found["jobs"].items() if "permissions" in job}
+    assert rights == ({"publish": {"id-token": "write"}} if path.stem == "release" else {})
     assert "concurrency" in found
     for job in found["jobs"].values():
         assert job["timeout-minutes"] <= 45
@@ -50,6 +52,8 @@ def test_the_sessions_and_flags_that_a_workflow_names_exist(path: Path, noxfile:
         assert hasattr(noxfile, name)
         given = {word for word in arguments if word.startswith("--")}
         assert given <= (flags(COMMANDS[name]) if name in COMMANDS else set())
+    for command, rest in re.findall(r"- run: aebench (\w+)(.*)$", path.read_text(), re.MULTILINE):
+        assert set(re.findall(r"--[\w-]+", rest)) <= flags(command)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -58,7 +62,21 @@ def test_files_that_a_workflow_names_exist(path: Path) -> None:
         assert (ROOT / name).is_file()
 
 
-def test_pull_requests_of_forks_are_held_against_their_base_without_any_secret() -> None:
+def test_what_is_published_was_built_and_tested_before_and_needs_no_token() -> None:
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    found: Any = yaml.safe_load(text)
+    assert found[True] == {"push": {"tags": ["v*"]}}, "YAML reads `on` as true"
+    build, test, publish = (found["jobs"][name] for name in ("build", "test", "publish"))
+    assert (test["needs"], publish["needs"], publish["environment"]) == ("build", "test", "pypi")
+    used = [step["uses"] for step in publish["steps"]]
+    assert [name.partition("@")[0] for name in used] == ["actions/download-artifact", "pypa/gh-action-pypi-publish"]
+    assert ("build", []) in sessions(text)
+    assert {"run": "bash .ci/run"} in test["steps"]
+    assert build["steps"][-1]["with"] == publish["steps"][0]["with"]
+    assert "secrets." not in text
+
+
+def test_pull_requests_of_forks_are_compared_with_their_base_without_any_secret() -> None:
     text = (ROOT / ".github" / "workflows" / "regress.yml").read_text()
     assert sessions(text) == [("regress", ["--base", "HEAD^1", "--budget", "20", "--out", "report"])]
     assert "on: pull_request\n" in text

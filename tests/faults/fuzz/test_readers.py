@@ -1,6 +1,6 @@
 """No file ends in a traceback: whatever a stranger's file holds, its reader accepts it or says why not.
 
-The number of examples is small here; `nox -s faults` tries 10,000 of each (AEBENCH_EXAMPLES).
+The number of examples is small here; `nox -s long` tries 10,000 of each (AEBENCH_EXAMPLES).
 """
 
 import io

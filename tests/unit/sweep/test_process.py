@@ -6,22 +6,22 @@ from pathlib import Path
 import pytest
 
 from bench.launch import ROOT
-from bench.sweep.process import build_environment, shareable, tail
+from bench.sweep.process import make_environment, shareable, tail
 
 
 def test_backend_and_threads_are_the_cases_and_the_path_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KERAS_BACKEND", "OMP_NUM_THREADS", "PYTHONPATH"):
         monkeypatch.setenv(name, "mine")
-    found = build_environment("jax", 3)
+    found = make_environment("jax", 3)
     assert (found["KERAS_BACKEND"], found["OMP_NUM_THREADS"]) == ("jax", "3")
     assert found["PYTHONPATH"] == "mine", "nothing of ours is on a path that others are looked up on"
-    assert build_environment("jax", None)["OMP_NUM_THREADS"] == "mine"
+    assert make_environment("jax", None)["OMP_NUM_THREADS"] == "mine"
 
 
 @pytest.mark.parametrize("name", ["KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONDONTWRITEBYTECODE"])
 def test_what_would_make_a_process_another_one_is_not_handed_down(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
-    assert name not in build_environment("tensorflow", None)
+    assert name not in make_environment("tensorflow", None)
 
 
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
