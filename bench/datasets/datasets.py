@@ -1,4 +1,4 @@
-"""`aebench datasets`: what each dataset is, and where it was looked for."""
+"""`aebench datasets`: what each dataset is, and which sources on this machine have it."""
 
 from rich.console import Console
 from rich.text import Text
@@ -8,9 +8,9 @@ from bench.datasets import find
 
 
 def show_datasets(console: Console | None = None) -> None:
-    """Print each dataset and the places where it was looked for; nothing is downloaded."""
+    """Print each dataset and its sources; nothing is downloaded."""
     console = console or output()
     for name, what in find.DATASETS.items():
-        looks = [f"  {'✓' if look.found else '·'} {look.origin}: {look.note}" for look in find.availability(name)]
-        text = Text(f"\n{name}", "bold") + Text("\n".join([f": {what}", *looks]), "not bold")
+        sources = [f"  {'✓' if each.found else '·'} {each.origin}: {each.note}" for each in find.check_sources(name)]
+        text = Text(f"\n{name}", "bold") + Text("\n".join([f": {what}", *sources]), "not bold")
         console.print(text, highlight=False, soft_wrap=True)

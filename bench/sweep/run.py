@@ -102,7 +102,7 @@ def _measured(request: SweepRequest, console: Console) -> int:
     folder = _folder(request, header)
     executor = LocalExecutor(folder, profile.threads, profile.timeout_s, profile.stall_s)
     try:
-        with session.opened(folder, header, resume=request.resume) as sweep, find.prepared(dataset, folder.data):
+        with session.opened(folder, header, resume=request.resume) as sweep, find.provide_npz(dataset, folder.data):
             return _carry_out(sweep, executor, request, console)
     except OSError as error:
         say(console, f"\nStopped: {_reason(error, folder)}.{_next_step(folder, request)}")

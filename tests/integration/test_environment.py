@@ -11,7 +11,7 @@ from bench.gate.environment import prepared
 
 
 @pytest.mark.skipif(os.name == "nt", reason="paths without uv are a shell's")
-def test_without_uv_python_and_pip_make_it(tmp_path: Path) -> None:
+def test_without_uv_python_and_pip_make_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Filled with a package that needs no index."""
     wheel = tmp_path / "keras-3.1.4-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as file:
@@ -22,7 +22,8 @@ def test_without_uv_python_and_pip_make_it(tmp_path: Path) -> None:
         (tmp_path / side).mkdir()
         (tmp_path / side / "pyproject.toml").write_text(f"[project]\ndependencies = ['{requirement}']\n")
     said: list[str] = []
-    environ = {"PATH": str(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    environ = {"PATH": str(tmp_path / "bin")}
     made = prepared(tmp_path / "base", tmp_path / "candidate", (), sys.executable, said.append, environ)
     assert made.versions == "keras 3.1.4"
     assert "pip" in said[0]

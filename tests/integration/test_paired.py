@@ -4,7 +4,8 @@ import random
 import sys
 from pathlib import Path
 
-from bench.datasets import find
+from bench.datasets.files import write_npz
+from bench.datasets.find import find_dataset
 from bench.gate.paired import PairedExecutor, Side
 from bench.gate.verdict import reduce_round
 from bench.plan.catalog import model_settings
@@ -18,7 +19,7 @@ def test_a_pair_of_real_processes_trains_in_turns_and_equal_code_has_equal_losse
     settings: Settings = model_settings()["basic"]
     profile = read_profile("quick", {"models": ["basic"], "epochs": [1], "batch_sizes": [settings.batch_size]})
     (case,) = profile.cases()
-    find.prepare(find.find_dataset("mnist-5k"), tmp_path / "data.npz")
+    write_npz(find_dataset("mnist-5k").images, tmp_path / "data.npz")
     logs = tmp_path / "logs"
     logs.mkdir()
     base, candidate = (Side(name, ROOT, sys.executable) for name in ("base", "candidate"))

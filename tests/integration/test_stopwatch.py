@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.datasets import find
+from bench.datasets.files import write_npz
+from bench.datasets.find import find_dataset
 from bench.plan.profile import Profile
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome
@@ -58,7 +59,7 @@ def watched(backend: str, folder: Path) -> tuple[Outcome, Any]:
     profile = Profile(
         models=("basic",), backends=(backend,), epochs=(EPOCHS // 2, EPOCHS), batch_sizes=(256,), dataset="mnist-5k"
     )
-    find.prepare(find.find_dataset("mnist-5k"), report.data)
+    write_npz(find_dataset("mnist-5k").images, report.data)
     executor = LocalExecutor(report, command=(sys.executable, "-P", "-c", _WATCHED, str(notes)))
     (outcome,) = executor.outcomes(profile.cases(), lambda _case, _event: None)
     assert outcome.status == "ok", outcome.log_tail

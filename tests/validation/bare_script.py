@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 from bench.console.table import Table
-from bench.datasets import find
+from bench.datasets.files import write_npz
+from bench.datasets.find import find_dataset
 from bench.plan.profile import Profile
 from bench.results import stats
 from bench.results.folder import ReportFolder
@@ -74,7 +75,7 @@ def validate() -> tuple[Table, bool]:
 def _ratios(name: str) -> tuple[list[float], list[float]]:
     with tempfile.TemporaryDirectory() as directory:
         folder = ReportFolder(Path(directory))
-        find.prepare(find.find_dataset(name), folder.data)
+        write_npz(find_dataset(name).images, folder.data)
         times, peaks = [], []
         for pair in range(PAIRS):
             runs = {}

@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from integration.loops.spread import Cell, Verdict, matrix, measured, verdict
 
 from bench.console.table import Table
-from bench.datasets import find
+from bench.datasets.files import write_npz
+from bench.datasets.find import find_dataset
 from bench.plan import catalog
 
 
@@ -22,7 +23,7 @@ def validate() -> tuple[Table, bool]:
     cells = _chosen(matrix())
     with tempfile.TemporaryDirectory() as directory:
         images = Path(directory, "images.npz")
-        find.prepare(find.find_dataset("mnist-5k"), images)
+        write_npz(find_dataset("mnist-5k").images, images)
         found = measured(cells, images, lambda backend, line: print(backend, line, end="", file=sys.stderr, flush=True))
     verdicts = [verdict(cell, found) for cell in sorted(cells, key=lambda cell: (cell.model, cell.backend, cell.loop))]
     headers = ("model", "backend", "loop", "images", "val_bce", "allowed", "within")

@@ -8,7 +8,8 @@ from pathlib import Path
 from bare_script import median_seconds
 
 from bench.console.table import Table
-from bench.datasets import find
+from bench.datasets.files import write_npz
+from bench.datasets.find import find_dataset
 from bench.plan.profile import ModelOverride, Profile
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome
@@ -43,7 +44,7 @@ def validate() -> tuple[Table, bool]:
 def _measured() -> dict[str, list[Outcome]]:
     with tempfile.TemporaryDirectory() as directory:
         folder = ReportFolder(Path(directory))
-        find.prepare(find.find_dataset("mnist-5k"), folder.data)
+        write_npz(find_dataset("mnist-5k").images, folder.data)
         profile = Profile(
             models=MODELS,
             epochs=(1,),

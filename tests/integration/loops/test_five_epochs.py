@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from integration.loops.spread import FEW, MANY, Cell, Found, judgeable, measured, verdict
 
-from bench.datasets import find
+from bench.datasets.files import write_npz
+from bench.datasets.find import find_dataset
 
 CELLS = (
     *(Cell(model, loop, "tensorflow", MANY) for model in ("basic", "variational") for loop in ("graph", "xla")),
@@ -23,7 +24,7 @@ CELLS = (
 def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """`val_bce` of all runs that the installed backends can do."""
     images = tmp_path_factory.mktemp("images") / "images.npz"
-    find.prepare(find.find_dataset("mnist-5k"), images)
+    write_npz(find_dataset("mnist-5k").images, images)
     return measured([cell for cell in CELLS if judgeable(cell)], images)
 
 

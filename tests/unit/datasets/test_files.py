@@ -15,7 +15,7 @@ import pytest
 from unit.arrays import Arrays, refusal, saved, some_arrays, stored
 
 from bench.datasets import files
-from bench.datasets.files import NAMES, LabelledImages, digest, load, read_npz, write_npz
+from bench.datasets.files import NAMES, LabelledImages, compute_digest, load, read_npz, write_npz
 
 # --- what is accepted ------------------------------------------------------------------------------------------------
 
@@ -23,8 +23,8 @@ from bench.datasets.files import NAMES, LabelledImages, digest, load, read_npz, 
 def test_a_data_file_is_read_as_it_was_saved(tmp_path: Path) -> None:
     found = read_npz(saved(tmp_path))
     for name, array in some_arrays().items():
-        np.testing.assert_array_equal(found.arrays()[name], array)
-    assert {array.dtype for array in found.arrays().values()} == {np.dtype(np.uint8)}
+        np.testing.assert_array_equal(found.arrays[name], array)
+    assert {array.dtype for array in found.arrays.values()} == {np.dtype(np.uint8)}
 
 
 @pytest.mark.parametrize("dtype", ["int64", ">i4", "uint16", "int8"])
@@ -198,7 +198,7 @@ def test_an_archive_that_declares_too_much_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "MAX_BYTES", 7_000)
-    monkeypatch.setattr(files, "_check_headers", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(files, "_check_header", lambda *_: pytest.fail("it was read"))
     assert "at most 7,000 are read" in refusal(saved(tmp_path))
 
 
@@ -221,30 +221,30 @@ def test_the_digest_follows_its_documented_recipe() -> None:
     for name in ("x_train", "y_train", "x_test", "y_test"):
         shape = "x".join(map(str, arrays[name].shape))
         sha.update(f"{name} uint8 {shape}\n".encode() + arrays[name].tobytes())
-    assert digest(LabelledImages(*arrays.values())) == sha.hexdigest()
+    assert compute_digest(LabelledImages(*arrays.values())) == sha.hexdigest()
 
 
 def test_the_digest_changes_with_a_pixel_a_label_and_the_split() -> None:
     arrays = some_arrays()
-    seen = {digest(LabelledImages(*arrays.values()))}
+    seen = {compute_digest(LabelledImages(*arrays.values()))}
     for name in NAMES:
         other = arrays[name].copy()
         other.flat[0] += 1
-        seen.add(digest(LabelledImages(*(arrays | {name: other}).values())))
+        seen.add(compute_digest(LabelledImages(*(arrays | {name: other}).values())))
     longer = {
         part + kind: np.concatenate([arrays[part + "train"], arrays[part + "test"]])[cut]
         for kind, cut in (("train", slice(0, 5)), ("test", slice(5, None)))
         for part in ("x_", "y_")
     }
-    seen.add(digest(LabelledImages(*(longer[name] for name in NAMES))))
+    seen.add(compute_digest(LabelledImages(*(longer[name] for name in NAMES))))
     assert len(seen) == 6
 
 
 def test_what_was_written_is_loaded_again_and_is_a_data_file_itself(tmp_path: Path) -> None:
     written = LabelledImages(*some_arrays().values())
     write_npz(written, tmp_path / "data.npz")
-    assert digest(load(tmp_path / "data.npz")) == digest(written)
-    assert digest(read_npz(tmp_path / "data.npz")) == digest(written)
+    assert compute_digest(load(tmp_path / "data.npz")) == compute_digest(written)
+    assert compute_digest(read_npz(tmp_path / "data.npz")) == compute_digest(written)
     assert [path.name for path in tmp_path.iterdir()] == ["data.npz"]
 
 

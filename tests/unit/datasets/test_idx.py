@@ -8,7 +8,7 @@ import pytest
 from unit.arrays import refusal, saved, some_arrays
 
 from bench.datasets import files
-from bench.datasets.files import digest, read_idx, read_npz
+from bench.datasets.files import compute_digest, read_idx, read_npz
 from bench.errors import InvalidInput
 
 
@@ -29,7 +29,7 @@ def idx_refusal(folder: Path, name: str) -> str:
 
 
 def test_idx_files_hold_the_same_arrays_as_an_npz(tmp_path: Path) -> None:
-    assert digest(read_idx(idx_folder(tmp_path))) == digest(read_npz(saved(tmp_path)))
+    assert compute_digest(read_idx(idx_folder(tmp_path))) == compute_digest(read_npz(saved(tmp_path)))
 
 
 def test_an_absent_folder_of_idx_files_is_refused(tmp_path: Path) -> None:

