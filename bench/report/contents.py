@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.console.table import Table
+from bench.errors import InvalidInput
 from bench.plan import catalog
 from bench.report import plots, summary, variants
 from bench.report.choices import AS_THEY_ARE, Choices
@@ -136,7 +137,7 @@ def _gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[Outcome]
             found.append(read_samples(folder.sample(case.case_id, epochs), epochs))
         except FileNotFoundError:
             notes.append(f"No samples were saved at {epochs} epochs.")
-        except ValueError as error:
+        except InvalidInput as error:
             notes.append(f"The samples at {epochs} epochs are not drawn: {error}.")
     varying = variants.varying([other.case for other in pictured])
     title = ", ".join([f"batch {case.batch_size}", *(str(getattr(case, axis)) for axis in varying)])

@@ -10,23 +10,25 @@ or broken means a picture less and a note.
 import base64
 import math
 import struct
-import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from bench.datasets.files import Pixels, read_arrays
+from bench.errors import InvalidInput
 from bench.report.figures import drawing, file_stem, inline_svg, png
 
-Pixels = npt.NDArray[np.uint8]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-MOST_FILE_BYTES = 1 << 20
+MOST_FILE_BYTES = 1 << 21
+"""Of a samples file, and of its arrays unpacked."""
 MOST_IMAGES, MOST_PLANE, MOST_SIDE, MOST_GRID, MOST_CODE = 10, 2000, 64, 15, 2048
 MAP_NUMBERS = 256
 """Code maps of more numbers a image are too small to be seen."""
@@ -104,75 +106,42 @@ class Gallery:
 # ------------------------------------------------------------------------------ reading
 
 
-class _Unfit(Exception):
-    """Not what the measured process writes."""
-
-
 def read_samples(path: Path, epochs: int) -> SampleImages:
     """Read the samples of a checkpoint.
 
-    Raises FileNotFoundError where there are none, and ValueError that says in a few words why a file is not drawn.
+    Raises FileNotFoundError where there are none, and InvalidInput that says in a few words why a file is not drawn.
     """
     if not path.is_file():
         raise FileNotFoundError(path.name)
-    if path.stat().st_size > MOST_FILE_BYTES:
-        raise ValueError(f"{path.stat().st_size:,} bytes, more than samples ever have")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = {name: _member(archive, name) for name in _WANTED if f"{name}.npy" in archive.namelist()}
-        return _checked(epochs, arrays)
-    except _Unfit as error:
-        raise ValueError(str(error)) from error
-    except Exception as error:  # a damaged archive breaks its readers in many ways, and none may lose the report
-        raise ValueError(f"cannot be read ({type(error).__name__})") from error
+    arrays = read_arrays(path, _HEADER_CHECKS, required=_REQUIRED, max_bytes=MOST_FILE_BYTES)
+    _check_shapes(arrays)
+    return SampleImages(epochs, **arrays)
 
 
-_WANTED: dict[str, tuple[np.dtype[Any], int]] = {
-    "labels": (np.dtype(np.uint8), MOST_IMAGES),
-    "input": (np.dtype(np.uint8), MOST_IMAGES * MOST_SIDE**2),
-    "target": (np.dtype(np.uint8), MOST_IMAGES * MOST_SIDE**2),
-    "output": (np.dtype(np.uint8), MOST_IMAGES * MOST_SIDE**2),
-    "codes": (np.dtype("<f2"), MOST_IMAGES * MOST_CODE),
-    "plane": (np.dtype("<f2"), MOST_PLANE * 2),
-    "plane_labels": (np.dtype(np.uint8), MOST_PLANE),
-    "grid": (np.dtype(np.uint8), (MOST_GRID * MOST_SIDE) ** 2),
+def _check_header(wanted: npt.DTypeLike, most: int, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if dtype != wanted or not shape or min(shape) < 1 or math.prod(shape) > most:
+        raise InvalidInput(f"{name} is {dtype} {shape}")
+
+
+_REQUIRED = ("labels", "input", "target", "output")
+_HEADER_CHECKS = {
+    "labels": partial(_check_header, np.uint8, MOST_IMAGES),
+    "input": partial(_check_header, np.uint8, MOST_IMAGES * MOST_SIDE**2),
+    "target": partial(_check_header, np.uint8, MOST_IMAGES * MOST_SIDE**2),
+    "output": partial(_check_header, np.uint8, MOST_IMAGES * MOST_SIDE**2),
+    "codes": partial(_check_header, "<f2", MOST_IMAGES * MOST_CODE),
+    "plane": partial(_check_header, "<f2", MOST_PLANE * 2),
+    "plane_labels": partial(_check_header, np.uint8, MOST_PLANE),
+    "grid": partial(_check_header, np.uint8, (MOST_GRID * MOST_SIDE) ** 2),
 }
 """Each array's type, and how many numbers it may have at most."""
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
-    """One array; its header is held against what is wanted before a byte of it is read."""
-    wanted, most = _WANTED[name]
-    if archive.getinfo(f"{name}.npy").compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _Unfit(f"{name} is compressed otherwise than its own")
-    with archive.open(f"{name}.npy") as stream:
-        shape, dtype = _header(stream)
-        count = math.prod(shape)
-        if dtype != wanted or not 0 < count <= most or min(shape) < 1:
-            raise _Unfit(f"{name} is {dtype} {shape}")
-        body = stream.read(count * dtype.itemsize + 1)
-    if len(body) != count * dtype.itemsize:
-        raise _Unfit(f"{name} holds another number of bytes than it declares")
-    return np.frombuffer(body, dtype).reshape(shape)
-
-
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise _Unfit("an array of another format than its own")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    if fortran:
-        raise _Unfit("an array in another order than its own")
-    return shape, dtype
-
-
-def _checked(epochs: int, arrays: Arrays) -> SampleImages:
-    """Shapes that fit each other."""
-    missing = [name for name in ("labels", "input", "target", "output") if name not in arrays]
-    if missing:
-        raise _Unfit(f"without {', '.join(missing)}")
+def _check_shapes(arrays: Arrays) -> None:
+    """Shapes have to fit each other, and codes to be finite."""
     count, side = len(arrays["labels"]), arrays["input"].shape[-1]
     if side > MOST_SIDE:
-        raise _Unfit(f"pictures of {side} pixels a side")
+        raise InvalidInput(f"pictures of {side} pixels a side")
     wanted: dict[str, tuple[int, ...]] = dict.fromkeys(("input", "target", "output"), (count, side, side))
     wanted["labels"] = (count,)
     if "plane" in arrays or "plane_labels" in arrays:
@@ -180,14 +149,13 @@ def _checked(epochs: int, arrays: Arrays) -> SampleImages:
         wanted |= {"plane": (images, 2), "plane_labels": (images,)}
     for name, shape in wanted.items():
         if name not in arrays or arrays[name].shape != shape:
-            raise _Unfit(f"{name} is no {shape}")
+            raise InvalidInput(f"{name} is no {shape}")
     if "codes" in arrays and len(arrays["codes"]) != count:
-        raise _Unfit("codes of other images")
+        raise InvalidInput("codes of other images")
     if "grid" in arrays and (arrays["grid"].ndim != 4 or arrays["grid"].shape[2] != arrays["grid"].shape[3]):
-        raise _Unfit(f"grid is {arrays['grid'].shape}")
+        raise InvalidInput(f"grid is {arrays['grid'].shape}")
     if not all(np.isfinite(arrays[name]).all() for name in ("codes", "plane") if name in arrays):
-        raise _Unfit("numbers that are not finite")
-    return SampleImages(epochs, **arrays)
+        raise InvalidInput("numbers that are not finite")
 
 
 # ------------------------------------------------------------------------------ drawing

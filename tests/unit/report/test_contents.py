@@ -101,7 +101,7 @@ def test_a_broken_or_missing_file_is_a_note_beside_the_other_pictures(folder: Re
     assert len(gallery.images) == 2
     assert gallery.notes == [
         "No samples were saved at 2 epochs.",
-        "The samples at 3 epochs are not drawn: cannot be read (BadZipFile).",
+        "The samples at 3 epochs are not drawn: the archive is cut off or damaged; fetch or save it again.",
     ]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.errors import InvalidInput
 from bench.report.pictures import SampleImages, gallery, grey_png, read_samples
 
 Array = NDArray[Any]
@@ -66,7 +67,7 @@ def test_what_was_saved_is_read(tmp_path: Path) -> None:
     assert found.plane.shape == (60, 2)
 
 
-def test_no_file_is_told_from_a_broken_one(tmp_path: Path) -> None:
+def test_a_missing_file_is_another_error_than_a_broken_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_samples(tmp_path / "a.npz", 1)
 
@@ -81,7 +82,6 @@ BROKEN: dict[str, dict[str, Any]] = {
     "of nothing": {"labels": np.zeros(0, np.uint8)},
     "of too many images": {"labels": np.zeros(11, np.uint8)},
     "of huge pictures": dict.fromkeys(("input", "target", "output"), np.zeros((3, 100, 100), np.uint8)),
-    "in Fortran's order": {"input": np.asfortranarray(np.arange(48, dtype=np.uint8).reshape(3, 4, 4))},
     "of codes of other images": {"codes": np.zeros((2, 4), np.float16)},
     "of codes that are no numbers": {"codes": np.full((3, 4), np.nan, np.float16)},
     "of a plane without labels": {"plane": np.zeros((5, 2), np.float16)},
@@ -95,7 +95,7 @@ BROKEN: dict[str, dict[str, Any]] = {
 def test_a_file_is_refused(what: str, tmp_path: Path) -> None:
     save: Any = np.savez_compressed
     save(tmp_path / "a.npz", **arrays(**BROKEN[what]))
-    with pytest.raises(ValueError, match=r"^\S.*[^.]$"):
+    with pytest.raises(InvalidInput, match=r"^\S.*[^.]$"):
         read_samples(tmp_path / "a.npz", 1)
 
 
@@ -119,28 +119,28 @@ def archive(path: Path, header: dict[str, Any], body: bytes, name: str = "labels
     ],
 )
 def test_what_an_array_declares_is_checked_before_it_is_read(header: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(InvalidInput, match=r"."):
         read_samples(archive(tmp_path / "a.npz", header, b"abc"), 1)
 
 
 def test_an_archive_that_unpacks_to_far_more_is_not_unpacked(tmp_path: Path) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": (10,)}
     path = archive(tmp_path / "a.npz", header, bytes(50_000_000))
-    with pytest.raises(ValueError, match="another number of bytes"):
+    with pytest.raises(InvalidInput, match="bytes unpacked; at most"):
         read_samples(path, 1)
 
 
 def test_a_large_file_is_not_opened(tmp_path: Path) -> None:
-    (tmp_path / "a.npz").write_bytes(bytes(2 << 20))
-    with pytest.raises(ValueError, match="more than samples ever have"):
+    (tmp_path / "a.npz").write_bytes(bytes(3 << 20))
+    with pytest.raises(InvalidInput, match="at most 2,097,152 are read"):
         read_samples(tmp_path / "a.npz", 1)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
-def test_a_file_that_was_cut_off_is_refused(share: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fraction", [0.0, 0.01, 0.5, 0.99])
+def test_a_file_that_was_cut_off_is_refused(fraction: float, tmp_path: Path) -> None:
     whole = saved(tmp_path / "whole.npz").read_bytes()
-    (tmp_path / "a.npz").write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ValueError, match="cannot be read"):
+    (tmp_path / "a.npz").write_bytes(whole[: int(fraction * len(whole))])
+    with pytest.raises(InvalidInput, match=r"cut off|not an \.npz|cannot be read"):
         read_samples(tmp_path / "a.npz", 1)
 
 
@@ -149,7 +149,7 @@ def test_a_file_with_any_byte_turned_is_read_or_refused_and_nothing_else(tmp_pat
     for place in range(0, len(whole), 7):
         path = tmp_path / "a.npz"
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(InvalidInput):
             read_samples(path, 1)
 
 
