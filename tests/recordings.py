@@ -1,4 +1,4 @@
-"""Rounds of the gate that were recorded once and are judged again by every later rule: `tests/data/rounds/*.jsonl`.
+"""Recorded rounds of the gate, which every later rule is tried on: `tests/data/rounds/*.jsonl`.
 
 A line is a round, in the order of their beginnings; a file is a kind of candidate. Microseconds keep a turn's time to
 some millionths of it, and only the losses of the last turn are kept, beside whether all were equal: so a line has two
@@ -42,7 +42,7 @@ def read(kind: str) -> dict[str, list[Recording]]:
     file = path(kind)
     found: dict[str, list[Recording]] = {}
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-        recording = _parsed(json.loads(line))
+        recording = _parse(json.loads(line))
         found.setdefault(recording.case, []).append(recording)
     return found
 
@@ -51,7 +51,7 @@ def to_line(recording: Recording) -> str:
     """A recording as it is kept."""
     blocks = recording.round.blocks
     last = [blocks[-1].base[1], blocks[-1].candidate[1]]
-    told = {
+    fields = {
         "case": recording.case,
         "images": recording.images,
         "began": recording.began,
@@ -65,7 +65,7 @@ def to_line(recording: Recording) -> str:
         "equal_losses": all(_losses(block.base) == _losses(block.candidate) for block in blocks),
         "memory_mib": [[side.peak_rss_mib, side.anon_mib] for side in _memories(recording.round)],
     }
-    return json.dumps(told, separators=(",", ":"), allow_nan=False)
+    return json.dumps(fields, separators=(",", ":"), allow_nan=False)
 
 
 def _turns(block: Block) -> Sequence[Turn]:
@@ -84,17 +84,19 @@ def _microseconds(seconds: Iterable[float]) -> list[int]:
     return [round(1e6 * each) for each in seconds]
 
 
-def _parsed(told: dict[str, Any]) -> Recording:
+def _parse(fields: dict[str, Any]) -> Recording:
     blocks = [
         _block(
-            _ORDERS[order], [each / 1e6 for each in wall], [each / 1e6 for each in cpu], told["noise"].get(str(index))
+            _ORDERS[order], [each / 1e6 for each in wall], [each / 1e6 for each in cpu], fields["noise"].get(str(index))
         )
-        for index, (order, wall, cpu) in enumerate(zip(told["orders"], told["wall_us"], told["cpu_us"], strict=True))
+        for index, (order, wall, cpu) in enumerate(
+            zip(fields["orders"], fields["wall_us"], fields["cpu_us"], strict=True)
+        )
     ]
-    blocks[-1] = _ended(blocks[-1], *told["losses"], equal=told["equal_losses"])
-    base, candidate = (Memory(*side) for side in told["memory_mib"])
-    recorded = Round(told["number"], tuple(blocks), base, candidate)
-    return Recording(told["case"], told["images"], told["began"], told["seconds"], recorded)
+    blocks[-1] = _add_losses(blocks[-1], *fields["losses"], equal=fields["equal_losses"])
+    base, candidate = (Memory(*side) for side in fields["memory_mib"])
+    recorded = Round(fields["number"], tuple(blocks), base, candidate)
+    return Recording(fields["case"], fields["images"], fields["began"], fields["seconds"], recorded)
 
 
 def _block(order: Order, wall: Sequence[float], cpu: Sequence[float], noise: Sequence[str] | None) -> Block:
@@ -102,7 +104,7 @@ def _block(order: Order, wall: Sequence[float], cpu: Sequence[float], noise: Seq
     return Block(order, (turns[0], turns[1]), (turns[2], turns[3]), tuple(noise or ()))
 
 
-def _ended(block: Block, base: Sequence[float], candidate: Sequence[float], *, equal: bool) -> Block:
+def _add_losses(block: Block, base: Sequence[float], candidate: Sequence[float], *, equal: bool) -> Block:
     """With the losses of the last turn; a first one that differs stands for any that did."""
     first = block.candidate[0] if equal else replace(block.candidate[0], train_loss=0.0)
     return replace(

@@ -1,4 +1,4 @@
-"""Runs of the gate that never took place: drawn from recorded rounds, judged as those of a real run are."""
+"""Simulated runs of the gate: rounds are drawn from recorded ones and judged as those of a real run are."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ from bench.gate.sequential import LOOKS, MOST_DISCARDED, Plan
 from bench.gate.verdict import CaseVerdict, Figures, judge
 
 BLOCK = 4
-"""Rounds that follow each other in a drawn run as they did when they were recorded: some minutes of one mood."""
+"""Rounds that follow each other in a simulated run as when they were recorded: some minutes under equal conditions."""
 
 
-def drawn(rounds: int, rng: np.random.Generator, *, wanted: int = LOOKS[-1], block: int = BLOCK) -> list[int]:
+def draw_rounds(rounds: int, rng: np.random.Generator, *, wanted: int = LOOKS[-1], block: int = BLOCK) -> list[int]:
     """Indices of so many recorded rounds, in contiguous blocks, each from anywhere (the moving blocks of Künsch,
     Annals of Statistics 17, 1989, p. 1217)."""
     length = min(block, rounds)
@@ -22,18 +22,18 @@ def drawn(rounds: int, rng: np.random.Generator, *, wanted: int = LOOKS[-1], blo
     return [int(start) + step for start in starts for step in range(length)][:wanted]
 
 
-def course(
+def simulate_case(
     recorded: Sequence[Figures], plan: Plan, rng: np.random.Generator, *, swap: bool, slowdown: float = 0.0
 ) -> CaseVerdict:
     """One case of a run, look by look until it is decided; ``swap`` exchanges the sides of each round at random.
 
-    A ``slowdown``, a share of the base's time, is then added to each round's figure: the noise stays the recorded one.
+    A ``slowdown``, a fraction of the base's time, is then added to each round's figure; the noise stays as recorded.
     """
-    chosen = [recorded[index] for index in drawn(len(recorded), rng)]
+    chosen = [recorded[index] for index in draw_rounds(len(recorded), rng)]
     if swap:
         chosen = [each.swapped if rng.random() < 0.5 else each for each in chosen]
     if slowdown:
-        chosen = [_slowed(each, slowdown) for each in chosen]
+        chosen = [_slow_down(each, slowdown) for each in chosen]
     for look in plan.looks:
         verdict = judge(chosen[:look], plan)
         if verdict.decided:
@@ -41,11 +41,11 @@ def course(
     return verdict
 
 
-def _slowed(figures: Figures, slowdown: float) -> Figures:
+def _slow_down(figures: Figures, slowdown: float) -> Figures:
     return figures if figures.wall is None else replace(figures, wall=figures.wall + math.log1p(slowdown))
 
 
-def runs(
+def simulate_runs(
     recorded: Mapping[str, Sequence[Figures]],
     count: int,
     *,
@@ -57,11 +57,13 @@ def runs(
     """So many runs over all cases; ``swap`` is for rounds of equal code, whose sides have no names."""
     rng, plan = np.random.default_rng(seed), Plan(len(recorded), most_discarded=most_discarded)
     for _ in range(count):
-        yield {case: course(rounds, plan, rng, swap=swap, slowdown=slowdown) for case, rounds in recorded.items()}
+        yield {
+            case: simulate_case(rounds, plan, rng, swap=swap, slowdown=slowdown) for case, rounds in recorded.items()
+        }
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """How many of how many."""
 
     count: int
@@ -78,12 +80,12 @@ class Share:
         return float(found.low), float(found.high)
 
 
-def told(verdicts: Sequence[CaseVerdict], word: str) -> Share:
+def count_word(verdicts: Sequence[CaseVerdict], word: str) -> Proportion:
     """How many verdicts have this word among them."""
-    return Share(sum(word in each.verdicts for each in verdicts), len(verdicts))
+    return Proportion(sum(word in each.verdicts for each in verdicts), len(verdicts))
 
 
-def pairs(rounds: int, rng: np.random.Generator, size: int) -> tuple[list[int], list[int]]:
+def draw_halves(rounds: int, rng: np.random.Generator, size: int) -> tuple[list[int], list[int]]:
     """Rounds for a rule that measures the base first and the candidate after it: one stretch, halved."""
     size = min(size, rounds // 2)
     start = int(rng.integers(0, rounds - 2 * size + 1))

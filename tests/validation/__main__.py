@@ -1,6 +1,6 @@
-"""Proof of the measurements against known truth: ``nox -s validate [-- memory time bare repeat loops gate]``.
+"""The measurements compared with known truth: ``nox -s validate [-- memory time bare repeat loops gate]``.
 
-Prints Markdown: a table a subject, each with its bound and whether it holds. With the full MNIST it took 25 minutes;
+Prints Markdown: a table per subject, with its bound and whether it holds. With the full MNIST it took 25 minutes;
 run it on an otherwise idle machine, since it says nothing on a busy one.
 """
 
@@ -19,7 +19,7 @@ SUBJECTS = {
     "loops": "loops",
     "gate": "gate_truth",
 }
-"""Module by name; each is imported in its turn, since one of them imports TensorFlow and children inherit peaks."""
+"""Module by name; each is imported in its turn, since one imports TensorFlow, and child processes inherit peaks."""
 
 
 def main() -> int:
@@ -32,11 +32,11 @@ def main() -> int:
     references, intervals = quietness.survey()
     word = quietness.verdict(references, intervals, fingerprint).word
     print(f"{fingerprint.cpu_model}, {fingerprint.cpu_limit:g} cores, {fingerprint.os}; the machine is {word}.\n")
-    held = [_hold(importlib.import_module(SUBJECTS[name]).validate()) for name in named]
+    held = [_print_result(importlib.import_module(SUBJECTS[name]).validate()) for name in named]
     return 0 if all(held) else 1
 
 
-def _hold(result: tuple[Table, bool]) -> bool:
+def _print_result(result: tuple[Table, bool]) -> bool:
     table, holds = result
     print(f"## {table.title}\n\n{table.markdown()}\n\n{'Holds.' if holds else 'DOES NOT HOLD.'}\n", flush=True)
     return holds

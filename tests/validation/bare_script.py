@@ -1,7 +1,7 @@
-"""The harness against a bare script with the blog's own ``model.fit`` on the same data, in turns.
+"""The harness compared with a bare script that calls the blog's own ``model.fit`` on the same data, in turns.
 
-Both train the basic model in a fresh process each; the script takes nothing but time stamps at the same two
-callbacks, and reads its own peak at its end.
+Both train the basic model, each in a fresh process. The script does nothing else but take time stamps in the same two
+callbacks and read its own peak at its end.
 """
 
 import json
@@ -60,8 +60,8 @@ def validate() -> tuple[Table, bool]:
     names = ["mnist-5k", *(["mnist"] if "AEBENCH_MNIST" in os.environ else [])]
     rows, holds = [], True
     for name in names:
-        time_ratios, peak_ratios = _ratios(name)
-        for what, ratios, bound in (("seconds an epoch", time_ratios, 1.01), ("peak RSS", peak_ratios, 1.02)):
+        time_ratios, peak_ratios = _measure_ratios(name)
+        for what, ratios, bound in (("seconds per epoch", time_ratios, 1.01), ("peak RSS", peak_ratios, 1.02)):
             middle = statistics.median(ratios)
             holds &= middle <= bound
             over = stats.median(ratios)
@@ -72,7 +72,7 @@ def validate() -> tuple[Table, bool]:
     return Table("Cost: the harness against a bare script", headers, tuple(rows), labels=2), holds
 
 
-def _ratios(name: str) -> tuple[list[float], list[float]]:
+def _measure_ratios(name: str) -> tuple[list[float], list[float]]:
     with tempfile.TemporaryDirectory() as directory:
         folder = ReportFolder(Path(directory))
         write_npz(find_dataset(name).images, folder.data)
@@ -80,21 +80,21 @@ def _ratios(name: str) -> tuple[list[float], list[float]]:
         for pair in range(PAIRS):
             runs = {}
             for side in ("script", "harness") if pair % 2 else ("harness", "script"):
-                runs[side] = _script(folder, name) if side == "script" else _harness(folder, name)
+                runs[side] = _run_script(folder, name) if side == "script" else _run_harness(folder, name)
             times.append(runs["harness"][0] / runs["script"][0])
             peaks.append(runs["harness"][1] / runs["script"][1])
     return times, peaks
 
 
-def _script(folder: ReportFolder, name: str) -> tuple[float, float]:
+def _run_script(folder: ReportFolder, name: str) -> tuple[float, float]:
     """Median seconds of the epochs after the first, and peak MiB."""
     command = [sys.executable, "-c", _SCRIPT, str(folder.data), str(EPOCHS[name])]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    told = json.loads(done.stdout)
-    return statistics.median(told["seconds"][1:]), told["peak"]
+    found = json.loads(done.stdout)
+    return statistics.median(found["seconds"][1:]), found["peak"]
 
 
-def _harness(folder: ReportFolder, name: str) -> tuple[float, float]:
+def _run_harness(folder: ReportFolder, name: str) -> tuple[float, float]:
     profile = Profile(models=("basic",), epochs=(EPOCHS[name],), batch_sizes=(256,), dataset=name)
     (outcome,) = LocalExecutor(folder).outcomes(profile.cases(), lambda _case, _event: None)
     return median_seconds(outcome), outcome.checkpoints[-1].peak_rss_mib

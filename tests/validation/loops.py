@@ -1,4 +1,4 @@
-"""Every model in every loop on every installed backend, against what `fit` gives over seeds."""
+"""Every model in every loop on every installed backend, compared with what `fit` gives over several seeds."""
 
 import os
 import sys
@@ -20,18 +20,18 @@ def validate() -> tuple[Table, bool]:
 
     The environment variable AEBENCH_MODELS, names with commas between them, leaves out all other models.
     """
-    cells = _chosen(matrix())
+    cells = _choose(matrix())
     with tempfile.TemporaryDirectory() as directory:
         images = Path(directory, "images.npz")
         write_npz(find_dataset("mnist-5k").images, images)
         found = measured(cells, images, lambda backend, line: print(backend, line, end="", file=sys.stderr, flush=True))
     verdicts = [verdict(cell, found) for cell in sorted(cells, key=lambda cell: (cell.model, cell.backend, cell.loop))]
     headers = ("model", "backend", "loop", "images", "val_bce", "allowed", "within")
-    title = "Loops: five epochs of mnist-5k against four seeds of fit (fit itself: their mean against TensorFlow's)"
-    return Table(title, headers, tuple(map(_row, verdicts)), labels=3), all(each.holds for each in verdicts)
+    title = "Loops: five epochs of mnist-5k compared with four seeds of fit (fit itself: their mean with TensorFlow's)"
+    return Table(title, headers, tuple(map(_format_row, verdicts)), labels=3), all(each.holds for each in verdicts)
 
 
-def _chosen(cells: list[Cell]) -> list[Cell]:
+def _choose(cells: list[Cell]) -> list[Cell]:
     known = set(catalog.model_settings())
     named = set(filter(None, os.environ.get("AEBENCH_MODELS", "").split(","))) or known
     if unknown := named - known:
@@ -39,7 +39,7 @@ def _chosen(cells: list[Cell]) -> list[Cell]:
     return [cell for cell in cells if cell.model in named]
 
 
-def _row(verdict: Verdict) -> tuple[str, ...]:
+def _format_row(verdict: Verdict) -> tuple[str, ...]:
     cell = verdict.cell
     allowed = f"{verdict.low:.5f} to {verdict.high:.5f}"
     return (

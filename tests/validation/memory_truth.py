@@ -1,7 +1,7 @@
-"""Peaks of memory whose size is known, as five methods see them.
+"""Peaks of memory whose size is known, measured by five methods.
 
-A child makes ready, says so, allocates so many MiB within one phase and tells what it read; meanwhile the parent
-samples it from outside.
+A child process gets ready, says so, allocates so many MiB within one phase and prints what it read; meanwhile the
+parent samples it from outside.
 """
 
 import json
@@ -44,7 +44,7 @@ class Scenario:
     truth_mib: float
     phase: str
     before: str = ""
-    fat_parent: bool = False
+    large_parent: bool = False
 
 
 HOLD = "time.sleep(0.4)"
@@ -55,14 +55,14 @@ SCENARIOS = (
     Scenario("256 MiB for 5 ms", 256, f"{HOLD}; m = touched(256); time.sleep(0.005); m.close(); {HOLD}"),
     Scenario("1,024 MiB mapped, never touched", 0, f"m = mmap.mmap(-1, 1024 << 20); {HOLD}"),
     Scenario("512 MiB freed before the phase", 64, f"m = touched(64); {HOLD}", before="f = touched(512); f.close()"),
-    Scenario("64 MiB, child of a 500 MiB parent", 64, f"m = touched(64); {HOLD}", fat_parent=True),
+    Scenario("64 MiB, child of a 500 MiB parent", 64, f"m = touched(64); {HOLD}", large_parent=True),
 )
 METHODS = ("VmHWM by phase", "ru_maxrss", "psutil, 10 ms", "psutil, 100 ms", "memory-profiler, 100 ms")
 
 
 def validate() -> tuple[Table, bool]:
     """Each scenario's error by each method, MiB; ours may err by 1 MiB or 1 %, whichever is larger."""
-    errors = [_errors(scenario) for scenario in SCENARIOS]
+    errors = [_measure_errors(scenario) for scenario in SCENARIOS]
     rows = tuple(
         (scenario.name, f"{scenario.truth_mib:,.0f}", *(f"{error:+,.1f}" for error in found))
         for scenario, found in zip(SCENARIOS, errors, strict=True)
@@ -74,10 +74,10 @@ def validate() -> tuple[Table, bool]:
     return Table(title, ("what the phase does", "truth", *METHODS), rows), holds
 
 
-def _errors(scenario: Scenario) -> list[float]:
+def _measure_errors(scenario: Scenario) -> list[float]:
     code = _CHILD.format(before=scenario.before, phase=scenario.phase)
     command = [sys.executable, "-c", code]
-    if scenario.fat_parent:
+    if scenario.large_parent:
         command = [
             sys.executable,
             "-c",
@@ -90,11 +90,11 @@ def _errors(scenario: Scenario) -> list[float]:
     samplers = [_Sampler(child.pid, 0.01), _Sampler(child.pid, 0.1), _Sampler(child.pid, 0.1, by_profiler=True)]
     child.stdin.write("\n")
     child.stdin.flush()
-    told = json.loads(child.stdout.readline())
+    read = json.loads(child.stdout.readline())
     sampled = [sampler.stop() for sampler in samplers]
     child.communicate()
-    truth = told["base"] + scenario.truth_mib
-    return [found - truth for found in (told["peak"], told["ru_maxrss"], *sampled)]
+    truth = read["base"] + scenario.truth_mib
+    return [found - truth for found in (read["peak"], read["ru_maxrss"], *sampled)]
 
 
 class _Sampler:
@@ -106,14 +106,14 @@ class _Sampler:
         self._by_profiler = by_profiler
         self._peak = 0.0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
-    def _follow(self) -> None:
+    def _sample(self) -> None:
         while not self._stop.wait(self._interval_s):
-            self._peak = max(self._peak, self._look())
+            self._peak = max(self._peak, self._read())
 
-    def _look(self) -> float:
+    def _read(self) -> float:
         if self._by_profiler:
             return float(memory_profiler.memory_usage(self._process.pid, interval=0, max_iterations=1)[0])
         return self._process.memory_info().rss / (1 << 20)

@@ -32,16 +32,16 @@ FIGURES: dict[str, Callable[[Outcome], float]] = {
 def validate() -> tuple[Table, bool]:
     """Spread of each figure over fresh processes; losses must be equal to the last bit."""
     rows, holds = [], True
-    for model, outcomes in _measured().items():
+    for model, outcomes in _measure().items():
         for name, figure in FIGURES.items():
             values = [figure(outcome) for outcome in outcomes]
-            rows.append((model, name, *_spread(values)))
+            rows.append((model, name, *_summarise(values)))
             holds &= len(set(values)) == 1 or not name.endswith(("loss", "bce"))
     headers = ("model", "figure", "median", "smallest", "largest", "standard deviation", "different values")
     return Table(f"Repetition: one case in {TIMES} processes", headers, tuple(rows), labels=2), holds
 
 
-def _measured() -> dict[str, list[Outcome]]:
+def _measure() -> dict[str, list[Outcome]]:
     with tempfile.TemporaryDirectory() as directory:
         folder = ReportFolder(Path(directory))
         write_npz(find_dataset("mnist-5k").images, folder.data)
@@ -56,7 +56,7 @@ def _measured() -> dict[str, list[Outcome]]:
     return {model: [outcome for outcome in outcomes if outcome.case.model == model] for model in MODELS}
 
 
-def _spread(values: Sequence[float]) -> tuple[str, ...]:
+def _summarise(values: Sequence[float]) -> tuple[str, ...]:
     middle = statistics.median(values)
     return (
         f"{middle:.6g}",

@@ -1,4 +1,4 @@
-"""Rules in wide use by which one set of times is called slower than another: what the gate's own rule is held against.
+"""Rules in wide use by which one set of times is called slower than another: the gate's is compared with them.
 
 Each takes the seconds of all epochs, pooled, and says whether it would raise an alarm.
 """

@@ -22,10 +22,10 @@ from bench.worker.protocol import EpochEvent, Event
 
 ROUNDS, STEPS, BATCH = 6, 4, 8
 SLEEP_S = 0.5
-"""A step: long beside what waking up costs."""
+"""Per step: long compared with what waking up costs."""
 TRAINING, VALIDATION, NEITHER = "training", "validation", "neither"
 TURNS = (NEITHER, TRAINING, VALIDATION)
-"""What sleeps in one epoch after the other, so that what a busy minute adds is not one kind's alone."""
+"""What sleeps in one epoch after the other, so that a busy minute does not hit one kind alone."""
 
 
 @dataclass
@@ -36,33 +36,33 @@ class Epoch:
     slept: dict[str, float]
 
     def beyond(self, part: str) -> float:
-        """What a part took but the sleep: tf.data and Python, some 50 ms of work that other programs stretch."""
+        """What a part took beyond the sleep: tf.data and Python, some 50 ms of work that other programs stretch."""
         return self.parts[part] - self.slept[part]
 
 
 @dataclass
 class Sleeper:
-    """Sleeps in the part whose turn it is, and remembers how long it truly slept."""
+    """Sleeps in the part whose turn it is, and remembers how long it really slept."""
 
     turn: str = NEITHER
     slept: dict[str, float] = field(default_factory=lambda: {TRAINING: 0.0, VALIDATION: 0.0})
 
     def sleep(self, part: str) -> None:
-        """Called once a batch."""
+        """Is called once per batch."""
         begin = time.perf_counter()
         time.sleep(SLEEP_S if part == self.turn else 0.0)
         self.slept[part] += time.perf_counter() - begin
 
 
 class Sleeping(keras.layers.Layer):  # type: ignore[misc]
-    """CompiledEpoch its input on, after a call of the sleeper."""
+    """Passes its input on, after a call of the sleeper."""
 
     def __init__(self, sleeper: Sleeper) -> None:
         super().__init__()
         self._sleeper = sleeper
 
     def call(self, x: Any, training: bool = False) -> Any:
-        """Sleep once a batch."""
+        """Sleep once per batch."""
 
         def sleep() -> np.float32:
             self._sleeper.sleep(TRAINING if training else VALIDATION)
@@ -74,8 +74,8 @@ class Sleeping(keras.layers.Layer):  # type: ignore[misc]
 
 
 def validate() -> tuple[Table, bool]:
-    """The least noisy epoch that slept, less one that did not, against what was truly slept; bound 1 %."""
-    epochs = _epochs()
+    """The least noisy epoch that slept, less one that did not, compared with the time really slept; bound 1 %."""
+    epochs = _measure_epochs()
     awake = {part: min(epoch.beyond(part) for epoch in epochs[NEITHER]) for part in (TRAINING, VALIDATION)}
     rows, holds = [], True
     for part, other in ((TRAINING, VALIDATION), (VALIDATION, TRAINING)):
@@ -86,11 +86,11 @@ def validate() -> tuple[Table, bool]:
         holds &= abs(measured - slept) <= 0.01 * slept and abs(elsewhere) <= 0.01 * slept
         error = f"{100 * (measured / slept - 1):+.2f} %"
         rows.append((part, f"{slept:.4f}", f"{measured:.4f}", error, f"{1000 * elsewhere:+.1f} ms"))
-    headers = ("what sleeps", "slept, s an epoch", "measured", "error", "in the other part")
+    headers = ("what sleeps", "slept, s per epoch", "measured", "error", "in the other part")
     return Table("Time: a model that sleeps", headers, tuple(rows)), holds
 
 
-def _epochs() -> dict[str, Sequence[Epoch]]:
+def _measure_epochs() -> dict[str, Sequence[Epoch]]:
     """All epochs but the first by what slept in them, of one run."""
     sleeper = Sleeper()
     found: dict[str, list[Epoch]] = {turn: [] for turn in TURNS}

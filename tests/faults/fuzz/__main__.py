@@ -1,6 +1,6 @@
-"""Each reader fuzzed for a while, one after another: `python tests/faults/fuzz [SECONDS] [READER ...]`; 100 s each.
+"""Fuzzes the readers, one after another: `python tests/faults/fuzz [SECONDS] [READER ...]`; 100 s each.
 
-Says how many inputs were tried; ends with 1 where a reader raised what it has not declared.
+Prints how many inputs were tried; ends with 1 where a reader raised anything but InvalidInput.
 """
 
 import re
@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def _passes(name: str, seconds: int) -> bool:
-    """Whether nothing was found; what was found stays in the folder that is told."""
+    """Whether nothing was found; what was found stays in the folder that is printed."""
     place = tempfile.mkdtemp(prefix=f"aebench-fuzz-{name}-")
     command = (sys.executable, str(_GUIDED), name, f"{place}/corpus", f"-max_total_time={seconds}", *_LIMITS)
     ended = subprocess.run((*command, f"-artifact_prefix={place}/"), capture_output=True, text=True, check=False)

@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing of one reader: `python tests/faults/fuzz/guided.py READER CORPUS -max_total_time=100`.
 
-Needs atheris (https://github.com/google/atheris), a fuzzer for Python on libFuzzer, whose the other arguments are.
+Needs atheris (https://github.com/google/atheris), a fuzzer for Python on libFuzzer, which takes the other arguments.
 Half of the changes are libFuzzer's own to the bytes, half are to the file's structure. Ends with a traceback and the
-input in a file `crash-…` where a reader raises what it has not declared.
+input in a file `crash-…` where a reader raises anything but InvalidInput.
 """
 
 import sys

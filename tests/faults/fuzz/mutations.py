@@ -1,5 +1,5 @@
-"""What becomes of files that a stranger, a disk or an editor has been at: each function takes bytes that a reader
-accepts and a source of chance, and gives bytes that differ in bytes, in values or in structure.
+"""What a stranger, a disk or an editor may do to a file: each function takes bytes that a reader accepts and a source
+of chance, and returns bytes that differ in bytes, in values or in structure.
 """
 
 import csv
@@ -28,8 +28,8 @@ NUMBERS = (
 )  # fmt: skip
 
 
-def hostile(chance: Random, depth: int = 0) -> Any:
-    """A value that no honest program would write there."""
+def make_hostile(chance: Random, depth: int = 0) -> Any:
+    """Return a value that no honest program would write there."""
     kind = chance.randrange(8 if depth < 3 else 5)
     if kind < 2:
         return chance.choice(TEXTS)
@@ -38,21 +38,21 @@ def hostile(chance: Random, depth: int = 0) -> Any:
     if kind == 4:
         return chance.choice((None, True, False))
     if kind == 5:
-        return [hostile(chance, depth + 1) for _ in range(chance.randrange(4))]
+        return [make_hostile(chance, depth + 1) for _ in range(chance.randrange(4))]
     if kind == 6:
-        return {chance.choice(TEXTS): hostile(chance, depth + 1) for _ in range(chance.randrange(3))}
-    return _nested(chance.choice((10, 100, 300)))
+        return {chance.choice(TEXTS): make_hostile(chance, depth + 1) for _ in range(chance.randrange(3))}
+    return _nest(chance.choice((10, 100, 300)))
 
 
-def _nested(depth: int) -> Any:
+def _nest(depth: int) -> Any:
     value: Any = 1
     for _ in range(depth):
         value = [value]
     return value
 
 
-def damaged(data: bytes, chance: Random) -> bytes:
-    """Bytes cut, doubled, flipped or inserted."""
+def damage(data: bytes, chance: Random) -> bytes:
+    """Cut, double, flip or insert bytes."""
     if not data:
         return bytes([chance.randrange(256)])
     at, length = chance.randrange(len(data)), chance.choice((1, 2, 4, 100, 10_000))
@@ -72,52 +72,52 @@ def damaged(data: bytes, chance: Random) -> bytes:
 # ------------------------------------------------------------------------------ journals
 
 
-def journal(data: bytes, chance: Random) -> bytes:
-    """JSON lines of which one is another, twice there, or elsewhere; now and then bytes at random."""
+def mutate_journal(data: bytes, chance: Random) -> bytes:
+    """Change, repeat or drop one of the JSON lines, or now and then bytes at random."""
     lines = data.split(b"\n")
     number = chance.randrange(len(lines))
     match chance.randrange(12):
         case 0:
-            return damaged(data, chance)
+            return damage(data, chance)
         case 1:
             lines.insert(number, chance.choice(lines))
         case 2:
             del lines[number]
         case _:
-            lines[number] = _json(lines[number], chance)
+            lines[number] = _mutate_line(lines[number], chance)
     return b"\n".join(lines)
 
 
-def _json(line: bytes, chance: Random) -> bytes:
+def _mutate_line(line: bytes, chance: Random) -> bytes:
     try:
         fields = json.loads(line)
     except ValueError:
-        return damaged(line, chance)
+        return damage(line, chance)
     for _ in range(chance.choice((1, 1, 2, 5))):
-        fields = changed(fields, chance)
+        fields = change(fields, chance)
     return json.dumps(fields, ensure_ascii=chance.random() < 0.5).encode("utf-8", "replace")
 
 
-def changed(value: Any, chance: Random) -> Any:
-    """A JSON value of which some part is another."""
+def change(value: Any, chance: Random) -> Any:
+    """Change some part of a JSON value."""
     if value and isinstance(value, dict | list) and chance.random() < 0.9:
-        return _changed_fields(value, chance) if isinstance(value, dict) else _changed_items(value, chance)
+        return _change_fields(value, chance) if isinstance(value, dict) else _change_items(value, chance)
     if isinstance(value, int | float) and chance.random() < 0.6:
         return chance.choice(NUMBERS)
-    return hostile(chance)
+    return make_hostile(chance)
 
 
-def _changed_fields(value: dict[str, Any], chance: Random) -> dict[str, Any]:
+def _change_fields(value: dict[str, Any], chance: Random) -> dict[str, Any]:
     key = chance.choice(list(value))
     match chance.randrange(10):
         case 0:
             return {name: of for name, of in value.items() if name != key}
         case 1:
-            return {**value, chance.choice(TEXTS): hostile(chance)}
-    return {**value, key: changed(value[key], chance)}
+            return {**value, chance.choice(TEXTS): make_hostile(chance)}
+    return {**value, key: change(value[key], chance)}
 
 
-def _changed_items(value: list[Any], chance: Random) -> list[Any]:
+def _change_items(value: list[Any], chance: Random) -> list[Any]:
     at = chance.randrange(len(value))
     match chance.randrange(8):
         case 0:
@@ -126,20 +126,20 @@ def _changed_items(value: list[Any], chance: Random) -> list[Any]:
             return value + value[at:]
         case 2:
             return value[::-1]
-    return [*value[:at], changed(value[at], chance), *value[at + 1 :]]
+    return [*value[:at], change(value[at], chance), *value[at + 1 :]]
 
 
 # --------------------------------------------------------------------------------- tables
 
 
-def table(data: bytes, chance: Random) -> bytes:
-    """CSV with another cell, column or row."""
+def mutate_table(data: bytes, chance: Random) -> bytes:
+    """Change, add or drop a cell, a column or a row of a CSV."""
     try:
         rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
     except (ValueError, csv.Error):
-        return damaged(data, chance)
+        return damage(data, chance)
     if chance.randrange(10) == 0 or not rows:
-        return damaged(data, chance)
+        return damage(data, chance)
     for _ in range(chance.choice((1, 1, 2, 4))):
         _change_table(rows, chance)
     out = io.StringIO()
@@ -172,11 +172,11 @@ def _change_table(rows: list[list[str]], chance: Random) -> None:
 # ------------------------------------------------------------------------------- profiles
 
 
-def profile(data: bytes, chance: Random) -> bytes:
-    """TOML with another value, key or table."""
+def mutate_profile(data: bytes, chance: Random) -> bytes:
+    """Change, add or drop a value, a key or a table of a TOML."""
     lines = data.decode("utf-8", "replace").splitlines()
     if chance.randrange(8) == 0 or not lines:
-        return damaged(data, chance)
+        return damage(data, chance)
     for _ in range(chance.choice((1, 1, 2, 4))):
         at = chance.randrange(len(lines))
         key, equals, _value = lines[at].partition("=")
@@ -186,27 +186,27 @@ def profile(data: bytes, chance: Random) -> bytes:
             case 1 if len(lines) > 1:
                 del lines[at]
             case 2:
-                lines.insert(at, f"[{_toml_key(chance)}.{_toml_key(chance)}]")
+                lines.insert(at, f"[{_make_toml_key(chance)}.{_make_toml_key(chance)}]")
             case 3:
-                lines.insert(at, f"{_toml_key(chance)} = {_toml(hostile(chance))}")
+                lines.insert(at, f"{_make_toml_key(chance)} = {_write_toml(make_hostile(chance))}")
             case _ if equals:
-                lines[at] = f"{key}= {_toml(hostile(chance))}"
+                lines[at] = f"{key}= {_write_toml(make_hostile(chance))}"
             case _:
-                lines.append(f"epochs = {_toml(hostile(chance))}")
+                lines.append(f"epochs = {_write_toml(make_hostile(chance))}")
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
 
 
-def _toml_key(chance: Random) -> str:
+def _make_toml_key(chance: Random) -> str:
     names = ("model", "basic", "epochs", "batch_sizes", "loops", "models", "name", "seed", *TEXTS)
     return json.dumps(chance.choice(names))
 
 
-def _toml(value: Any) -> str:
+def _write_toml(value: Any) -> str:
     """A value in TOML, or nearly."""
     if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(_write_toml, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(of)}" for key, of in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(key)} = {_write_toml(of)}" for key, of in value.items()) + "}"
     if isinstance(value, float):
         return repr(value)
     return json.dumps(value) if value is not None else "{}"
@@ -229,30 +229,30 @@ _TYPES = ("'|u1'", "'<f2'", "'<i8'", "'|O'", "'|S0'", "'|V3'", "5", "(1,)", "[('
 _BROKEN = ("[" * 150, "-" * 9_000 + "1", "(\n", "{'a': 1L}", "{}", "'''", "__import__('os').getpid()", "1", "\x00")
 
 
-def _header(chance: Random) -> str:
+def _make_header(chance: Random) -> str:
     if chance.randrange(3) == 0:
         return chance.choice(_BROKEN)
     order = chance.choice(("False", "False", "True", "1"))
     return f"{{'descr': {chance.choice(_TYPES)}, 'fortran_order': {order}, 'shape': ({chance.choice(_SHAPES)}), }}"
 
 
-def npz(data: bytes, chance: Random) -> bytes:
-    """An archive of arrays with another member, header, compression or size."""
+def mutate_npz(data: bytes, chance: Random) -> bytes:
+    """Change a member, a header, the compression or a size of an archive of arrays."""
     if chance.randrange(4) == 0:
-        return damaged(data, chance)
+        return damage(data, chance)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if sum(info.file_size for info in archive.infolist()) > 1 << 20:
-                return damaged(data, chance)
+                return damage(data, chance)
             members = {info.filename: archive.read(info) for info in archive.infolist()}
     except Exception:  # noqa: BLE001 - what a mutation before this one left is no archive any more
-        return damaged(data, chance)
+        return damage(data, chance)
     if not members:
-        return damaged(data, chance)
+        return damage(data, chance)
     name = chance.choice(list(members))
     match chance.randrange(6):
         case 0:
-            members[name] = damaged(members[name], chance)
+            members[name] = damage(members[name], chance)
         case 1:
             del members[name]
         case 2:
@@ -260,17 +260,17 @@ def npz(data: bytes, chance: Random) -> bytes:
         case 3:
             members[name] = members[chance.choice(list(members))]
         case _:
-            members[name] = _array(chance) + members[name][128:]
-    return _declared(_archive(members, chance), chance)
+            members[name] = _make_array(chance) + members[name][128:]
+    return _falsify_directory(_write_archive(members, chance), chance)
 
 
-def _array(chance: Random) -> bytes:
-    header = _header(chance).encode() + b"\n"
+def _make_array(chance: Random) -> bytes:
+    header = _make_header(chance).encode() + b"\n"
     version = chance.choice((1, 1, 1, 2, 3, 9))
     return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(header)) + header
 
 
-def _archive(members: dict[str, bytes], chance: Random) -> bytes:
+def _write_archive(members: dict[str, bytes], chance: Random) -> bytes:
     out = io.BytesIO()
     kind = chance.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA))
     with zipfile.ZipFile(out, "w", kind) as archive:
@@ -279,8 +279,8 @@ def _archive(members: dict[str, bytes], chance: Random) -> bytes:
     return out.getvalue()
 
 
-def _declared(data: bytes, chance: Random) -> bytes:
-    """Now and then the archive's directory declares another size, compression or flag than there is."""
+def _falsify_directory(data: bytes, chance: Random) -> bytes:
+    """Now and then have the archive's directory declare another size, compression or flag than there is."""
     at = data.find(b"PK\x01\x02")
     if at < 0 or chance.randrange(3):
         return data
@@ -290,14 +290,14 @@ def _declared(data: bytes, chance: Random) -> bytes:
     return data[: at + offset] + struct.pack(packed, value) + data[at + offset + struct.calcsize(packed) :]
 
 
-def idx(data: bytes, chance: Random) -> bytes:
-    """A gzipped IDX file with other sizes."""
+def mutate_idx(data: bytes, chance: Random) -> bytes:
+    """Change the declared sizes of a gzipped IDX file."""
     try:
         plain = gzip.decompress(data)
     except Exception:  # noqa: BLE001 - as above
-        return damaged(data, chance)
+        return damage(data, chance)
     if chance.randrange(3) == 0 or len(plain) < 16:
-        return damaged(data, chance)
+        return damage(data, chance)
     at = 4 * chance.randrange(4)
     value = chance.choice((0, 1, 28, 0x0803, 0x0801, 1 << 20, 1 << 31, (1 << 32) - 1))
     return gzip.compress(plain[:at] + struct.pack(">I", value) + plain[at + 4 :], 1)

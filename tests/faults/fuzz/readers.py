@@ -1,4 +1,4 @@
-"""Every reader of files that may be a stranger's: what it accepts, how its files go wrong, and what it may raise."""
+"""Every reader of files that may be a stranger's: a file that it accepts, and how such files go wrong."""
 
 import gzip
 import io
@@ -31,7 +31,7 @@ class Reader:
     """One reader."""
 
     read: Callable[[bytes], object]
-    """Hands a file of such bytes to the reader."""
+    """Reads a file of these bytes."""
     seed: bytes
     """A file that the reader accepts."""
     mutation: Mutation
@@ -49,46 +49,46 @@ class Reader:
 
 
 @cache
-def _place() -> Path:
-    """A folder of this process, in memory where the system has such."""
+def _make_folder() -> Path:
+    """Make a folder for this process, in memory where the system can."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder with a name of its own is made there
     inside = memory if os.access(memory, os.W_OK) else None
     return Path(tempfile.mkdtemp(prefix="aebench-fuzz-", dir=inside))
 
 
-def _file(name: str, data: bytes) -> Path:
-    path = _place() / name
+def _write(name: str, data: bytes) -> Path:
+    path = _make_folder() / name
     path.write_bytes(data)
     return path
 
 
 def _read_idx(data: bytes) -> object:
-    """One file of the four is a stranger's."""
-    for name, content in _idx().items():
-        _file(name, content)
-    _file(IDX_FILES["x_test"], data)
-    return read_idx(_place())
+    """Read four files of which one is a stranger's."""
+    for name, content in _make_idx().items():
+        _write(name, content)
+    _write(IDX_FILES["x_test"], data)
+    return read_idx(_make_folder())
 
 
 @cache
-def _idx() -> dict[str, bytes]:
-    def packed(shape: tuple[int, ...]) -> bytes:
+def _make_idx() -> dict[str, bytes]:
+    def pack(shape: tuple[int, ...]) -> bytes:
         body = bytes(number % 10 for number in range(int(np.prod(shape))))
         return gzip.compress(struct.pack(f">{1 + len(shape)}I", 0x0800 | len(shape), *shape) + body, mtime=0)
 
     shapes = {"y_train": (3,), "x_train": (3, 28, 28), "y_test": (2,), "x_test": (2, 28, 28)}
-    return {IDX_FILES[name]: packed(shape) for name, shape in shapes.items()}
+    return {IDX_FILES[name]: pack(shape) for name, shape in shapes.items()}
 
 
-def _drawn(samples: pictures.SampleImages) -> pictures.Gallery:
-    """The pictures that are made of pixels; what matplotlib draws takes too long to be tried so often."""
+def _draw(samples: pictures.SampleImages) -> pictures.Gallery:
+    """Draw the pictures that are made of pixels; what matplotlib draws takes too long to be tried so often."""
     try:
         return pictures.gallery("title", "name", [replace(samples, plane=None)])
     except ValueError as error:
         raise AssertionError("samples that were accepted cannot be drawn") from error
 
 
-def _archive(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+def _write_archive(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
@@ -97,25 +97,25 @@ def _archive(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
     return out.getvalue()
 
 
-def _images() -> bytes:
+def _make_images() -> bytes:
     images, labels = np.arange(3 * 784, dtype=np.uint16).reshape(3, 28, 28).astype(np.uint8), np.arange(3)
-    return _archive({"x_train": images, "y_train": labels, "x_test": images[:2], "y_test": labels[:2]})
+    return _write_archive({"x_train": images, "y_train": labels, "x_test": images[:2], "y_test": labels[:2]})
 
 
-def _samples() -> bytes:
+def _make_samples() -> bytes:
     images = np.zeros((2, 28, 28), np.uint8)
     images_of: dict[str, npt.NDArray[Any]] = {"input": images, "target": images, "output": images}
     more: dict[str, npt.NDArray[Any]] = {"labels": np.zeros(2, np.uint8), "codes": np.ones((2, 32), np.float16)}
     plane: dict[str, npt.NDArray[Any]] = {"plane": np.zeros((4, 2), np.float16), "plane_labels": np.zeros(4, np.uint8)}
-    return _archive({**images_of, **more, **plane, "grid": np.zeros((2, 2, 28, 28), np.uint8)})
+    return _write_archive({**images_of, **more, **plane, "grid": np.zeros((2, 2, 28, 28), np.uint8)})
 
 
-def _journal() -> bytes:
+def _make_journal() -> bytes:
     kernels = {"threads": 2, "gflop_per_s": 90.0, "gflop_per_s_median": 80.0, "gb_per_s": 9.0, "gb_per_s_median": 8.0}
-    told = {"timeline": {"interval_s": 0.5, "samples": ((0.5, 100.0), (1.0, 300.0))}, "parent_cpu_s": 0.1}
+    measured = {"timeline": {"interval_s": 0.5, "samples": ((0.5, 100.0), (1.0, 300.0))}, "parent_cpu_s": 0.1}
     peaks = {"gflop_per_s": 100.0, "gb_per_s": 10.0, "dispatch_s": 0.001}
     more: dict[str, Any] = {
-        **told,
+        **measured,
         "noise": scripted.QUIET,
         "reference_before": kernels,
         "reference_after": kernels,
@@ -129,7 +129,7 @@ def _journal() -> bytes:
     return b"".join(line.model_dump_json().encode() + b"\n" for line in lines)
 
 
-def _results() -> bytes:
+def _make_results() -> bytes:
     outcomes = [
         scripted.outcome(scripted.case(checkpoints=(1, 8))),
         scripted.outcome(scripted.case(model="deep"), reached=1),
@@ -159,13 +159,15 @@ batch_sizes = [256]
 
 READERS = {
     "profile": Reader(
-        lambda data: profile.read_profile(str(_file("profile.toml", data))).cases(), _PROFILE, mutations.profile
+        lambda data: profile.read_profile(str(_write("profile.toml", data))).cases(), _PROFILE, mutations.mutate_profile
     ),
-    "journal": Reader(lambda data: journal.read(_file("journal.jsonl", data)), _journal(), mutations.journal),
-    "results": Reader(lambda data: reader.read(_file("results.csv", data)), _results(), mutations.table),
-    "images": Reader(lambda data: read_npz(_file("images.npz", data)), _images(), mutations.npz),
-    "idx": Reader(_read_idx, _idx()[IDX_FILES["x_test"]], mutations.idx),
+    "journal": Reader(
+        lambda data: journal.read(_write("journal.jsonl", data)), _make_journal(), mutations.mutate_journal
+    ),
+    "results": Reader(lambda data: reader.read(_write("results.csv", data)), _make_results(), mutations.mutate_table),
+    "images": Reader(lambda data: read_npz(_write("images.npz", data)), _make_images(), mutations.mutate_npz),
+    "idx": Reader(_read_idx, _make_idx()[IDX_FILES["x_test"]], mutations.mutate_idx),
     "samples": Reader(
-        lambda data: _drawn(pictures.read_samples(_file("samples.npz", data), 1)), _samples(), mutations.npz
+        lambda data: _draw(pictures.read_samples(_write("samples.npz", data), 1)), _make_samples(), mutations.mutate_npz
     ),
 }

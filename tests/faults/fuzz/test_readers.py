@@ -59,12 +59,12 @@ def test_a_strange_journal_is_drawn_or_refused_and_reaches_neither_terminal_nor_
 ) -> None:
     data = READERS["journal"].seed
     for _ in range(times):
-        data = mutations.journal(data, chance)
-    drawn(tmp_path_factory.mktemp("strange"), data)
+        data = mutations.mutate_journal(data, chance)
+    draw(tmp_path_factory.mktemp("strange"), data)
 
 
-def drawn(place: Path, data: bytes) -> str:
-    """What a terminal is given when the report of such a journal is drawn; checks every file that is written."""
+def draw(place: Path, data: bytes) -> str:
+    """Draw the report of such a journal, and check every file that is written; returns what the terminal is given."""
     folder = ReportFolder(place / "report")
     folder.root.mkdir()
     folder.journal.write_bytes(data)
@@ -96,4 +96,4 @@ def test_a_text_of_a_strange_journal_reaches_no_terminal(tmp_path: Path, text: s
     header = scripted.header(fingerprint=machine, dataset_origin=text, created_at=text, machine_id=text)
     failed = scripted.outcome(scripted.case(model="deep"), reached=1, error=text, log_tail=text)
     lines = (header, scripted.outcome(), failed)
-    drawn(tmp_path, b"".join(line.model_dump_json().encode() + b"\n" for line in lines))
+    draw(tmp_path, b"".join(line.model_dump_json().encode() + b"\n" for line in lines))

@@ -1,4 +1,4 @@
-"""Disks that fill at random points of journal and report writing: fifty real ones, fifty pretended ones."""
+"""Disks that fill while journal and report are written, at random points: fifty real ones, fifty simulated ones."""
 
 import random
 import shutil
@@ -26,8 +26,8 @@ def say(capsys: pytest.CaptureFixture[str], text: str) -> None:
         print(f"\n{text}")  # noqa: T201 - figures for docs/reliability.md
 
 
-def where(theatre: Stage, run: Run, report: Path) -> str | None:
-    """What the disk refused; None where all found room. Fails where a run did not end as it must."""
+def describe_refusal(theatre: Stage, run: Run, report: Path) -> str | None:
+    """Wait for the run's end, check it, and say what the disk refused; None where there was room."""
     code = run.code()
     assert stage.orphans(theatre) == []
     assert "Traceback" not in run.said()
@@ -68,7 +68,7 @@ def test_fifty_small_disks(theatre: Stage, quiet: Path, tmp_path: Path, capsys: 
                 if not tried % 2:
                     time.sleep(chance.uniform(0, 1))
                     fill(place / "somebody's")
-                refused = where(theatre, run, report)
+                refused = describe_refusal(theatre, run, report)
                 if refused is None:
                     continue
                 full[refused] += 1
@@ -101,9 +101,9 @@ def test_fifty_disks_that_are_full_within_a_line_or_a_file(
         tried += 1
         report = tmp_path / f"report-{tried}"
         run = theatre.begin(report, before=stage.SHIM.format(room=chance.randrange(room)))
-        refused = where(theatre, run, report)
+        refused = describe_refusal(theatre, run, report)
         if refused is not None:
             full[refused] += 1
             finish(theatre, report, quiet)
         shutil.rmtree(report, ignore_errors=True)
-    say(capsys, f"pretended full disks: {full.total()} of {tried} sweeps, {dict(full)}")
+    say(capsys, f"simulated full disks: {full.total()} of {tried} sweeps, {dict(full)}")

@@ -32,8 +32,8 @@ def say(capsys: pytest.CaptureFixture[str], text: str) -> None:
         print(f"\n{text}")  # noqa: T201 - figures for docs/reliability.md
 
 
-def stage_of(report: Path, acknowledged: int, planned: int) -> str:
-    """What a run was about when it was killed."""
+def describe_progress(report: Path, acknowledged: int, planned: int) -> str:
+    """What a run was doing when it was killed."""
     if not (report / "journal.jsonl").exists():
         return "before the first line"
     return "measuring" if acknowledged < planned else "writing the report"
@@ -64,7 +64,7 @@ def test_a_hundred_kills_of_a_scripted_sweep(
                 stage.rows(report)
             if code != -signal.SIGKILL:
                 break
-            killed[stage_of(report, len(acknowledged), planned)] += 1
+            killed[describe_progress(report, len(acknowledged), planned)] += 1
         assert code == 0, run.said()
         stage.check_complete(report)
         assert stage.figures(report) == stage.figures(quiet)
@@ -92,13 +92,13 @@ def start(folder: Path, report: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def in_the_journal(report: Path) -> Counter[str]:
+def count_runs(report: Path) -> Counter[str]:
     with suppress(InvalidInput):
         return journal.read(report / "journal.jsonl").runs()
     return Counter()
 
 
-def exact(report: Path) -> list[dict[str, str]]:
+def read_exact_figures(report: Path) -> list[dict[str, str]]:
     return stage.figures(report, changing=set(stage.rows(report)[0]) - EXACT)
 
 
@@ -119,16 +119,16 @@ def test_ten_kills_of_a_real_sweep(tmp_path: Path, capsys: pytest.CaptureFixture
                 if killed.total() < REAL_KILLS:
                     with suppress(subprocess.TimeoutExpired):
                         run.wait(chance.uniform(0, 1.5 * lasts))
-                    before = in_the_journal(report)
+                    before = count_runs(report)
                     run.kill()
                 code = run.wait()
             assert stage.left_over(tmp_path, but=0) == []
-            stored = in_the_journal(report)
+            stored = count_runs(report)
             assert before <= stored
             assert set(stored.values()) <= {1}
             if code == -signal.SIGKILL:
                 killed[f"with {stored.total()} of 2 cases in the journal"] += 1
         assert code == 0
         stage.check_complete(report)
-        assert exact(report) == exact(whole)
+        assert read_exact_figures(report) == read_exact_figures(whole)
     say(capsys, f"real: {killed.total()} kills of {sweeps} sweeps, {dict(killed)}")

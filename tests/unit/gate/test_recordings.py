@@ -23,7 +23,7 @@ def recording(**changes: Any) -> Recording:
 
 
 def there_and_back(before: Recording) -> Recording:
-    return recordings._parsed(json.loads(recordings.to_line(before)))
+    return recordings._parse(json.loads(recordings.to_line(before)))
 
 
 def test_a_recording_keeps_a_rounds_figures() -> None:
@@ -54,7 +54,7 @@ def test_a_kind_that_was_never_recorded_has_no_rounds() -> None:
 
 
 def test_rounds_are_drawn_in_stretches_as_they_followed_each_other() -> None:
-    chosen = resampling.drawn(40, np.random.default_rng(0))
+    chosen = resampling.draw_rounds(40, np.random.default_rng(0))
     assert len(chosen) == LOOKS[-1]
     for start in range(0, len(chosen), resampling.BLOCK):
         block = chosen[start : start + resampling.BLOCK]
@@ -62,11 +62,11 @@ def test_rounds_are_drawn_in_stretches_as_they_followed_each_other() -> None:
 
 
 def test_fewer_recordings_than_a_stretch_are_drawn_again_and_again() -> None:
-    assert set(resampling.drawn(2, np.random.default_rng(0))) == {0, 1}
+    assert set(resampling.draw_rounds(2, np.random.default_rng(0))) == {0, 1}
 
 
 def test_a_rule_that_measures_one_side_after_the_other_gets_two_stretches_that_meet() -> None:
-    first, then = resampling.pairs(40, np.random.default_rng(0), 6)
+    first, then = resampling.draw_halves(40, np.random.default_rng(0), 6)
     assert [*first, *then] == list(range(first[0], first[0] + 12))
 
 
@@ -78,7 +78,7 @@ def test_swapping_a_round_twice_gives_it_back() -> None:
 
 def test_a_drawn_course_ends_at_the_first_look_that_decides() -> None:
     slow = [reduce_round(each) for each in scripted_paired.rounds([1.2, 1.21, 1.19, 1.2, 1.22, 1.2] * 4)]
-    found = resampling.course(slow, Plan(cases=1), np.random.default_rng(0), swap=False)
+    found = resampling.simulate_case(slow, Plan(cases=1), np.random.default_rng(0), swap=False)
     assert (found.rounds, found.verdicts) == (LOOKS[0], ("slower",))
 
 
@@ -93,16 +93,16 @@ def recorded(kind: str) -> dict[str, list[Figures]]:
     ("kind", "most_discarded"), [("equal", MOST_DISCARDED), ("busy", MOST_DISCARDED), ("busy", 1.0)]
 )
 def test_recorded_rounds_of_equal_code_raise_no_more_alarms_than_allowed(kind: str, most_discarded: float) -> None:
-    runs = resampling.runs(recorded(kind), RUNS, swap=True, most_discarded=most_discarded)
+    runs = resampling.simulate_runs(recorded(kind), RUNS, swap=True, most_discarded=most_discarded)
     alarms = sum(any(set(each.verdicts) & set(BAD) for each in run.values()) for run in runs)
     assert alarms <= 0.01 * RUNS
 
 
 @pytest.mark.parametrize(("kind", "most_discarded"), [("equal", MOST_DISCARDED), ("busy", 1.0)])
 def test_a_slowdown_of_five_percent_among_the_recorded_noise_is_found(kind: str, most_discarded: float) -> None:
-    runs = list(resampling.runs(recorded(kind), RUNS, swap=True, slowdown=0.05, most_discarded=most_discarded))
+    runs = list(resampling.simulate_runs(recorded(kind), RUNS, swap=True, slowdown=0.05, most_discarded=most_discarded))
     for case in runs[0]:
-        assert resampling.told([run[case] for run in runs], "slower").value >= 0.94  # of 500, for 95 of 100
+        assert resampling.count_word([run[case] for run in runs], "slower").value >= 0.94  # of 500, for 95 of 100
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,6 @@ def test_a_slowdown_of_five_percent_among_the_recorded_noise_is_found(kind: str,
     [("slower-5", "slower"), ("slower-10", "slower"), ("more-memory-5", "more-memory"), ("higher-loss", "higher-loss")],
 )
 def test_recorded_rounds_of_changed_code_are_called_what_they_are(kind: str, word: str) -> None:
-    runs = list(resampling.runs(recorded(kind), RUNS, swap=False))
+    runs = list(resampling.simulate_runs(recorded(kind), RUNS, swap=False))
     for case in runs[0]:
-        assert resampling.told([run[case] for run in runs], word).value >= 0.94  # of 500, for 95 of 100
+        assert resampling.count_word([run[case] for run in runs], word).value >= 0.94  # of 500, for 95 of 100

@@ -1,4 +1,4 @@
-"""Copies of this code that are changed in one way, as a base's change would be: what the gate is to find, or not to."""
+"""Copies of this code with one change each, which the gate is to find, or not to."""
 
 import shutil
 import subprocess
@@ -40,7 +40,7 @@ _light = build
 
 
 def build(seed):
-    """The same, with so many bytes that stay with the model."""
+    """The same, with so many more bytes that stay with the model."""
     autoencoder = _light(seed)
     autoencoder.model.ballast = bytearray(b"x") * {bytes}
     return autoencoder
@@ -61,31 +61,31 @@ def build(seed):
 
 @dataclass(frozen=True)
 class Change:
-    """What a kind of candidate does otherwise, by model: source that is appended to the model's file."""
+    """What a kind of candidate does differently, by model: source that is appended to the model's file."""
 
     appended: Mapping[str, str]
 
 
-def burden(loops: Mapping[str, int]) -> Change:
-    """So many rounds of a loop a training step, by model."""
+def make_slower(loops: Mapping[str, int]) -> Change:
+    """So many more rounds of a Python loop per training step, by model."""
     return Change({model: _BURDEN.format(loops=count) for model, count in loops.items()})
 
 
-def ballast(held: Mapping[str, float]) -> Change:
+def make_larger(held: Mapping[str, float]) -> Change:
     """So many MiB more, by model."""
     return Change({model: _BALLAST.format(bytes=round(mib * 2**20)) for model, mib in held.items()})
 
 
-def handicap(models: tuple[str, ...]) -> Change:
-    """A bad beginning, so that the losses are worse at equal speed."""
+def make_lossier(models: tuple[str, ...]) -> Change:
+    """A bad start, so that the losses are higher at equal speed."""
     return Change(dict.fromkeys(models, _HANDICAP))
 
 
 NOTHING = Change({})
 
 
-def copied(folder: Path, change: Change = NOTHING) -> Path:
-    """This code in a folder that is not there yet, changed."""
+def copy_code(folder: Path, change: Change = NOTHING) -> Path:
+    """Copy this code, changed, into a folder that does not exist yet."""
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "bench", "models"],
         check=True,
