@@ -96,7 +96,7 @@ def children() -> list[int]:
 # -------------------------------------------------------------------------------------------------------- as it should
 
 
-def test_exactly_one_side_trains_at_a_time_in_the_order_of_the_quads(tmp_path: Path, book: Path, case: Case) -> None:
+def test_exactly_one_side_trains_at_a_time_in_the_order_of_the_blocks(tmp_path: Path, book: Path, case: Case) -> None:
     recorded = pair(tmp_path, book).round(case, images=64, number=4)
     turns = [line.split() for line in book.read_text().splitlines() if "job" not in line]
     assert all(begin == [side, "begins"] and end == [side, "ends"] for (begin, end, side) in pairs(turns))
@@ -111,14 +111,14 @@ def pairs(turns: list[list[str]]) -> list[tuple[list[str], list[str], str]]:
     return [(begin, end, begin[0]) for begin, end in zip(turns[::2], turns[1::2], strict=True)]
 
 
-def test_both_sides_get_the_rounds_number_as_seed_and_the_same_digits(tmp_path: Path, book: Path, case: Case) -> None:
+def test_both_sides_get_the_rounds_number_as_seed_and_the_same_images(tmp_path: Path, book: Path, case: Case) -> None:
     recorded = pair(tmp_path, book).round(case, images=64, number=4)
-    told = sorted(line for line in book.read_text().splitlines() if "job" in line)
-    assert told == ["base job 4 64", "candidate job 4 64"]
+    jobs = sorted(line for line in book.read_text().splitlines() if "job" in line)
+    assert jobs == ["base job 4 64", "candidate job 4 64"]
     assert (recorded.base_memory.peak_rss_mib, recorded.candidate_memory.peak_rss_mib) == (104.0, 109.0)
 
 
-def test_the_units_of_a_side_are_kept_under_its_name(tmp_path: Path, book: Path, case: Case) -> None:
+def test_the_turns_of_a_side_are_kept_under_its_name(tmp_path: Path, book: Path, case: Case) -> None:
     recorded = pair(tmp_path, book, candidate="play(seconds=lambda job: 0.5)").round(case, images=64, number=1)
     assert {turn.wall_s for block in recorded.blocks for turn in block.base} == {0.18}
     assert {turn.wall_s for block in recorded.blocks for turn in block.candidate} == {0.5}
@@ -126,16 +126,14 @@ def test_the_units_of_a_side_are_kept_under_its_name(tmp_path: Path, book: Path,
 
 
 @pytest.mark.parametrize("culprit", ["base", "candidate"])
-def test_a_quad_is_disturbed_by_what_happens_in_any_turn_of_either_side(
-    tmp_path: Path, book: Path, case: Case, culprit: str
-) -> None:
+def test_a_block_is_noisy_when_any_turn_of_either_side_is(tmp_path: Path, book: Path, case: Case, culprit: str) -> None:
     beside_another = "dataclasses.replace(QUIET, other_cores=1.0, cpu_pressure_percent=60.0)"
     recorded = pair(tmp_path, book, **{culprit: f"play(noise={beside_another})"}).round(case, images=64, number=1)
     assert {block.noise for block in recorded.blocks} == {("other-load",)}
 
 
 @pytest.mark.parametrize(("per_image", "expected"), [(0.001, 180), (1e-5, 18_000), (0.01, 16), (1.0, 4)])
-def test_digits_are_counted_so_that_a_unit_is_short(
+def test_images_are_counted_so_that_a_turn_is_short(
     tmp_path: Path, book: Path, case: Case, per_image: float, expected: int
 ) -> None:
     executor = pair(tmp_path, book, base=f"play(seconds=lambda job: {per_image} * job['images'])", candidate="1 / 0")
@@ -178,7 +176,7 @@ def test_another_protocol_is_incomparable_by_name(tmp_path: Path, book: Path, ca
     ],
 )
 @pytest.mark.parametrize("culprit", ["base", "candidate"])
-def test_a_failure_of_one_side_is_told_by_name_and_ends_both(
+def test_a_failure_of_one_side_is_reported_by_name_and_ends_both(
     tmp_path: Path, book: Path, case: Case, culprit: str, script: str, said: str
 ) -> None:
     executor = pair(tmp_path, book, **{culprit: script})
@@ -187,7 +185,7 @@ def test_a_failure_of_one_side_is_told_by_name_and_ends_both(
     assert children() == []
 
 
-def test_the_logs_last_lines_are_told(tmp_path: Path, book: Path, case: Case) -> None:
+def test_the_logs_last_lines_are_reported(tmp_path: Path, book: Path, case: Case) -> None:
     executor = pair(tmp_path, book, base="print('last words', file=sys.stderr); sys.exit(7)")
     with pytest.raises(PairedRunFailed, match="last words"):
         executor.round(case, images=64, number=1)

@@ -143,7 +143,7 @@ def test_a_mark_equals_to_the_last_bit_a_run_of_just_that_many_epochs(all_models
         assert {name: row[name] for name in EXACT} == {name: longer[name] for name in EXACT}, row["model"]
 
 
-def test_the_noise_is_the_same_for_both_denoising_models_and_harder_than_clean_digits(all_models: Report) -> None:
+def test_the_noise_is_the_same_for_both_denoising_models_and_harder_than_clean_images(all_models: Report) -> None:
     assert float(all_models.row("denoising_small", 4)["val_bce"]) > float(all_models.row("convolutional", 4)["val_bce"])
 
 

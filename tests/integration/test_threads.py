@@ -29,7 +29,7 @@ def told(backend: str, *lines: str, first: str = "") -> object:
 
 
 @linux
-def test_tensorflows_pools_are_told_apart_by_their_threads_names() -> None:
+def test_tensorflows_pools_are_distinguished_by_their_threads_names() -> None:
     counted = told(
         "tensorflow",
         "import tensorflow as tf",

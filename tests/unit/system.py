@@ -1,4 +1,4 @@
-"""Folders that stand in for / of a Linux machine, and what an quiet epoch looks like."""
+"""Folders that stand in for / of a Linux machine, and what a quiet epoch looks like."""
 
 from pathlib import Path
 
@@ -55,4 +55,4 @@ QUIET = Interval(
     mhz=2600,
     load=0.7,
 )
-"""An quiet epoch of the basic model on two cores, as measured: its own threads wait for each other."""
+"""A quiet epoch of the basic model on two cores, as measured: its own threads wait for each other."""

@@ -1,4 +1,4 @@
-"""What the loops did to small tasks, a process a backend."""
+"""What the loops did to small tasks, one process per backend."""
 
 from __future__ import annotations
 

@@ -211,14 +211,14 @@ def orders(task: Task, loop: str) -> Any:
 
 def shuffled(task: Task, loop: str) -> Any:
     """Losses of the loop as the measured process calls it, (2, epochs)."""
-    told: list[Event] = []
+    events: list[Event] = []
     clock = Clock(
-        started_ns=time.perf_counter_ns(), checkpoints=(), remember=lambda _: None, send=told.append, meter=Meter()
+        started_ns=time.perf_counter_ns(), checkpoints=(), remember=lambda _: None, send=events.append, meter=Meter()
     )
     file = importlib.import_module(f"bench.worker.loops.{loop}")
     training, validation = uint8_examples(task) if file.TAKES_UINT8 else float_examples(task)
     file.train(task.compiled(), training, validation, epochs=EPOCHS, batch_size=BATCH, clock=clock)
-    epochs = [event for event in told if isinstance(event, EpochEvent)]
+    epochs = [event for event in events if isinstance(event, EpochEvent)]
     return np.array([[epoch.train_loss for epoch in epochs], [epoch.val_loss for epoch in epochs]])
 
 

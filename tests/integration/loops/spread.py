@@ -1,4 +1,4 @@
-"""Whether a loop learns as well as `fit`: its ``val_bce`` after five epochs against those of `fit` over four seeds."""
+"""Whether a loop learns as well as `fit`: ``val_bce`` after five epochs, compared with those of `fit` over four seeds."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Found = Mapping[tuple[str, str], float]
 
 
 def judgeable(cell: Cell) -> bool:
-    """Whether this Python has what the cell is trained on and, for `fit`, what that is held against."""
+    """Whether this Python has the cell's backend and, for `fit`, the one that it is compared with."""
     return installed(cell.backend) and (cell.loop != "fit" or installed("tensorflow"))
 
 
@@ -63,9 +63,9 @@ def installed(backend: str) -> bool:
 def measured(
     cells: Iterable[Cell], images: Path, each: Callable[[str, str], None] = lambda _backend, _line: None
 ) -> Found:
-    """Train all that the cells need, a process a backend; ``each`` is told of every run when it is done.
+    """Train all that the cells need, one process per backend; ``each`` is called when a run is done.
 
-    Another backend's `fit` is held against TensorFlow's, which has to be among the cells.
+    Another backend's `fit` is compared with TensorFlow's, which has to be among the cells.
     """
     needed: dict[str, list[str]] = {}
     for cell in cells:
@@ -85,15 +85,15 @@ def _trained(
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
-            told = json.loads(line)
+            ended = json.loads(line)
             each(backend, line)
-            yield told["run"], told["val_bce"]
+            yield ended["run"], ended["val_bce"]
     if process.returncode:
         raise RuntimeError(f"{PROGRAM.name} on {backend} ended with {process.returncode}")
 
 
 def verdict(cell: Cell, found: Found) -> Verdict:
-    """A loop is held against `fit` on its own backend; the mean of `fit` over the seeds against TensorFlow's."""
+    """A loop is compared with `fit` on its own backend; the mean of `fit` over the seeds with TensorFlow's."""
     of_fit = [found[cell.backend, cell.run("fit", seed)] for seed in SEEDS]
     if cell.loop == "fit":
         val_bce = sum(of_fit) / len(of_fit)

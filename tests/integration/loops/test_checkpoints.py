@@ -29,7 +29,9 @@ def rows(folder: Path, loop: str, backend: str, epochs: str) -> dict[str, dict[s
 
 
 @pytest.mark.parametrize(("loop", "backend"), COMPILED)
-def test_a_mark_equals_to_the_last_bit_a_run_of_just_that_many_epochs(loop: str, backend: str, tmp_path: Path) -> None:
+def test_a_checkpoint_equals_to_the_last_bit_a_run_of_just_that_many_epochs(
+    loop: str, backend: str, tmp_path: Path
+) -> None:
     if not installed(backend):
         pytest.skip(f"{backend} is not installed")
     longer = rows(tmp_path / "longer", loop, backend, "2,4")

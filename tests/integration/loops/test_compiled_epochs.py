@@ -21,7 +21,7 @@ def halves(images: Any, rng: np.random.Generator) -> Any:
     return images / np.float32(255), images / np.float32(510)
 
 
-def test_tensorflow_on_a_processor_uses_digits_where_they_lie() -> None:
+def test_tensorflow_on_a_processor_uses_images_where_they_lie() -> None:
     tensorflow = pytest.importorskip("tensorflow")
     if tensorflow.config.list_logical_devices("GPU"):
         pytest.skip("a GPU has memory of its own")
@@ -37,7 +37,7 @@ def test_tensorflow_on_a_processor_uses_digits_where_they_lie() -> None:
 
 
 @pytest.mark.parametrize("past", [4, 16, 32])
-def test_digits_that_lie_where_tensorflow_could_not_use_them_are_copied(past: int) -> None:
+def test_images_that_lie_where_tensorflow_could_not_use_them_are_copied(past: int) -> None:
     tensorflow = pytest.importorskip("tensorflow")
     from bench.worker.backends.tensorflow import _on_device  # noqa: PLC0415 - imports TensorFlow
 

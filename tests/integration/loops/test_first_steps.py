@@ -35,7 +35,7 @@ def agree(steps: Steps, found: str, other: Steps, expected: str) -> None:
 
 
 def reference(task: str, loop: str, backend: str) -> str:
-    """What a loop is held against. What XLA compiled draws other random numbers on TensorFlow than what it did not."""
+    """What a loop is compared with. What XLA compiled draws other random numbers on TensorFlow than what it did not."""
     return f"{task}/fit by xla" if backend == "tensorflow" and loop == "xla" and task in RANDOM else f"{task}/fit"
 
 

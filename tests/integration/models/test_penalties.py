@@ -37,7 +37,7 @@ def test_sparse_batch_sum_sums_its_penalty_over_the_batch(count: int, images: Im
     assert added == pytest.approx(1e-4 * magnitudes, rel=1e-5)
 
 
-def test_four_times_the_same_digits_cost_the_same_averaged_and_four_times_as_much_summed(images: Images) -> None:
+def test_four_times_the_same_images_cost_the_same_averaged_and_four_times_as_much_summed(images: Images) -> None:
     few, many = images[:16], np.tile(images[:16], (4, 1, 1))
     assert penalty(sparse, many)[0] == pytest.approx(penalty(sparse, few)[0], rel=1e-5)
     assert penalty(sparse_batch_sum, many)[0] == pytest.approx(4 * penalty(sparse_batch_sum, few)[0], rel=1e-5)

@@ -31,7 +31,7 @@ def generator(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def test_digits_become_floats_between_0_and_1_in_the_models_shape(name: str, file: Any, images: Images) -> None:
+def test_images_become_floats_between_0_and_1_in_the_models_shape(name: str, file: Any, images: Images) -> None:
     for array in file.prepare(images, generator()):
         assert array.shape == (64, *SHAPES[name])
         assert array.dtype == np.float32
@@ -59,7 +59,7 @@ def test_two_halves_give_what_one_call_for_both_gives(file: Any, images: Images)
         np.testing.assert_array_equal(np.concatenate([half[place] for half in halves]), whole[place])
 
 
-def test_the_digits_given_are_left_alone(file: Any, images: Images) -> None:
+def test_the_images_given_are_left_alone(file: Any, images: Images) -> None:
     before = images.copy()
     file.prepare(images, generator())
     np.testing.assert_array_equal(images, before)
@@ -90,7 +90,7 @@ def test_noise_comes_from_the_generator_alone(file: Any, images: Images) -> None
     assert not np.array_equal(first, other)
 
 
-def test_one_generator_gives_training_and_validation_digits_different_noise(images: Images) -> None:
+def test_one_generator_gives_training_and_validation_images_different_noise(images: Images) -> None:
     rng = generator()
     assert not np.array_equal(denoising.prepare(images, rng)[0], denoising.prepare(images, rng)[0])
 

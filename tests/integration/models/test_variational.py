@@ -69,7 +69,7 @@ def test_codes_are_drawn_anew_in_training(built: Autoencoder, pixels: Floats) ->
     assert not np.array_equal(first, second)
 
 
-def test_looking_at_a_model_does_not_disturb_its_training(pixels: Floats) -> None:
+def test_looking_at_a_model_does_not_change_its_training(pixels: Floats) -> None:
     drawn = []
     for looks in (0, 3):
         keras.utils.set_random_seed(0)
@@ -80,7 +80,7 @@ def test_looking_at_a_model_does_not_disturb_its_training(pixels: Floats) -> Non
     np.testing.assert_array_equal(*drawn)
 
 
-def test_at_rest_the_same_digits_are_reconstructed_alike(built: Autoencoder, pixels: Floats) -> None:
+def test_at_rest_the_same_images_are_reconstructed_alike(built: Autoencoder, pixels: Floats) -> None:
     np.testing.assert_array_equal(numbers(built.model(pixels)), numbers(built.model(pixels)))
 
 

