@@ -134,7 +134,7 @@ def test_the_figures_are_those_that_pytest_benchmark_computes(count: int) -> Non
     theirs = untyped()
     for value in data:
         theirs.update(value)
-    ours = exports.statistics_of(data)
+    ours = exports.compute_statistics(data)
     assert set(ours) == {*Stats.fields, "data", "iterations"}
     assert ours["data"] == data
     for field in set(Stats.fields) - {"hd15iqr"}:  # up to 5.2 theirs was the first value beyond the fence
@@ -142,12 +142,12 @@ def test_the_figures_are_those_that_pytest_benchmark_computes(count: int) -> Non
 
 
 def test_the_whiskers_end_at_the_last_values_within_the_fences() -> None:
-    figures = exports.statistics_of([-9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 99.0])
+    figures = exports.compute_statistics([-9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 99.0])
     assert (figures["ld15iqr"], figures["hd15iqr"], figures["iqr_outliers"]) == (1.0, 7.0, 2)
 
 
 def benchmarks(*outcomes: Outcome) -> list[dict[str, Any]]:
-    return [later() for later in exports.pytest_benchmark(outcomes, HEADER)["benchmarks"]]
+    return [later() for later in exports.make_pytest_benchmark(outcomes, HEADER)["benchmarks"]]
 
 
 def test_rounds_are_the_steady_epochs_up_to_the_mark() -> None:
@@ -160,7 +160,7 @@ def test_rounds_are_the_steady_epochs_up_to_the_mark() -> None:
 
 def test_rounds_have_the_median_that_results_csv_tells() -> None:
     for outcome in (timed(2.0, 1.0, 1.5, 1.2), scripted.outcome()):
-        ((entry, *_),) = [exports.github_action_benchmark([outcome], HEADER)]
+        ((entry, *_),) = [exports.make_github_action_benchmark([outcome], HEADER)]
         assert entry["value"] == benchmarks(outcome)[-1]["stats"]["median"]
 
 
@@ -185,14 +185,14 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def test_the_machine_is_told_by_its_fingerprint_alone() -> None:
-    info = exports.pytest_benchmark([], HEADER)["machine_info"]
+    info = exports.make_pytest_benchmark([], HEADER)["machine_info"]
     known = {*HEADER.fingerprint.model_dump().values(), HEADER.machine_id, "CPython", "3.12.1"}
     assert set(leaves(info)) <= known
     assert info["node"] == HEADER.machine_id
 
 
 def test_outside_of_a_checkout_the_commit_is_called_unversioned() -> None:
-    info = exports.pytest_benchmark([], scripted.header(git_commit=None, git_dirty=None))["commit_info"]
+    info = exports.make_pytest_benchmark([], scripted.header(git_commit=None, git_dirty=None))["commit_info"]
     assert (info["id"], info["dirty"]) == ("unversioned", False)
 
 
@@ -216,7 +216,7 @@ class Entry(BaseModel):
 
 def entries(*outcomes: Outcome) -> dict[str, Entry]:
     """By name, each name once."""
-    text = json.dumps(exports.github_action_benchmark(outcomes, HEADER), allow_nan=False)
+    text = json.dumps(exports.make_github_action_benchmark(outcomes, HEADER), allow_nan=False)
     found = TypeAdapter(list[Entry]).validate_json(text)
     assert len({entry.name for entry in found}) == len(found)
     return {entry.name: entry for entry in found}
@@ -261,7 +261,7 @@ class Bmf(RootModel[dict[Name, Annotated[dict[Slug, Metric], Field(min_length=1)
 
 
 def measures(*outcomes: Outcome) -> dict[str, dict[str, Metric]]:
-    return Bmf.model_validate_json(json.dumps(exports.bencher(outcomes, HEADER), allow_nan=False)).root
+    return Bmf.model_validate_json(json.dumps(exports.make_bencher(outcomes, HEADER), allow_nan=False)).root
 
 
 def test_bencher_gets_a_benchmark_for_the_last_mark() -> None:
@@ -287,8 +287,8 @@ def told_of(outcomes: Sequence[Outcome]) -> str:
     return json.dumps(
         [
             benchmarks(*outcomes),
-            exports.github_action_benchmark(outcomes, HEADER),
-            exports.bencher(outcomes, HEADER),
+            exports.make_github_action_benchmark(outcomes, HEADER),
+            exports.make_bencher(outcomes, HEADER),
         ],
         allow_nan=False,
     )

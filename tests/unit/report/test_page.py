@@ -42,7 +42,7 @@ def test_the_head_names_the_backends_that_ran_and_no_other() -> None:
     versions = scripted.fingerprint().model_copy(update={"tensorflow": None, "jax": "0.9.1", "torch": "2.9.0"})
     profile = scripted.profile(backends=("jax",))
     head = page.markdown(scripted.header(profile=profile, fingerprint=versions), [], ()).split("\n## ")[0]
-    assert f"Keras {versions.keras}, JAX 0.9.1. Begun" in head
+    assert f"**Software**: Keras {versions.keras}, JAX 0.9.1, {versions.python}" in head
     assert not [word for word in ("TensorFlow", "PyTorch", "None") if word in head]
 
 
@@ -94,7 +94,7 @@ def test_a_sweep_that_measured_nothing_has_a_report_that_says_so() -> None:
 def test_the_machines_fields_cannot_break_their_table() -> None:
     odd = scripted.fingerprint(cpu_model="A | B\nC", env_flags="XLA_FLAGS=--a|b")
     table = page.markdown(scripted.header(fingerprint=odd), outcomes("basic"), ()).split("## The machine")[1]
-    assert r"| cpu_model | A \| B C |" in table
+    assert r"| cpu\_model | A \| B C |" in table
     assert "gpu" not in table
 
 

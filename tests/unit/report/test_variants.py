@@ -13,7 +13,7 @@ def row(loop: str = "fit", seconds: float = 6.0, **changes: object) -> ResultRow
 
 
 def only(*rows: ResultRow) -> variants.SideBySide:
-    (entry,) = variants.side_by_side(rows)
+    (entry,) = variants.compare_variants(rows)
     return entry
 
 
@@ -29,14 +29,14 @@ def test_other_loops_are_held_against_fit() -> None:
 
 
 def test_a_model_that_was_trained_in_one_way_has_nothing_beside_it() -> None:
-    assert variants.side_by_side([row(), row(epochs=5), row(repeat=1)]) == []
+    assert variants.compare_variants([row(), row(epochs=5), row(repeat=1)]) == []
 
 
 def test_models_and_batch_sizes_stand_apart() -> None:
     rows = [
         row(loop, batch_size=size, model=name) for name in ("basic", "deep") for size in (128, 256) for loop in "ab"
     ]
-    found = variants.side_by_side(rows)
+    found = variants.compare_variants(rows)
     assert [(entry.model, entry.batch_size) for entry in found] == [
         ("basic", 128),
         ("basic", 256),
@@ -52,11 +52,11 @@ def test_the_last_mark_that_all_ways_reached_is_compared() -> None:
 
 
 def test_ways_without_a_mark_in_common_are_not_compared() -> None:
-    assert variants.side_by_side([row(epochs=2), row("xla", epochs=9)]) == []
+    assert variants.compare_variants([row(epochs=2), row("xla", epochs=9)]) == []
 
 
 def test_failed_and_untimed_rows_are_not_compared() -> None:
-    assert variants.side_by_side([row(), row("xla", status="failed"), row("graph", epoch_s_median=None)]) == []
+    assert variants.compare_variants([row(), row("xla", status="failed"), row("graph", epoch_s_median=None)]) == []
 
 
 def test_a_ratio_is_the_median_over_the_repeats_that_both_have() -> None:
@@ -70,7 +70,7 @@ def test_without_fit_in_float32_there_is_no_ratio_and_no_sentence() -> None:
     entry = only(row("graph"), row("xla", 1.0))
     assert entry.plain is None
     assert {each.faster for each in entry.variants} == {None}
-    assert variants.sentence(entry) is None
+    assert variants.describe(entry) is None
 
 
 def test_tensorflow_is_held_against_before_other_backends() -> None:
@@ -87,14 +87,14 @@ def test_a_way_is_named_by_what_is_not_the_default() -> None:
 
 def test_the_sentence_says_where_the_time_goes_and_what_is_faster() -> None:
     entry = only(row(peak_fraction=1 / 6), row("xla", 1.0, peak_rss_mib=330.0))
-    assert variants.sentence(entry) == (
+    assert variants.describe(entry) == (
         "basic, batch 4: `fit` spends 5 of every 6 seconds outside the arithmetic; "
         "`xla` trains this model 6.0 times as fast here, in 55 % of the memory."
     )
 
 
 def test_the_sentence_says_where_fit_is_the_fastest() -> None:
-    told = variants.sentence(only(row(seconds=1.0), row("xla", 40.0)))
+    told = variants.describe(only(row(seconds=1.0), row("xla", 40.0)))
     assert told == "basic, batch 4: `fit` is the fastest way here."
 
 
@@ -108,5 +108,5 @@ def test_the_sentence_says_where_fit_is_the_fastest() -> None:
     ],
 )
 def test_shares_are_told_in_parts_that_can_be_pictured(share: float, told: str) -> None:
-    said = variants.sentence(only(row(peak_fraction=share), row("xla", 1.0))) or ""
+    said = variants.describe(only(row(peak_fraction=share), row("xla", 1.0))) or ""
     assert (told in said) or (share > 1 and "outside" not in said)
