@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bench.console.table import Table
 from bench.plan import catalog
 from bench.report import plots, summary, variants
@@ -22,7 +24,7 @@ from models.contract import Settings
 MOST_GALLERIES = 4
 """Cases of one model whose pictures are shown."""
 MOST_CHECKPOINTS = 5
-"""Checkpoints of one case whose pictures are shown."""
+"""Checkpoints of one case whose pictures are shown: evenly spread, with the first and the last."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,9 @@ def _collect_gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[
     case = outcome.case
     found: list[SampleImages] = []
     notes: list[str] = []
-    for epochs in _spread([checkpoint.epochs for checkpoint in outcome.checkpoints]):
+    count = len(outcome.checkpoints)
+    for place in np.linspace(0, count - 1, min(count, MOST_CHECKPOINTS)).round().astype(int):
+        epochs = outcome.checkpoints[place].epochs
         try:
             found.append(read_samples(folder.sample(case.case_id, epochs), epochs))
         except FileNotFoundError:
@@ -140,11 +144,3 @@ def _collect_gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[
     varying = variants.find_varying([other.case for other in pictured])
     title = ", ".join([f"batch {case.batch_size}", *(str(getattr(case, axis)) for axis in varying)])
     return draw_gallery(title, case.case_id, found, notes)
-
-
-def _spread(checkpoints: Sequence[int]) -> list[int]:
-    """Choose at most `MOST_CHECKPOINTS`, evenly, with the first and the last."""
-    if len(checkpoints) <= MOST_CHECKPOINTS:
-        return list(checkpoints)
-    step = (len(checkpoints) - 1) / (MOST_CHECKPOINTS - 1)
-    return [checkpoints[round(place * step)] for place in range(MOST_CHECKPOINTS)]

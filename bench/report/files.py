@@ -65,12 +65,7 @@ def make_result_rows(
 
 def write_tables(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:
     """Write results.csv, epochs.csv and phases.csv."""
-    results = (row for outcome in outcomes for row in rows.result_rows(outcome, header))
-    epochs = (row for outcome in outcomes for row in rows.epoch_rows(outcome))
-    phases = (row for outcome in outcomes for row in rows.phase_rows(outcome))
-    write_whole(folder.results, iterate_csv(ResultRow, results))
-    write_whole(folder.epochs, iterate_csv(EpochRow, epochs))
-    write_whole(folder.phases, iterate_csv(PhaseRow, phases))
+    GrowingTables(folder, header).write({outcome.case.case_id: outcome for outcome in outcomes})
 
 
 @dataclass

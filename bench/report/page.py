@@ -110,7 +110,7 @@ def _describe_noise(outcomes: Sequence[Outcome], choices: Choices) -> list[str]:
     if not noisy:
         return []
     treatment = (
-        "left out of the medians" if choices.without_noisy else "in the medians (--without-noisy leaves them out)"
+        "left out of the medians" if choices.without_noisy else "in the medians (`--without-noisy` leaves them out)"
     )
     why = "other programs or the hypervisor took the processor"
     return [f"{noisy} of {epochs} epochs were noisy ({why}) and are {treatment}."]

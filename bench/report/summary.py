@@ -144,12 +144,12 @@ def _describe_quality(lines: Sequence[_Line]) -> list[str]:
         return []
     (low, best), (high, last) = losses[0], losses[-1]
     sentence = (
-        f"{_name_line(best, lines)} rebuilt its images best, {format_loss(low)} nats after "
+        f"{_name_line(best, lines)} rebuilt its images best: {format_loss(low)} nats after "
         f"{format_count(best[0].epochs, 'epoch')} (mean binary cross-entropy per validation pixel)"
     )
     if len(losses) > 1:
         sentence += (
-            f"; {_name_line(last, lines)} had the highest, {format_loss(high)} after "
+            f"; it is highest for {_name_line(last, lines)}: {format_loss(high)} after "
             f"{format_count(last[0].epochs, 'epoch')}"
         )
     return [f"{sentence}."]

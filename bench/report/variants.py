@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
 
+from bench.plan.profile import Case
 from bench.results.roofline import Bound
 from bench.results.schema import ResultRow
 from bench.results.stats import median_of_known
@@ -112,28 +112,9 @@ def name_way(backend: str, loop: str, precision: str) -> str:
     return " ".join(filter(None, parts))
 
 
-class Trained(Protocol):
-    """A row or a case."""
-
-    @property
-    def backend(self) -> str:
-        """TensorFlow, JAX or PyTorch."""
-
-    @property
-    def loop(self) -> str:
-        """By the name of its file in `bench.worker.loops`."""
-
-    @property
-    def precision(self) -> str:
-        """Of its arithmetic."""
-
-
-def find_varying(trained: Sequence[Trained]) -> list[str]:
+def find_varying(trained: Sequence[ResultRow | Case]) -> list[str]:
     """Find which of backend, loop and precision differ: tables and pictures name cases by these."""
-    return [axis for axis in _AXES if len({getattr(each, axis) for each in trained}) > 1]
-
-
-_AXES = ("backend", "loop", "precision")
+    return [axis for axis in ("backend", "loop", "precision") if len({getattr(each, axis) for each in trained}) > 1]
 
 
 def _compute_ratio(

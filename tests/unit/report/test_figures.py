@@ -28,7 +28,7 @@ def figure() -> Figure:
 def twice() -> tuple[str, bytes]:
     with figures.apply_style():
         drawn = figure()
-        return figures.render_svg(drawn, "stem", 'told "so"'), figures.render_png(drawn)
+        return figures.render_svg(drawn, "stem", 'said "so"'), figures.render_png(drawn)
 
 
 once = cache(twice)
@@ -59,7 +59,7 @@ def test_the_colours_are_the_pages() -> None:
 
 def test_a_figure_is_read_aloud_by_its_label() -> None:
     svg, _ = once()
-    assert svg.startswith('<svg viewBox="0 0 144 108" role="img" aria-label="told &#34;so&#34;">')
+    assert svg.startswith('<svg viewBox="0 0 144 108" role="img" aria-label="said &#34;so&#34;">')
     assert "a &lt; b" in svg
 
 

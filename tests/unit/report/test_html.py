@@ -95,7 +95,7 @@ def test_loops_stand_side_by_side_where_there_are_several() -> None:
     assert "Loops side by side" in seen.said
 
 
-def test_the_roof_and_what_is_left_out_are_told() -> None:
+def test_the_page_shows_the_roofline_and_says_what_is_left_out() -> None:
     shown = collect_content(ReportFolder(Path("nowhere")), scripted.header(), outcomes("basic"), ())
     gallery = Gallery("batch 4", "case", notes=["No samples were saved."])
     (model,) = shown.models
@@ -112,7 +112,7 @@ def test_the_roof_and_what_is_left_out_are_told() -> None:
         assert expected in seen.said
 
 
-def test_a_failed_case_is_told_with_its_last_words() -> None:
+def test_a_failed_case_is_shown_with_the_end_of_its_log() -> None:
     failed = scripted.outcome(scripted.case(model="deep"), reached=1, log_tail="one\n  <b>MemoryError")
     seen = Page(text([*outcomes("basic"), failed]))
     assert [section["id"] for section in seen.all("section")][:2] == ["summary", "failures"]
@@ -212,7 +212,7 @@ def test_pictures_are_in_the_page_and_in_the_folder(folder: ReportFolder) -> Non
     assert {path.name for path in folder.plots.iterdir()} == {"curve.png", "basic-b4-e1.png", "basic-b4-e3.png"}
 
 
-def test_pictures_of_cases_that_differ_in_more_than_is_told_have_names_of_their_own(folder: ReportFolder) -> None:
+def test_pictures_of_cases_with_the_same_title_have_different_names(folder: ReportFolder) -> None:
     both = [scripted.outcome(scripted.case(learning_rate=rate)) for rate in (0.1, 0.2)]
     for outcome in both:
         save(folder, outcome, 3)
@@ -221,10 +221,10 @@ def test_pictures_of_cases_that_differ_in_more_than_is_told_have_names_of_their_
     assert {path.name for path in folder.plots.iterdir()} == {"curve.png", *names}
 
 
-def test_what_is_drawn_no_more_goes_and_a_persons_own_files_stay(folder: ReportFolder) -> None:
+def test_old_plots_are_deleted_and_a_persons_own_files_stay(folder: ReportFolder) -> None:
     (outcome,) = outcomes("basic")
     stale = ["roofline.png", "basic-loss.png", "deep-time.png", "basic-b4-e2.png", "basic-b4-xla-e3-grid.png"]
-    own = ["notes.png", "basic-talk.png", "sparse-loss.png", "my-roof.png", "basic-loss.svg", "basic-b4-grid.png"]
+    own = ["notes.png", "basic-talk.png", "sparse-loss.png", "my-roofline.png", "basic-loss.svg", "basic-b4-grid.png"]
     folder.plots.mkdir(parents=True)
     for name in [*stale, *own, "curve.png"]:
         (folder.plots / name).write_bytes(b"before")
@@ -233,8 +233,8 @@ def test_what_is_drawn_no_more_goes_and_a_persons_own_files_stay(folder: ReportF
     assert (folder.plots / "curve.png").read_bytes() == b"png"
 
 
-def test_what_is_drawn_is_known_by_its_name(folder: ReportFolder) -> None:
-    """Else what is left over from before would stay for ever."""
+def test_every_file_that_is_drawn_has_a_name_that_can_be_deleted_later(folder: ReportFolder) -> None:
+    """Files left over from before are found by their names."""
     plane = {"plane": np.zeros((30, 2), np.float16), "plane_labels": np.zeros(30, np.uint8)}
     codes = {"codes": np.zeros((3, 4, 4, 8), np.float16), "grid": np.zeros((2, 2, 4, 4), np.uint8)}
     setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
@@ -248,7 +248,7 @@ def test_what_is_drawn_is_known_by_its_name(folder: ReportFolder) -> None:
     assert all(map(own.fullmatch, names))
 
 
-def test_the_report_s_remarks_are_the_pages_notes(folder: ReportFolder) -> None:
+def test_the_page_has_the_remarks_of_the_report(folder: ReportFolder) -> None:
     folder.root.mkdir()
     noisy = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.NOISY) for n in (1, 2, 3)))
     page.write_report(folder, scripted.header(), [noisy], ("line 3 is set aside",), 0)

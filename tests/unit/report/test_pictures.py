@@ -155,7 +155,7 @@ def test_a_file_with_any_byte_turned_is_read_or_refused_and_nothing_else(tmp_pat
 # ------------------------------------------------------------------------------ drawing
 
 
-def test_a_row_of_originals_stands_over_one_for_each_mark() -> None:
+def test_a_row_of_originals_is_above_a_row_for_each_checkpoint() -> None:
     found = draw_gallery("batch 4", "case", [samples(1), samples(4)])
     assert [image.label for image in found.images] == ["original", "1 epoch", "4 epochs"]
     assert [image.alt for image in found.images] == [
@@ -170,7 +170,7 @@ def test_a_row_of_originals_stands_over_one_for_each_mark() -> None:
     assert [found.maps, found.planes, found.grids] == [[], [], []]
 
 
-def test_noisy_digits_are_shown_with_the_clean_ones() -> None:
+def test_noisy_images_are_shown_with_the_clean_ones() -> None:
     found = draw_gallery("batch 4", "case", [samples(target=np.zeros((3, 4, 4), np.uint8))])
     assert [image.label for image in found.images] == ["noisy", "clean", "4 epochs"]
 
@@ -194,7 +194,7 @@ def test_codes_that_are_all_the_same_are_a_picture_too() -> None:
     assert not pixels(image.png).any()
 
 
-def test_a_plane_is_drawn_with_its_grid_at_each_mark() -> None:
+def test_a_plane_is_drawn_with_its_grid_at_each_checkpoint() -> None:
     found = draw_gallery("", "case", [samples(1, **plane(400)), samples(2, **plane(400))])
     assert [plot.title for plot in found.planes] == ["after 1 epoch", "after 2 epochs"]
     assert found.planes[0].svg.startswith("<svg ")
@@ -204,7 +204,7 @@ def test_a_plane_is_drawn_with_its_grid_at_each_mark() -> None:
     assert abs(int(seen[0, 0]) - 200) < 8
 
 
-def test_a_plane_in_one_point_or_of_one_digit_is_drawn() -> None:
+def test_a_plane_of_one_point_is_drawn() -> None:
     point: dict[str, Any] = {
         "plane": np.zeros((1, 2), np.float16),
         "plane_labels": np.array([77], np.uint8),
@@ -233,7 +233,7 @@ def sheet(**changes: Array | None) -> Array:
     return pixels(draw_gallery("", "case", [samples(4, **changes)]).files["e4"])[::4, ::4]
 
 
-def test_a_mark_s_file_has_the_digits_over_what_became_of_them_on_white() -> None:
+def test_the_file_of_a_checkpoint_has_the_images_above_their_reconstructions_on_white() -> None:
     found = sheet()
     originals, rebuilt = found[4:8, 4:8], found[12:16, 4:8]
     assert originals.tolist() == arrays()["input"][0].tolist()
@@ -243,14 +243,14 @@ def test_a_mark_s_file_has_the_digits_over_what_became_of_them_on_white() -> Non
     assert (found[:, :4] == 255).all()
 
 
-def test_noisy_digits_stand_over_the_clean_ones_and_over_what_became_of_them() -> None:
+def test_noisy_images_are_above_the_clean_ones_and_the_reconstructions() -> None:
     found = sheet(target=np.full((3, 4, 4), 9, np.uint8))
     assert found.shape == (28, 24)
     assert found[4:8, 4:8].tolist() == arrays()["input"][0].tolist()
     assert (found[12:16, 4:8] == 9).all()
 
 
-def test_code_maps_stand_below_their_digits_and_only_where_they_fit() -> None:
+def test_code_maps_are_below_their_images_and_only_where_they_fit() -> None:
     assert sheet(codes=np.ones((3, 4, 4, 8), np.float16)).shape == (20 + 32 + 4, 24)
     assert sheet(codes=np.ones((3, 8, 4, 4), np.float16)).shape == (20, 24), "wider than the images"
 

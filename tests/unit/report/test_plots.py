@@ -84,7 +84,7 @@ def test_every_batch_size_has_a_colour_and_a_name_in_one_picture() -> None:
         assert "var(--series-3)" not in plot.svg
 
 
-def test_loops_are_named_where_they_differ_and_processes_share_a_colour() -> None:
+def test_loops_are_named_where_they_differ_and_processes_have_one_colour() -> None:
     svg = drawn_alone(plots._draw_losses, run(), run(loop="xla"), run(repeat=1)).svg
     assert {"fit", "xla"} <= set(texts(svg))
     assert "var(--series-3)" not in svg
@@ -109,23 +109,23 @@ def test_long_names_take_more_lines_and_not_the_axes_room() -> None:
     assert plots._is_narrow_enough(["batch 128", "batch 256", "95 % interval", "noisy"], 4)
 
 
-def test_a_curve_runs_through_its_marks() -> None:
+def test_a_curve_has_a_dot_at_each_checkpoint() -> None:
     svg = drawn(run())["basic-loss"].svg
     assert len(re.findall(r"<use[^>]*var\(--series-1\)", svg)) == 2
 
 
-def test_disturbed_epochs_are_marked() -> None:
+def test_noisy_epochs_have_a_bar() -> None:
     epochs = tuple(scripted.epoch(n, **({"noise": scripted.NOISY} if n == 3 else {})) for n in range(1, 9))
     quiet, noisy = (drawn_alone(plots._draw_times, each).svg for each in (run(), run(epochs=epochs)))
     assert noisy.count("var(--warning)") == quiet.count("var(--warning)") + 1
 
 
-def test_hundreds_of_disturbed_epochs_stay_small() -> None:
+def test_hundreds_of_noisy_epochs_stay_small() -> None:
     epochs = tuple(scripted.epoch(n, noise=scripted.NOISY) for n in range(1, 501))
     assert sum(len(plot.svg) for plot in drawn(run(checkpoints=(50, 500), epochs=epochs)).values()) < 120_000
 
 
-def test_the_first_epoch_leaves_the_frame_to_the_others_and_is_told() -> None:
+def test_the_first_epoch_does_not_scale_the_axis_and_is_in_the_caption() -> None:
     plot = drawn(run())["basic-time"]
     assert "The first epoch traces and compiles: 2.5 s" in plot.caption
     assert max(float(text) for text in texts(plot.svg) if re.fullmatch(r"0\.\d+", text)) < 0.5
@@ -136,7 +136,7 @@ def test_phases_are_named_in_the_order_of_a_process_life() -> None:
     assert [text for text in texts(svg) if text in plots.PHASES] == list(plots.PHASES)
 
 
-def test_training_lasts_until_the_last_mark() -> None:
+def test_training_lasts_until_the_last_checkpoint() -> None:
     later = (scripted.phase("evaluation", 3.0), scripted.phase("peaks", 2.0))
     spans = plots._arrange_phases(run(phases=(*scripted.PHASES, *later)).outcome)
     assert [(name, round(begin, 6), round(seconds, 6)) for _, (name, begin, seconds, _) in spans] == [

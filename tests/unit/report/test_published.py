@@ -149,7 +149,7 @@ def test_a_single_epoch_gives_no_step_to_project_from() -> None:
     assert "two epochs" in comparison.how
 
 
-def test_a_mark_that_was_not_reached_is_not_compared() -> None:
+def test_a_checkpoint_that_was_not_reached_is_not_compared() -> None:
     failed = row(status="failed", epoch_s_median=None, train_loss=None)
     assert compare_with_published([failed], settings(figure("train_loss"))) == []
     comparison = compared("train_loss", failed, row(repeat=1, train_loss=0.1))
@@ -171,6 +171,6 @@ def test_a_figure_is_said_with_its_source_epochs_and_unit() -> None:
     assert figure("val_loss", 0.097).text == "blog, 50 epochs: validation loss 0.097"
 
 
-def test_arrays_that_are_not_mnist_are_not_held_against_figures_of_mnist() -> None:
+def test_arrays_that_are_not_mnist_are_not_compared_with_figures_of_mnist() -> None:
     (ours,) = compare_with_published([row(dataset_genuine=False)], settings(figure("train_loss")))
     assert (ours.kind, ours.ours) == ("not run", None)

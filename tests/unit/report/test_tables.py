@@ -119,7 +119,7 @@ def test_axes_that_vary_get_a_column_and_others_none() -> None:
     assert cells(tabulate_model("t", [row(), row(epochs=1)]).markdown())[0][2] == "s/epoch"
 
 
-def test_processes_of_one_case_share_a_line_with_the_median_over_them_and_their_range() -> None:
+def test_processes_of_one_case_are_on_one_line_with_their_median_and_range() -> None:
     times = (1.0, 4.0, 2.0)
     rows = [row(repeat=repeat, epoch_s_median=median, peak_rss_mib=700 + median) for repeat, median in enumerate(times)]
     [headers, shown] = cells(tabulate_model("t", rows).markdown())
@@ -134,13 +134,13 @@ def test_from_six_processes_on_their_medians_have_an_interval() -> None:
     assert (line["s/epoch"], line["95 %"]) == ("3.5", "1–6")
 
 
-def test_a_process_that_failed_among_others_is_told_of() -> None:
+def test_a_process_that_failed_among_others_is_remarked() -> None:
     rows = [row(), row(repeat=1, status="killed", epoch_s_median=None)]
     [headers, shown] = cells(tabulate_model("t", rows).markdown())
     assert dict(zip(headers, shown, strict=True))["remarks"] == "1 of 2 processes"
 
 
-def test_flagged_epochs_and_a_trend_are_remarked_and_nothing_is_where_all_is_well() -> None:
+def test_noisy_epochs_and_a_trend_are_remarked_and_without_them_there_are_no_remarks() -> None:
     assert "remarks" not in cells(tabulate_model("t", [row()]).markdown())[0]
     [_, shown] = cells(tabulate_model("t", [row(noisy_epochs=2, steady=False)]).markdown())
     assert shown[-1] == "2/3 noisy; not steady"
@@ -166,7 +166,7 @@ def test_what_was_not_measured_is_a_dash_and_never_none_or_nan() -> None:
         assert text.count("–") == len(empty) - 1  # an interval has two ends and one cell
 
 
-def test_a_number_that_does_not_fit_shows_that_it_lost_digits() -> None:
+def test_a_number_that_does_not_fit_shows_that_it_was_cut() -> None:
     rows = [
         row(
             epochs=500,
@@ -259,7 +259,7 @@ def test_what_was_not_measured_of_a_way_is_a_dash() -> None:
     assert [line[5:] for line in table.rows] == [("–",) * 6] * 2
 
 
-def test_time_until_good_enough_has_a_column_a_threshold_and_names_the_first_below() -> None:
+def test_time_until_good_enough_has_a_column_per_threshold_and_names_the_first() -> None:
     slow = scripted.outcome(scripted.case(loop="fit"))
     quick = [
         scripted.outcome(

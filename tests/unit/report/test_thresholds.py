@@ -24,26 +24,26 @@ def run(penalty: float = 0.0, **changes: Any) -> Outcome:
     return scripted.outcome(case, epochs=epochs, evaluations=evaluations)
 
 
-def told(outcome: Outcome) -> list[tuple[float, int, float, bool]]:
+def find(outcome: Outcome) -> list[tuple[float, int, float, bool]]:
     found = thresholds.find_reached(outcome, thresholds.THRESHOLDS)
     return [(entry.threshold, entry.epochs, entry.seconds, entry.exact) for entry in found]
 
 
-def test_a_threshold_is_reached_at_the_first_epoch_that_passes_it() -> None:
-    assert told(run()) == [(0.12, 3, 3.5, True), (0.11, 5, 4.5, True), (0.10, 5, 4.5, True)]
+def test_a_threshold_is_reached_at_the_first_epoch_below_it() -> None:
+    assert find(run()) == [(0.12, 3, 3.5, True), (0.11, 5, 4.5, True), (0.10, 5, 4.5, True)]
 
 
-def test_a_threshold_that_is_met_exactly_is_passed() -> None:
+def test_a_threshold_that_is_met_exactly_is_reached() -> None:
     (entry,) = thresholds.find_reached(run(), [0.118])
     assert entry.epochs == 3
 
 
-def test_where_the_loss_carries_a_penalty_only_marks_tell() -> None:
-    assert told(run(penalty=0.01)) == [(0.12, 5, 4.5, False), (0.11, 5, 4.5, False), (0.10, 5, 4.5, False)]
+def test_where_the_loss_has_a_penalty_only_checkpoints_count() -> None:
+    assert find(run(penalty=0.01)) == [(0.12, 5, 4.5, False), (0.11, 5, 4.5, False), (0.10, 5, 4.5, False)]
 
 
 def test_rounding_is_no_penalty() -> None:
-    assert told(run(penalty=1e-5))[0] == (0.12, 3, 3.5, True)
+    assert find(run(penalty=1e-5))[0] == (0.12, 3, 3.5, True)
 
 
 def test_a_run_that_was_never_evaluated_reaches_nothing() -> None:

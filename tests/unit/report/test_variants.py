@@ -17,7 +17,7 @@ def only(*rows: ResultRow) -> variants.SideBySide:
     return entry
 
 
-def test_other_loops_are_held_against_fit() -> None:
+def test_other_loops_are_compared_with_fit() -> None:
     entry = only(row("xla", 1.0), row("fit", 6.0), row("graph", 3.0))
     assert [(each.name, each.faster, each.memory) for each in entry.variants] == [
         ("xla", 6.0, pytest.approx(1 / 6)),
@@ -45,13 +45,13 @@ def test_models_and_batch_sizes_stand_apart() -> None:
     ]
 
 
-def test_the_last_mark_that_all_ways_reached_is_compared() -> None:
+def test_the_last_checkpoint_that_all_ways_reached_is_compared() -> None:
     entry = only(row(epochs=2, seconds=4.0), row(epochs=9), row("xla", 1.0, epochs=2))
     assert entry.epochs == 2
     assert [each.faster for each in entry.variants] == [1.0, 4.0]
 
 
-def test_ways_without_a_mark_in_common_are_not_compared() -> None:
+def test_ways_without_a_checkpoint_in_common_are_not_compared() -> None:
     assert variants.compare_variants([row(epochs=2), row("xla", epochs=9)]) == []
 
 
@@ -73,7 +73,7 @@ def test_without_fit_in_float32_there_is_no_ratio_and_no_sentence() -> None:
     assert variants.describe(entry) is None
 
 
-def test_tensorflow_is_held_against_before_other_backends() -> None:
+def test_tensorflows_fit_is_the_plain_way_before_other_backends() -> None:
     entry = only(row(backend="jax", seconds=1.0), row(backend="tensorflow"))
     assert entry.plain is not None
     assert (entry.plain.name, entry.variants[0].name) == ("fit", "jax fit")
@@ -94,12 +94,12 @@ def test_the_sentence_says_where_the_time_goes_and_what_is_faster() -> None:
 
 
 def test_the_sentence_says_where_fit_is_the_fastest() -> None:
-    told = variants.describe(only(row(seconds=1.0), row("xla", 40.0)))
-    assert told == "basic, batch 4: `fit` is the fastest way here."
+    sentence = variants.describe(only(row(seconds=1.0), row("xla", 40.0)))
+    assert sentence == "basic, batch 4: `fit` is the fastest way here."
 
 
 @pytest.mark.parametrize(
-    ("share", "told"),
+    ("fraction", "expected"),
     [
         (0.001, "spends nearly all"),
         (0.06, "spends 16 of every 17"),
@@ -107,6 +107,6 @@ def test_the_sentence_says_where_fit_is_the_fastest() -> None:
         (1.2, "`fit` trains"),
     ],
 )
-def test_shares_are_told_in_parts_that_can_be_pictured(share: float, told: str) -> None:
-    said = variants.describe(only(row(peak_fraction=share), row("xla", 1.0))) or ""
-    assert (told in said) or (share > 1 and "outside" not in said)
+def test_fractions_are_rounded_to_parts_that_can_be_pictured(fraction: float, expected: str) -> None:
+    said = variants.describe(only(row(peak_fraction=fraction), row("xla", 1.0))) or ""
+    assert (expected in said) or (fraction > 1 and "outside" not in said)
