@@ -65,7 +65,11 @@ def make_result_rows(
 
 def write_tables(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:
     """Write results.csv, epochs.csv and phases.csv."""
-    GrowingTables(folder, header).write({outcome.case.case_id: outcome for outcome in outcomes})
+    write_whole(folder.results, iterate_csv(ResultRow, make_result_rows(outcomes, header)))
+    epochs = itertools.chain.from_iterable(map(rows.epoch_rows, outcomes))
+    write_whole(folder.epochs, iterate_csv(EpochRow, epochs))
+    phases = itertools.chain.from_iterable(map(rows.phase_rows, outcomes))
+    write_whole(folder.phases, iterate_csv(PhaseRow, phases))
 
 
 @dataclass

@@ -35,7 +35,7 @@ def test_a_cell_is_sorted_by_its_number(cell: str, key: str) -> None:
 
 def test_names_are_sorted_as_text() -> None:
     assert view("3 models", "a", labels=1).rows[0][0].sort is None
-    assert view("projected", "measured", header="ours is").rows[0][0].sort is None
+    assert view("projected", "measured", header="how").rows[0][0].sort is None
 
 
 def test_figures_that_were_not_measured_stand_where_numbers_do() -> None:

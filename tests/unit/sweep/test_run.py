@@ -83,7 +83,7 @@ def test_the_tables_on_the_terminal_have_every_model(folder: ReportFolder, scrip
     _, printed = measured(folder)
     for model in PROFILE["models"]:
         assert f"\n{model}: " in printed
-    assert "Against the published figures" in printed
+    assert "Compared with the published figures" in printed
 
 
 def test_the_profiles_limits_reach_the_executor(
