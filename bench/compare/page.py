@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from bench import __version__
 from bench.compare.machines import CasePair, Comparison, Versus
 from bench.compare.points import MeasuredCase
@@ -15,7 +13,8 @@ from bench.compare.sentences import remarks, verdicts
 from bench.compare.tables import permission, remark, tables
 from bench.console.table import escaped
 from bench.errors import InvalidInput, shown
-from bench.report.files import safe
+from bench.report.files import make_safe
+from bench.report.render import render_template
 from bench.results.folder import write_whole
 
 _MANY = 20
@@ -76,10 +75,9 @@ def html(compared: Comparison, notes: Sequence[str] = ()) -> str:
     """The text of comparison.html: one file that needs no other and no network."""
     from bench.compare import plots  # noqa: PLC0415 - matplotlib is for those who ask for a page
 
-    loader = jinja2.PackageLoader("bench.report")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     first, *others = tables(compared)
-    return environment.get_template("comparison.html.j2").render(
+    return render_template(
+        "comparison.html.j2",
         title=_title(compared),
         verdicts=verdicts(compared),
         few=_MANY,
@@ -100,7 +98,7 @@ def csv_text(compared: Comparison) -> str:
     writer.writerow(_CSV)
     for held in compared.others:
         for each in held.pairs:
-            writer.writerow([safe(of(compared, held, each)) for of in _CSV.values()])
+            writer.writerow([make_safe(of(compared, held, each)) for of in _CSV.values()])
     return out.getvalue()
 
 

@@ -1,41 +1,28 @@
 """Speeds and their intervals by case, drawn as an SVG that stands inside a page and takes the page's colours."""
 
-import io
-import re
 import statistics
-import warnings
 from collections.abc import Sequence
-from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.compare.machines import CasePair, Comparison, Ratio
 from bench.compare.sentences import names
 from bench.errors import shown
+from bench.report.figures import INK, PALETTE, RULE, apply_style, render_svg
 
 _COLUMNS = 4
 """Machines that are drawn one by one; of more, each case's range and median."""
 _MOST_CASES = 120
-_INK, _RULE = "#010203", "#010204"
-_SERIES = ("#010205", "#010206", "#010207", "#010208")
 _MARKERS = ("o", "s", "D", "^")
-_STYLE: Any = {
-    "svg.hashsalt": "aebench",
-    "svg.fonttype": "none",
-    "text.parse_math": False,
+_STYLE = {
     "font.size": 9,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _RULE,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
-_COLOURS = {_INK: "currentColor", _RULE: "var(--rule)"} | {
-    colour: f"var(--series-{number})" for number, colour in enumerate(_SERIES, start=1)
+    "axes.labelsize": 9,
+    "legend.fontsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": RULE,
+    "axes.grid.axis": "x",
 }
 
 
@@ -44,16 +31,13 @@ def svg(compared: Comparison) -> str:
     cases = [case for case in compared.reference.cases if any(_of(compared, case))][:_MOST_CASES]
     if not cases:
         return ""
-    with mpl.rc_context(), warnings.catch_warnings():
-        mpl.rcdefaults()  # a person's own style would be another plot
-        mpl.rcParams.update(_STYLE)
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the reader's own font draws the text
-        figure = Figure(figsize=(6.2, 1.1 + 0.26 * len(cases)), facecolor="none", layout="constrained")
-        axes = figure.add_subplot(facecolor="none")
+    with apply_style(_STYLE):
+        figure = Figure(figsize=(6.2, 1.1 + 0.26 * len(cases)), layout="constrained")
+        axes = figure.add_subplot()
         _draw(axes, compared, cases)
         if len(compared.others) <= _COLUMNS:
-            figure.legend(loc="outside upper left", ncols=2, frameon=False, borderaxespad=0.2)
-        return _inlined(figure)
+            figure.legend(loc="outside upper left", ncols=2, borderaxespad=0.2)
+        return render_svg(figure, "speeds", f"Speeds. {caption(compared)}")
 
 
 def caption(compared: Comparison) -> str:
@@ -71,7 +55,7 @@ def _of(compared: Comparison, case: str) -> list[Ratio | None]:
 
 def _draw(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
     short = names(compared.cases)
-    axes.axvline(1, color=_INK, linewidth=0.8)
+    axes.axvline(1, color=INK, linewidth=0.8)
     if len(compared.others) > _COLUMNS:
         _draw_ranges(axes, compared, cases)
     else:
@@ -84,11 +68,8 @@ def _draw(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if high < 12 * low else (1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.grid(visible=True, axis="x", color=_RULE, linewidth=0.6)
-    axes.set_axisbelow(True)
     axes.tick_params(length=0, which="both")
-    for side in ("top", "left", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines["left"].set_visible(False)
 
 
 def _draw_machines(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
@@ -99,11 +80,11 @@ def _draw_machines(axes: Axes, compared: Comparison, cases: Sequence[str]) -> No
         found = [(place, each.speed) for place, case in enumerate(cases) if (each := held.pair(case)) and each.speed]
         for place, speed in found:
             if speed.low is not None and speed.high is not None:
-                axes.plot([speed.low, speed.high], [place + offset] * 2, color=_SERIES[number], linewidth=1.4)
+                axes.plot([speed.low, speed.high], [place + offset] * 2, color=PALETTE[number], linewidth=1.4)
         axes.plot(
             [speed.value for _, speed in found],
             [place + offset for place, _ in found],
-            color=_SERIES[number],
+            color=PALETTE[number],
             marker=_MARKERS[number],
             markersize=4.5,
             linestyle="none",
@@ -115,22 +96,8 @@ def _draw_ranges(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None
     """Of many machines: each case's range, the middle half of them, the median."""
     for place, case in enumerate(cases):
         speeds = sorted(speed.value for speed in _of(compared, case) if speed)
-        axes.plot([speeds[0], speeds[-1]], [place] * 2, color=_SERIES[0], linewidth=0.9)
+        axes.plot([speeds[0], speeds[-1]], [place] * 2, color=PALETTE[0], linewidth=0.9)
         if len(speeds) > 1:
             first, _, third = statistics.quantiles(speeds, n=4, method="inclusive")
-            axes.plot([first, third], [place] * 2, color=_SERIES[0], linewidth=5)
-        axes.plot([statistics.median(speeds)], [place], color=_INK, marker="|", markersize=9, linestyle="none")
-
-
-def _inlined(figure: Figure) -> str:
-    """The SVG element alone: no prologue, no metadata, no namespaces, and colours that are the page's."""
-    out = io.StringIO()
-    canvas: Any = FigureCanvasSVG(figure)
-    canvas.print_svg(out, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    text = out.getvalue()
-    text = text[text.index("<svg") :].rstrip()
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
-    for colour, variable in _COLOURS.items():
-        text = text.replace(colour, variable)
-    return text
+            axes.plot([first, third], [place] * 2, color=PALETTE[0], linewidth=5)
+        axes.plot([statistics.median(speeds)], [place], color=INK, marker="|", markersize=9, linestyle="none")

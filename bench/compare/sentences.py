@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bench.compare.machines import CasePair, Comparison, Ratio, Versus
 from bench.compare.points import Machine
 from bench.errors import format_count, shown
-from bench.report.tables import loss
+from bench.report.tables import format_loss
 from bench.results.reader import Row
 
 _SAME_SPEED = 1.05
@@ -82,7 +82,8 @@ def _both(each: CasePair) -> str:
     """The two losses of a case: "basic after 40 epochs: 0.2700, not 0.1156"."""
     assert each.evaluated is not None  # noqa: S101 - it has a loss
     reference, own = each.evaluated
-    return f"{shown(each.row.model, 40)} after {own.epochs} epochs: {loss(own.loss)}, not {loss(reference.loss)}"
+    losses = f"{format_loss(own.loss)}, not {format_loss(reference.loss)}"
+    return f"{shown(each.row.model, 40)} after {own.epochs} epochs: {losses}"
 
 
 def _relative(each: CasePair) -> float:

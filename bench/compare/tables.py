@@ -9,7 +9,7 @@ from bench.compare.points import Machine
 from bench.compare.sentences import interval, names, times
 from bench.console.table import Table
 from bench.errors import shown
-from bench.report.tables import loss, seconds
+from bench.report.tables import format_loss, format_seconds
 
 _SIDE_BY_SIDE = 4
 """Machines beside the reference that get a column each; of more, a table tells the spread."""
@@ -243,7 +243,7 @@ def remark(each: CasePair) -> str:
 
 def _seconds(each: CasePair, side: int) -> str:
     point = each.timed[side] if each.timed else None
-    return seconds(point.seconds.value if point and point.seconds else None)
+    return format_seconds(point.seconds.value if point and point.seconds else None)
 
 
 def _reference_s(each: CasePair) -> str:
@@ -257,7 +257,7 @@ def _reference_mib(each: CasePair) -> str:
 
 
 def _reference_loss(each: CasePair) -> str:
-    return loss(each.evaluated[0].loss if each.evaluated else None)
+    return format_loss(each.evaluated[0].loss if each.evaluated else None)
 
 
 def _speed(each: CasePair) -> str:

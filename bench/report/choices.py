@@ -1,4 +1,4 @@
-"""What a person may choose of a report: nothing here changes what was measured."""
+"""What a person can choose about a report; nothing here changes what was measured."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from bench.report.thresholds import THRESHOLDS
 
 @dataclass(frozen=True)
 class Choices:
-    """How tables and pages are drawn; the CSV files and the exports always tell of every epoch."""
+    """How report.md and report.html are written; the CSV files and the exports always include every epoch."""
 
     without_noisy: bool = False
-    """Leave epochs out of the medians whose noise indicators were out of bounds."""
+    """Leave noisy epochs out of the medians."""
     thresholds: tuple[float, ...] = THRESHOLDS
-    """Values of `val_bce` until which epochs and seconds are told, nats a pixel."""
+    """Values of `val_bce` until which epochs and seconds are reported, in nats per pixel."""
 
 
 AS_THEY_ARE = Choices()

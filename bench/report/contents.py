@@ -1,21 +1,23 @@
-"""What the page shows of a sweep: its tables, each model's curves and pictures."""
+"""What report.html shows of a sweep: its tables, and the plots and pictures of each model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from bench.console.table import Table
 from bench.errors import InvalidInput
 from bench.plan import catalog
 from bench.report import plots, summary, variants
 from bench.report.choices import AS_THEY_ARE, Choices
-from bench.report.figures import Plot, file_stem
-from bench.report.files import result_rows
-from bench.report.pictures import Gallery, SampleImages, gallery, read_samples
+from bench.report.figures import Plot, make_file_stem
+from bench.report.files import make_result_rows
+from bench.report.pictures import Gallery, SampleImages, draw_gallery, read_samples
 from bench.report.plots import Run
-from bench.report.published import comparisons
+from bench.report.published import compare_with_published
 from bench.report.roofline import draw_roofline
-from bench.report.tables import blog_table, model_table, quality_table, variants_table
-from bench.report.views import TableView, view
+from bench.report.tables import tabulate_model, tabulate_published, tabulate_thresholds, tabulate_variants
+from bench.report.views import TableView, make_view
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, ResultRow, SweepHeader
 from models.contract import Settings
@@ -23,12 +25,12 @@ from models.contract import Settings
 MOST_GALLERIES = 4
 """Cases of one model whose pictures are shown."""
 MOST_CHECKPOINTS = 5
-"""Checkpoints of one case whose pictures are shown."""
+"""Checkpoints of one case whose pictures are shown: evenly spread, with the first and the last."""
 
 
 @dataclass(frozen=True)
 class ModelPart:
-    """All that the page shows of a model."""
+    """What the page shows of a model."""
 
     anchor: str
     name: str
@@ -45,53 +47,50 @@ class ModelPart:
 
 @dataclass(frozen=True)
 class Content:
-    """All that the page shows; a part without anything to tell is None or empty."""
+    """What the page shows; a table may be empty."""
 
     header: SweepHeader
     outcomes: Sequence[Outcome]
     rows: Sequence[ResultRow]
     notes: Sequence[str]
-    overview: TableView | None
-    ways: TableView | None
-    peaks: Plot | None
-    quality: TableView | None
+    overview: Table
+    variants: Table
+    thresholds: Table
+    published: Table
+    roofline: Plot | None
     models: Sequence[ModelPart]
-    published: TableView | None
 
 
-def content(
+def collect_content(
     folder: ReportFolder,
     header: SweepHeader,
     outcomes: Sequence[Outcome],
     notes: Sequence[str],
     choices: Choices = AS_THEY_ARE,
 ) -> Content:
-    """Draw every model; ``notes`` are what a reader must know before trusting the tables."""
-    rows = result_rows(outcomes, header, without_noisy=choices.without_noisy)
+    """Make all tables and draw all models; ``notes`` are what a reader must know before trusting the tables."""
+    rows = make_result_rows(outcomes, header, without_noisy=choices.without_noisy)
     return Content(
         header=header,
         outcomes=outcomes,
         rows=rows,
         notes=notes,
-        overview=_view(overview(rows), "overview"),
-        ways=_view(variants_table(variants.side_by_side(rows)), "ways"),
-        peaks=draw_roofline(rows),
-        quality=_view(quality_table(outcomes, choices.thresholds), "quality"),
-        models=[_model_part(folder, name, outcomes, rows) for name in summary.models(rows)],
-        published=_view(blog_table(comparisons(rows, catalog.model_settings())), "published"),
+        overview=tabulate_overview(rows),
+        variants=tabulate_variants(variants.compare_variants(rows)),
+        thresholds=tabulate_thresholds(outcomes, choices.thresholds),
+        published=tabulate_published(compare_with_published(rows, catalog.model_settings())),
+        roofline=draw_roofline(rows),
+        models=[_collect_model(folder, name, outcomes, rows) for name in summary.list_models(rows)],
     )
 
 
-def _view(table: Table, section: str) -> TableView | None:
-    return None if table.is_empty else view(table, f"{section}-table")
-
-
-def overview(rows: Sequence[ResultRow]) -> Table:
-    """Every case at its last checkpoint, all models in one table."""
-    last = summary.last_rows(rows)
-    varying = variants.varying(last)
+def tabulate_overview(rows: Sequence[ResultRow]) -> Table:
+    """Tabulate every case at its last checkpoint, all models in one table."""
+    last = summary.select_last_rows(rows)
+    varying = variants.find_varying(last)
     tables = {
-        name: model_table(name, [row for row in last if row.model == name], varying) for name in summary.models(last)
+        name: tabulate_model(name, [row for row in last if row.model == name], varying)
+        for name in summary.list_models(last)
     }
     headers = max((table.headers for table in tables.values()), key=len, default=())
     cells = tuple(
@@ -102,52 +101,47 @@ def overview(rows: Sequence[ResultRow]) -> Table:
     return Table("All models at their last checkpoint", ("model", *headers), cells)
 
 
-def _model_part(folder: ReportFolder, name: str, outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> ModelPart:
+def _collect_model(
+    folder: ReportFolder, name: str, outcomes: Sequence[Outcome], rows: Sequence[ResultRow]
+) -> ModelPart:
     of_model = [row for row in rows if row.model == name]
-    last = {row.case_id: row for row in summary.last_rows(of_model)}
+    last = {row.case_id: row for row in summary.select_last_rows(of_model)}
     ran = [outcome for outcome in outcomes if outcome.case.model == name]
     pictured = [outcome for outcome in ran if outcome.case.repeat == 0 and _has_samples(folder, outcome)]
     runs = [Run(outcome, last.get(outcome.case.case_id)) for outcome in ran]
-    anchor = f"model-{file_stem(name)}"
+    anchor = f"model-{make_file_stem(name)}"
     return ModelPart(
         anchor=anchor,
         name=name,
-        title=summary.model_title(name),
+        title=summary.name_model(name),
         settings=catalog.model_settings().get(name),
-        table=view(model_table(name, of_model), f"{anchor}-table"),
-        plots=plots.model_plots(name, runs),
-        galleries=[_gallery(folder, outcome, pictured) for outcome in pictured[:MOST_GALLERIES]],
-        curves_left_out=plots.left_out(runs),
+        table=make_view(tabulate_model(name, of_model), f"{anchor}-table"),
+        plots=plots.draw_model(name, runs),
+        galleries=[_collect_gallery(folder, outcome, pictured) for outcome in pictured[:MOST_GALLERIES]],
+        curves_left_out=plots.count_left_out(runs),
         pictures_left_out=max(0, len(pictured) - MOST_GALLERIES),
     )
 
 
 def _has_samples(folder: ReportFolder, outcome: Outcome) -> bool:
-    """Whether there is a file for any checkpoint; one that a name of a strange journal points to elsewhere does not count."""
+    """Whether any checkpoint has a file in samples/; a stranger's journal may have names that lead elsewhere."""
     paths = [folder.sample(outcome.case.case_id, checkpoint.epochs) for checkpoint in outcome.checkpoints]
     return any(path.parent == folder.samples and path.is_file() for path in paths)
 
 
-def _gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[Outcome]) -> Gallery:
+def _collect_gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[Outcome]) -> Gallery:
     case = outcome.case
     found: list[SampleImages] = []
     notes: list[str] = []
-    for epochs in _spread([checkpoint.epochs for checkpoint in outcome.checkpoints]):
+    count = len(outcome.checkpoints)
+    for place in np.linspace(0, count - 1, min(count, MOST_CHECKPOINTS)).round().astype(int):
+        epochs = outcome.checkpoints[place].epochs
         try:
             found.append(read_samples(folder.sample(case.case_id, epochs), epochs))
         except FileNotFoundError:
             notes.append(f"No samples were saved at {epochs} epochs.")
         except InvalidInput as error:
             notes.append(f"The samples at {epochs} epochs are not drawn: {error}.")
-    varying = variants.varying([other.case for other in pictured])
+    varying = variants.find_varying([other.case for other in pictured])
     title = ", ".join([f"batch {case.batch_size}", *(str(getattr(case, axis)) for axis in varying)])
-    return gallery(title, case.case_id, found, notes)
-
-
-def _spread(checkpoints: Sequence[int]) -> list[int]:
-    """At most so many of them, the first and the last among them."""
-    if len(checkpoints) <= MOST_CHECKPOINTS:
-        return list(checkpoints)
-    return [
-        checkpoints[round(place * (len(checkpoints) - 1) / (MOST_CHECKPOINTS - 1))] for place in range(MOST_CHECKPOINTS)
-    ]
+    return draw_gallery(title, case.case_id, found, notes)

@@ -1,11 +1,11 @@
-"""Files for other tools, drawn from the rows: pytest-benchmark.json, github-action-benchmark.json, bencher.json.
+"""Files for other tools, made from the rows: pytest-benchmark.json, github-action-benchmark.json, bencher.json.
 
-None of them can say that a case failed, or that a figure was not measured: what has no value is left out.
+Their formats cannot say that a case failed, or that a figure was not measured: what has no value is left out.
 """
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,29 +18,29 @@ from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, ResultRow, SweepHeader
 
 _SCHEMA = "5.3.1"
-"""The pytest-benchmark whose files pytest-benchmark.json is like."""
+"""The version of pytest-benchmark whose format pytest-benchmark.json has."""
 _NS = 1e9
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of results.csv, smaller being better, as the trackers are told of it."""
+    """A column of results.csv, of which less is better, and what the trackers call it."""
 
     column: str
     label: str
-    """What a chart of github-action-benchmark says after the case's name."""
+    """What github-action-benchmark's chart says after the case's name."""
     unit: str
     measure: str
-    """Slug of Bencher's measure; it carries the unit, since Bencher gives a new measure none."""
+    """Slug of Bencher's measure; it names the unit, since Bencher gives a new measure none."""
     factor: float = 1.0
     """From the column's unit to the measure's."""
     low: str | None = None
-    """Column of the lower end of its 95 % interval, where it has one."""
+    """Column with the lower end of the 95 % interval, if there is one."""
     high: str | None = None
 
 
 METRICS = (
-    # `latency` is there in every project of Bencher, in nanoseconds
+    # Every project of Bencher has the measure `latency`, in nanoseconds.
     Metric("epoch_s_median", "time per epoch", "s", "latency", _NS, "epoch_s_ci_low", "epoch_s_ci_high"),
     Metric("first_epoch_s", "first epoch", "s", "first-epoch-seconds"),
     Metric("peak_rss_mib", "peak RAM", "MiB", "peak-rss-mib"),
@@ -50,34 +50,34 @@ METRICS = (
 
 
 def write_exports(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:
-    """Write the three files; they tell of every epoch, as the CSV files do."""
-    write_json(folder.pytest_benchmark, pytest_benchmark(outcomes, header))
-    write_json(folder.github_action_benchmark, github_action_benchmark(outcomes, header))
-    write_json(folder.bencher, bencher(outcomes, header))
+    """Write the three files; they include noisy epochs, as the CSV files do."""
+    write_json(folder.pytest_benchmark, make_pytest_benchmark(outcomes, header))
+    write_json(folder.github_action_benchmark, make_github_action_benchmark(outcomes, header))
+    write_json(folder.bencher, make_bencher(outcomes, header))
 
 
 # ------------------------------------------------------------- pytest-benchmark
 
 
-def pytest_benchmark(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, Any]:
-    """What `pytest-benchmark compare` reads: a benchmark a case and checkpoint, a round a steady epoch, in seconds.
+def make_pytest_benchmark(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, Any]:
+    """Make what `pytest-benchmark compare` reads: a benchmark per checkpoint, a round per steady epoch, in seconds.
 
-    A checkpoint without steady epochs has no rounds and is left out. A benchmark is a `Later`: with its rounds it is made
-    when it is written. The schema is what `pytest_benchmark_generate_json` gives in
+    A checkpoint without steady epochs is left out. A benchmark is a `Later`, since it may have many rounds. The schema
+    is what `pytest_benchmark_generate_json` gives in
     https://github.com/ionelmc/pytest-benchmark (`src/pytest_benchmark/plugin.py`, `stats.py`).
     """
-    pairs = [(outcome, row) for outcome in outcomes for row in _measured(outcome, header)]
+    pairs = [(outcome, row) for outcome in outcomes for row in _make_ok_rows(outcome, header)]
     return {
-        "machine_info": _machine_info(header),
-        "commit_info": _commit_info(header),
-        "benchmarks": [partial(_benchmark, outcome, row) for outcome, row in pairs if _rounds(outcome, row)],
+        "machine_info": _describe_machine(header),
+        "commit_info": _describe_commit(header),
+        "benchmarks": [partial(_make_benchmark, outcome, row) for outcome, row in pairs if _list_rounds(outcome, row)],
         "datetime": header.created_at,
         "version": _SCHEMA,
     }
 
 
-def _machine_info(header: SweepHeader) -> dict[str, Any]:
-    """pytest-benchmark's fields as far as the fingerprint knows them, then the fingerprint; ``node`` names no host."""
+def _describe_machine(header: SweepHeader) -> dict[str, Any]:
+    """Fill pytest-benchmark's fields from the fingerprint, then add the fingerprint; ``node`` is not the host name."""
     fingerprint = header.fingerprint
     implementation, _, version = fingerprint.python.partition(" ")
     return {
@@ -98,8 +98,8 @@ def _machine_info(header: SweepHeader) -> dict[str, Any]:
     }
 
 
-def _commit_info(header: SweepHeader) -> dict[str, Any]:
-    """Of the harness' checkout; outside of one, in pytest-benchmark's own words."""
+def _describe_commit(header: SweepHeader) -> dict[str, Any]:
+    """Describe the harness's checkout; outside of one, in pytest-benchmark's own words."""
     return {
         "id": header.git_commit or "unversioned",
         "time": None,
@@ -131,8 +131,8 @@ _EXTRA = (
 )
 
 
-def _benchmark(outcome: Outcome, row: ResultRow) -> dict[str, Any]:
-    """Named as pytest names a parametrized test, so that ``--group-by func`` and ``param:batch_size`` work."""
+def _make_benchmark(outcome: Outcome, row: ResultRow) -> dict[str, Any]:
+    """Make a benchmark named like a parametrized test, so that ``--group-by func`` and ``param:batch_size`` work."""
     param = f"{row.case_id.removeprefix(f'{row.model}.')}.e{row.epochs}"
     name = f"{row.model}[{param}]"
     return {
@@ -141,23 +141,23 @@ def _benchmark(outcome: Outcome, row: ResultRow) -> dict[str, Any]:
         "fullname": f"models/{row.model}.py::{name}",
         "params": {**outcome.case.model_dump(mode="json", exclude={"model", "checkpoints"}), "epochs": row.epochs},
         "param": param,
-        "extra_info": _known(row, _EXTRA),
+        "extra_info": _select_known(row, _EXTRA),
         "options": {"disable_gc": False, "timer": "perf_counter_ns", "warmup": True},
-        "stats": statistics_of(_rounds(outcome, row)),
+        "stats": compute_statistics(_list_rounds(outcome, row)),
     }
 
 
-def _rounds(outcome: Outcome, row: ResultRow) -> list[float]:
-    """Training seconds of the steady epochs up to the row's checkpoint."""
+def _list_rounds(outcome: Outcome, row: ResultRow) -> list[float]:
+    """List the training seconds of the steady epochs up to the row's checkpoint."""
     steady = outcome.epochs.column("train_s")[row.warmup_epochs or 0 : row.epochs]
     return [seconds for seconds in steady if math.isfinite(seconds)]
 
 
-def statistics_of(data: Sequence[float]) -> dict[str, Any]:
-    """pytest-benchmark's figures of at least one round, in seconds.
+def compute_statistics(data: Sequence[float]) -> dict[str, Any]:
+    """Compute pytest-benchmark's figures of at least one round, in seconds.
 
-    A single round has a standard deviation of 0. Quartiles are Hazen's, which is what pytest-benchmark's rules
-    ("Method 2" for an even number of rounds, "Method 3" for an odd one) come to.
+    A single round has a standard deviation of 0. Quartiles are Hazen's, which are the same as pytest-benchmark's rules
+    ("Method 2" for an even number of rounds, "Method 3" for an odd one).
     """
     q1, q3 = map(float, np.quantile(data, (0.25, 0.75), method="hazen"))
     mean, total = statistics.fmean(data), math.fsum(data)
@@ -190,23 +190,21 @@ def statistics_of(data: Sequence[float]) -> dict[str, Any]:
 # ------------------------------------------------------------------- trackers
 
 
-def github_action_benchmark(outcomes: Sequence[Outcome], header: SweepHeader) -> list[dict[str, Any]]:
-    """What github-action-benchmark reads as `customSmallerIsBetter`: an entry a metric of each case's last checkpoint.
+def make_github_action_benchmark(outcomes: Sequence[Outcome], header: SweepHeader) -> list[dict[str, Any]]:
+    """Make what github-action-benchmark reads as `customSmallerIsBetter`: the metrics of each case's last checkpoint.
 
-    Every name becomes a chart, so the checkpoints before, on the same run, are left out. The schema is `BenchmarkResult` of
-    https://github.com/benchmark-action/github-action-benchmark, `src/extract.ts`.
+    Every name becomes a chart, so earlier checkpoints, which are of the same run, are left out. The schema is
+    `BenchmarkResult` of https://github.com/benchmark-action/github-action-benchmark, `src/extract.ts`.
     """
-    return [
-        _entry(row, metric, value) for row in _last_checkpoints(outcomes, header) for metric, value in _metrics(row)
-    ]
-
-
-def _entry(row: ResultRow, metric: Metric, value: float) -> dict[str, Any]:
-    entry = {"name": f"{_name(row)} {metric.label}", "unit": metric.unit, "value": value}
-    interval = _interval(row, metric)
-    if interval:
-        entry["range"] = f"{interval[0]} to {interval[1]} (95 %)"
-    return {**entry, "extra": "\n".join(f"{column}: {known}" for column, known in _known(row, _TOOLTIP).items())}
+    entries = []
+    for row in _make_last_rows(outcomes, header):
+        tooltip = "\n".join(f"{column}: {value}" for column, value in _select_known(row, _TOOLTIP).items())
+        for metric, value in _list_metrics(row):
+            entry = {"name": f"{_name_row(row)} {metric.label}", "unit": metric.unit, "value": value}
+            if interval := _get_interval(row, metric):
+                entry["range"] = f"{interval[0]} to {interval[1]} (95 %)"
+            entries.append({**entry, "extra": tooltip})
+    return entries
 
 
 _TOOLTIP = (
@@ -215,21 +213,21 @@ _TOOLTIP = (
 )
 
 
-def bencher(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, dict[str, dict[str, float]]]:
-    """Bencher Metric Format: a benchmark for each case's last checkpoint, a measure a metric.
+def make_bencher(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, dict[str, dict[str, float]]]:
+    """Make Bencher Metric Format: a benchmark for each case's last checkpoint, with a measure for each metric.
 
     ``lower_value`` and ``upper_value`` are the ends of the 95 % interval. The schema is at
     https://bencher.dev/docs/reference/bencher-metric-format/.
     """
     return {
-        _name(row): {metric.measure: _measure(row, metric, value) for metric, value in _metrics(row)}
-        for row in _last_checkpoints(outcomes, header)
-        if any(_metrics(row))
+        _name_row(row): {metric.measure: _make_measure(row, metric, value) for metric, value in _list_metrics(row)}
+        for row in _make_last_rows(outcomes, header)
+        if _list_metrics(row)
     }
 
 
-def _measure(row: ResultRow, metric: Metric, value: float) -> dict[str, float]:
-    interval = _interval(row, metric)
+def _make_measure(row: ResultRow, metric: Metric, value: float) -> dict[str, float]:
+    interval = _get_interval(row, metric)
     ends = {"lower_value": interval[0] * metric.factor, "upper_value": interval[1] * metric.factor} if interval else {}
     return {"value": value * metric.factor, **ends}
 
@@ -237,41 +235,38 @@ def _measure(row: ResultRow, metric: Metric, value: float) -> dict[str, float]:
 # ----------------------------------------------------------------------- rows
 
 
-def _name(row: ResultRow) -> str:
-    """The case and its checkpoint: figures of other epoch counts are another series."""
+def _name_row(row: ResultRow) -> str:
+    """Name a case and its checkpoint: other epoch counts are another series."""
     return f"{row.case_id}.e{row.epochs}"
 
 
-def _measured(outcome: Outcome, header: SweepHeader) -> list[ResultRow]:
-    """The rows of a case that ended well."""
+def _make_ok_rows(outcome: Outcome, header: SweepHeader) -> list[ResultRow]:
+    """Make the rows of a case that did not fail."""
     return [row for row in rows.result_rows(outcome, header) if row.status == row.run_status == "ok"]
 
 
-def _last_checkpoints(outcomes: Sequence[Outcome], header: SweepHeader) -> list[ResultRow]:
-    return [row for outcome in outcomes for row in _measured(outcome, header) if row.epochs == row.run_epochs]
+def _make_last_rows(outcomes: Sequence[Outcome], header: SweepHeader) -> list[ResultRow]:
+    return [row for outcome in outcomes for row in _make_ok_rows(outcome, header) if row.epochs == row.run_epochs]
 
 
-def _metrics(row: ResultRow) -> Iterator[tuple[Metric, float]]:
-    """The metrics that the row has a value of."""
-    for metric in METRICS:
-        value = _value(row, metric.column)
-        if value is not None:
-            yield metric, value
+def _list_metrics(row: ResultRow) -> list[tuple[Metric, float]]:
+    """List the metrics that a row has, with their values."""
+    return [(metric, value) for metric in METRICS if (value := _get_finite(row, metric.column)) is not None]
 
 
-def _interval(row: ResultRow, metric: Metric) -> tuple[float, float] | None:
+def _get_interval(row: ResultRow, metric: Metric) -> tuple[float, float] | None:
     if metric.low is None or metric.high is None:
         return None
-    low, high = _value(row, metric.low), _value(row, metric.high)
+    low, high = _get_finite(row, metric.low), _get_finite(row, metric.high)
     return None if low is None or high is None else (low, high)
 
 
-def _known(row: ResultRow, columns: Sequence[str]) -> dict[str, Any]:
-    """Those of the columns that have a value."""
-    return {column: value for column in columns if (value := _value(row, column)) is not None}
+def _select_known(row: ResultRow, columns: Sequence[str]) -> dict[str, Any]:
+    """Select those of the columns that have a value."""
+    return {column: value for column in columns if (value := _get_finite(row, column)) is not None}
 
 
-def _value(row: ResultRow, column: str) -> Any:
-    """None where not measured, and for a number that JSON has no word for, which a stranger's journal may hold."""
+def _get_finite(row: ResultRow, column: str) -> Any:
+    """Return a cell; None where not measured, and for NaN and infinity, which JSON cannot hold."""
     value = getattr(row, column)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,6 +1,6 @@
-"""report.html: everything of a sweep on one page that needs nothing else, neither a network nor another file.
+"""report.html: everything about a sweep on one page that needs nothing else, neither a network nor another file.
 
-The page is a list of sections, each a template and what it shows: a new one is a line of `_sections`.
+The page is a list of sections, each a template and what it shows: a new section is an entry in `_list_sections`.
 """
 
 import base64
@@ -8,25 +8,17 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
-
-import jinja2
-from markupsafe import Markup, escape
 
 from bench.console.table import Table
 from bench.report import summary
 from bench.report.choices import AS_THEY_ARE, Choices
-from bench.report.contents import Content, ModelPart, content
-from bench.report.figures import Plot, file_stem
-from bench.report.views import TableView, view
+from bench.report.contents import Content, ModelPart, collect_content
+from bench.report.figures import make_file_stem
+from bench.report.render import read_asset, render_template
+from bench.report.views import READING, list_columns, list_explained, make_view
 from bench.results.folder import ReportFolder, write_whole
 from bench.results.schema import Outcome, SweepHeader
-
-_TEMPLATES = Path(__file__).parent / "templates"
-
-# ------------------------------------------------------------------------------ sections
 
 
 @dataclass(frozen=True)
@@ -37,106 +29,53 @@ class Section:
     title: str
     template: str
     data: Any
-    under: Sequence[tuple[str, str]] = ()
+    """What its template shows; a section without data is left out."""
+    parts: Sequence[tuple[str, str]] = ()
     """Anchors and titles of its parts."""
 
 
-def _summary(shown: Content) -> Section:
-    data = {
-        "sentences": summary.sentences(shown.header, shown.outcomes, shown.rows),
-        "software": summary.software(shown.header),
-        "content": shown,
+def _list_sections(content: Content) -> list[Section]:
+    """List the sections of the page from top to bottom."""
+    header, outcomes = content.header, content.outcomes
+    facts = {
+        "sentences": summary.summarize(header, outcomes, content.rows),
+        "facts": summary.list_facts(header, outcomes),
+        "notes": content.notes,
     }
-    return Section("summary", "Summary", "summary.html.j2", data)
-
-
-def _failures(shown: Content) -> Section | None:
-    failed = [outcome for outcome in shown.outcomes if outcome.status != "ok"]
-    return Section("failures", "Cases that failed", "failures.html.j2", failed) if failed else None
-
-
-def _table(anchor: str, table: TableView | None) -> Section | None:
-    return Section(anchor, table.title, "table.html.j2", table) if table else None
-
-
-def _plot(anchor: str, plot: Plot | None) -> Section | None:
-    return Section(anchor, plot.title, "plot.html.j2", plot) if plot else None
-
-
-def _models(shown: Content) -> Section | None:
-    under = [(part.anchor, part.name) for part in shown.models]
-    return Section("models", "Model by model", "models.html.j2", shown.models, under) if under else None
-
-
-def _reading(shown: Content) -> Section:
-    tables = [shown.overview, *(part.table for part in shown.models), shown.ways]
-    columns = {column.label: column for table in tables if table for column in table.columns if column.hint}
-    return Section("reading", "How to read this", "reading.html.j2", list(columns.values()))
-
-
-def _machine(shown: Content) -> Section | None:
-    rows = tuple(summary.machine(shown.header).items())
-    return _table("machine", view(Table("The machine", ("field", "value"), rows, labels=2), "machine-table"))
-
-
-def _sections(shown: Content) -> list[Section]:
-    """The page from top to bottom; a section that has nothing to show is left out."""
+    failed = [outcome for outcome in outcomes if outcome.status != "ok"]
+    models = [(part.anchor, part.name) for part in content.models]
+    tables = (content.overview, content.variants, content.thresholds, content.published)
+    columns = list_explained([*map(list_columns, tables), *(part.table.columns for part in content.models)])
     sections = (
-        _summary(shown),
-        _failures(shown),
-        _table("overview", shown.overview),
-        _table("ways", shown.ways),
-        _plot("peaks", shown.peaks),
-        _table("quality", shown.quality),
-        _models(shown),
-        _table("published", shown.published),
-        _reading(shown),
-        _machine(shown),
+        Section("summary", "Summary", "summary.html.j2", facts),
+        Section("failures", "Cases that failed", "failures.html.j2", failed),
+        _make_table_section("overview", content.overview),
+        _make_table_section("variants", content.variants),
+        Section("roofline", "Roofline", "plot.html.j2", content.roofline),
+        _make_table_section("thresholds", content.thresholds),
+        Section("models", "Model by model", "models.html.j2", content.models, models),
+        _make_table_section("published", content.published),
+        Section("reading", "How to read this", "reading.html.j2", {"columns": columns, "sentences": READING}),
+        _make_table_section("machine", summary.tabulate_machine(header)),
     )
-    return [section for section in sections if section is not None]
+    return [section for section in sections if section.data]
 
 
-# ------------------------------------------------------------------------------ the page
+def _make_table_section(anchor: str, table: Table) -> Section:
+    data = None if table.is_empty else make_view(table, f"{anchor}-table")
+    return Section(anchor, table.title, "table.html.j2", data)
 
 
-def document(shown: Content) -> str:
-    """The text of report.html."""
-    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            title=f"Autoencoders on {summary.machine_name(shown.header.fingerprint)}",
-            sections=_sections(shown),
-            style=Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
-            script=Markup(script),  # noqa: S704 - ours
-            script_digest=digest,
-        )
-    )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["svg"] = Markup  # drawn by `bench.report.figures`, whose words are escaped by matplotlib
-    environment.filters["prose"] = _prose
-    return environment
-
-
-def _prose(text: str) -> Markup:
-    """Text whose `words` between backticks are code."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:
-        return escape(text)
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
+def render_page(content: Content) -> str:
+    """Return the text of report.html."""
+    script = read_asset("report.js")
+    return render_template(
+        "report.html.j2",
+        title=f"Autoencoders on {summary.name_machine(content.header.fingerprint)}",
+        sections=_list_sections(content),
+        style=read_asset("report.css"),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
@@ -147,38 +86,38 @@ def write_page(
     notes: Sequence[str],
     choices: Choices = AS_THEY_ARE,
 ) -> None:
-    """Write report.html, and its curves and pictures once more as files of their own."""
-    shown = content(folder, header, outcomes, notes, choices)
-    write_whole(folder.page, document(shown))
-    files = _files(shown)
+    """Write report.html, and its plots and pictures as files of their own."""
+    content = collect_content(folder, header, outcomes, notes, choices)
+    write_whole(folder.page, render_page(content))
+    files = _list_files(content)
     folder.plots.mkdir(exist_ok=True)
     for name, png in files.items():
         (folder.plots / name).write_bytes(png)
-    own = _own_names(shown)
+    ours = _match_our_names(content)
     for path in folder.plots.iterdir():
-        if path.name not in files and own.fullmatch(path.name):
+        if path.name not in files and ours.fullmatch(path.name):
             path.unlink()
 
 
-def _files(shown: Content) -> dict[str, bytes]:
-    """What goes into plots/, by its name."""
-    found = {plot.name: plot.png for part in shown.models for plot in part.plots}
-    found |= {shown.peaks.name: shown.peaks.png} if shown.peaks else {}
-    for part in shown.models:
-        for stem, each in zip(_stems(part), part.galleries, strict=True):
-            found |= {f"{stem}-{ending}": png for ending, png in each.files.items()}
+def _list_files(content: Content) -> dict[str, bytes]:
+    """List the contents of plots/ by their names."""
+    found = {plot.name: plot.png for part in content.models for plot in part.plots}
+    found |= {content.roofline.name: content.roofline.png} if content.roofline else {}
+    for part in content.models:
+        for stem, gallery in zip(_name_galleries(part), part.galleries, strict=True):
+            found |= {f"{stem}-{ending}": png for ending, png in gallery.files.items()}
     return {f"{name}.png": png for name, png in found.items()}
 
 
-def _stems(part: ModelPart) -> list[str]:
-    """What the names of a model's pictures begin with, a gallery each: "basic-b256", "basic-b256-xla"."""
-    titles = (each.title.replace("batch ", "b").replace(", ", "-") for each in part.galleries)
-    short = [file_stem(f"{part.name}-{title}") for title in titles]
-    return short if len(set(short)) == len(short) else [each.name for each in part.galleries]
+def _name_galleries(part: ModelPart) -> list[str]:
+    """Name the files of a model's galleries: "basic-b256", "basic-b256-xla"."""
+    titles = (gallery.title.replace("batch ", "b").replace(", ", "-") for gallery in part.galleries)
+    short = [make_file_stem(f"{part.name}-{title}") for title in titles]
+    return short if len(set(short)) == len(short) else [gallery.name for gallery in part.galleries]
 
 
-def _own_names(shown: Content) -> re.Pattern[str]:
-    """What `_files` may ever call a file of this sweep: what was drawn before and is no more must not stay."""
-    cases = [*shown.header.cases, *(outcome.case for outcome in shown.outcomes)]
-    models = "|".join({re.escape(file_stem(case.model)) for case in cases})
-    return re.compile(rf"(peaks|({models})-(loss|time|memory|[A-Za-z0-9_-]+-e\d+(-plane|-grid)?))\.png")
+def _match_our_names(content: Content) -> re.Pattern[str]:
+    """Match all names that `_list_files` can give to files of this sweep: those left over from before are deleted."""
+    cases = [*content.header.cases, *(outcome.case for outcome in content.outcomes)]
+    models = "|".join({re.escape(make_file_stem(case.model)) for case in cases})
+    return re.compile(rf"(roofline|({models})-(loss|time|memory|[A-Za-z0-9_-]+-e\d+(-plane|-grid)?))\.png")

@@ -1,16 +1,15 @@
-"""The blog's pictures, from the samples that the measured process saved at each checkpoint.
+"""The blog's pictures, drawn from the samples that the measured process saved at each checkpoint.
 
-What is drawn follows from the shapes of the arrays, never from a model's name: images over their reconstructions; codes
-that are small maps side by side; codes that are a plane, coloured by image, with the images decoded from its grid.
+What is drawn depends on the shapes of the arrays, never on a model's name: images above their reconstructions; codes
+that are small maps, side by side; codes of two numbers as a plane, coloured by class, and images decoded from its grid.
 
-A samples file may be a stranger's: what it declares is checked before it is read, and one that is missing, too large
-or broken means a picture less and a note.
+A samples file may be a stranger's: what it declares is checked before it is read. In place of a file that is missing,
+too large or broken there is a note.
 """
 
 import base64
+import io
 import math
-import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,10 +19,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from PIL import Image
 
 from bench.datasets.files import Pixels, read_arrays
-from bench.errors import InvalidInput
-from bench.report.figures import drawing, file_stem, inline_svg, png
+from bench.errors import InvalidInput, format_count
+from bench.report.figures import Plot, apply_style, make_file_stem, render_plot
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -31,21 +31,21 @@ MOST_FILE_BYTES = 1 << 21
 """Of a samples file, and of its arrays unpacked."""
 MOST_IMAGES, MOST_PLANE, MOST_SIDE, MOST_GRID, MOST_CODE = 10, 2000, 64, 15, 2048
 MAP_NUMBERS = 256
-"""Code maps of more numbers a image are too small to be seen."""
-_MARKED_LABELS = 20
-"""A image's name is written where at least so many of its codes lie."""
+"""Code maps of more numbers per image are too small to be seen."""
+_FEWEST_NAMED = 20
+"""Codes of one class from which its name is written among them."""
 _GAP = 2
-_MAP_FRACTION = 0.6
-"""Code maps have few cells, which are drawn larger: this much of a image's width."""
+_MAP_WIDTH = 0.6
+"""Code maps have few cells, so they are enlarged: to this part of an image's width."""
 _CLASS_COLOURS = (
     "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99", "#99884d", "#8f8f8f",
 )  # fmt: skip
-"""After Paul Tol's bright and light schemes; ten colours no eye tells all apart, so the images are written as well."""
+"""After Paul Tol's bright and light schemes. No eye can distinguish ten colours, so the class is written as well."""
 
 
 @dataclass(frozen=True, eq=False)
 class SampleImages:
-    """The arrays of one checkpoint, checked; see `bench.worker.samples.samples`."""
+    """The arrays of one checkpoint, checked; see `bench.worker.samples`."""
 
     epochs: int
     labels: Pixels
@@ -59,14 +59,14 @@ class SampleImages:
 
 
 @dataclass(frozen=True)
-class Image:
-    """A picture of pixels for an `img` element."""
+class Picture:
+    """Pixels for an `img` element."""
 
     label: str
     alt: str
     png: bytes
     width: int
-    """In pixels of the PNG."""
+    """In pixels."""
     height: int
 
     @property
@@ -76,30 +76,21 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A figure of matplotlib's for the page."""
-
-    label: str
-    svg: str
-    png: bytes
-
-
-@dataclass(frozen=True)
 class Gallery:
     """The pictures of one case at all its checkpoints."""
 
     title: str
     name: str
-    """What ids of its elements begin with."""
+    """What the ids of its elements begin with."""
     files: dict[str, bytes] = field(default_factory=dict)
-    """The same as PNG files to look at, by what their names end in: "e050", "e050-plane", "e050-grid"; as many
-    images as the last checkpoint has, so that they stand in the order of their epochs."""
-    images: list[Image] = field(default_factory=list)
-    """Originals first, then a row a checkpoint."""
-    maps: list[Image] = field(default_factory=list)
-    """Codes, a checkpoint each."""
-    planes: list[Drawing] = field(default_factory=list)
-    grids: list[Image] = field(default_factory=list)
+    """The same pictures as PNG files, by the end of their names: "e050", "e050-plane", "e050-grid". The numbers have as
+    many digits as the last checkpoint's, so that the files sort by their epochs."""
+    images: list[Picture] = field(default_factory=list)
+    """Rows of images: the originals, then one row of reconstructions per checkpoint."""
+    maps: list[Picture] = field(default_factory=list)
+    """Codes that are maps, one picture per checkpoint."""
+    planes: list[Plot] = field(default_factory=list)
+    grids: list[Picture] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -161,85 +152,88 @@ def _check_shapes(arrays: Arrays) -> None:
 # ------------------------------------------------------------------------------ drawing
 
 
-def gallery(title: str, name: str, checkpoints: Sequence[SampleImages], notes: Sequence[str] = ()) -> Gallery:
-    """All pictures of a case; ``checkpoints`` ascending by epochs, all of the same images."""
-    found = Gallery(title, file_stem(name), notes=list(notes))
-    if not checkpoints:
-        return found
-    found.images.extend(_rows(checkpoints))
-    images = len(str(checkpoints[-1].epochs))
-    for checkpoint in checkpoints:
-        label = f"after {checkpoint.epochs} epoch" + ("" if checkpoint.epochs == 1 else "s")
-        ending = f"e{checkpoint.epochs:0{images}}"
-        found.files[ending] = grey_png(_sheet(checkpoint))
-        maps = _maps(checkpoint)
+def draw_gallery(title: str, name: str, samples: Sequence[SampleImages], notes: Sequence[str] = ()) -> Gallery:
+    """Draw all pictures of a case; ``samples`` are of the same images, one per checkpoint, ascending by epochs."""
+    gallery = Gallery(title, make_file_stem(name), notes=list(notes))
+    if not samples:
+        return gallery
+    gallery.images.extend(_draw_rows(samples))
+    digits = len(str(samples[-1].epochs))
+    for checkpoint in samples:
+        label = f"after {format_count(checkpoint.epochs, 'epoch')}"
+        ending = f"e{checkpoint.epochs:0{digits}}"
+        gallery.files[ending] = encode_grey_png(_arrange_sheet(checkpoint))
+        maps = _arrange_maps(checkpoint)
         if maps is not None:
-            found.maps.append(_image(label, f"codes of {_named(checkpoint)}, {label}", maps))
+            gallery.maps.append(_make_picture(label, f"codes of {_list_images(checkpoint)}, {label}", maps))
         if checkpoint.plane is not None and checkpoint.plane_labels is not None:
-            found.planes.append(
-                _plane(label, f"{found.name}-plane-{checkpoint.epochs}", checkpoint.plane, checkpoint.plane_labels)
-            )
-            found.files[f"{ending}-plane"] = found.planes[-1].png
+            plane_name = f"{gallery.name}-plane-{checkpoint.epochs}"
+            gallery.planes.append(_draw_plane(label, plane_name, checkpoint.plane, checkpoint.plane_labels))
+            gallery.files[f"{ending}-plane"] = gallery.planes[-1].png
         if checkpoint.grid is not None:
-            mosaic = _mosaic(checkpoint.grid)
-            found.grids.append(_image(label, f"images decoded from a grid of codes, {label}", mosaic))
-            found.files[f"{ending}-grid"] = grey_png(_enlarged(mosaic, _GRID_TIMES))
-    return found
+            mosaic = _arrange_grid(checkpoint.grid)
+            gallery.grids.append(_make_picture(label, f"images decoded from a grid of codes, {label}", mosaic))
+            gallery.files[f"{ending}-grid"] = encode_grey_png(_enlarge(mosaic, _GRID_SCALE))
+    return gallery
 
 
-def _sheet(checkpoint: SampleImages) -> Pixels:
-    """One checkpoint as the blog shows it, enlarged on white: images, without their noise where they have some, over what
-    became of them; codes that are maps below.
+def _arrange_sheet(checkpoint: SampleImages) -> Pixels:
+    """Arrange one checkpoint as the blog shows it, enlarged on white: the images above their reconstructions.
+
+    Noisy images have the clean ones below them; codes that are maps come last, where they are as wide.
     """
-    rows = [checkpoint.input, *([checkpoint.target] if _is_noisy(checkpoint) else []), checkpoint.output]
-    strips = [_strip(row) for row in rows]
-    maps = _maps(checkpoint)
+    rows = [checkpoint.input, *([checkpoint.target] if _has_noisy_input(checkpoint) else []), checkpoint.output]
+    strips = [_join_side_by_side(row) for row in rows]
+    maps = _arrange_maps(checkpoint)
     strips += [maps] if maps is not None and maps.shape[1] == strips[0].shape[1] else []
     spaced = [np.pad(strip, ((0, _SHEET_GAP), (0, 0)), constant_values=255) for strip in strips]
-    whole = np.pad(np.concatenate(spaced), ((_SHEET_GAP, 0), (_SHEET_GAP, _SHEET_GAP)), constant_values=255)
-    return _enlarged(whole, _SHEET_TIMES)
+    sheet = np.pad(np.concatenate(spaced), ((_SHEET_GAP, 0), (_SHEET_GAP, _SHEET_GAP)), constant_values=255)
+    return _enlarge(sheet, _SHEET_SCALE)
 
 
-_SHEET_GAP, _SHEET_TIMES, _GRID_TIMES = 4, 4, 2
-"""A file is looked at by itself: ten images are some 1,200 pixels wide there, a grid of 15 by 15 is 840."""
+_SHEET_GAP, _SHEET_SCALE, _GRID_SCALE = 4, 4, 2
+"""For files that are looked at one by one: ten images are some 1,200 pixels wide, a grid of 15 by 15 is 840."""
 
 
-def _enlarged(pixels: Pixels, times: int) -> Pixels:
-    return pixels.repeat(times, axis=0).repeat(times, axis=1)
+def _enlarge(pixels: Pixels, scale: int) -> Pixels:
+    return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def _is_noisy(checkpoint: SampleImages) -> bool:
+def _has_noisy_input(checkpoint: SampleImages) -> bool:
     return not np.array_equal(checkpoint.input, checkpoint.target)
 
 
-def _rows(checkpoints: Sequence[SampleImages]) -> list[Image]:
-    """Originals (noisy and clean where they differ), then a reconstruction a checkpoint."""
-    first = checkpoints[0]
-    images = _named(first)
-    noisy = _is_noisy(first)
-    rows = [_image("noisy" if noisy else "original", f"{'noisy ' if noisy else ''}{images}", _strip(first.input))]
-    if noisy:
-        rows.append(_image("clean", f"{images}, without noise", _strip(first.target)))
-    for checkpoint in checkpoints:
-        label = f"{checkpoint.epochs} epoch" + ("" if checkpoint.epochs == 1 else "s")
-        rows.append(_image(label, f"{images}, rebuilt after {label}", _strip(checkpoint.output)))
+def _draw_rows(samples: Sequence[SampleImages]) -> list[Picture]:
+    """The originals (noisy and clean where they differ), then one row of reconstructions per checkpoint."""
+    first = samples[0]
+    images = _list_images(first)
+    if _has_noisy_input(first):
+        rows = [
+            _make_picture("noisy", f"noisy {images}", _join_side_by_side(first.input)),
+            _make_picture("clean", f"{images}, without noise", _join_side_by_side(first.target)),
+        ]
+    else:
+        rows = [_make_picture("original", images, _join_side_by_side(first.input))]
+    for checkpoint in samples:
+        label = format_count(checkpoint.epochs, "epoch")
+        rows.append(_make_picture(label, f"{images}, rebuilt after {label}", _join_side_by_side(checkpoint.output)))
     return rows
 
 
-def _named(samples: SampleImages) -> str:
-    return "images " + ", ".join(str(label) for label in samples.labels)
+def _list_images(checkpoint: SampleImages) -> str:
+    return "images " + ", ".join(str(label) for label in checkpoint.labels)
 
 
-def _strip(images: Pixels) -> Pixels:
-    """(k, s, s) side by side, a gap between."""
+def _join_side_by_side(images: Pixels) -> Pixels:
+    """Join (k, s, s) to one row, with gaps between the images."""
     padded = np.pad(images, ((0, 0), (0, 0), (0, _GAP)))
     return np.concatenate(list(padded), axis=1)[:, :-_GAP]
 
 
-def _maps(checkpoint: SampleImages) -> Pixels | None:
-    """Codes (k, h, w, c) as the blog draws them, h wide and w · c high; a image's code stands where the image does.
+def _arrange_maps(checkpoint: SampleImages) -> Pixels | None:
+    """Arrange codes (k, h, w, c) as the blog draws them, h wide and w · c high, each below its own image.
 
-    None where they are no maps, or too large to be seen.
+    None where the codes are not maps, or too large to be seen.
     """
     codes, side = checkpoint.codes, checkpoint.input.shape[-1]
     if codes is None or codes.ndim != 4 or codes[0].size > MAP_NUMBERS:
@@ -249,56 +243,47 @@ def _maps(checkpoint: SampleImages) -> Pixels | None:
     low, high = float(values.min()), float(values.max())
     scaled = np.rint((values - low) / (high - low or 1.0) * 255).astype(np.uint8)
     upright = scaled.reshape(count, height, width * channels).transpose(0, 2, 1)
-    scale = max(1, round(_MAP_FRACTION * side / height))
+    scale = max(1, round(_MAP_WIDTH * side / height))
     large = upright.repeat(scale, axis=1).repeat(scale, axis=2)
     room = max(0, side - large.shape[2])
-    return _strip(np.pad(large, ((0, 0), (0, 0), (room // 2, room - room // 2))))
+    return _join_side_by_side(np.pad(large, ((0, 0), (0, 0), (room // 2, room - room // 2))))
 
 
-def _mosaic(grid: Pixels) -> Pixels:
-    """(r, c, s, s) as one picture, in 32 shades: the largest picture of the page, and nobody sees more of them."""
+def _arrange_grid(grid: Pixels) -> Pixels:
+    """Join (r, c, s, s) to one picture of 32 shades: more cannot be seen, and it is the page's largest picture."""
     rows, columns, side, _ = grid.shape
-    mosaic: Pixels = grid.transpose(0, 2, 1, 3).reshape(rows * side, columns * side)
-    return (mosaic & 0xF8 | mosaic >> 5).astype(np.uint8)
+    joined: Pixels = grid.transpose(0, 2, 1, 3).reshape(rows * side, columns * side)
+    return (joined & 0xF8 | joined >> 5).astype(np.uint8)
 
 
-def _image(label: str, alt: str, pixels: Pixels) -> Image:
-    return Image(label, alt, grey_png(pixels), pixels.shape[1], pixels.shape[0])
+def _make_picture(label: str, alt: str, pixels: Pixels) -> Picture:
+    return Picture(label, alt, encode_grey_png(pixels), pixels.shape[1], pixels.shape[0])
 
 
-def grey_png(pixels: Pixels) -> bytes:
-    """(h, w) grey values as a PNG of 8 bits (https://www.w3.org/TR/png-3/), as they are or as each line's difference
-    from the one above, whichever is smaller.
-    """
-    height, width = pixels.shape
-    upwards = np.diff(pixels, axis=0, prepend=np.zeros((1, width), np.uint8))
-    lines = [np.pad(body, ((0, 0), (1, 0)), constant_values=kind) for kind, body in ((0, pixels), (2, upwards))]
-    smallest = min((zlib.compress(each.tobytes(), 9) for each in lines), key=len)
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", smallest), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
-    )
+def encode_grey_png(pixels: Pixels) -> bytes:
+    """Encode (h, w) grey values as a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
-def _plane(label: str, name: str, codes: npt.NDArray[np.float16], labels: Pixels) -> Drawing:
-    """Codes as dots in their image's colour, each image's name amid its dots."""
-    with drawing():
+def _draw_plane(label: str, name: str, codes: npt.NDArray[np.float16], labels: Pixels) -> Plot:
+    """Draw codes (m, 2) as dots in their class's colour, with the name of each class amid its dots."""
+    with apply_style():
         figure = Figure(figsize=(3.4, 3.3))
         axes = figure.subplots()
         figure.subplots_adjust(left=0.18, right=0.98, top=0.98, bottom=0.13)
         places = codes.astype(np.float64)
-        for image in range(10):
-            chosen = places[labels == image]
+        for digit in range(10):
+            chosen = places[labels == digit]
             # Thousands of dots as paths would be most of the page.
-            axes.scatter(chosen[:, 0], chosen[:, 1], s=5, color=_CLASS_COLOURS[image], linewidths=0, rasterized=True)
-            if len(chosen) >= _MARKED_LABELS:
+            axes.scatter(chosen[:, 0], chosen[:, 1], s=5, color=_CLASS_COLOURS[digit], linewidths=0, rasterized=True)
+            if len(chosen) >= _FEWEST_NAMED:
                 x, y = np.median(chosen, axis=0)
-                box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": _CLASS_COLOURS[image], "lw": 1.2}
-                axes.text(x, y, str(image), ha="center", va="center", color="black", fontsize=9, bbox=box)
+                box = {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": _CLASS_COLOURS[digit], "lw": 1.2}
+                axes.text(x, y, str(digit), ha="center", va="center", color="black", fontsize=9, bbox=box)
         low, high = np.quantile(places, [0.005, 0.995], axis=0)
         room = 0.1 * np.maximum(high - low, 1e-3)
         axes.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
         axes.set(xlabel="first number of the code", ylabel="second number")
-        alt = f"codes of {len(labels):,} images, {label}"
-        return Drawing(label, inline_svg(figure, name, alt), png(figure))
+        return render_plot(figure, name, label, alt=f"codes of {len(labels):,} images, {label}")

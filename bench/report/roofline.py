@@ -1,6 +1,6 @@
-"""The peaks of the machine with the cases under it: arithmetic rate over arithmetic intensity, both logarithmic.
+"""The roofline plot: the arithmetic rate of the cases over their arithmetic intensity, and what the machine allows.
 
-After Williams, Waterman and Patterson, https://doi.org/10.1145/1498765.1498785. A precision has a peaks of its own.
+After Williams, Waterman and Patterson, https://doi.org/10.1145/1498765.1498785. Each precision has a roofline.
 """
 
 import statistics
@@ -12,16 +12,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures import INK, PALETTE, Plot, drawing, inline_svg, label_plainly, plain, png
-from bench.report.summary import last_rows
+from bench.report.figures import INK, PALETTE, Plot, apply_style, make_plain, render_plot, use_plain_labels
+from bench.report.summary import select_last_rows
 from bench.results.schema import ResultRow
 
 _SIZE_IN = (7.2, 4.2)
 _MARKERS = "os^Dvp*XhP<>"
 _CAPTION = (
-    "A dot a case: its training's operations a second over its operations a byte moved (estimated from layer shapes). "
-    "Lines: what memory (slanted) and arithmetic (level) allow, as measured on this machine. Far below both, a case is "
-    "held by dispatch or by kernels that do not use the machine; above the slant, its data stay in the caches."
+    "Each dot is a case: operations per second of its training over operations per byte moved (estimated from layer "
+    "shapes). Lines: the limits of memory traffic (slanted) and of arithmetic (level), as measured on this machine. A "
+    "case far below both is limited by dispatch or by kernels that do not use the machine; where a case is above the "
+    "slanted line, its data stay in the caches."
 )
 
 
@@ -31,34 +32,34 @@ class _Point:
     way: str
     precision: str
     intensity: float
-    """Operations a byte."""
+    """Operations per byte."""
     rate: float
-    """10^9 operations a second, as the peak."""
+    """10^9 operations per second, as the peak."""
     peak_rate: float
     peak_traffic: float
-    """10^9 bytes a second."""
+    """10^9 bytes per second."""
 
 
 def draw_roofline(rows: Sequence[ResultRow]) -> Plot | None:
-    """The peaks with the last checkpoint of each case; None where nothing was counted or no peaks measured."""
-    points = [point for row in last_rows(rows) if (point := _point(row)) is not None]
+    """Draw the last checkpoint of each case; None where nothing was counted or no peaks were measured."""
+    points = [point for row in select_last_rows(rows) if (point := _make_point(row)) is not None]
     if not points:
         return None
-    with drawing():
+    with apply_style():
         figure = Figure(figsize=_SIZE_IN)
         axes = figure.subplots()
-        axes.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="GFLOP/s")
-        label_plainly(axes.xaxis)
-        label_plainly(axes.yaxis)
+        axes.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="GFLOP/s")
+        use_plain_labels(axes.xaxis)
+        use_plain_labels(axes.yaxis)
         figure.subplots_adjust(left=0.09, right=0.72, top=0.97, bottom=0.12)
         edge = (min(p.intensity for p in points) / 2, max(p.intensity for p in points) * 2)
         for precision in sorted({point.precision for point in points}):
-            _draw_roofline(axes, [point for point in points if point.precision == precision], edge)
+            _draw_limits(axes, [point for point in points if point.precision == precision], edge)
         _draw_points(axes, points)
-        return Plot("peaks", "The peaks", _CAPTION, inline_svg(figure, "peaks", f"The peaks. {_CAPTION}"), png(figure))
+        return render_plot(figure, "roofline", "Roofline", _CAPTION, alt=f"Roofline. {_CAPTION}")
 
 
-def _point(row: ResultRow) -> _Point | None:
+def _make_point(row: ResultRow) -> _Point | None:
     measured = (row.flops_per_sample, row.step_bytes, row.gflop_per_s, row.peak_gflop_per_s, row.peak_gb_per_s)
     shown = [value for value in measured if value is not None and _LEAST <= value <= _MOST]
     if len(shown) < len(measured):
@@ -66,15 +67,17 @@ def _point(row: ResultRow) -> _Point | None:
     flops_per_sample, step_bytes, rate, peak_rate, peak_traffic = shown
     way = row.loop if row.backend == "tensorflow" else f"{row.backend} {row.loop}"
     intensity = flops_per_sample * row.batch_size / step_bytes
-    return _Point(plain(row.model), plain(way), plain(row.precision), intensity, rate, peak_rate, peak_traffic)
+    return _Point(
+        make_plain(row.model), make_plain(way), make_plain(row.precision), intensity, rate, peak_rate, peak_traffic
+    )
 
 
 _LEAST, _MOST = 1e-12, 1e18
-"""Beyond these, no machine measured it, and no axis shows it."""
+"""No machine measures, and no axis shows, what is beyond these."""
 
 
-def _draw_roofline(axes: Axes, points: Sequence[_Point], edge: tuple[float, float]) -> None:
-    """The medians of what the cases of one precision measured as their peaks."""
+def _draw_limits(axes: Axes, points: Sequence[_Point], edge: tuple[float, float]) -> None:
+    """Draw the roofline of one precision: the medians of the peaks that its cases measured."""
     arithmetic = statistics.median(point.peak_rate for point in points)
     memory = statistics.median(point.peak_traffic for point in points)
     ridge = arithmetic / memory
@@ -88,7 +91,7 @@ def _draw_roofline(axes: Axes, points: Sequence[_Point], edge: tuple[float, floa
 
 
 def _draw_points(axes: Axes, points: Sequence[_Point]) -> None:
-    """A model a colour, a way of training a marker; hollow in another precision than float32."""
+    """Draw the cases: a colour for each model, a marker for each way of training, hollow if not in float32."""
     models, ways = (list(dict.fromkeys(getattr(p, name) for p in points)) for name in ("model", "way"))
     colours = {model: PALETTE[number % len(PALETTE)] for number, model in enumerate(models)}
     markers = {way: _MARKERS[number % len(_MARKERS)] for number, way in enumerate(ways)}

@@ -1,56 +1,76 @@
-"""What a report says first: the machine, the models, and the sentences that matter. Pure functions on rows."""
+"""What a report says first: the sentences that matter, what was measured, on which machine. Pure functions on rows."""
 
-import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bench.console.table import Table
+from bench.errors import format_count
 from bench.host import reference_kernels
 from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
 from bench.report import variants
-from bench.report.tables import loss, seconds
+from bench.report.tables import format_loss, format_seconds
 from bench.results.schema import Outcome, ResultRow, SweepHeader
+from bench.results.stats import median_of_known
 
 
-def machine_name(fingerprint: Fingerprint) -> str:
-    """A machine in a few words."""
+def name_machine(fingerprint: Fingerprint) -> str:
+    """Name a machine in a few words."""
     cores = f"{fingerprint.cpu_limit:g} core" + ("" if fingerprint.cpu_limit == 1 else "s")
     return f"{fingerprint.cpu_model or fingerprint.cpu_arch}, {cores}"
 
 
-_BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-
-
-def software(header: SweepHeader) -> list[str]:
-    """Keras and the sweep's backends with their versions; one that is not installed here is left out."""
-    versions = {"Keras": header.fingerprint.keras}
-    versions |= {_BACKENDS.get(name, name): getattr(header.fingerprint, name, None) for name in header.profile.backends}
-    return [f"{name} {version}" for name, version in versions.items() if version]
-
-
-def models(rows: Sequence[ResultRow]) -> list[str]:
-    """Models with rows, in the catalog's order; one that this checkout no longer has comes last."""
+def list_models(rows: Sequence[ResultRow]) -> list[str]:
+    """List the models with rows, in the catalog's order; those that the catalog does not have come last."""
     order = list(catalog.model_settings())
     present = {row.model for row in rows}
     return [*(name for name in order if name in present), *sorted(present - set(order))]
 
 
-def model_title(name: str) -> str:
-    """A model's name with what it is."""
+def name_model(name: str) -> str:
+    """Name a model and say what it is."""
     settings = catalog.model_settings().get(name)
     return f"{name}: {settings.title}" if settings else name
 
 
-def sentences(header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[str]:
-    """Three sentences at most: how fast and how large, how good, what not to trust."""
-    lines = _last_lines(rows)
-    if not lines:
-        return ["Nothing was measured.", *_distrust(header, outcomes, rows)]
-    return [*_speed(header, lines), *_quality(lines), *_distrust(header, outcomes, rows)]
+def list_facts(header: SweepHeader, outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """List what was measured, on what and with what."""
+    profile, fingerprint = header.profile, header.fingerprint
+    ok = sum(outcome.status == "ok" for outcome in outcomes)
+    genuine = "; not the arrays usually known by that name" if header.dataset_genuine is False else ""
+    processes = f", {profile.repeats} processes per case" if profile.repeats > 1 else ""
+    gpu = f", {fingerprint.gpu}" if fingerprint.gpu else ""
+    return {
+        "Sweep": f"profile {profile.name}, {ok} of {len(header.cases)} cases measured",
+        "Images": f"{header.train_samples:,} training, {header.val_samples:,} validation, of {profile.dataset} "
+        f"({header.dataset_origin}){genuine}",
+        "Training": f"optimizer {profile.optimizer}, seed {profile.seed}{processes}",
+        "Machine": f"{fingerprint.cpu_model or fingerprint.cpu_arch}, {fingerprint.cpu_limit:g} of "
+        f"{fingerprint.cores_logical} hardware threads, {fingerprint.ram_mib / 1024:.1f} GiB{gpu}",
+        "Software": ", ".join([*_list_versions(header), fingerprint.python, fingerprint.os]),
+        "Begun": header.created_at,
+    }
 
 
-def last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """The row of each case's last checkpoint that was reached."""
+_BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+def _list_versions(header: SweepHeader) -> list[str]:
+    """List Keras and the sweep's backends with their versions; one that is not installed is left out."""
+    versions = {"Keras": header.fingerprint.keras}
+    versions |= {_BACKENDS.get(name, name): getattr(header.fingerprint, name, None) for name in header.profile.backends}
+    return [f"{name} {version}" for name, version in versions.items() if version]
+
+
+def tabulate_machine(header: SweepHeader) -> Table:
+    """Tabulate what is known of the machine, by the fingerprint's fields."""
+    fields = {"machine_id": header.machine_id, **header.fingerprint.model_dump()}
+    rows = tuple((name, str(value)) for name, value in fields.items() if value is not None)
+    return Table("The machine", ("field", "value"), rows, labels=2)
+
+
+def select_last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
+    """Select the row of the last checkpoint that each case reached."""
     last: dict[str, ResultRow] = {}
     for row in sorted(rows, key=lambda row: row.epochs):
         if row.status == "ok":
@@ -59,130 +79,105 @@ def last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 
 def count_noisy_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
-    """How many epochs were noisy by others, and of how many."""
+    """Count the noisy epochs, and all epochs."""
     noisy = sum(sum(outcome.epochs.column("noisy")) for outcome in outcomes)
     return noisy, sum(len(outcome.epochs) for outcome in outcomes)
 
 
-def drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
-    """The reference kernel's lowest and highest GFLOP/s between the cases; None where the machine kept its speed."""
+def find_drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
+    """Find the lowest and highest GFLOP/s of the reference kernel between the cases; None where it kept its speed."""
     runs = [run for outcome in outcomes for run in (outcome.reference_before, outcome.reference_after) if run]
     if reference_kernels.spread_percent(runs) <= reference_kernels.SPREAD_PERCENT:
         return None
-    reached = [run.gflop_per_s_median for run in runs]
-    return min(reached), max(reached)
+    rates = [run.gflop_per_s_median for run in runs]
+    return min(rates), max(rates)
 
 
-def machine(header: SweepHeader) -> dict[str, str]:
-    """What is known of the machine, by the fingerprint's fields."""
-    fields = {"machine_id": header.machine_id, **header.fingerprint.model_dump()}
-    return {name: str(value) for name, value in fields.items() if value is not None}
-
-
-# ------------------------------------------------------------------------------ lines
+# ------------------------------------------------------------------------------ sentences
 
 _Line = list[ResultRow]
 """The processes of one case at its last checkpoint."""
 
 
-def _last_lines(rows: Sequence[ResultRow]) -> list[_Line]:
+def summarize(header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[str]:
+    """Summarize a sweep in at most three sentences: how fast and how large, how good, what not to trust."""
     lines: dict[tuple[Any, ...], _Line] = {}
-    for row in last_rows(rows):
+    for row in select_last_rows(rows):
         lines.setdefault((row.model, row.batch_size, row.backend, row.loop, row.precision), []).append(row)
-    return list(lines.values())
+    trust = _describe_trust(header, outcomes, rows, list(lines.values()))
+    if not lines:
+        return ["Nothing was measured.", *trust]
+    return [_describe_speed(header, list(lines.values())), *_describe_quality(list(lines.values())), *trust]
 
 
-def _named(line: _Line, lines: Sequence[_Line]) -> str:
-    """A line by what tells it from the others: "basic, batch 256"."""
+def _name_line(line: _Line, lines: Sequence[_Line]) -> str:
+    """Name a case by what differs between the cases: "basic, batch 256"."""
     row = line[0]
-    varying = variants.varying([each[0] for each in lines])
+    varying = variants.find_varying([each[0] for each in lines])
     return ", ".join([row.model, f"batch {row.batch_size}", *(str(getattr(row, axis)) for axis in varying)])
 
 
-def _values(lines: Sequence[_Line], column: str) -> list[tuple[float, _Line]]:
-    """The median over a line's processes, ascending; lines without a figure are left out."""
-    found = []
-    for line in lines:
-        known = [value for row in line if (value := getattr(row, column)) is not None]
-        if known:
-            found.append((statistics.median(known), line))
-    return sorted(found, key=lambda each: each[0])
+def _rank(lines: Sequence[_Line], column: str) -> list[tuple[float, _Line]]:
+    """Return each case's median over its processes, ascending; a case without the figure is left out."""
+    medians = [(median_of_known(getattr(row, column) for row in line), line) for line in lines]
+    return sorted(((value, line) for value, line in medians if value is not None), key=lambda each: each[0])
 
 
-# ------------------------------------------------------------------------------ sentences
-
-
-def _speed(header: SweepHeader, lines: Sequence[_Line]) -> list[str]:
-    times, peaks = _values(lines, "epoch_s_median"), _values(lines, "peak_rss_mib")
-    memory = f"; memory peaked at {_span(peaks, '{:.0f}'.format)} MiB" if peaks else ""
+def _describe_speed(header: SweepHeader, lines: Sequence[_Line]) -> str:
+    times, peaks = _rank(lines, "epoch_s_median"), _rank(lines, "peak_rss_mib")
+    memory = f"; memory peaked at {_format_range(peaks, '{:.0f}'.format)} MiB" if peaks else ""
     if not times:
-        return [f"No epoch after the warm-up was timed{memory}."]
-    (low, fastest), (high, slowest) = times[0], times[-1]
-    epoch = f"An epoch of {header.train_samples:,} images took"
-    if len(times) == 1:
-        return [f"{epoch} {seconds(low)} s ({_named(fastest, lines)}){memory}."]
-    ends = f"from {seconds(low)} s ({_named(fastest, lines)}) to {seconds(high)} s ({_named(slowest, lines)})"
-    return [f"{epoch} {ends}{memory}."]
+        return f"No epoch after the warm-up was timed{memory}."
+    ends = [f"{format_seconds(seconds)} s ({_name_line(line, lines)})" for seconds, line in (times[0], times[-1])]
+    took = ends[0] if len(times) == 1 else f"from {ends[0]} to {ends[1]}"
+    return f"An epoch of {header.train_samples:,} images took {took}{memory}."
 
 
-def _span(values: Sequence[tuple[float, _Line]], text: Callable[[float], str]) -> str:
-    low, high = text(values[0][0]), text(values[-1][0])
+def _format_range(values: Sequence[tuple[float, _Line]], format_value: Callable[[float], str]) -> str:
+    low, high = format_value(values[0][0]), format_value(values[-1][0])
     return low if low == high else f"{low} to {high}"
 
 
-def _quality(lines: Sequence[_Line]) -> list[str]:
-    losses = _values(lines, "val_bce")
+def _describe_quality(lines: Sequence[_Line]) -> list[str]:
+    losses = _rank(lines, "val_bce")
     if not losses:
         return []
-    (low, best), (high, worst) = losses[0], losses[-1]
-    measure = "mean binary cross-entropy a validation pixel"
-    first = f"{_named(best, lines)} rebuilt its images best, {loss(low)} nats after {_epochs(best)} ({measure})"
-    if len(losses) == 1:
-        return [f"{first}."]
-    return [f"{first}; {_named(worst, lines)} worst, {loss(high)} after {_epochs(worst)}."]
+    (low, best), (high, last) = losses[0], losses[-1]
+    sentence = (
+        f"{_name_line(best, lines)} rebuilt its images best: {format_loss(low)} nats after "
+        f"{format_count(best[0].epochs, 'epoch')} (mean binary cross-entropy per validation pixel)"
+    )
+    if len(losses) > 1:
+        sentence += (
+            f"; it is highest for {_name_line(last, lines)}: {format_loss(high)} after "
+            f"{format_count(last[0].epochs, 'epoch')}"
+        )
+    return [f"{sentence}."]
 
 
-def _epochs(line: _Line) -> str:
-    return "1 epoch" if line[0].epochs == 1 else f"{line[0].epochs} epochs"
-
-
-def _distrust(header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[str]:
-    reasons = [
-        *_unmeasured(header, outcomes),
-        *_noisy(outcomes),
-        *_unsteady(_last_lines(rows)),
-        *_drifting(outcomes),
-    ]
-    if header.dataset_genuine is False:
-        reasons.append(f"the arrays are not those usually known as {header.profile.dataset}")
-    if reasons:
-        return [f"Trust with care: {'; '.join(reasons)}."]
+def _describe_trust(
+    header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[ResultRow], lines: Sequence[_Line]
+) -> list[str]:
+    missing = len(header.cases) - sum(outcome.status == "ok" for outcome in outcomes)
+    noisy, epochs = count_noisy_epochs(outcomes)
+    unsteady = [_name_line(line, lines) for line in lines if any(row.steady is False for row in line)]
+    reasons = {
+        f"{missing} of {len(header.cases)} cases failed or did not run": missing > 0,
+        f"{noisy} of {epochs} epochs were noisy": noisy > 0,
+        f"epochs of {_join_names(unsteady)} never became steady": bool(unsteady),
+        "the machine changed its own speed between cases, so their times compare only roughly": find_drift(outcomes)
+        is not None,
+        f"the arrays are not those usually known as {header.profile.dataset}": header.dataset_genuine is False,
+    }
+    if any(reasons.values()):
+        return [f"Trust with care: {'; '.join(reason for reason, applies in reasons.items() if applies)}."]
     if not outcomes:
         return []
     if all(row.steady is None for row in rows):
-        return ["No epoch was noisy; the runs are too short to tell whether their times are steady."]
-    return ["Nothing spoke against these figures: no epoch was noisy, and no series of times showed a trend."]
+        return ["No epoch was noisy; the runs are too short to say whether their times are steady."]
+    return ["Nothing speaks against these figures: no epoch was noisy, and no series of times had a trend."]
 
 
-def _unmeasured(header: SweepHeader, outcomes: Sequence[Outcome]) -> list[str]:
-    missing = len(header.cases) - sum(outcome.status == "ok" for outcome in outcomes)
-    return [f"{missing} of {len(header.cases)} cases did not end well or did not run"] if missing > 0 else []
-
-
-def _noisy(outcomes: Sequence[Outcome]) -> list[str]:
-    noisy, epochs = count_noisy_epochs(outcomes)
-    return [f"{noisy} of {epochs} epochs were noisy by others"] if noisy else []
-
-
-def _unsteady(lines: Sequence[_Line]) -> list[str]:
-    unsteady = [_named(line, lines) for line in lines if any(row.steady is False for row in line)]
-    if not unsteady:
-        return []
-    more = f" and {len(unsteady) - 2} more" if len(unsteady) > 3 else ""
-    return [f"epochs of {' and of '.join(unsteady[:2] if more else unsteady)}{more} never became steady"]
-
-
-def _drifting(outcomes: Sequence[Outcome]) -> list[str]:
-    if drift(outcomes) is None:
-        return []
-    return ["the machine changed its own speed between cases, so their times compare roughly"]
+def _join_names(names: Sequence[str]) -> str:
+    """Join up to three names, or two and the number of the others."""
+    return " and of ".join(names) if len(names) <= 3 else f"{names[0]} and of {names[1]} and {len(names) - 2} more"

@@ -1,8 +1,8 @@
 """Epochs and seconds until a model is good enough: pure functions on outcomes.
 
-Good is `val_bce`, which compares across models. Between checkpoints it is known where a model's validation loss is nothing
-else: that is held to be so where the two agree at every checkpoint that was evaluated. Otherwise (a loss with a penalty, a
-sum over pixels) only the checkpoints tell.
+Good enough is a threshold of `val_bce`, which compares across models. It is measured at checkpoints alone. Where it
+agrees with the validation loss at every checkpoint, the two are taken to be the same in the epochs between; otherwise
+(a loss with a penalty, a sum over pixels) only the checkpoints count.
 """
 
 import itertools
@@ -13,28 +13,28 @@ from bench.plan.profile import Case
 from bench.results.schema import Outcome
 
 THRESHOLDS = (0.12, 0.11, 0.10, 0.095)
-"""Nats a pixel: from images that can be read to about what the blog's best autoencoder reaches."""
+"""Nats per pixel: from recognizable images to about what the blog's best autoencoder reaches."""
 _AGREE = 5e-4
 """Keras averages in float32, over batches; bfloat16 models lose a little more. A penalty is far larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reached:
-    """When a case first passed a threshold."""
+    """When a case first reached a threshold."""
 
     case: Case
     threshold: float
     epochs: int
-    """The first epoch after which `val_bce` was seen to be at most the threshold."""
+    """The first epoch after which `val_bce` was known to be at most the threshold."""
     seconds: float
-    """Training seconds up to its end, compilation included, validation and start left out."""
+    """Training seconds up to its end, with compilation, without validation and the process's start."""
     exact: bool
-    """Whether each epoch was looked at; else only checkpoints were, and it may have been earlier."""
+    """Whether `val_bce` is known for every epoch; if only for checkpoints, it may have been reached earlier."""
 
 
-def reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]:
-    """An entry for each threshold that the case passed, in the order given."""
-    curve, exact = _curve(outcome)
+def find_reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]:
+    """Find the thresholds that a case reached, in the order given."""
+    curve, exact = _find_curve(outcome)
     found = []
     for threshold in thresholds:
         epochs = next((epoch for epoch, bce in curve if bce <= threshold), None)
@@ -44,21 +44,21 @@ def reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]:
     return found
 
 
-def first(entries: Iterable[Reached]) -> dict[float, Reached]:
-    """The entry with the fewest seconds for each threshold, the easiest threshold first."""
+def find_first(entries: Iterable[Reached]) -> dict[float, Reached]:
+    """Find the entry with the fewest seconds for each threshold, the easiest threshold first."""
     ordered = sorted(entries, key=lambda entry: (-entry.threshold, entry.seconds))
     return {
         threshold: next(group) for threshold, group in itertools.groupby(ordered, key=lambda entry: entry.threshold)
     }
 
 
-def _curve(outcome: Outcome) -> tuple[list[tuple[int, float]], bool]:
-    """Epochs with their `val_bce`, ascending, and whether every epoch is there."""
+def _find_curve(outcome: Outcome) -> tuple[list[tuple[int, float]], bool]:
+    """Return epochs with their `val_bce`, ascending, and whether every epoch is there."""
     checkpoints = {found.epochs: found.val_bce for found in outcome.evaluations if found.val_bce is not None}
     every = zip(outcome.epochs.column("epoch"), outcome.epochs.column("val_loss"), strict=True)
     losses = {epoch: loss for epoch, loss in every if loss is not None}
-    same = checkpoints and all(
+    agree = checkpoints and all(
         epoch in losses and abs(losses[epoch] - bce) <= _AGREE for epoch, bce in checkpoints.items()
     )
-    known = losses | checkpoints if same else checkpoints
-    return sorted((epoch, bce) for epoch, bce in known.items() if epoch <= len(outcome.epochs)), bool(same)
+    known = losses | checkpoints if agree else checkpoints
+    return sorted((epoch, bce) for epoch, bce in known.items() if epoch <= len(outcome.epochs)), bool(agree)

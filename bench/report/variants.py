@@ -1,16 +1,17 @@
-"""The same training by other loops, backends and precisions, side by side: pure functions on rows."""
+"""Loops, backends and precisions that trained the same model, side by side: pure functions on rows."""
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
 
+from bench.plan.profile import Case
 from bench.results.roofline import Bound
 from bench.results.schema import ResultRow
+from bench.results.stats import median_of_known
 
 _MOST_PARTS = 20
-"""Nobody pictures more than a twentieth."""
+"""Fractions have a denominator of at most this: nobody can picture "61 of every 73 seconds"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +27,9 @@ class Variant:
     peak_fraction: float | None
     bound: Bound | None
     faster: float | None
-    """How many times as fast as the plain way: the median over the repeats that both have. None without a plain way."""
+    """How many times as fast as `plain`: the median over the repeats that both have. None without `plain`."""
     memory: float | None
-    """Peak resident memory as a share of the plain way's, likewise."""
+    """Peak resident memory as a fraction of that of `plain`, likewise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class SideBySide:
     variants: tuple[Variant, ...]
     """In the order of the rows."""
     plain: Variant | None
-    """`fit` in float32, on TensorFlow where that was run: what the others are held against."""
+    """`fit` in float32, on TensorFlow where that was run: what the others are compared with."""
 
     @property
     def fastest(self) -> Variant:
@@ -52,17 +53,17 @@ class SideBySide:
 _Key = tuple[str, str, str]
 
 
-def side_by_side(rows: Sequence[ResultRow]) -> list[SideBySide]:
-    """One entry for each model and batch size that was trained in more than one way, in the order of the rows."""
+def compare_variants(rows: Sequence[ResultRow]) -> list[SideBySide]:
+    """Compare the ways to train, for each model and batch size that has more than one, in the order of the rows."""
     cells: dict[tuple[str, int], list[ResultRow]] = {}
     for row in rows:
         if row.status == "ok" and row.epoch_s_median is not None:
             cells.setdefault((row.model, row.batch_size), []).append(row)
-    found = [_compared(model, batch_size, cell) for (model, batch_size), cell in cells.items()]
+    found = [_compare_ways(model, batch_size, cell) for (model, batch_size), cell in cells.items()]
     return [entry for entry in found if entry is not None]
 
 
-def _compared(model: str, batch_size: int, rows: Sequence[ResultRow]) -> SideBySide | None:
+def _compare_ways(model: str, batch_size: int, rows: Sequence[ResultRow]) -> SideBySide | None:
     ways: dict[_Key, list[ResultRow]] = {}
     for row in rows:
         ways.setdefault((row.backend, row.loop, row.precision), []).append(row)
@@ -71,8 +72,10 @@ def _compared(model: str, batch_size: int, rows: Sequence[ResultRow]) -> SideByS
         return None
     epochs = max(common)
     processes = {key: [row for row in way if row.epochs == epochs] for key, way in ways.items()}
-    plain = _plain(list(ways))
-    variants = {key: _variant(key, way, processes.get(plain, []) if plain else []) for key, way in processes.items()}
+    plain = _find_plain(list(ways))
+    variants = {
+        key: _make_variant(key, way, processes.get(plain, []) if plain else []) for key, way in processes.items()
+    }
     return SideBySide(
         model=model,
         batch_size=batch_size,
@@ -82,94 +85,66 @@ def _compared(model: str, batch_size: int, rows: Sequence[ResultRow]) -> SideByS
     )
 
 
-def _plain(ways: Sequence[_Key]) -> _Key | None:
-    """The way that the others are held against; TensorFlow's is the blog's."""
+def _find_plain(ways: Sequence[_Key]) -> _Key | None:
+    """Find the way that the others are compared with; TensorFlow's is the blog's."""
     plain = [key for key in ways if key[1:] == ("fit", "float32")]
     return min(plain, key=lambda key: key[0] != "tensorflow", default=None)
 
 
-def _variant(key: _Key, processes: Sequence[ResultRow], plain: Sequence[ResultRow]) -> Variant:
+def _make_variant(key: _Key, processes: Sequence[ResultRow], plain: Sequence[ResultRow]) -> Variant:
     bounds = [row.bound for row in processes if row.bound is not None]
     return Variant(
-        name=way(*key),
+        name=name_way(*key),
         epoch_s=statistics.median(row.epoch_s_median for row in processes if row.epoch_s_median is not None),
-        peak_rss_mib=_median(row.peak_rss_mib for row in processes),
-        val_bce=_median(row.val_bce for row in processes),
-        gflop_per_s=_median(row.gflop_per_s for row in processes),
-        peak_fraction=_median(row.peak_fraction for row in processes),
+        peak_rss_mib=median_of_known(row.peak_rss_mib for row in processes),
+        val_bce=median_of_known(row.val_bce for row in processes),
+        gflop_per_s=median_of_known(row.gflop_per_s for row in processes),
+        peak_fraction=median_of_known(row.peak_fraction for row in processes),
         bound=statistics.mode(bounds) if bounds else None,
-        faster=_ratio(plain, processes, lambda row: row.epoch_s_median),
-        memory=_ratio(processes, plain, lambda row: row.peak_rss_mib),
+        faster=_compute_ratio(plain, processes, lambda row: row.epoch_s_median),
+        memory=_compute_ratio(processes, plain, lambda row: row.peak_rss_mib),
     )
 
 
-def way(backend: str, loop: str, precision: str) -> str:
-    """A way to train by what is not the default: "fit", "jax xla", "graph mixed_bfloat16"."""
+def name_way(backend: str, loop: str, precision: str) -> str:
+    """Name a way to train by what is not the default: "fit", "jax xla", "graph mixed_bfloat16"."""
     parts = (backend if backend != "tensorflow" else "", loop, precision if precision != "float32" else "")
     return " ".join(filter(None, parts))
 
 
-class Trained(Protocol):
-    """A row, a case: whatever was trained in some way."""
-
-    @property
-    def backend(self) -> str:
-        """TensorFlow, JAX or PyTorch."""
-
-    @property
-    def loop(self) -> str:
-        """By the name of its file in `bench.worker.loops`."""
-
-    @property
-    def precision(self) -> str:
-        """Of its arithmetic."""
+def find_varying(trained: Sequence[ResultRow | Case]) -> list[str]:
+    """Find which of backend, loop and precision differ: tables and pictures name cases by these."""
+    return [axis for axis in ("backend", "loop", "precision") if len({getattr(each, axis) for each in trained}) > 1]
 
 
-def varying(trained: Sequence[Trained]) -> list[str]:
-    """In which of backend, loop and precision they differ: by what tables and pictures tell them apart."""
-    return [axis for axis in _AXES if len({getattr(each, axis) for each in trained}) > 1]
-
-
-_AXES = ("backend", "loop", "precision")
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
-
-
-def _ratio(
+def _compute_ratio(
     above: Sequence[ResultRow], below: Sequence[ResultRow], figure: Callable[[ResultRow], float | None]
 ) -> float | None:
-    """The median ratio over repeats: processes of one repeat ran close to each other, so that noise cancels."""
+    """Return the median ratio over repeats: processes of one repeat ran one after the other, so that noise cancels."""
     others = {row.repeat: figure(row) for row in below}
     ratios = [value / other for row in above if (value := figure(row)) and (other := others.get(row.repeat))]
     return statistics.median(ratios) if ratios else None
 
 
-def sentence(entry: SideBySide) -> str | None:
-    """What the ways come to, in a sentence; None where there is no plain way to hold them against."""
+def describe(entry: SideBySide) -> str | None:
+    """Describe how the ways compare, in a sentence; None where there is no `plain` to compare them with."""
     plain, fastest = entry.plain, entry.fastest
     if plain is None:
         return None
-    case, outside = f"{entry.model}, batch {entry.batch_size}", _outside(plain)
+    case, outside = f"{entry.model}, batch {entry.batch_size}", _describe_overhead(plain)
     if fastest is plain or fastest.faster is None:
         return f"{case}: `{plain.name}` is the fastest way here{outside and f', and {outside}'}."
-    spent = f"`{plain.name}` {outside}; " if outside else ""
+    overhead = f"`{plain.name}` {outside}; " if outside else ""
     memory = "" if fastest.memory is None else f", in {100 * fastest.memory:.0f} % of the memory"
-    faster = f"`{fastest.name}` trains this model {_times(fastest.faster)} as fast here{memory}"
-    return f"{case}: {spent}{faster}."
+    times = f"{fastest.faster:.1f} times" if fastest.faster < 10 else f"{fastest.faster:.0f} times"
+    return f"{case}: {overhead}`{fastest.name}` trains this model {times} as fast here{memory}."
 
 
-def _outside(variant: Variant) -> str:
-    """For example "spends 5 of every 6 seconds outside the arithmetic", by the machine's measured peak."""
+def _describe_overhead(variant: Variant) -> str:
+    """Describe what is not arithmetic: "spends 5 of every 6 seconds outside the arithmetic", by the measured peak."""
     if variant.peak_fraction is None or not 0 < variant.peak_fraction < 1:
         return ""
     part = Fraction(1 - variant.peak_fraction).limit_denominator(_MOST_PARTS)
     if part.denominator == 1:
         return f"spends nearly {'all' if part else 'none'} of its time outside the arithmetic"
     return f"spends {part.numerator} of every {part.denominator} seconds outside the arithmetic"
-
-
-def _times(factor: float) -> str:
-    return f"{factor:.1f} times" if factor < 10 else f"{factor:.0f} times"

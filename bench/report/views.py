@@ -1,7 +1,8 @@
-"""Tables as the page shows them: what each heading means, and what a cell is sorted by."""
+"""Tables as a page shows them: what the headings mean, and by what the cells are sorted."""
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +13,32 @@ from bench.results.schema import ResultRow
 _FILTERED_FROM = 5
 """Rows from which a table can be filtered."""
 
+READING = """\
+Only `bce` compares across models: the loss of the variational model is a sum over pixels, the loss of the sparse ones \
+includes their penalty.
+Each case ran in a fresh process; its epoch counts are checkpoints on one run. Where a case ran in several processes, \
+its figures are medians over them.
+`results.csv` has every column in full precision; `epochs.csv` has every epoch, and says what made it noisy.
+The terms are explained in `docs/glossary.md` of aebench.\
+""".splitlines()
+"""What applies to all tables."""
+
 
 @dataclass(frozen=True)
 class Column:
-    """A table's column as the page shows it."""
+    """The heading of a column, and what it means."""
 
     label: str
     unit: str
+    """Empty where the label has it."""
     hint: str
-    """How its numbers were taken; empty where its label says all."""
+    """How its numbers were measured; empty where its label says all."""
     is_text: bool
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Text, and what it is sorted by: a number, itself if None, or the end of the table if empty."""
+    """A text, and its sort key: a number, "" for the end of the table, or None to sort by the text."""
 
     text: str
     sort: str | None
@@ -34,17 +46,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableView:
-    """A table that sorts and, where it is long enough, filters."""
+    """A table that can be sorted and, where it is long, filtered."""
 
     anchor: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...]
-    filtered: bool
+    has_filter: bool
 
 
-_COLUMNS = {
+_FIELDS = {
     "batch": "batch_size",
     "s/epoch": "epoch_s_median",
     "95 %": "epoch_s_ci_low",
@@ -55,71 +67,111 @@ _COLUMNS = {
     "MiB": "peak_rss_mib",
     "dead": "dead_units",
     "GFLOP/s": "gflop_per_s",
-    "share": "peak_fraction",
+    "of peak": "peak_fraction",
 }
-"""The row's column behind a table's heading, where it has another name."""
+"""The field of `ResultRow` for a heading that is not its name; the field explains a heading without a hint."""
 _REMARKS = "remarks"
 _HINTS = {
-    "95 %": ("s", "that median's 95 % interval, from six epochs on; over several processes, theirs or their range"),
+    "95 %": ("s", "95 % interval of that median, from six epochs on; of several processes, their interval or range"),
     "dead": ("of all units", "code units that stay at zero for every validation image, of all code units"),
-    _REMARKS: ("", "noisy: epochs noisy by others; not steady: times after the warm-up with a trend"),
+    _REMARKS: (
+        "",
+        (
+            "noisy: epochs in which other programs or the hypervisor took the processor; not steady: the times after "
+            "the warm-up have a trend"
+        ),
+    ),
     "trained by": ("", "loop, with backend and precision where they are not TensorFlow and float32"),
-    "× fit": ("", "times as fast as `fit`: above one is faster"),
-    "of fit": ("", "peak resident memory as a share of that of `fit`"),
-    "published": ("", "what the blog or a reader of it printed"),
-    "ours": ("", "the same figure here: measured, or projected where the last column says so"),
+    "× fit": ("", "how many times as fast as `fit` in float32: above one is faster"),
+    "of fit": ("", "peak resident memory as a percentage of that of `fit`"),
+    "of peak": ("", "arithmetic rate as a percentage of the machine's measured peak in the same precision"),
+    "published": ("", "what the blog or one of its readers reported"),
+    "ours": ("", "the same figure here, measured or projected"),
     "ratio": ("ours to published", "below one: ours is smaller"),
-    "ours is": ("", "projected: the median time of a step here, times the steps of that run; only time is projected"),
+    "how": (
+        "",
+        (
+            "measured, or projected: the median time of a step here, times the steps of that run on the full MNIST; "
+            "only time is projected. Then what differs from the published run"
+        ),
+    ),
 }
-_UNTIL = "epochs, and training seconds with compilation, until the bce of the validation images was that low"
+_THRESHOLD_HINT = (
+    "epochs, s",
+    (
+        "epochs, and training seconds with compilation, until `val_bce` was at most that. At most: it is known for "
+        "checkpoints only, since the loss has other terms than the cross-entropy"
+    ),
+)
 
 
-def view(table: Table, anchor: str) -> TableView:
-    """A table of `bench.report.tables` for the page."""
-    columns = [
-        _column(header, is_text=place < table.labels or not _is_numeric(header, [row[place] for row in table.rows]))
-        for place, header in enumerate(table.headers)
-    ]
+def make_view(table: Table, anchor: str) -> TableView:
+    """Make a view of a table; ``anchor`` is its id on the page."""
+    columns = list_columns(table)
     rows = tuple(
         tuple(
-            Cell(text, None if column.is_text else _sort_key(text)) for text, column in zip(row, columns, strict=True)
+            Cell(text, None if column.is_text else _find_sort_key(text))
+            for text, column in zip(row, columns, strict=True)
         )
         for row in table.rows
     )
     return TableView(anchor, table.title, tuple(columns), rows, table.notes, len(rows) >= _FILTERED_FROM)
 
 
+def list_columns(table: Table) -> list[Column]:
+    """List a table's columns with what their headings mean."""
+    return [
+        Column(
+            header,
+            *_explain(header),
+            is_text=place < table.labels or not _is_numeric(header, [row[place] for row in table.rows]),
+        )
+        for place, header in enumerate(table.headers)
+    ]
+
+
+def list_explained(tables: Iterable[Sequence[Column]]) -> list[Column]:
+    """List the columns of all tables that have a hint, each hint once."""
+    found: dict[str, Column] = {}
+    for column in itertools.chain.from_iterable(tables):
+        if column.hint:
+            found.setdefault(column.hint, column)
+    return list(found.values())
+
+
+def _explain(header: str) -> tuple[str, str]:
+    """Return the unit and the hint of a heading."""
+    if header.startswith("≤"):
+        return _THRESHOLD_HINT
+    if header in _HINTS:
+        return _HINTS[header]
+    field = ResultRow.model_fields.get(_FIELDS.get(header, header))
+    extra = field.json_schema_extra if field else None
+    if field is None or not isinstance(extra, dict):
+        return "", ""
+    unit = str(extra["unit"])
+    is_in_label = unit in {header, *re.split(r"\W", header)}
+    empty = f"; {NOT_MEASURED}: {extra['empty']}" if extra["empty"] else ""
+    return "" if is_in_label else unit, f"{field.description}{empty}"
+
+
 def _is_numeric(header: str, cells: Sequence[str]) -> bool:
-    """Whether a column holds numbers; one of figures that were not measured would hold some."""
+    """Whether a column holds numbers, or would hold some if they had been measured."""
     if header == _REMARKS:  # words, though "2/3 noisy" begins with a number
         return False
-    field = ResultRow.model_fields.get(_COLUMNS.get(header, header))
-    return any(map(_sort_key, cells)) or (field is not None and field.annotation in _NUMERIC)
+    field = ResultRow.model_fields.get(_FIELDS.get(header, header))
+    return any(map(_find_sort_key, cells)) or (field is not None and field.annotation in _NUMERIC)
 
 
 _NUMERIC: tuple[Any, ...] = (int, float, int | None, float | None)
-
-
-def _column(header: str, *, is_text: bool) -> Column:
-    if header in _HINTS or header.startswith("≤"):
-        unit, hint = _HINTS.get(header, ("epochs, s", _UNTIL))
-        return Column(header, unit, hint, is_text)
-    field = ResultRow.model_fields.get(_COLUMNS.get(header, header))
-    extra = field.json_schema_extra if field else None
-    if field is None or not isinstance(extra, dict):
-        return Column(header, "", "", is_text)
-    empty = f"; {NOT_MEASURED}: {extra['empty']}" if extra["empty"] else ""
-    unit = str(extra["unit"])
-    told = unit in {header, *re.split(r"\W", header)}
-    return Column(header, "" if told else unit, f"{field.description}{empty}", is_text)
 
 
 _NUMBER = re.compile(r"(?:at most )?(-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)")
 _DURATION = re.compile(r"(?:(\d+) h )?(?:(\d+) min )?(\d+) (s|min)")
 
 
-def _sort_key(text: str) -> str:
-    """The number that a cell begins with, durations in seconds; empty where it begins with none."""
+def _find_sort_key(text: str) -> str:
+    """Return the number that a cell begins with, durations in seconds; empty where it begins with none."""
     if duration := _DURATION.fullmatch(text):
         hours, minutes, last, unit = duration.groups()
         return str(3600 * int(hours or 0) + 60 * int(minutes or 0) + int(last) * (60 if unit == "min" else 1))

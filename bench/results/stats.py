@@ -2,7 +2,7 @@
 
 import functools
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,12 @@ def median(values: Sequence[float]) -> Median | None:
         return None
     low, high = _interval(values) if len(values) >= _FEWEST else (None, None)
     return Median(statistics.median(values), low, high, len(values))
+
+
+def median_of_known(values: Iterable[float | None]) -> float | None:
+    """The median of the values that were measured; None where none was."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def _interval(values: Sequence[float]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.compare import compare
 from bench.plan.profile import read_profile
-from bench.report.files import csv_text, result_rows
+from bench.report.files import format_csv, make_result_rows
 from bench.results import journal, rows
 from bench.results.folder import ReportFolder
 from bench.results.schema import EpochRow, Outcome, ResultRow, SweepHeader
@@ -67,7 +67,7 @@ def test_comparing_20_reports(benchmark: BenchmarkFixture, tmp_path: Path, heade
     reports = [tmp_path / f"{number}.csv" for number in range(20)]
     for number, path in enumerate(reports):
         other = header.model_copy(update={"machine_id": f"{number:08x}"})
-        path.write_text(csv_text(ResultRow, result_rows(outcomes, other)), encoding="utf-8")
+        path.write_text(format_csv(ResultRow, make_result_rows(outcomes, other)), encoding="utf-8")
     console = Console(file=io.StringIO(), width=160)
     assert benchmark.pedantic(compare.show_comparison, (reports, None, None, console), rounds=3) == 0
 
@@ -78,9 +78,9 @@ def test_rows_of_a_500_epoch_outcome(benchmark: BenchmarkFixture, header: SweepH
 
 def test_writing_10_000_epochs_as_csv(benchmark: BenchmarkFixture, outcome: Outcome) -> None:
     records = list(rows.epoch_rows(outcome)) * 20
-    assert benchmark.pedantic(csv_text, (EpochRow, records), rounds=3).count("\n") == 10_001
+    assert benchmark.pedantic(format_csv, (EpochRow, records), rounds=3).count("\n") == 10_001
 
 
 def test_writing_3_000_results_as_csv(benchmark: BenchmarkFixture, header: SweepHeader, outcome: Outcome) -> None:
     records = rows.result_rows(outcome, header) * 1000
-    assert benchmark.pedantic(csv_text, (ResultRow, records), rounds=3).count("\n") == 3_001
+    assert benchmark.pedantic(format_csv, (ResultRow, records), rounds=3).count("\n") == 3_001

@@ -82,7 +82,7 @@ def browser() -> Iterator["Browser"]:
 
 
 def started(driver: "Playwright") -> "Browser":
-    """The first Chromium that starts: some systems have a script of that name which only tells where to get one."""
+    """The first Chromium that starts: some systems have a script of that name that only says where to get one."""
     refusals = []
     for path in CHROMIUMS:
         try:

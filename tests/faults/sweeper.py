@@ -60,7 +60,7 @@ def play(request: dict[str, Any]) -> None:
     vars(run).update(
         take_fingerprint=lambda **_: script.fingerprint, git_state=lambda _: (None, None), check_backends=lambda _: None
     )
-    vars(plots).update(model_plots=lambda *_: [])
+    vars(plots).update(draw_model=lambda *_: [])
     vars(local).update(reference=lambda _threads: None)
     vars(run).update(LocalExecutor=functools.partial(local.LocalExecutor, command=command))
     acknowledge(os.open(request["acknowledged"], os.O_WRONLY | os.O_CREAT | os.O_APPEND))

@@ -92,7 +92,7 @@ def folder(tmp_path: Path) -> ReportFolder:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in for each model's curves: drawing takes seconds, and has tests of its own."""
     plot = Plot("curve", "Losses", "A caption.", '<svg role="img"></svg>', b"png")
-    monkeypatch.setattr(plots, "model_plots", lambda *_: [plot])
+    monkeypatch.setattr(plots, "draw_model", lambda *_: [plot])
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
   "use strict";
   const root = document.documentElement;
 
-  // --- light and dark: as the system has it, or as chosen
+  // --- light or dark: as the system is set, or as chosen
   const themes = ["auto", "light", "dark"];
   const themeButton = document.getElementById("theme");
   const remembered = () => {
@@ -18,7 +18,7 @@
   setTheme(themes.includes(remembered()) ? remembered() : "auto");
   themeButton.hidden = false;
 
-  // --- sorting: by numbers where a cell carries one, else by its text; what was not measured comes last
+  // --- sorting: by a cell's number or else by its text; what was not measured comes last
   const key = (row, place) => {
     const cell = row.cells[place];
     if (cell.dataset.sort === undefined) { return cell.textContent; }
@@ -37,7 +37,7 @@
     table.tBodies[0].append(...rows.map(([, row]) => row));
   };
 
-  // --- filtering: rows that have every word
+  // --- filtering: rows that contain every word
   const filter = (table, input, output) => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const rows = [...table.tBodies[0].rows];
@@ -62,7 +62,7 @@
     }
   }
 
-  // --- a link to a folded model unfolds it; paper has everything
+  // --- a link to a folded model unfolds it; when printed, all are unfolded
   const unfold = () => {
     const target = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
     const model = target && target.closest("details");

@@ -83,7 +83,7 @@ def _make_idx() -> dict[str, bytes]:
 def _draw(samples: pictures.SampleImages) -> pictures.Gallery:
     """Draw the pictures that are made of pixels; what matplotlib draws takes too long to be tried so often."""
     try:
-        return pictures.gallery("title", "name", [replace(samples, plane=None)])
+        return pictures.draw_gallery("title", "name", [replace(samples, plane=None)])
     except ValueError as error:
         raise AssertionError("samples that were accepted cannot be drawn") from error
 
@@ -135,7 +135,7 @@ def _make_results() -> bytes:
         scripted.outcome(scripted.case(model="deep"), reached=1),
     ]
     found = [row for outcome in outcomes for row in rows.result_rows(outcome, scripted.header())]
-    return files.csv_text(ResultRow, found).encode()
+    return files.format_csv(ResultRow, found).encode()
 
 
 _PROFILE = b"""\

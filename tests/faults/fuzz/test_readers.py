@@ -70,7 +70,7 @@ def draw(place: Path, data: bytes) -> str:
     folder.journal.write_bytes(data)
     console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=200)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "model_plots", lambda *_: [])  # drawing takes seconds, and has tests of its own
+        patch.setattr(plots, "draw_model", lambda *_: [])  # drawing takes seconds, and has tests of its own
         patch.setattr(os, "fsync", lambda _: None)
         try:
             assert run.redraw(folder.root, console) == 0

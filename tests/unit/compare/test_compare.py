@@ -12,7 +12,7 @@ from rich.console import Console
 from bench import cli
 from bench.compare import compare
 from bench.errors import InvalidInput
-from bench.report.files import csv_text
+from bench.report.files import format_csv
 from bench.results.schema import ResultRow
 
 
@@ -25,7 +25,7 @@ def result(model: str = "basic", seconds: float = 1.0, **changes: Any) -> Result
 
 def report(folder: Path, *rows: ResultRow) -> Path:
     folder.mkdir(parents=True)
-    (folder / "results.csv").write_text(csv_text(ResultRow, rows))
+    (folder / "results.csv").write_text(format_csv(ResultRow, rows))
     return folder
 
 

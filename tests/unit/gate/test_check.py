@@ -9,7 +9,7 @@ import pytest
 import scripted
 
 from bench import cli
-from bench.report.files import csv_text
+from bench.report.files import format_csv
 from bench.results.schema import ResultRow
 
 EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
@@ -35,7 +35,7 @@ def rows(times: float = 1.0, count: int = 6, **changes: Any) -> list[ResultRow]:
 
 def write(folder: Path, *made: ResultRow) -> None:
     folder.mkdir()
-    (folder / "results.csv").write_text(csv_text(ResultRow, made))
+    (folder / "results.csv").write_text(format_csv(ResultRow, made))
 
 
 @pytest.fixture(autouse=True)

@@ -19,15 +19,15 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def content(*ended: Outcome, root: Path = Path("nowhere"), choices: Choices = AS_THEY_ARE) -> Content:
-    return contents.content(ReportFolder(root), scripted.header(), ended, (), choices)
+    return contents.collect_content(ReportFolder(root), scripted.header(), ended, (), choices)
 
 
 # ------------------------------------------------------------------------------ tables
 
 
-def test_the_overview_has_a_line_a_case_at_its_last_mark() -> None:
+def test_the_overview_has_a_line_per_case_at_its_last_checkpoint() -> None:
     cases = [scripted.case(model="basic"), scripted.case(model="basic", loop="xla"), scripted.case(model="deep")]
-    table = contents.overview(content(*map(scripted.outcome, cases)).rows)
+    table = contents.tabulate_overview(content(*map(scripted.outcome, cases)).rows)
     assert table.headers[:4] == ("model", "epochs", "batch", "loop")
     assert [row[:4] for row in table.rows] == [
         ("basic", "3", "4", "fit"),
@@ -38,13 +38,13 @@ def test_the_overview_has_a_line_a_case_at_its_last_mark() -> None:
 
 def test_a_model_without_remarks_leaves_its_cells_empty() -> None:
     rows = [scripted.result_row(case_id="one", steady=False), scripted.result_row(case_id="two", model="deep")]
-    table = contents.overview(rows)
+    table = contents.tabulate_overview(rows)
     assert table.headers[-1] == "remarks"
     assert [row[-1] for row in table.rows] == ["not steady", ""]
-    assert contents.overview([]).is_empty
+    assert contents.tabulate_overview([]).is_empty
 
 
-def test_flagged_epochs_are_left_out_of_the_tables_where_asked() -> None:
+def test_noisy_epochs_are_left_out_of_the_tables_where_asked() -> None:
     epochs = tuple(scripted.epoch(n, noise=scripted.NOISY if n == 2 else scripted.QUIET) for n in range(1, 4))
     kept, dropped = (
         content(scripted.outcome(epochs=epochs), choices=Choices(without)).rows[-1] for without in (False, True)
@@ -55,25 +55,23 @@ def test_flagged_epochs_are_left_out_of_the_tables_where_asked() -> None:
 
 def test_thresholds_may_be_chosen_and_are_left_out_where_none_is_reached() -> None:
     reached, missed = (content(scripted.outcome(), choices=Choices(thresholds=(level,))) for level in (0.15, 1e-9))
-    assert reached.quality is not None
-    assert [column.label for column in reached.quality.columns][-1] == "≤ 0.15"
-    assert missed.quality is None
+    assert reached.thresholds.headers[-1] == "≤ 0.15"
+    assert missed.thresholds.is_empty
 
 
-def test_ways_stand_side_by_side_where_there_are_several() -> None:
-    assert content(scripted.outcome()).ways is None
-    ways = content(*(scripted.outcome(scripted.case(loop=loop)) for loop in ("fit", "xla"))).ways
-    assert ways is not None
-    assert len(ways.rows) == 2
+def test_loops_are_compared_where_there_are_several() -> None:
+    assert content(scripted.outcome()).variants.is_empty
+    variants = content(*(scripted.outcome(scripted.case(loop=loop)) for loop in ("fit", "xla"))).variants
+    assert len(variants.rows) == 2
 
 
-def test_the_roof_is_drawn_where_peaks_were_measured() -> None:
+def test_the_roofline_is_drawn_where_peaks_were_measured() -> None:
     setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
     peaks = PeaksEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
-    drawn = content(scripted.outcome(setup=setup, peaks=peaks)).peaks
+    drawn = content(scripted.outcome(setup=setup, peaks=peaks)).roofline
     assert drawn is not None
     assert "100 GFLOP/s, 20 GB/s" in drawn.svg
-    assert content(scripted.outcome()).peaks is None
+    assert content(scripted.outcome()).roofline is None
 
 
 # ------------------------------------------------------------------------------ pictures
@@ -113,7 +111,7 @@ def test_a_name_that_leads_out_of_the_folder_is_not_followed(folder: ReportFolde
     assert only(content(outcome, root=folder.root)).galleries == []
 
 
-def test_many_cases_and_many_marks_are_shown_in_part(folder: ReportFolder) -> None:
+def test_of_many_cases_and_checkpoints_only_some_are_shown(folder: ReportFolder) -> None:
     ended = [scripted.outcome(scripted.case(batch_size=size, checkpoints=tuple(range(1, 10)))) for size in range(1, 7)]
     for outcome in ended:
         save(folder, outcome, *outcome.case.checkpoints)

@@ -1,4 +1,4 @@
-"""The files for other tools: each read by its tool's own reader, or held to that tool's documented schema."""
+"""The files for other tools: each is read by its tool's own reader, or checked by that tool's documented schema."""
 
 import json
 import math
@@ -134,7 +134,7 @@ def test_the_figures_are_those_that_pytest_benchmark_computes(count: int) -> Non
     theirs = untyped()
     for value in data:
         theirs.update(value)
-    ours = exports.statistics_of(data)
+    ours = exports.compute_statistics(data)
     assert set(ours) == {*Stats.fields, "data", "iterations"}
     assert ours["data"] == data
     for field in set(Stats.fields) - {"hd15iqr"}:  # up to 5.2 theirs was the first value beyond the fence
@@ -142,15 +142,15 @@ def test_the_figures_are_those_that_pytest_benchmark_computes(count: int) -> Non
 
 
 def test_the_whiskers_end_at_the_last_values_within_the_fences() -> None:
-    figures = exports.statistics_of([-9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 99.0])
+    figures = exports.compute_statistics([-9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 99.0])
     assert (figures["ld15iqr"], figures["hd15iqr"], figures["iqr_outliers"]) == (1.0, 7.0, 2)
 
 
 def benchmarks(*outcomes: Outcome) -> list[dict[str, Any]]:
-    return [later() for later in exports.pytest_benchmark(outcomes, HEADER)["benchmarks"]]
+    return [later() for later in exports.make_pytest_benchmark(outcomes, HEADER)["benchmarks"]]
 
 
-def test_rounds_are_the_steady_epochs_up_to_the_mark() -> None:
+def test_rounds_are_the_steady_epochs_up_to_the_checkpoint() -> None:
     slow_twice = epochs(9.0, 5.0, *([1.0, 1.1] * 5))
     run = scripted.outcome(scripted.case(checkpoints=(6, 12)), epochs=slow_twice)
     assert [found["stats"]["data"] for found in benchmarks(run)] == [
@@ -158,13 +158,13 @@ def test_rounds_are_the_steady_epochs_up_to_the_mark() -> None:
     ]
 
 
-def test_rounds_have_the_median_that_results_csv_tells() -> None:
+def test_rounds_have_the_median_of_results_csv() -> None:
     for outcome in (timed(2.0, 1.0, 1.5, 1.2), scripted.outcome()):
-        ((entry, *_),) = [exports.github_action_benchmark([outcome], HEADER)]
+        ((entry, *_),) = [exports.make_github_action_benchmark([outcome], HEADER)]
         assert entry["value"] == benchmarks(outcome)[-1]["stats"]["median"]
 
 
-def test_a_mark_without_steady_epochs_has_no_benchmark() -> None:
+def test_a_checkpoint_without_steady_epochs_has_no_benchmark() -> None:
     assert [found["params"]["epochs"] for found in benchmarks(scripted.outcome())] == [3]
 
 
@@ -184,15 +184,15 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def test_the_machine_is_told_by_its_fingerprint_alone() -> None:
-    info = exports.pytest_benchmark([], HEADER)["machine_info"]
+def test_the_machine_is_described_by_its_fingerprint_alone() -> None:
+    info = exports.make_pytest_benchmark([], HEADER)["machine_info"]
     known = {*HEADER.fingerprint.model_dump().values(), HEADER.machine_id, "CPython", "3.12.1"}
     assert set(leaves(info)) <= known
     assert info["node"] == HEADER.machine_id
 
 
 def test_outside_of_a_checkout_the_commit_is_called_unversioned() -> None:
-    info = exports.pytest_benchmark([], scripted.header(git_commit=None, git_dirty=None))["commit_info"]
+    info = exports.make_pytest_benchmark([], scripted.header(git_commit=None, git_dirty=None))["commit_info"]
     assert (info["id"], info["dirty"]) == ("unversioned", False)
 
 
@@ -216,13 +216,13 @@ class Entry(BaseModel):
 
 def entries(*outcomes: Outcome) -> dict[str, Entry]:
     """By name, each name once."""
-    text = json.dumps(exports.github_action_benchmark(outcomes, HEADER), allow_nan=False)
+    text = json.dumps(exports.make_github_action_benchmark(outcomes, HEADER), allow_nan=False)
     found = TypeAdapter(list[Entry]).validate_json(text)
     assert len({entry.name for entry in found}) == len(found)
     return {entry.name: entry for entry in found}
 
 
-def test_github_action_benchmark_gets_an_entry_a_metric_of_the_last_mark() -> None:
+def test_github_action_benchmark_gets_an_entry_per_metric_of_the_last_checkpoint() -> None:
     found = entries(scripted.outcome())
     assert {name: (entry.value, entry.unit) for name, entry in found.items()} == {
         f"{LAST} time per epoch": (pytest.approx(scripted.INEXACT + 0.0025), "s"),
@@ -261,10 +261,10 @@ class Bmf(RootModel[dict[Name, Annotated[dict[Slug, Metric], Field(min_length=1)
 
 
 def measures(*outcomes: Outcome) -> dict[str, dict[str, Metric]]:
-    return Bmf.model_validate_json(json.dumps(exports.bencher(outcomes, HEADER), allow_nan=False)).root
+    return Bmf.model_validate_json(json.dumps(exports.make_bencher(outcomes, HEADER), allow_nan=False)).root
 
 
-def test_bencher_gets_a_benchmark_for_the_last_mark() -> None:
+def test_bencher_gets_a_benchmark_for_the_last_checkpoint() -> None:
     assert {name: measure.value for name, measure in measures(scripted.outcome())[LAST].items()} == {
         "latency": pytest.approx((scripted.INEXACT + 0.0025) * 1e9),
         "first-epoch-seconds": 2.5,
@@ -283,21 +283,21 @@ def test_bencher_gets_latency_in_nanoseconds_with_its_interval() -> None:
 # -------------------------------------------------------------------- all three
 
 
-def told_of(outcomes: Sequence[Outcome]) -> str:
+def export(outcomes: Sequence[Outcome]) -> str:
     return json.dumps(
         [
             benchmarks(*outcomes),
-            exports.github_action_benchmark(outcomes, HEADER),
-            exports.bencher(outcomes, HEADER),
+            exports.make_github_action_benchmark(outcomes, HEADER),
+            exports.make_bencher(outcomes, HEADER),
         ],
         allow_nan=False,
     )
 
 
-def test_a_failed_case_is_left_out_also_where_it_reached_a_mark() -> None:
+def test_a_failed_case_is_left_out_even_where_it_reached_a_checkpoint() -> None:
     failed = scripted.outcome(scripted.case(model="deep", checkpoints=(3, 6)), reached=4)
-    assert told_of([failed]) == told_of([])
-    assert told_of([failed, scripted.outcome()]) == told_of([scripted.outcome()])
+    assert export([failed]) == export([])
+    assert export([failed, scripted.outcome()]) == export([scripted.outcome()])
 
 
 def test_what_was_not_measured_is_left_out() -> None:
@@ -319,7 +319,7 @@ def test_numbers_that_json_has_no_word_for_are_left_out(odd: float) -> None:
     run = scripted.outcome(
         epochs=epochs(odd, odd, odd), evaluations=(scripted.evaluation(1), scripted.evaluation(3, val_bce=odd))
     )
-    assert not re.search("nan|infinity", told_of([run]), re.IGNORECASE)
+    assert not re.search("nan|infinity", export([run]), re.IGNORECASE)
     assert set(entries(run)) == {f"{LAST} peak RAM"}
 
 

@@ -26,9 +26,9 @@ def figure() -> Figure:
 
 
 def twice() -> tuple[str, bytes]:
-    with figures.drawing():
+    with figures.apply_style():
         drawn = figure()
-        return figures.inline_svg(drawn, "stem", 'told "so"'), figures.png(drawn)
+        return figures.render_svg(drawn, "stem", 'said "so"'), figures.render_png(drawn)
 
 
 once = cache(twice)
@@ -59,35 +59,35 @@ def test_the_colours_are_the_pages() -> None:
 
 def test_a_figure_is_read_aloud_by_its_label() -> None:
     svg, _ = once()
-    assert svg.startswith('<svg viewBox="0 0 144 108" role="img" aria-label="told &#34;so&#34;">')
+    assert svg.startswith('<svg viewBox="0 0 144 108" role="img" aria-label="said &#34;so&#34;">')
     assert "a &lt; b" in svg
 
 
 def test_a_logarithmic_axis_has_plain_numbers() -> None:
-    with figures.drawing():
+    with figures.apply_style():
         drawn = figure()
         (axes,) = drawn.axes
         axes.set_yscale("log")
-        figures.label_plainly(axes.yaxis)
-        svg = figures.inline_svg(drawn, "stem", "")
+        figures.use_plain_labels(axes.yaxis)
+        svg = figures.render_svg(drawn, "stem", "")
     assert ">2</text>" in svg
     assert "$" not in svg
 
 
 @given(st.one_of(st.none(), st.floats()))
 def test_only_numbers_that_an_axis_can_show_are_shown(value: float | None) -> None:
-    shown = figures.number(value)
+    shown = figures.make_drawable(value)
     assert math.isnan(shown) or (shown == value and abs(shown) <= 1e12)
 
 
-@pytest.mark.parametrize("of", [figures.file_stem, figures.plain])
+@pytest.mark.parametrize("of", [figures.make_file_stem, figures.make_plain])
 @given(name=st.text())
 def test_no_name_leaves_its_alphabet_or_grows_too_long(of: Callable[[str], str], name: str) -> None:
     short = of(name)
     assert short.isascii()
     assert short.isprintable()
     assert len(short) <= 120
-    if of is figures.file_stem:
+    if of is figures.make_file_stem:
         assert not set(short) & set("/.\\ ")
 
 

@@ -20,7 +20,7 @@ OUTCOMES = [
     scripted.outcome(scripted.case(model="deep"), reached=1, error='Value, "quoted"\nand broken |'),
 ]
 HEADER = scripted.header()
-ROWS = files.result_rows(OUTCOMES, HEADER)
+ROWS = files.make_result_rows(OUTCOMES, HEADER)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def read_back(text: str) -> list[dict[str, str]]:
 
 
 def test_every_column_and_row_is_there_in_order() -> None:
-    text = files.csv_text(ResultRow, ROWS)
+    text = files.format_csv(ResultRow, ROWS)
     found = read_back(text)
     assert list(found[0]) == list(ResultRow.model_fields)
     assert [(line["model"], line["epochs"]) for line in found] == [
@@ -47,7 +47,7 @@ def test_every_column_and_row_is_there_in_order() -> None:
 
 def test_numbers_are_written_at_full_precision() -> None:
     assert ROWS[0].train_loss == scripted.INEXACT
-    frame = pd.read_csv(io.StringIO(files.csv_text(ResultRow, ROWS)), dtype=str, keep_default_na=False)
+    frame = pd.read_csv(io.StringIO(files.format_csv(ResultRow, ROWS)), dtype=str, keep_default_na=False)
     for name in ResultRow.model_fields:
         for written, row in zip(frame[name], ROWS, strict=True):
             value = getattr(row, name)
@@ -58,29 +58,29 @@ def test_numbers_are_written_at_full_precision() -> None:
 
 
 def test_pandas_default_reader_loses_no_more_than_its_last_digit() -> None:
-    frame = pd.read_csv(io.StringIO(files.csv_text(ResultRow, ROWS)))
+    frame = pd.read_csv(io.StringIO(files.format_csv(ResultRow, ROWS)))
     assert frame["train_loss"][0] == pytest.approx(scripted.INEXACT, rel=1e-15)
 
 
 def test_what_was_not_measured_is_an_empty_cell() -> None:
-    found = read_back(files.csv_text(ResultRow, ROWS))
+    found = read_back(files.format_csv(ResultRow, ROWS))
     assert found[0]["flops_per_sample"] == found[0]["epoch_s_median"] == found[0]["error"] == ""
     assert not any(cell in ("None", "nan", "NaN") for line in found for cell in line.values())
 
 
 def test_an_error_with_commas_quotes_and_line_ends_stays_one_cell() -> None:
-    assert read_back(files.csv_text(ResultRow, ROWS))[3]["error"] == OUTCOMES[1].error
+    assert read_back(files.format_csv(ResultRow, ROWS))[3]["error"] == OUTCOMES[1].error
 
 
 def test_lines_end_alike_everywhere_and_points_are_decimal() -> None:
-    text = files.csv_text(EpochRow, rows.epoch_rows(OUTCOMES[0]))
+    text = files.format_csv(EpochRow, rows.epoch_rows(OUTCOMES[0]))
     assert "\r" not in text
     assert locale.localeconv()["decimal_point"] == "."
     assert "0.30000000000000004" in text
 
 
 def test_no_rows_still_have_a_header_line() -> None:
-    assert files.csv_text(EpochRow, []) == ",".join(EpochRow.model_fields) + "\n"
+    assert files.format_csv(EpochRow, []) == ",".join(EpochRow.model_fields) + "\n"
 
 
 def test_epochs_csv_has_a_row_for_each_epoch_of_each_case(made: ReportFolder) -> None:

@@ -13,9 +13,9 @@ import pytest
 import scripted
 
 from bench.plan import catalog
-from bench.report import html, page
-from bench.report.contents import content
-from bench.report.figures import Plot, file_stem
+from bench.report import html, page, render
+from bench.report.contents import collect_content
+from bench.report.figures import Plot, make_file_stem
 from bench.report.pictures import Gallery
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, SweepHeader
@@ -34,8 +34,8 @@ def outcomes(*models: str) -> list[Outcome]:
 def text(
     ended: list[Outcome], header: SweepHeader | None = None, notes: tuple[str, ...] = (), root: Path = Path("nowhere")
 ) -> str:
-    shown = content(ReportFolder(root), header or scripted.header(), ended, notes)
-    return html.document(shown)
+    shown = collect_content(ReportFolder(root), header or scripted.header(), ended, notes)
+    return html.render_page(shown)
 
 
 class Page(HTMLParser):
@@ -73,7 +73,7 @@ class Page(HTMLParser):
 def test_the_summary_comes_first_then_models_figures_reading_and_machine() -> None:
     seen = Page(text(outcomes("basic", "deep")))
     assert [section["id"] for section in seen.all("section")] == [
-        "summary", "overview", "quality", "models", "published", "reading", "machine",
+        "summary", "overview", "thresholds", "models", "published", "reading", "machine",
     ]  # fmt: skip
     for expected in ("Scripted CPU, 2 cores", "An epoch of 40 images took", "2 of 2 cases measured", "Keras 3.13.2"):
         assert expected in seen.said
@@ -91,28 +91,28 @@ def test_every_link_of_the_navigation_leads_to_an_element_and_ids_are_unique() -
 def test_loops_stand_side_by_side_where_there_are_several() -> None:
     loops = [scripted.outcome(scripted.case(loop=loop)) for loop in ("fit", "xla")]
     seen = Page(text(loops))
-    assert [section["id"] for section in seen.all("section")][:4] == ["summary", "overview", "ways", "quality"]
+    assert [section["id"] for section in seen.all("section")][:4] == ["summary", "overview", "variants", "thresholds"]
     assert "Loops side by side" in seen.said
 
 
-def test_the_roof_and_what_is_left_out_are_told() -> None:
-    shown = content(ReportFolder(Path("nowhere")), scripted.header(), outcomes("basic"), ())
+def test_the_page_shows_the_roofline_and_says_what_is_left_out() -> None:
+    shown = collect_content(ReportFolder(Path("nowhere")), scripted.header(), outcomes("basic"), ())
     gallery = Gallery("batch 4", "case", notes=["No samples were saved."])
     (model,) = shown.models
     model = dataclasses.replace(model, curves_left_out=3, pictures_left_out=2, galleries=[gallery])
-    peaks = Plot("peaks", "The peaks", "What it shows.", '<svg role="img"></svg>', b"")
-    seen = Page(html.document(dataclasses.replace(shown, models=[model], peaks=peaks)))
-    assert "peaks" in [section["id"] for section in seen.all("section")]
+    roofline = Plot("roofline", "Roofline", "What it shows.", '<svg role="img"></svg>', b"")
+    seen = Page(html.render_page(dataclasses.replace(shown, models=[model], roofline=roofline)))
+    assert "roofline" in [section["id"] for section in seen.all("section")]
     for expected in (
         "What it shows.",
-        "The curves leave out the last 3 lines",
+        "The plots leave out the last 3 lines",
         "No samples were saved.",
         "Pictures of 2 more cases are in samples/",
     ):
         assert expected in seen.said
 
 
-def test_a_failed_case_is_told_with_its_last_words() -> None:
+def test_a_failed_case_is_shown_with_the_end_of_its_log() -> None:
     failed = scripted.outcome(scripted.case(model="deep"), reached=1, log_tail="one\n  <b>MemoryError")
     seen = Page(text([*outcomes("basic"), failed]))
     assert [section["id"] for section in seen.all("section")][:2] == ["summary", "failures"]
@@ -172,8 +172,8 @@ def test_a_strange_journal_cannot_put_anything_but_text_into_the_page() -> None:
 
 
 def test_words_between_backticks_are_code_and_a_lone_one_is_text() -> None:
-    assert html._prose("run `a <b>` now") == "run <code>a &lt;b&gt;</code> now"
-    assert html._prose("a ` b") == "a ` b"
+    assert render.format_code_spans("run `a <b>` now") == "run <code>a &lt;b&gt;</code> now"
+    assert render.format_code_spans("a ` b") == "a ` b"
 
 
 def test_every_heading_of_the_tables_says_how_its_numbers_were_taken() -> None:
@@ -212,19 +212,19 @@ def test_pictures_are_in_the_page_and_in_the_folder(folder: ReportFolder) -> Non
     assert {path.name for path in folder.plots.iterdir()} == {"curve.png", "basic-b4-e1.png", "basic-b4-e3.png"}
 
 
-def test_pictures_of_cases_that_differ_in_more_than_is_told_have_names_of_their_own(folder: ReportFolder) -> None:
+def test_pictures_of_cases_with_the_same_title_have_different_names(folder: ReportFolder) -> None:
     both = [scripted.outcome(scripted.case(learning_rate=rate)) for rate in (0.1, 0.2)]
     for outcome in both:
         save(folder, outcome, 3)
     html.write_page(folder, scripted.header(), both, ())
-    names = {f"{file_stem(outcome.case.case_id)}-e3.png" for outcome in both}
+    names = {f"{make_file_stem(outcome.case.case_id)}-e3.png" for outcome in both}
     assert {path.name for path in folder.plots.iterdir()} == {"curve.png", *names}
 
 
-def test_what_is_drawn_no_more_goes_and_a_persons_own_files_stay(folder: ReportFolder) -> None:
+def test_old_plots_are_deleted_and_a_persons_own_files_stay(folder: ReportFolder) -> None:
     (outcome,) = outcomes("basic")
-    stale = ["peaks.png", "basic-loss.png", "deep-time.png", "basic-b4-e2.png", "basic-b4-xla-e3-grid.png"]
-    own = ["notes.png", "basic-talk.png", "sparse-loss.png", "my-roof.png", "basic-loss.svg", "basic-b4-grid.png"]
+    stale = ["roofline.png", "basic-loss.png", "deep-time.png", "basic-b4-e2.png", "basic-b4-xla-e3-grid.png"]
+    own = ["notes.png", "basic-talk.png", "sparse-loss.png", "my-roofline.png", "basic-loss.svg", "basic-b4-grid.png"]
     folder.plots.mkdir(parents=True)
     for name in [*stale, *own, "curve.png"]:
         (folder.plots / name).write_bytes(b"before")
@@ -233,25 +233,27 @@ def test_what_is_drawn_no_more_goes_and_a_persons_own_files_stay(folder: ReportF
     assert (folder.plots / "curve.png").read_bytes() == b"png"
 
 
-def test_what_is_drawn_is_known_by_its_name(folder: ReportFolder) -> None:
-    """Else what is left over from before would stay for ever."""
+def test_every_file_that_is_drawn_has_a_name_that_can_be_deleted_later(folder: ReportFolder) -> None:
+    """Files left over from before are found by their names."""
     plane = {"plane": np.zeros((30, 2), np.float16), "plane_labels": np.zeros(30, np.uint8)}
     codes = {"codes": np.zeros((3, 4, 4, 8), np.float16), "grid": np.zeros((2, 2, 4, 4), np.uint8)}
     setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
     peaks = PeaksEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
     outcome = scripted.outcome(setup=setup, peaks=peaks)
     save(folder, outcome, 3, **plane, **codes)
-    shown = content(folder, scripted.header(), [outcome], ())
-    names = set(html._files(shown)) - {"curve.png"}
-    assert names == {"peaks.png", "basic-b4-e3.png", "basic-b4-e3-plane.png", "basic-b4-e3-grid.png"}
-    own = html._own_names(shown)
+    shown = collect_content(folder, scripted.header(), [outcome], ())
+    names = set(html._list_files(shown)) - {"curve.png"}
+    assert names == {"roofline.png", "basic-b4-e3.png", "basic-b4-e3-plane.png", "basic-b4-e3-grid.png"}
+    own = html._match_our_names(shown)
     assert all(map(own.fullmatch, names))
 
 
-def test_the_report_s_remarks_are_the_pages_notes(folder: ReportFolder) -> None:
+def test_the_page_has_the_remarks_of_the_report(folder: ReportFolder) -> None:
     folder.root.mkdir()
     noisy = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.NOISY) for n in (1, 2, 3)))
     page.write_report(folder, scripted.header(), [noisy], ("line 3 is set aside",), 0)
     said = Page(folder.page.read_text(encoding="utf-8")).said
     assert "line 3 is set aside" in said
-    assert "3 of 3 epochs were noisy by others and are in the medians" in said
+    assert (
+        "3 of 3 epochs were noisy (other programs or the hypervisor took the processor) and are in the medians" in said
+    )

@@ -42,7 +42,7 @@ def test_the_head_names_the_backends_that_ran_and_no_other() -> None:
     versions = scripted.fingerprint().model_copy(update={"tensorflow": None, "jax": "0.9.1", "torch": "2.9.0"})
     profile = scripted.profile(backends=("jax",))
     head = page.markdown(scripted.header(profile=profile, fingerprint=versions), [], ()).split("\n## ")[0]
-    assert f"Keras {versions.keras}, JAX 0.9.1. Begun" in head
+    assert f"**Software**: Keras {versions.keras}, JAX 0.9.1, {versions.python}" in head
     assert not [word for word in ("TensorFlow", "PyTorch", "None") if word in head]
 
 
@@ -52,7 +52,7 @@ def test_arrays_that_are_not_what_their_name_says_are_pointed_out(genuine: bool 
     assert ("not the arrays" in text) == warned
 
 
-def test_a_failed_case_is_told_first_with_its_last_words_and_stays_in_its_table() -> None:
+def test_a_failed_case_comes_first_with_the_end_of_its_log_and_stays_in_its_table() -> None:
     failed = scripted.outcome(scripted.case(model="deep"), reached=1, log_tail="line one\n  MemoryError | <b>")
     text = page.markdown(scripted.header(), [*outcomes("basic"), failed], ())
     assert headings(text)[0] == "Cases that failed"
@@ -94,7 +94,7 @@ def test_a_sweep_that_measured_nothing_has_a_report_that_says_so() -> None:
 def test_the_machines_fields_cannot_break_their_table() -> None:
     odd = scripted.fingerprint(cpu_model="A | B\nC", env_flags="XLA_FLAGS=--a|b")
     table = page.markdown(scripted.header(fingerprint=odd), outcomes("basic"), ()).split("## The machine")[1]
-    assert r"| cpu_model | A \| B C |" in table
+    assert r"| cpu\_model | A \| B C |" in table
     assert "gpu" not in table
 
 
@@ -116,11 +116,11 @@ def test_the_report_comes_out_of_the_journal_the_same_again(tmp_path: Path) -> N
 
 
 def reference(gflop_per_s: float) -> Reference:
-    best = gflop_per_s + 50  # the best repeat is not what is judged, nor what is told
+    best = gflop_per_s + 50  # the median is what is reported, not the best repeat
     return Reference(threads=2, gflop_per_s=best, gflop_per_s_median=gflop_per_s, gb_per_s=20.0, gb_per_s_median=19.0)
 
 
-def test_a_machine_that_changed_its_speed_is_told_of() -> None:
+def test_a_machine_that_changed_its_speed_is_reported() -> None:
     steady = scripted.outcome(reference_before=reference(100.0), reference_after=reference(96.0))
     assert page.remarks(scripted.header(), [steady]) == []
     drifting = scripted.outcome(reference_before=reference(100.0), reference_after=reference(60.0))
@@ -133,19 +133,19 @@ def followed(mib: float) -> Outcome:
     return scripted.outcome(timeline=Timeline(interval_s=0.2, samples=((1.0, mib),)))
 
 
-def test_sampling_that_sees_more_than_the_peak_is_told_of_once() -> None:
+def test_sampling_that_sees_more_than_the_peak_is_reported_once() -> None:
     assert page.remarks(scripted.header(), [followed(602.0)]) == []
     (remark,) = page.remarks(scripted.header(), [followed(700.0)])
     assert remark.count("basic.tensorflow") == 1
     assert "trust neither" in remark
 
 
-def test_a_peak_that_sampling_missed_by_far_is_told_of() -> None:
+def test_a_peak_that_sampling_missed_by_far_is_reported() -> None:
     (remark,) = page.remarks(scripted.header(), [followed(300.0)])
     assert "less than a sampling interval" in remark
 
 
-def test_disturbed_epochs_are_told_of_with_how_to_leave_them_out() -> None:
+def test_noisy_epochs_are_reported_with_the_flag_that_leaves_them_out() -> None:
     outcome = scripted.outcome(epochs=(scripted.epoch(1), scripted.epoch(2, noise=scripted.NOISY), scripted.epoch(3)))
     (remark,) = page.remarks(scripted.header(), [outcome])
     assert remark.startswith("1 of 3 epochs")

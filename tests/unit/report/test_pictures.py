@@ -4,7 +4,6 @@ import contextlib
 import io
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.errors import InvalidInput
-from bench.report.pictures import SampleImages, gallery, grey_png, read_samples
+from bench.report.pictures import SampleImages, draw_gallery, encode_grey_png, read_samples
 
 Array = NDArray[Any]
 
@@ -156,8 +155,8 @@ def test_a_file_with_any_byte_turned_is_read_or_refused_and_nothing_else(tmp_pat
 # ------------------------------------------------------------------------------ drawing
 
 
-def test_a_row_of_originals_stands_over_one_for_each_mark() -> None:
-    found = gallery("batch 4", "case", [samples(1), samples(4)])
+def test_a_row_of_originals_is_above_a_row_for_each_checkpoint() -> None:
+    found = draw_gallery("batch 4", "case", [samples(1), samples(4)])
     assert [image.label for image in found.images] == ["original", "1 epoch", "4 epochs"]
     assert [image.alt for image in found.images] == [
         "images 0, 1, 7",
@@ -171,15 +170,15 @@ def test_a_row_of_originals_stands_over_one_for_each_mark() -> None:
     assert [found.maps, found.planes, found.grids] == [[], [], []]
 
 
-def test_noisy_digits_are_shown_with_the_clean_ones() -> None:
-    found = gallery("batch 4", "case", [samples(target=np.zeros((3, 4, 4), np.uint8))])
+def test_noisy_images_are_shown_with_the_clean_ones() -> None:
+    found = draw_gallery("batch 4", "case", [samples(target=np.zeros((3, 4, 4), np.uint8))])
     assert [image.label for image in found.images] == ["noisy", "clean", "4 epochs"]
 
 
 def test_codes_that_are_small_maps_are_drawn_upright_as_the_blog_does() -> None:
     codes = np.zeros((1, 4, 4, 8), np.float16)
     codes[0, 3, 1, 5] = 2.0  # the fourth column; of 32 rows the (1 · 8 + 5)th
-    (image,) = gallery("", "case", [samples(codes=codes)]).maps
+    (image,) = draw_gallery("", "case", [samples(codes=codes)]).maps
     seen = pixels(image.png)
     scale = seen.shape[0] // 32
     assert [tuple(map(int, place)) for place in np.argwhere(seen == 255)[:1]] == [(13 * scale, 3 * scale)]
@@ -187,17 +186,17 @@ def test_codes_that_are_small_maps_are_drawn_upright_as_the_blog_does() -> None:
 
 @pytest.mark.parametrize("shape", [(3, 32), (3, 7, 7, 32), (3, 4, 4)])
 def test_other_codes_are_not_drawn(shape: tuple[int, ...]) -> None:
-    assert gallery("", "case", [samples(codes=np.ones(shape, np.float16))]).maps == []
+    assert draw_gallery("", "case", [samples(codes=np.ones(shape, np.float16))]).maps == []
 
 
 def test_codes_that_are_all_the_same_are_a_picture_too() -> None:
-    (image,) = gallery("", "case", [samples(codes=np.ones((3, 4, 4, 8), np.float16))]).maps
+    (image,) = draw_gallery("", "case", [samples(codes=np.ones((3, 4, 4, 8), np.float16))]).maps
     assert not pixels(image.png).any()
 
 
-def test_a_plane_is_drawn_with_its_grid_at_each_mark() -> None:
-    found = gallery("", "case", [samples(1, **plane(400)), samples(2, **plane(400))])
-    assert [drawing.label for drawing in found.planes] == ["after 1 epoch", "after 2 epochs"]
+def test_a_plane_is_drawn_with_its_grid_at_each_checkpoint() -> None:
+    found = draw_gallery("", "case", [samples(1, **plane(400)), samples(2, **plane(400))])
+    assert [plot.title for plot in found.planes] == ["after 1 epoch", "after 2 epochs"]
     assert found.planes[0].svg.startswith("<svg ")
     assert all(f">{image}</text>" in found.planes[0].svg for image in range(10))
     seen = pixels(found.grids[0].png)
@@ -205,17 +204,17 @@ def test_a_plane_is_drawn_with_its_grid_at_each_mark() -> None:
     assert abs(int(seen[0, 0]) - 200) < 8
 
 
-def test_a_plane_in_one_point_or_of_one_digit_is_drawn() -> None:
+def test_a_plane_of_one_point_is_drawn() -> None:
     point: dict[str, Any] = {
         "plane": np.zeros((1, 2), np.float16),
         "plane_labels": np.array([77], np.uint8),
         "grid": None,
     }
-    assert gallery("", "case", [samples(**point)]).planes[0].png
+    assert draw_gallery("", "case", [samples(**point)]).planes[0].png
 
 
 def test_a_case_without_samples_has_its_notes() -> None:
-    found = gallery("batch 4", "case", [], ["No samples were saved at 4 epochs."])
+    found = draw_gallery("batch 4", "case", [], ["No samples were saved at 4 epochs."])
     assert (found.images, found.notes) == ([], ["No samples were saved at 4 epochs."])
 
 
@@ -223,10 +222,7 @@ def test_a_case_without_samples_has_its_notes() -> None:
 def test_a_png_keeps_every_grey_value(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (30, 20), np.uint8)
     drawn = noise if kind == "noise" else np.add.outer(np.arange(30, dtype=np.uint8), np.arange(20, dtype=np.uint8))
-    png = grey_png(drawn)
-    assert np.array_equal(pixels(png), drawn)
-    length = struct.unpack(">I", png[8:12])[0]
-    assert struct.unpack(">I", png[16 + length : 20 + length])[0] == zlib.crc32(png[12 : 16 + length])
+    assert np.array_equal(pixels(encode_grey_png(drawn)), drawn)
 
 
 # ------------------------------------------------------------------------------ as files
@@ -234,10 +230,10 @@ def test_a_png_keeps_every_grey_value(kind: str) -> None:
 
 def sheet(**changes: Array | None) -> Array:
     """The file of one checkpoint, one pixel for each enlarged one."""
-    return pixels(gallery("", "case", [samples(4, **changes)]).files["e4"])[::4, ::4]
+    return pixels(draw_gallery("", "case", [samples(4, **changes)]).files["e4"])[::4, ::4]
 
 
-def test_a_mark_s_file_has_the_digits_over_what_became_of_them_on_white() -> None:
+def test_the_file_of_a_checkpoint_has_the_images_above_their_reconstructions_on_white() -> None:
     found = sheet()
     originals, rebuilt = found[4:8, 4:8], found[12:16, 4:8]
     assert originals.tolist() == arrays()["input"][0].tolist()
@@ -247,24 +243,24 @@ def test_a_mark_s_file_has_the_digits_over_what_became_of_them_on_white() -> Non
     assert (found[:, :4] == 255).all()
 
 
-def test_noisy_digits_stand_over_the_clean_ones_and_over_what_became_of_them() -> None:
+def test_noisy_images_are_above_the_clean_ones_and_the_reconstructions() -> None:
     found = sheet(target=np.full((3, 4, 4), 9, np.uint8))
     assert found.shape == (28, 24)
     assert found[4:8, 4:8].tolist() == arrays()["input"][0].tolist()
     assert (found[12:16, 4:8] == 9).all()
 
 
-def test_code_maps_stand_below_their_digits_and_only_where_they_fit() -> None:
+def test_code_maps_are_below_their_images_and_only_where_they_fit() -> None:
     assert sheet(codes=np.ones((3, 4, 4, 8), np.float16)).shape == (20 + 32 + 4, 24)
     assert sheet(codes=np.ones((3, 8, 4, 4), np.float16)).shape == (20, 24), "wider than the images"
 
 
 def test_planes_and_grids_are_files_of_their_own() -> None:
-    found = gallery("", "case", [samples(4, **plane(400))])
+    found = draw_gallery("", "case", [samples(4, **plane(400))])
     assert list(found.files) == ["e4", "e4-plane", "e4-grid"]
     assert pixels(found.files["e4-grid"]).shape == tuple(2 * side for side in pixels(found.grids[0].png).shape)
 
 
 def test_files_stand_in_the_order_of_their_epochs() -> None:
-    names = list(gallery("", "case", [samples(epochs) for epochs in (1, 2, 10, 100)]).files)
+    names = list(draw_gallery("", "case", [samples(epochs) for epochs in (1, 2, 10, 100)]).files)
     assert names == sorted(names) == ["e001", "e002", "e010", "e100"]

@@ -30,7 +30,7 @@ def run(**changes: Any) -> Run:
     """A case of eight epochs with checkpoints after two and eight."""
     of = scripted.case(**{"checkpoints": (2, 8)} | {name: changes.pop(name) for name in list(changes) if name in _CASE})
     outcome = scripted.outcome(of, timeline=TIMELINE, **changes)
-    return Run(outcome, files.result_rows([outcome], scripted.header())[-1])
+    return Run(outcome, files.make_result_rows([outcome], scripted.header())[-1])
 
 
 _CASE = ("batch_size", "loop", "backend", "precision", "repeat", "checkpoints")
@@ -40,16 +40,16 @@ _CASE = ("batch_size", "loop", "backend", "precision", "repeat", "checkpoints")
 def drawn(*runs: Run) -> dict[str, Plot]:
     """As SVG alone, and the same runs only once: drawing takes most of these tests' time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "png", lambda _figure: b"")
-        return {plot.name: plot for plot in plots.model_plots("basic", runs)}
+        patch.setattr(figures, "render_png", lambda _figure: b"")
+        return {plot.name: plot for plot in plots.draw_model("basic", runs)}
 
 
 @cache
 def drawn_alone(draw: Callable[[str, list[Any]], Plot | None], *runs: Run) -> Plot:
     """One kind alone, as SVG."""
-    with pytest.MonkeyPatch.context() as patch, figures.drawing():
-        patch.setattr(plots, "png", lambda _figure: b"")
-        plot = draw("basic", plots._series(runs)[: plots.MOST_SERIES])
+    with pytest.MonkeyPatch.context() as patch, figures.apply_style():
+        patch.setattr(figures, "render_png", lambda _figure: b"")
+        plot = draw("basic", plots._group_runs(runs)[: plots.MOST_SERIES])
     assert plot is not None
     return plot
 
@@ -58,8 +58,8 @@ def printed(*runs: Run) -> dict[str, Plot]:
     """As PNG alone, and coarse."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(figures._RC, "savefig.dpi", DPI)
-        patch.setattr(plots, "inline_svg", lambda *_: "")
-        return {plot.name: plot for plot in plots.model_plots("basic", runs)}
+        patch.setattr(figures, "render_svg", lambda *_: "")
+        return {plot.name: plot for plot in plots.draw_model("basic", runs)}
 
 
 def texts(svg: str) -> list[str]:
@@ -67,7 +67,7 @@ def texts(svg: str) -> list[str]:
 
 
 def test_losses_times_and_memory_are_drawn_twice_each_and_the_same_again() -> None:
-    found = plots.model_plots("basic", [run()])
+    found = plots.draw_model("basic", [run()])
     assert [plot.name for plot in found] == KINDS
     for plot in found:
         ET.fromstring(plot.svg.replace("xlink:", ""))  # noqa: S314 - ours
@@ -84,16 +84,16 @@ def test_every_batch_size_has_a_colour_and_a_name_in_one_picture() -> None:
         assert "var(--series-3)" not in plot.svg
 
 
-def test_loops_are_named_where_they_differ_and_processes_share_a_colour() -> None:
-    svg = drawn_alone(plots._losses, run(), run(loop="xla"), run(repeat=1)).svg
+def test_loops_are_named_where_they_differ_and_processes_have_one_colour() -> None:
+    svg = drawn_alone(plots._draw_losses, run(), run(loop="xla"), run(repeat=1)).svg
     assert {"fit", "xla"} <= set(texts(svg))
     assert "var(--series-3)" not in svg
 
 
 def test_more_cases_than_colours_are_not_drawn() -> None:
     runs = [run(batch_size=size) for size in range(1, 12)]
-    svg = drawn_alone(plots._losses, *runs).svg
-    assert plots.left_out(runs) == 3
+    svg = drawn_alone(plots._draw_losses, *runs).svg
+    assert plots.count_left_out(runs) == 3
     assert "batch 8" in texts(svg)
     assert "batch 9" not in texts(svg)
 
@@ -105,27 +105,27 @@ def test_long_names_take_more_lines_and_not_the_axes_room() -> None:
     )
     heights = [matplotlib.image.imread(io.BytesIO(of["basic-time"].png)).shape[0] / DPI for of in (short, long)]
     assert heights[1] > heights[0] + 0.3
-    assert not plots._columns_fit(["x" * 40, "y" * 40], 2)
-    assert plots._columns_fit(["batch 128", "batch 256", "95 % of the median", "noisy"], 4)
+    assert not plots._is_narrow_enough(["x" * 40, "y" * 40], 2)
+    assert plots._is_narrow_enough(["batch 128", "batch 256", "95 % interval", "noisy"], 4)
 
 
-def test_a_curve_runs_through_its_marks() -> None:
+def test_a_curve_has_a_dot_at_each_checkpoint() -> None:
     svg = drawn(run())["basic-loss"].svg
     assert len(re.findall(r"<use[^>]*var\(--series-1\)", svg)) == 2
 
 
-def test_disturbed_epochs_are_marked() -> None:
+def test_noisy_epochs_have_a_bar() -> None:
     epochs = tuple(scripted.epoch(n, **({"noise": scripted.NOISY} if n == 3 else {})) for n in range(1, 9))
-    quiet, noisy = (drawn_alone(plots._times, each).svg for each in (run(), run(epochs=epochs)))
+    quiet, noisy = (drawn_alone(plots._draw_times, each).svg for each in (run(), run(epochs=epochs)))
     assert noisy.count("var(--warning)") == quiet.count("var(--warning)") + 1
 
 
-def test_hundreds_of_disturbed_epochs_stay_small() -> None:
+def test_hundreds_of_noisy_epochs_stay_small() -> None:
     epochs = tuple(scripted.epoch(n, noise=scripted.NOISY) for n in range(1, 501))
     assert sum(len(plot.svg) for plot in drawn(run(checkpoints=(50, 500), epochs=epochs)).values()) < 120_000
 
 
-def test_the_first_epoch_leaves_the_frame_to_the_others_and_is_told() -> None:
+def test_the_first_epoch_does_not_scale_the_axis_and_is_in_the_caption() -> None:
     plot = drawn(run())["basic-time"]
     assert "The first epoch traces and compiles: 2.5 s" in plot.caption
     assert max(float(text) for text in texts(plot.svg) if re.fullmatch(r"0\.\d+", text)) < 0.5
@@ -136,9 +136,9 @@ def test_phases_are_named_in_the_order_of_a_process_life() -> None:
     assert [text for text in texts(svg) if text in plots.PHASES] == list(plots.PHASES)
 
 
-def test_training_lasts_until_the_last_mark() -> None:
+def test_training_lasts_until_the_last_checkpoint() -> None:
     later = (scripted.phase("evaluation", 3.0), scripted.phase("peaks", 2.0))
-    spans = plots._spans(run(phases=(*scripted.PHASES, *later)).outcome)
+    spans = plots._arrange_phases(run(phases=(*scripted.PHASES, *later)).outcome)
     assert [(name, round(begin, 6), round(seconds, 6)) for _, (name, begin, seconds, _) in spans] == [
         ("start", 0.0, 4.1),
         ("data", 4.1, 0.2),
@@ -195,15 +195,15 @@ def test_no_number_of_a_strange_journal_ends_the_drawing(data: strategies.DataOb
 
 def test_losses_far_apart_have_a_scale_in_steps_with_plain_numbers() -> None:
     epochs = tuple(scripted.epoch(n, train_loss=1.0 / n, val_loss=0.9 / n) for n in range(1, 9))
-    labels = texts(drawn_alone(plots._losses, run(epochs=epochs)).svg)
+    labels = texts(drawn_alone(plots._draw_losses, run(epochs=epochs)).svg)
     assert "0.2" in labels
     assert not any("$" in label for label in labels)
 
 
 def test_ids_are_unique_over_all_figures_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [run(), run(batch_size=8)]
-    monkeypatch.setattr(plots, "png", lambda _figure: b"")
-    found = [plot.svg for model in ("basic", "deep") for plot in plots.model_plots(model, runs)]
+    monkeypatch.setattr(figures, "render_png", lambda _figure: b"")
+    found = [plot.svg for model in ("basic", "deep") for plot in plots.draw_model(model, runs)]
     ids = [name for svg in found for name in re.findall(r' id="([^"]+)"', svg)]
     assert len(set(ids)) == len(ids)
     for svg in found:
@@ -219,9 +219,9 @@ NAMES = ["<script>alert(1)</script>", '" onload="x', "$x^2$ \\frac", "模型 �
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_a_strange_journal_are_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots, "png", lambda _figure: b"")
+    monkeypatch.setattr(figures, "render_png", lambda _figure: b"")
     other = Run(scripted.outcome(scripted.strange_case(model=name), timeline=TIMELINE), None)
-    for plot in plots.model_plots(name, [Run(strange(name), None), other]):
+    for plot in plots.draw_model(name, [Run(strange(name), None), other]):
         elements = list(ET.fromstring(plot.svg.replace("xlink:", "")).iter())  # noqa: S314 - ours
         assert not any(element.tag == "script" or "onload" in element.attrib for element in elements)
         assert re.fullmatch(r"[A-Za-z0-9_-]+", plot.name)
@@ -234,18 +234,18 @@ def test_strange_names_are_printed_too() -> None:
 def test_of_very_many_epochs_those_are_drawn_that_can_be_seen() -> None:
     values = [float(n % 7) for n in range(100_000)]
     values[54_321], values[77_777], values[10] = 90.0, -90.0, float("nan")
-    places = plots._seen(values, plots.MOST_POINTS)
+    places = plots._thin_out(values, plots.MOST_POINTS)
     assert len(places) <= plots.MOST_POINTS + 2
     assert {0, 54_321, 77_777, 99_999} <= set(places)
     assert 10 not in places
     assert list(places) == sorted(places)
-    assert list(plots._seen(values[:500], plots.MOST_POINTS)) == list(range(500))
+    assert list(plots._thin_out(values[:500], plots.MOST_POINTS)) == list(range(500))
 
 
 def test_a_figure_of_many_processes_has_no_more_points_than_one_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert plots._most_points(2) == plots.MOST_POINTS
-    assert all(plots._most_points(curves) % 2 == 0 for curves in range(1_000))
-    assert 200 * plots._most_points(200) <= plots.MOST_IN_A_FIGURE
+    assert plots._limit_points(2) == plots.MOST_POINTS
+    assert all(plots._limit_points(curves) % 2 == 0 for curves in range(1_000))
+    assert 200 * plots._limit_points(200) <= plots.MOST_IN_A_FIGURE
     epochs = tuple(scripted.epoch(n) for n in range(1, 201))
     first = run(checkpoints=(200,), epochs=epochs)
     again = [first.outcome.case.model_copy(update={"repeat": repeat}) for repeat in range(120)]
@@ -256,10 +256,10 @@ def test_a_figure_of_many_processes_has_no_more_points_than_one_of_few(monkeypat
         points.append(sum(len(np.asarray(line.get_xdata())) for line in figure.axes[0].lines))
         return ""
 
-    monkeypatch.setattr(plots, "png", lambda _figure: b"")
-    monkeypatch.setattr(plots, "inline_svg", count)
+    monkeypatch.setattr(figures, "render_png", lambda _figure: b"")
+    monkeypatch.setattr(figures, "render_svg", count)
     for of in (runs[:2], runs[:40], runs):
-        plots._losses("basic", plots._series(of))
+        plots._draw_losses("basic", plots._group_runs(of))
     checkpoints = [2, 40, 120]
     assert points == [checkpoints[0] + 2 * 2 * 200, checkpoints[1] + plots.MOST_IN_A_FIGURE, points[2]]
     assert points[2] < 1.1 * plots.MOST_IN_A_FIGURE

@@ -6,7 +6,7 @@ import pytest
 import scripted
 
 from bench.plan import catalog
-from bench.report.published import PublishedComparison, comparisons, explanations
+from bench.report.published import PublishedComparison, compare_with_published, explain_dead_units
 from bench.results.schema import ResultRow
 from models.contract import Published, Quantity, Settings
 
@@ -40,7 +40,7 @@ def row(**changes: Any) -> ResultRow:
 
 
 def compared(quantity: Quantity, *rows: ResultRow, epochs: int = 50) -> PublishedComparison:
-    [comparison] = comparisons(rows, settings(figure(quantity, epochs=epochs)))
+    [comparison] = compare_with_published(rows, settings(figure(quantity, epochs=epochs)))
     return comparison
 
 
@@ -137,10 +137,10 @@ def test_a_run_with_other_settings_than_the_published_one_says_which() -> None:
 
 
 def test_the_units_that_a_summed_penalty_kills_are_explained_where_they_are_seen() -> None:
-    (sentence,) = explanations([row(model="sparse_batch_sum", dead_units=27, code_units=32)])
+    (sentence,) = explain_dead_units([row(model="sparse_batch_sum", dead_units=27, code_units=32)])
     assert "27 of 32" in sentence
     assert "#22018" in sentence
-    assert explanations([row(model="sparse_batch_sum", dead_units=3, code_units=32), row(dead_units=32)]) == []
+    assert explain_dead_units([row(model="sparse_batch_sum", dead_units=3, code_units=32), row(dead_units=32)]) == []
 
 
 def test_a_single_epoch_gives_no_step_to_project_from() -> None:
@@ -149,19 +149,19 @@ def test_a_single_epoch_gives_no_step_to_project_from() -> None:
     assert "two epochs" in comparison.how
 
 
-def test_a_mark_that_was_not_reached_is_not_compared() -> None:
+def test_a_checkpoint_that_was_not_reached_is_not_compared() -> None:
     failed = row(status="failed", epoch_s_median=None, train_loss=None)
-    assert comparisons([failed], settings(figure("train_loss"))) == []
+    assert compare_with_published([failed], settings(figure("train_loss"))) == []
     comparison = compared("train_loss", failed, row(repeat=1, train_loss=0.1))
     assert comparison.ours == 0.1
 
 
 def test_models_without_rows_are_left_out() -> None:
-    assert {comparison.model for comparison in comparisons([row()], catalog.model_settings())} == {"basic"}
+    assert {comparison.model for comparison in compare_with_published([row()], catalog.model_settings())} == {"basic"}
 
 
 def test_every_published_figure_of_a_measured_model_is_answered() -> None:
-    found = comparisons([row()], catalog.model_settings())
+    found = compare_with_published([row()], catalog.model_settings())
     assert [comparison.published for comparison in found] == list(catalog.model_settings()["basic"].published)
 
 
@@ -171,6 +171,6 @@ def test_a_figure_is_said_with_its_source_epochs_and_unit() -> None:
     assert figure("val_loss", 0.097).text == "blog, 50 epochs: validation loss 0.097"
 
 
-def test_arrays_that_are_not_mnist_are_not_held_against_figures_of_mnist() -> None:
-    (ours,) = comparisons([row(dataset_genuine=False)], settings(figure("train_loss")))
+def test_arrays_that_are_not_mnist_are_not_compared_with_figures_of_mnist() -> None:
+    (ours,) = compare_with_published([row(dataset_genuine=False)], settings(figure("train_loss")))
     assert (ours.kind, ours.ours) == ("not run", None)

@@ -1,11 +1,11 @@
-"""The peaks is drawn from what rows hold, and left out where they hold too little."""
+"""The roofline is drawn from the rows, and left out where they hold too little."""
 
 from typing import Any
 
 import pytest
 import scripted
 
-from bench.report import roofline
+from bench.report import figures, roofline
 from bench.report.roofline import draw_roofline
 from bench.results.schema import ResultRow
 
@@ -34,11 +34,11 @@ def test_models_ways_and_peaks_are_named() -> None:
 @pytest.fixture
 def _unprinted(monkeypatch: pytest.MonkeyPatch) -> None:
     """No PNG, which takes most of the time, for those who only read."""
-    monkeypatch.setattr(roofline, "png", lambda _figure: b"")
+    monkeypatch.setattr(figures, "render_png", lambda _figure: b"")
 
 
 @pytest.mark.usefixtures("_unprinted")
-def test_each_precision_has_a_roof_of_its_own() -> None:
+def test_each_precision_has_a_roofline() -> None:
     plot = draw_roofline([row(), row(precision="mixed_bfloat16", case_id="other", peak_gflop_per_s=400.0)])
     assert plot is not None
     assert "mixed_bfloat16: 400 GFLOP/s" in plot.svg

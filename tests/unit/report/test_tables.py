@@ -14,8 +14,8 @@ from rich.console import Console
 from bench.console.table import Table
 from bench.plan import catalog
 from bench.report import published, tables
-from bench.report.tables import blog_table, model_table, quality_table, variants_table
-from bench.report.variants import side_by_side
+from bench.report.tables import tabulate_model, tabulate_published, tabulate_thresholds, tabulate_variants
+from bench.report.variants import compare_variants
 from models.contract import Published
 
 
@@ -79,7 +79,7 @@ def row(**changes: Any) -> Any:
 
 def test_a_models_rows_are_epochs_within_batch_sizes() -> None:
     rows = [row(epochs=epochs, batch_size=size) for epochs, size in [(500, 256), (50, 256), (500, 64), (50, 64)]]
-    assert [cell[:2] for cell in cells(model_table("t", rows).markdown())] == [
+    assert [cell[:2] for cell in cells(tabulate_model("t", rows).markdown())] == [
         ["epochs", "batch"],
         ["50", "64"],
         ["500", "64"],
@@ -101,7 +101,7 @@ def test_a_row_shows_times_losses_memory_and_dead_units() -> None:
         "dead_units": 32,
         "code_units": 32,
     }
-    [headers, shown] = cells(model_table("t", [row(**measured)]).markdown())
+    [headers, shown] = cells(tabulate_model("t", [row(**measured)]).markdown())
     assert dict(zip(headers[2:], shown[2:], strict=True)) == {
         "s/epoch": "1.23",
         "95 %": "1.2–1.3",
@@ -115,40 +115,40 @@ def test_a_row_shows_times_losses_memory_and_dead_units() -> None:
 
 
 def test_axes_that_vary_get_a_column_and_others_none() -> None:
-    assert "loop" in cells(model_table("t", [row(), row(loop="xla")]).markdown())[0]
-    assert cells(model_table("t", [row(), row(epochs=1)]).markdown())[0][2] == "s/epoch"
+    assert "loop" in cells(tabulate_model("t", [row(), row(loop="xla")]).markdown())[0]
+    assert cells(tabulate_model("t", [row(), row(epochs=1)]).markdown())[0][2] == "s/epoch"
 
 
-def test_processes_of_one_case_share_a_line_with_the_median_over_them_and_their_range() -> None:
+def test_processes_of_one_case_are_on_one_line_with_their_median_and_range() -> None:
     times = (1.0, 4.0, 2.0)
     rows = [row(repeat=repeat, epoch_s_median=median, peak_rss_mib=700 + median) for repeat, median in enumerate(times)]
-    [headers, shown] = cells(model_table("t", rows).markdown())
+    [headers, shown] = cells(tabulate_model("t", rows).markdown())
     line = dict(zip(headers, shown, strict=True))
     assert (line["s/epoch"], line["95 %"], line["MiB"]) == ("2", "1–4 (3)", "702")
 
 
 def test_from_six_processes_on_their_medians_have_an_interval() -> None:
     rows = [row(repeat=repeat, epoch_s_median=1.0 + repeat) for repeat in range(6)]
-    [headers, shown] = cells(model_table("t", rows).markdown())
+    [headers, shown] = cells(tabulate_model("t", rows).markdown())
     line = dict(zip(headers, shown, strict=True))
     assert (line["s/epoch"], line["95 %"]) == ("3.5", "1–6")
 
 
-def test_a_process_that_failed_among_others_is_told_of() -> None:
+def test_a_process_that_failed_among_others_is_remarked() -> None:
     rows = [row(), row(repeat=1, status="killed", epoch_s_median=None)]
-    [headers, shown] = cells(model_table("t", rows).markdown())
+    [headers, shown] = cells(tabulate_model("t", rows).markdown())
     assert dict(zip(headers, shown, strict=True))["remarks"] == "1 of 2 processes"
 
 
-def test_flagged_epochs_and_a_trend_are_remarked_and_nothing_is_where_all_is_well() -> None:
-    assert "remarks" not in cells(model_table("t", [row()]).markdown())[0]
-    [_, shown] = cells(model_table("t", [row(noisy_epochs=2, steady=False)]).markdown())
+def test_noisy_epochs_and_a_trend_are_remarked_and_without_them_there_are_no_remarks() -> None:
+    assert "remarks" not in cells(tabulate_model("t", [row()]).markdown())[0]
+    [_, shown] = cells(tabulate_model("t", [row(noisy_epochs=2, steady=False)]).markdown())
     assert shown[-1] == "2/3 noisy; not steady"
 
 
 @pytest.mark.parametrize("status", ["failed", "killed", "timeout", "diverged", "invalid"])
 def test_a_failed_row_says_how_it_ended_and_shows_no_number(status: str) -> None:
-    table = model_table("t", [row(), row(status=status, epochs=9)])
+    table = tabulate_model("t", [row(), row(status=status, epochs=9)])
     failed = cells(table.markdown())[-1]
     assert failed[:3] == ["9", "4", status]
     assert set(failed[3:]) == {"–"}
@@ -160,13 +160,13 @@ def test_what_was_not_measured_is_a_dash_and_never_none_or_nan() -> None:
     empty = dict.fromkeys(
         ("epoch_s_median", "epoch_s_ci_low", "epoch_s_ci_high", "val_bce", "dead_units", "peak_rss_mib", "val_loss")
     )
-    for text in (model_table("t", [row(**empty)]).markdown(), printed(model_table("t", [row(**empty)]))):
+    for text in (tabulate_model("t", [row(**empty)]).markdown(), printed(tabulate_model("t", [row(**empty)]))):
         assert "None" not in text
         assert "nan" not in text.lower()
         assert text.count("–") == len(empty) - 1  # an interval has two ends and one cell
 
 
-def test_a_number_that_does_not_fit_shows_that_it_lost_digits() -> None:
+def test_a_number_that_does_not_fit_shows_that_it_was_cut() -> None:
     rows = [
         row(
             epochs=500,
@@ -183,7 +183,7 @@ def test_a_number_that_does_not_fit_shows_that_it_lost_digits() -> None:
         )
         for batch_size in (128, 256)
     ]
-    table = model_table("t", rows)
+    table = tabulate_model("t", rows)
     whole = {cell for line in table.rows for cell in line}
     narrow, wide = (printed(table, width) for width in (60, 160))
     assert "…" not in wide
@@ -197,14 +197,14 @@ def test_a_number_that_does_not_fit_shows_that_it_lost_digits() -> None:
     [(None, "–"), (0.0, "0"), (0.01234, "0.0123"), (12.345, "12.3"), (100.0, "100"), (1234.5, "1234")],
 )
 def test_seconds_have_three_figures(value: float | None, text: str) -> None:
-    assert tables.seconds(value) == text
+    assert tables.format_seconds(value) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "–"), (0.0, "0.0000"), (0.09444, "0.0944"), (9.99, "9.9900"), (152.345, "152.34")]
 )
 def test_losses_are_shown_as_keras_prints_them(value: float | None, text: str) -> None:
-    assert tables.loss(value) == text
+    assert tables.format_loss(value) == text
 
 
 # --- against what was published --------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ def test_published_figures_stand_beside_ours_with_their_ratio() -> None:
         Published(source="field notes", epochs=500, quantity="fit_s", value=960.0),
     )
     settings = {"basic": replace(catalog.model_settings()["basic"], published=figures)}
-    table = blog_table(published.comparisons(rows, settings))
+    table = tabulate_published(published.compare_with_published(rows, settings))
     shown = {line[1]: line[2:] for line in cells(table.markdown())[1:]}
     assert shown["validation loss, 50 epochs (blog)"] == ["0.11", "0.1017", "0.92", "measured: adam 0.001"]
     assert shown["time of training, 50 epochs (field notes: about)"] == [
@@ -232,7 +232,7 @@ def test_published_figures_stand_beside_ours_with_their_ratio() -> None:
 
 
 def test_figures_that_were_not_run_are_named_below_with_what_would_run_them() -> None:
-    table = blog_table(published.comparisons([row(epochs=3)], catalog.model_settings()))
+    table = tabulate_published(published.compare_with_published([row(epochs=3)], catalog.model_settings()))
     assert {line[-1] for line in table.rows} == {"projected: batch 4, adam 0.001"}
     [note] = table.notes
     for expected in ("4 published figures", "basic", "full MNIST", "aebench run --profile blog"):
@@ -243,7 +243,7 @@ def test_ways_to_train_stand_side_by_side_with_a_sentence_below() -> None:
     measured: dict[str, Any] = {"peak_fraction": 0.2, "gflop_per_s": 40.0, "bound": "dispatch"}
     fit = row(epoch_s_median=6.0, peak_rss_mib=1000.0, **measured)
     xla = row(loop="xla", epoch_s_median=1.0, peak_rss_mib=550.0, **measured)
-    table = variants_table(side_by_side([fit, xla]))
+    table = tabulate_variants(compare_variants([fit, xla]))
     assert table.rows == (
         ("basic", "fit", "4", "3", "6", "1.00", "1000", "100 %", "40", "20 %", "dispatch"),
         ("basic", "xla", "4", "3", "1", "6.00", "550", "55 %", "40", "20 %", "dispatch"),
@@ -255,11 +255,11 @@ def test_ways_to_train_stand_side_by_side_with_a_sentence_below() -> None:
 
 def test_what_was_not_measured_of_a_way_is_a_dash() -> None:
     empty: dict[str, Any] = {"peak_rss_mib": None, "gflop_per_s": None, "peak_fraction": None, "bound": None}
-    table = variants_table(side_by_side([row(loop="graph", **empty), row(loop="xla", **empty)]))
+    table = tabulate_variants(compare_variants([row(loop="graph", **empty), row(loop="xla", **empty)]))
     assert [line[5:] for line in table.rows] == [("–",) * 6] * 2
 
 
-def test_time_until_good_enough_has_a_column_a_threshold_and_names_the_first_below() -> None:
+def test_time_until_good_enough_has_a_column_per_threshold_and_names_the_first() -> None:
     slow = scripted.outcome(scripted.case(loop="fit"))
     quick = [
         scripted.outcome(
@@ -268,17 +268,17 @@ def test_time_until_good_enough_has_a_column_a_threshold_and_names_the_first_bel
         )
         for repeat in range(3)
     ]
-    table = quality_table([slow, *quick], [0.2, 0.1, 0.01])
+    table = tabulate_thresholds([slow, *quick], [0.2, 0.1, 0.01])
     assert table.headers == ("model", "trained by", "batch", "≤ 0.2", "≤ 0.1", "≤ 0.01")
     assert table.rows == (
         ("basic", "fit", "4", "at most 1 ep, 2.5 s", "at most 3 ep, 3.1 s", "–"),
         ("basic", "xla", "4", "1 ep, 1.25 s", "2 ep, 2.5 s", "–"),
     )
     assert table.notes == (
-        "0.2 is first reached by basic, xla, batch 4: 1 ep, 0.25 s of training.",
-        "0.1 is first reached by basic, xla, batch 4: 2 ep, 0.5 s of training.",
+        "The first to reach 0.2 is basic, xla, batch 4: 1 ep, 0.25 s.",
+        "The first to reach 0.1 is basic, xla, batch 4: 2 ep, 0.5 s.",
     )
 
 
 def test_what_reached_no_threshold_has_no_line() -> None:
-    assert quality_table([scripted.outcome()], [1e-6]).rows == ()
+    assert tabulate_thresholds([scripted.outcome()], [1e-6]).rows == ()

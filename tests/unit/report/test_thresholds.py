@@ -24,44 +24,44 @@ def run(penalty: float = 0.0, **changes: Any) -> Outcome:
     return scripted.outcome(case, epochs=epochs, evaluations=evaluations)
 
 
-def told(outcome: Outcome) -> list[tuple[float, int, float, bool]]:
-    found = thresholds.reached(outcome, thresholds.THRESHOLDS)
+def find(outcome: Outcome) -> list[tuple[float, int, float, bool]]:
+    found = thresholds.find_reached(outcome, thresholds.THRESHOLDS)
     return [(entry.threshold, entry.epochs, entry.seconds, entry.exact) for entry in found]
 
 
-def test_a_threshold_is_reached_at_the_first_epoch_that_passes_it() -> None:
-    assert told(run()) == [(0.12, 3, 3.5, True), (0.11, 5, 4.5, True), (0.10, 5, 4.5, True)]
+def test_a_threshold_is_reached_at_the_first_epoch_below_it() -> None:
+    assert find(run()) == [(0.12, 3, 3.5, True), (0.11, 5, 4.5, True), (0.10, 5, 4.5, True)]
 
 
-def test_a_threshold_that_is_met_exactly_is_passed() -> None:
-    (entry,) = thresholds.reached(run(), [0.118])
+def test_a_threshold_that_is_met_exactly_is_reached() -> None:
+    (entry,) = thresholds.find_reached(run(), [0.118])
     assert entry.epochs == 3
 
 
-def test_where_the_loss_carries_a_penalty_only_marks_tell() -> None:
-    assert told(run(penalty=0.01)) == [(0.12, 5, 4.5, False), (0.11, 5, 4.5, False), (0.10, 5, 4.5, False)]
+def test_where_the_loss_has_a_penalty_only_checkpoints_count() -> None:
+    assert find(run(penalty=0.01)) == [(0.12, 5, 4.5, False), (0.11, 5, 4.5, False), (0.10, 5, 4.5, False)]
 
 
 def test_rounding_is_no_penalty() -> None:
-    assert told(run(penalty=1e-5))[0] == (0.12, 3, 3.5, True)
+    assert find(run(penalty=1e-5))[0] == (0.12, 3, 3.5, True)
 
 
 def test_a_run_that_was_never_evaluated_reaches_nothing() -> None:
-    assert thresholds.reached(run().model_copy(update={"evaluations": ()}), [0.5]) == []
+    assert thresholds.find_reached(run().model_copy(update={"evaluations": ()}), [0.5]) == []
 
 
 def test_losses_that_are_not_finite_pass_nothing() -> None:
     epochs = tuple(scripted.epoch(number, val_loss=None) for number in range(1, 6))
-    found = thresholds.reached(run().model_copy(update={"epochs": Epochs(epochs)}), [0.12])
+    found = thresholds.find_reached(run().model_copy(update={"epochs": Epochs(epochs)}), [0.12])
     assert [(entry.epochs, entry.exact) for entry in found] == [(5, False)]
 
 
 def test_the_first_to_reach_a_threshold_is_the_one_with_the_fewest_seconds() -> None:
     quick = [
         entry.__class__(case=scripted.case(loop="xla"), threshold=entry.threshold, epochs=9, seconds=1.0, exact=True)
-        for entry in thresholds.reached(run(), [0.12])
+        for entry in thresholds.find_reached(run(), [0.12])
     ]
-    found = thresholds.first([*thresholds.reached(run(), thresholds.THRESHOLDS), *quick])
+    found = thresholds.find_first([*thresholds.find_reached(run(), thresholds.THRESHOLDS), *quick])
     assert [(threshold, entry.case.loop, entry.seconds) for threshold, entry in found.items()] == [
         (0.12, "xla", 1.0),
         (0.11, "fit", 4.5),
@@ -71,4 +71,4 @@ def test_the_first_to_reach_a_threshold_is_the_one_with_the_fewest_seconds() -> 
 
 @pytest.mark.parametrize("outcome", [scripted.outcome(reached=1)])
 def test_a_failed_run_reaches_what_its_epochs_reached(outcome: Outcome) -> None:
-    assert thresholds.reached(outcome, [0.5]) == []
+    assert thresholds.find_reached(outcome, [0.5]) == []

@@ -13,11 +13,11 @@ def row(loop: str = "fit", seconds: float = 6.0, **changes: object) -> ResultRow
 
 
 def only(*rows: ResultRow) -> variants.SideBySide:
-    (entry,) = variants.side_by_side(rows)
+    (entry,) = variants.compare_variants(rows)
     return entry
 
 
-def test_other_loops_are_held_against_fit() -> None:
+def test_other_loops_are_compared_with_fit() -> None:
     entry = only(row("xla", 1.0), row("fit", 6.0), row("graph", 3.0))
     assert [(each.name, each.faster, each.memory) for each in entry.variants] == [
         ("xla", 6.0, pytest.approx(1 / 6)),
@@ -29,14 +29,14 @@ def test_other_loops_are_held_against_fit() -> None:
 
 
 def test_a_model_that_was_trained_in_one_way_has_nothing_beside_it() -> None:
-    assert variants.side_by_side([row(), row(epochs=5), row(repeat=1)]) == []
+    assert variants.compare_variants([row(), row(epochs=5), row(repeat=1)]) == []
 
 
 def test_models_and_batch_sizes_stand_apart() -> None:
     rows = [
         row(loop, batch_size=size, model=name) for name in ("basic", "deep") for size in (128, 256) for loop in "ab"
     ]
-    found = variants.side_by_side(rows)
+    found = variants.compare_variants(rows)
     assert [(entry.model, entry.batch_size) for entry in found] == [
         ("basic", 128),
         ("basic", 256),
@@ -45,18 +45,18 @@ def test_models_and_batch_sizes_stand_apart() -> None:
     ]
 
 
-def test_the_last_mark_that_all_ways_reached_is_compared() -> None:
+def test_the_last_checkpoint_that_all_ways_reached_is_compared() -> None:
     entry = only(row(epochs=2, seconds=4.0), row(epochs=9), row("xla", 1.0, epochs=2))
     assert entry.epochs == 2
     assert [each.faster for each in entry.variants] == [1.0, 4.0]
 
 
-def test_ways_without_a_mark_in_common_are_not_compared() -> None:
-    assert variants.side_by_side([row(epochs=2), row("xla", epochs=9)]) == []
+def test_ways_without_a_checkpoint_in_common_are_not_compared() -> None:
+    assert variants.compare_variants([row(epochs=2), row("xla", epochs=9)]) == []
 
 
 def test_failed_and_untimed_rows_are_not_compared() -> None:
-    assert variants.side_by_side([row(), row("xla", status="failed"), row("graph", epoch_s_median=None)]) == []
+    assert variants.compare_variants([row(), row("xla", status="failed"), row("graph", epoch_s_median=None)]) == []
 
 
 def test_a_ratio_is_the_median_over_the_repeats_that_both_have() -> None:
@@ -70,10 +70,10 @@ def test_without_fit_in_float32_there_is_no_ratio_and_no_sentence() -> None:
     entry = only(row("graph"), row("xla", 1.0))
     assert entry.plain is None
     assert {each.faster for each in entry.variants} == {None}
-    assert variants.sentence(entry) is None
+    assert variants.describe(entry) is None
 
 
-def test_tensorflow_is_held_against_before_other_backends() -> None:
+def test_tensorflows_fit_is_the_plain_way_before_other_backends() -> None:
     entry = only(row(backend="jax", seconds=1.0), row(backend="tensorflow"))
     assert entry.plain is not None
     assert (entry.plain.name, entry.variants[0].name) == ("fit", "jax fit")
@@ -87,19 +87,19 @@ def test_a_way_is_named_by_what_is_not_the_default() -> None:
 
 def test_the_sentence_says_where_the_time_goes_and_what_is_faster() -> None:
     entry = only(row(peak_fraction=1 / 6), row("xla", 1.0, peak_rss_mib=330.0))
-    assert variants.sentence(entry) == (
+    assert variants.describe(entry) == (
         "basic, batch 4: `fit` spends 5 of every 6 seconds outside the arithmetic; "
         "`xla` trains this model 6.0 times as fast here, in 55 % of the memory."
     )
 
 
 def test_the_sentence_says_where_fit_is_the_fastest() -> None:
-    told = variants.sentence(only(row(seconds=1.0), row("xla", 40.0)))
-    assert told == "basic, batch 4: `fit` is the fastest way here."
+    sentence = variants.describe(only(row(seconds=1.0), row("xla", 40.0)))
+    assert sentence == "basic, batch 4: `fit` is the fastest way here."
 
 
 @pytest.mark.parametrize(
-    ("share", "told"),
+    ("fraction", "expected"),
     [
         (0.001, "spends nearly all"),
         (0.06, "spends 16 of every 17"),
@@ -107,6 +107,6 @@ def test_the_sentence_says_where_fit_is_the_fastest() -> None:
         (1.2, "`fit` trains"),
     ],
 )
-def test_shares_are_told_in_parts_that_can_be_pictured(share: float, told: str) -> None:
-    said = variants.sentence(only(row(peak_fraction=share), row("xla", 1.0))) or ""
-    assert (told in said) or (share > 1 and "outside" not in said)
+def test_fractions_are_rounded_to_parts_that_can_be_pictured(fraction: float, expected: str) -> None:
+    said = variants.describe(only(row(peak_fraction=fraction), row("xla", 1.0))) or ""
+    assert (expected in said) or (fraction > 1 and "outside" not in said)

@@ -7,7 +7,7 @@ from bench.report import views
 
 
 def view(*cells: str, header: str = "s/epoch", labels: int = 0) -> views.TableView:
-    return views.view(Table("title", (header,), tuple((cell,) for cell in cells), labels), "anchor")
+    return views.make_view(Table("title", (header,), tuple((cell,) for cell in cells), labels), "anchor")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_cell_is_sorted_by_its_number(cell: str, key: str) -> None:
 
 def test_names_are_sorted_as_text() -> None:
     assert view("3 models", "a", labels=1).rows[0][0].sort is None
-    assert view("projected", "measured", header="ours is").rows[0][0].sort is None
+    assert view("projected", "measured", header="how").rows[0][0].sort is None
 
 
 def test_figures_that_were_not_measured_stand_where_numbers_do() -> None:
@@ -54,8 +54,8 @@ def test_a_heading_that_is_no_column_is_shown_as_it_is() -> None:
 
 
 def test_short_tables_need_no_filter() -> None:
-    assert not view(*"1234").filtered
-    assert view(*"12345").filtered
+    assert not view(*"1234").has_filter
+    assert view(*"12345").has_filter
 
 
 def test_remarks_are_words_also_where_they_begin_with_a_number() -> None:

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import InvalidInput
-from bench.report.files import csv_text
+from bench.report.files import format_csv
 from bench.results import reader
 from bench.results.schema import SCHEMA_VERSION, ResultRow
 
 
 def table(*rows: ResultRow) -> list[list[str]]:
     """A header and rows as a sweep writes them."""
-    return list(csv.reader(io.StringIO(csv_text(ResultRow, rows or [row(), row(model="deep")]))))
+    return list(csv.reader(io.StringIO(format_csv(ResultRow, rows or [row(), row(model="deep")]))))
 
 
 def row(**changes: Any) -> ResultRow:

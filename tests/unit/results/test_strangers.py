@@ -176,14 +176,14 @@ def test_a_line_beyond_all_measure_is_told_and_not_read(begun: ReportFolder, mon
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_text_that_a_spreadsheet_would_run_is_text(start: str) -> None:
     row = scripted.result_row(machine_id=f"{start}1+2", error=f'{start}HYPERLINK("x")', val_loss=-0.5)
-    [cells] = csv.DictReader(io.StringIO(files.csv_text(ResultRow, [row]), newline=""))
+    [cells] = csv.DictReader(io.StringIO(files.format_csv(ResultRow, [row]), newline=""))
     assert [cells["machine_id"][0], cells["error"][0]] == (["1", "H"] if start == "\r" else ["'", "'"])
     assert cells["val_loss"] == "-0.5"
 
 
 def test_a_number_that_is_none_is_an_empty_cell() -> None:
     row = scripted.result_row(val_loss=float("nan"), train_loss=float("inf"), samples_per_s=-0.0)
-    [cells] = csv.DictReader(io.StringIO(files.csv_text(ResultRow, [row])))
+    [cells] = csv.DictReader(io.StringIO(files.format_csv(ResultRow, [row])))
     assert (cells["val_loss"], cells["train_loss"], cells["samples_per_s"]) == ("", "", "-0.0")
 
 

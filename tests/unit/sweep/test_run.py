@@ -66,7 +66,7 @@ def test_the_prepared_data_are_there_while_cases_run(
 def test_results_csv_equals_the_rows_of_the_journal_at_full_precision(folder: ReportFolder, script: Script) -> None:
     measured(folder)
     stored = journal.read(folder.journal)
-    rows = files.result_rows(stored.outcomes, stored.header)
+    rows = files.make_result_rows(stored.outcomes, stored.header)
     frame = pd.read_csv(folder.results, dtype=str, keep_default_na=False)
     assert len(frame) == len(rows) == 6
     for name in ResultRow.model_fields:
@@ -83,7 +83,7 @@ def test_the_tables_on_the_terminal_have_every_model(folder: ReportFolder, scrip
     _, printed = measured(folder)
     for model in PROFILE["models"]:
         assert f"\n{model}: " in printed
-    assert "Against the published figures" in printed
+    assert "Compared with the published figures" in printed
 
 
 def test_the_profiles_limits_reach_the_executor(
