@@ -1,4 +1,4 @@
-"""Whether a loop learns as well as `fit`: ``val_bce`` after five epochs, compared with those of `fit` over four seeds."""
+"""Whether a loop learns as well as `fit`: ``val_bce`` after five epochs compared with those of `fit` on four seeds."""
 
 from __future__ import annotations
 
