@@ -95,7 +95,7 @@ def _script(folder: ReportFolder, name: str) -> tuple[float, float]:
 
 def _harness(folder: ReportFolder, name: str) -> tuple[float, float]:
     profile = Profile(models=("basic",), epochs=(EPOCHS[name],), batch_sizes=(256,), dataset=name)
-    (outcome,) = LocalExecutor(folder).outcomes(profile.cases(), lambda _case, _event: None)
+    (outcome,) = LocalExecutor(folder).run(profile.cases(), lambda _case, _event: None)
     return median_seconds(outcome), outcome.checkpoints[-1].peak_rss_mib
 
 
