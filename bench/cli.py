@@ -53,6 +53,13 @@ def print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Report folder; by default a new one in reports/.")]
+MinimumEffect = Annotated[
+    float, typer.Option(metavar="PERCENT", min=0.1, max=100.0, help="A smaller slowdown does not count.")
+]
+FailUndecided = Annotated[bool, typer.Option("--fail-undecided", help="Exit with code 5 where a case stays undecided.")]
+
+
 @app.callback()
 def aebench(
     _version: Annotated[
@@ -111,9 +118,7 @@ def run(
     retries: Annotated[
         int | None, typer.Option(metavar="N", help="How often --resume may run a failed case again; by default 3.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Report folder; by default a new one in reports/.")
-    ] = None,
+    out: Out = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep in the folder --out.")] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the cases and the time that they may take; run nothing.")
@@ -193,9 +198,7 @@ def regress(
         str | None,
         typer.Option(metavar="A,B", help="Cases such as basic,deep:xla; by default basic, convolutional and deep."),
     ] = None,
-    minimum_effect: Annotated[
-        float, typer.Option(metavar="PERCENT", min=0.1, max=100.0, help="A smaller slowdown does not count.")
-    ] = 5.0,
+    minimum_effect: MinimumEffect = 5.0,
     most_discarded: Annotated[
         float,
         typer.Option(
@@ -215,12 +218,8 @@ def regress(
         str | None, typer.Option(metavar="PYTHON", help="Interpreter of this code's environment.")
     ] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads that the backend may use.")] = None,
-    fail_undecided: Annotated[
-        bool, typer.Option("--fail-undecided", help="Exit with code 5 where a case stays undecided.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Report folder; by default a new one in reports/.")
-    ] = None,
+    fail_undecided: FailUndecided = False,
+    out: Out = None,
 ) -> None:
     """Compare this code with another revision: its speed, memory and loss.
 
@@ -253,15 +252,9 @@ def check(
     save_baseline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the report in this file, as a baseline for later checks.")
     ] = None,
-    minimum_effect: Annotated[
-        float, typer.Option(metavar="PERCENT", min=0.1, max=100.0, help="A smaller slowdown does not count.")
-    ] = 5.0,
-    fail_undecided: Annotated[
-        bool, typer.Option("--fail-undecided", help="Exit with code 5 where a case stays undecided.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Report folder; by default a new one in reports/.")
-    ] = None,
+    minimum_effect: MinimumEffect = 5.0,
+    fail_undecided: FailUndecided = False,
+    out: Out = None,
 ) -> None:
     """Compare a report with a stored baseline of the same machine, or store it as one.
 

@@ -7,10 +7,11 @@ its own; between two events the parent is blocked.
 import statistics
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Self, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -56,99 +57,95 @@ def _format_seconds(value: float) -> str:
     return f"{value:.3g} s"
 
 
-class Display(Protocol):
-    """Shows the progress of a sweep."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def listen(self, case: Case, event: Event | None) -> None:
-        """Show an event of the running case; None when the case starts."""
-        ...
-
-    def finish(self, outcome: Outcome) -> None:
-        """Show the outcome of the case that was running."""
-        ...
-
-
-class _SweepProgress:
-    """How far a sweep is."""
-
-    def __init__(self, total: int, done: int, remaining: Remaining) -> None:
-        self.total = total
-        self.number = done
-        self.remaining = remaining
-        self.case: Case | None = None
-        self.began = time.monotonic()
-        self.epoch: EpochEvent | None = None
-
-    def update(self, case: Case, event: Event | None) -> None:
-        if event is None:
-            self.case, self.epoch, self.began = case, None, time.monotonic()
-            self.number += 1
-        elif isinstance(event, EpochEvent):
-            self.epoch = event
-
-    def describe_remaining(self) -> str:
-        return f"{self.remaining.words(self.case, time.monotonic() - self.began)} left"
-
-    def describe_epoch(self) -> str:
-        if self.case is None or self.epoch is None:
-            return "starting"
-        epoch = self.epoch
-        losses = f"loss {_format_loss(epoch.train_loss)} val_loss {_format_loss(epoch.val_loss)}"
-        speed = f"{_format_seconds(epoch.train_s)} per epoch, {epoch.rss_mib:.0f} MiB"
-        return f"epoch {epoch.epoch}/{self.case.run_epochs} {losses} {speed}"
+def _describe_epoch(case: Case, epoch: EpochEvent) -> str:
+    losses = f"loss {_format_loss(epoch.train_loss)} val_loss {_format_loss(epoch.val_loss)}"
+    speed = f"{_format_seconds(epoch.train_s)} per epoch, {epoch.rss_mib:.0f} MiB"
+    return f"{describe(case)}: epoch {epoch.epoch}/{case.run_epochs} {losses} {speed}"
 
 
 def _format_loss(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.4f}"
 
 
-class PlainDisplay:
-    """Prints lines, for a pipe, a file or CI; no control characters."""
+class Display(AbstractContextManager["Display"]):
+    """Follows a sweep of ``total`` cases, ``done`` of which are kept from before, and shows how far it is."""
+
+    def __init__(self, total: int, done: int, remaining: Remaining) -> None:
+        self._total = total
+        self._finished = done
+        self._remaining = remaining
+        self._case: Case | None = None
+        self._began = time.monotonic()
+
+    def listen(self, case: Case, event: Event | None) -> None:
+        """Take an event of the running case; None when the case starts."""
+        if event is None:
+            self._case, self._began = case, time.monotonic()
+            self.show_start(case)
+        elif isinstance(event, EpochEvent):
+            self.show_epoch(case, event)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Take the outcome of the case that was running."""
+        self._remaining.finished(outcome.case, outcome.duration_s)
+        self._case = None
+        self._finished += 1
+        self.show_outcome(outcome)
+
+    @abstractmethod
+    def show_start(self, case: Case) -> None:
+        """Show that a case starts."""
+
+    @abstractmethod
+    def show_epoch(self, case: Case, epoch: EpochEvent) -> None:
+        """Show how far the case is, if it was not shown just now."""
+
+    @abstractmethod
+    def show_outcome(self, outcome: Outcome) -> None:
+        """Show how a case ended."""
+
+    def describe_remaining(self) -> str:
+        """Return the time that the sweep may still take."""
+        return f"{self._remaining.words(self._case, time.monotonic() - self._began)} left"
+
+
+class PlainDisplay(Display):
+    """Prints lines without control characters, for a pipe, a file or CI: one every half minute while a case runs."""
 
     def __init__(self, total: int, done: int, remaining: Remaining, out: TextIO) -> None:
-        self._progress = _SweepProgress(total, done, remaining)
+        super().__init__(total, done, remaining)
         self._out = out
         self._last_line = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._out.flush()
 
-    def listen(self, case: Case, event: Event | None) -> None:
-        """Print a line when a case starts, then one every half minute."""
-        self._progress.update(case, event)
-        if event is None:
-            self._print(f"{describe(case)}, {case.run_epochs} epochs; {self._progress.describe_remaining()}")
-        elif isinstance(event, EpochEvent) and time.monotonic() - self._last_line > _PLAIN_EVERY_S:
-            self._print(f"{describe(case)}: {self._progress.describe_epoch()}")
+    def show_start(self, case: Case) -> None:
+        """Print which case starts."""
+        line = f"{describe(case)}, {case.run_epochs} epochs; {self.describe_remaining()}"
+        self._print(self._finished + 1, line)
 
-    def finish(self, outcome: Outcome) -> None:
+    def show_epoch(self, case: Case, epoch: EpochEvent) -> None:
+        """Print how far the case is, at most every half minute."""
+        if time.monotonic() - self._last_line > _PLAIN_EVERY_S:
+            self._print(self._finished + 1, _describe_epoch(case, epoch))
+
+    def show_outcome(self, outcome: Outcome) -> None:
         """Print how the case ended."""
-        self._progress.remaining.finished(outcome.case, outcome.duration_s)
-        self._print(f"{describe(outcome.case)}: {summarize(outcome)}")
+        self._print(self._finished, f"{describe(outcome.case)}: {summarize(outcome)}")
 
-    def _print(self, text: str) -> None:
+    def _print(self, number: int, text: str) -> None:
         self._last_line = time.monotonic()
-        print(f"[{self._progress.number}/{self._progress.total}] {text}", file=self._out, flush=True)
+        print(f"[{number}/{self._total}] {text}", file=self._out, flush=True)
 
 
-class LiveDisplay:
+class LiveDisplay(Display):
     """Shows a bar and the running case at the bottom of a terminal, finished cases above."""
 
     def __init__(self, total: int, done: int, remaining: Remaining, console: Console) -> None:
-        self._progress = _SweepProgress(total, done, remaining)
-        self._finished = done
-        self._console = console
+        super().__init__(total, done, remaining)
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._last_refresh = 0.0
 
@@ -161,33 +158,27 @@ class LiveDisplay:
     ) -> None:
         self._live.stop()
 
-    def listen(self, case: Case, event: Event | None) -> None:
-        """Show how far the case is, at most once a second."""
-        self._progress.update(case, event)
-        if event is None or (isinstance(event, EpochEvent) and time.monotonic() - self._last_refresh >= _REFRESH_S):
-            self._refresh()
+    def show_start(self, case: Case) -> None:
+        """Show the case below the bar."""
+        self._refresh(f"{describe(case)}: starting")
 
-    def finish(self, outcome: Outcome) -> None:
+    def show_epoch(self, case: Case, epoch: EpochEvent) -> None:
+        """Show how far the case is, at most once a second."""
+        if time.monotonic() - self._last_refresh >= _REFRESH_S:
+            self._refresh(_describe_epoch(case, epoch))
+
+    def show_outcome(self, outcome: Outcome) -> None:
         """Print the outcome above the bar."""
-        self._progress.remaining.finished(outcome.case, outcome.duration_s)
-        self._progress.case = None
-        self._finished += 1
         tick = Text("✓ ", "green") if outcome.status == "ok" else Text("✗ ", "red")
         self._live.console.print(tick + Text(f"{describe(outcome.case)}: ", "bold") + Text(summarize(outcome)))
-        self._refresh()
+        self._refresh("")
 
-    def _refresh(self) -> None:
+    def _refresh(self, line: str) -> None:
         self._last_refresh = time.monotonic()
-        self._live.update(self._draw(), refresh=True)
-
-    def _draw(self) -> Group:
         head = Table.grid(padding=(0, 1))
-        counts = f"{self._finished}/{self._progress.total} cases"
-        bar = ProgressBar(total=max(self._progress.total, 1), completed=self._finished, width=30)
-        head.add_row(bar, counts, self._progress.describe_remaining())
-        case = self._progress.case
-        line = f"{describe(case)}: {self._progress.describe_epoch()}" if case else ""
-        return Group(head, Text(line, overflow="ellipsis", no_wrap=True))
+        bar = ProgressBar(total=max(self._total, 1), completed=self._finished, width=30)
+        head.add_row(bar, f"{self._finished}/{self._total} cases", self.describe_remaining())
+        self._live.update(Group(head, Text(line, overflow="ellipsis", no_wrap=True)), refresh=True)
 
 
 def choose_display(total: int, done: int, remaining: Remaining, console: Console) -> Display:

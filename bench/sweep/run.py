@@ -166,11 +166,11 @@ def print_failures(report: SweepReport, stopped_by: BaseException | None, consol
 
 
 def print_next_step(request: SweepRequest, sweep: Sweep, report: SweepReport, exit_code: int, console: Console) -> None:
-    """Print how to go on where not every case ended well."""
-    again = request.resume_command(sweep.folder)
-    failed = [outcome.attempt for outcome in report.outcomes if outcome.status != "ok"]
+    """Print how to go on where not every case succeeded."""
     if exit_code == ExitCode.OK:
         return
+    again = request.resume_command(sweep.folder)
+    failed = [outcome.attempt for outcome in report.outcomes if outcome.status != "ok"]
     if exit_code == ExitCode.INTERRUPTED:
         say(console, f"\nInterrupted; finished cases are kept. Continue with: {again}")
     elif failed and min(failed) > sweep.retries and len(report.outcomes) == len(report.header.cases):
