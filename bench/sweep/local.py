@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -34,6 +34,7 @@ from bench.worker.protocol import (
 )
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+_Kind = TypeVar("_Kind")
 _SPARE_EVENTS = 32
 """More than a process sends besides its epochs, checkpoints and evaluations."""
 
@@ -92,12 +93,12 @@ class LocalExecutor:
             exit_code=None if ending.exit_code is None or ending.exit_code < 0 else ending.exit_code,
             log_tail=log_tail and hide_folders(log_tail),
             started_at=started_at,
-            setup=received.setup,
-            phases=tuple(received.phases),
-            epochs=tuple(received.epochs),
-            checkpoints=tuple(received.checkpoints),
-            evaluations=tuple(received.evaluations),
-            peaks=received.peaks,
+            setup=received.find_last(SetupEvent),
+            phases=received.find_all(PhaseEvent),
+            epochs=received.find_all(EpochEvent),
+            checkpoints=received.find_all(CheckpointEvent),
+            evaluations=received.find_all(EvaluationEvent),
+            peaks=received.find_last(PeaksEvent),
             duration_s=outside.seconds,
             parent_cpu_s=outside.parent_cpu_s,
             noise=outside.noise,
@@ -161,55 +162,36 @@ class _Received:
     """The events that a process has sent so far."""
 
     case: Case
-    setup: SetupEvent | None = None
-    phases: list[PhaseEvent] = field(default_factory=list)
-    epochs: list[EpochEvent] = field(default_factory=list)
-    checkpoints: list[CheckpointEvent] = field(default_factory=list)
-    evaluations: list[EvaluationEvent] = field(default_factory=list)
-    peaks: PeaksEvent | None = None
-    failure: FailureEvent | None = None
-    finished: bool = False
-    count: int = 0
+    events: list[Event] = field(default_factory=list)
     invalid: str | None = None
     """What is wrong with the first line that was not accepted; None as long as all were."""
 
     def take(self, line: bytes) -> Event | None:
         """Keep a line's event and return it; None where it is no event, or one more than a run can have."""
-        if self.count >= self.case.run_epochs + 2 * len(self.case.checkpoints) + _SPARE_EVENTS:
-            self.invalid = self.invalid or f"the process sent more than {self.count} events"
+        if len(self.events) >= self.case.run_epochs + 2 * len(self.case.checkpoints) + _SPARE_EVENTS:
+            self.invalid = self.invalid or f"the process sent more than {len(self.events)} events"
             return None
         try:
             event = _EVENT.validate_json(line)
         except ValidationError:
             self.invalid = self.invalid or f"the process sent a line that is not an event: {line[:80]!r}"
             return None
-        self.count += 1
-        self._keep(event)
+        self.events.append(event)
         return event
 
-    def _keep(self, event: Event) -> None:
-        match event:
-            case PhaseEvent():
-                self.phases.append(event)
-            case SetupEvent():
-                self.setup = event
-            case EpochEvent():
-                self.epochs.append(event)
-            case CheckpointEvent():
-                self.checkpoints.append(event)
-            case EvaluationEvent():
-                self.evaluations.append(event)
-            case PeaksEvent():
-                self.peaks = event
-            case FailureEvent():
-                self.failure = event
-            case FinishedEvent():
-                self.finished = True
+    def find_all(self, kind: type[_Kind]) -> tuple[_Kind, ...]:
+        """Return the events of a kind, in the order in which they were sent."""
+        return tuple(event for event in self.events if isinstance(event, kind))
+
+    def find_last(self, kind: type[_Kind]) -> _Kind | None:
+        """Return the last event of a kind; None where none was sent."""
+        return next((event for event in reversed(self.events) if isinstance(event, kind)), None)
 
     def find_ending(self, exit_code: int) -> _Ending:
         """Say how a process ended that nobody else ended, by what it has sent and its exit code."""
-        if self.failure is not None:
-            return _Ending("diverged" if self.failure.diverged else "failed", self.failure.error, exit_code)
+        failure = self.find_last(FailureEvent)
+        if failure is not None:
+            return _Ending("diverged" if failure.diverged else "failed", failure.error, exit_code)
         if exit_code < 0:
             return _Ending("killed", f"ended by {_name_signal(exit_code)}", exit_code)
         if exit_code > 0:
@@ -219,15 +201,15 @@ class _Received:
 
     def _describe_missing(self) -> str | None:
         """Say what a process that ended with exit code 0 has left out; None where all is there."""
-        case = self.case
-        checkpoints = tuple(checkpoint.epochs for checkpoint in self.checkpoints)
-        evaluated = tuple(evaluation.epochs for evaluation in self.evaluations)
-        has_rest = self.setup and self.finished and len(self.epochs) == case.run_epochs
-        if has_rest and checkpoints == evaluated == case.checkpoints:
+        epochs = len(self.find_all(EpochEvent))
+        checkpoints = tuple(event.epochs for event in self.find_all(CheckpointEvent))
+        evaluations = tuple(event.epochs for event in self.find_all(EvaluationEvent))
+        has_rest = self.find_last(SetupEvent) and self.find_last(FinishedEvent) and epochs == self.case.run_epochs
+        if has_rest and checkpoints == evaluations == self.case.checkpoints:
             return None
         return (
-            f"ended with exit code 0, but reported {len(self.epochs)} epochs, checkpoints {checkpoints} and "
-            f"evaluations {evaluated}; expected {case.run_epochs} epochs and checkpoints {case.checkpoints}"
+            f"ended with exit code 0, but reported {epochs} epochs, checkpoints {checkpoints} and evaluations "
+            f"{evaluations}; expected {self.case.run_epochs} epochs and checkpoints {self.case.checkpoints}"
         )
 
 

@@ -80,13 +80,6 @@ class ChildProcess:
             self._process.kill()
         self._reaper.kill_group()
 
-    def close_pipes(self) -> None:
-        """Close the parent's ends of the pipes."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # what was not sent to a process that has ended
-                    pipe.close()
-
 
 @contextmanager
 def start_process(command: Sequence[str], environ: Mapping[str, str], log: Path) -> Iterator[ChildProcess]:
@@ -114,7 +107,10 @@ def start_process(command: Sequence[str], environ: Mapping[str, str], log: Path)
             yield child
         finally:
             child.end()
-            child.close_pipes()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):  # what was not sent to a process that has ended
+                        pipe.close()
 
 
 def start_command(module: str, root: Path = ROOT, python: str = sys.executable) -> tuple[str, ...]:
