@@ -1,4 +1,4 @@
-"""The commands: each parses, calls and prints; what they do is elsewhere."""
+"""The commands: each one parses its flags and calls the function that does the work."""
 
 import io
 import math
@@ -8,33 +8,37 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from bench import __version__
 from bench.console.output import open_outlets
 from bench.errors import ExitCode, InvalidInput
 
 app = typer.Typer(
     name="aebench",
-    help="Measure every autoencoder of the Keras blog on this machine: time per epoch, peak RAM, losses.",
+    help="Measure every autoencoder of the Keras blog on this machine: time per epoch, peak memory, losses.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _names(text: str | None) -> list[str] | None:
+def split_names(text: str | None) -> list[str] | None:
+    """Split "a,b" into its names; None where the flag was not given."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _numbers(flag: str, text: str | None) -> list[int] | None:
+def parse_numbers(flag: str, text: str | None) -> list[int] | None:
+    """Parse "50,100"; None where the flag was not given. Raises `InvalidInput`."""
     try:
-        return None if text is None else [int(part) for part in _names(text) or []]
+        return None if text is None else [int(part) for part in split_names(text) or []]
     except ValueError as error:
         example = "whole numbers with commas between them, such as 50,100,500"
         raise InvalidInput(f"{flag} takes {example}; got {text!r}.") from error
 
 
-def _levels(flag: str, text: str | None) -> tuple[float, ...]:
+def parse_thresholds(flag: str, text: str | None) -> tuple[float, ...]:
+    """Parse "0.12,0.1", the largest first; empty where the flag was not given. Raises `InvalidInput`."""
     try:
-        levels = tuple(float(part) for part in _names(text) or [])
+        levels = tuple(float(part) for part in split_names(text) or [])
     except ValueError as error:
         raise InvalidInput(f"{flag} takes numbers with commas between them, such as 0.12,0.1; got {text!r}.") from error
     if not all(0 < level < math.inf for level in levels):
@@ -42,53 +46,96 @@ def _levels(flag: str, text: str | None) -> tuple[float, ...]:
     return tuple(sorted(set(levels), reverse=True))
 
 
+def print_version(asked: bool) -> None:
+    """Print the version and exit, where ``--version`` was given."""
+    if asked:
+        typer.echo(f"aebench {__version__}")
+        raise typer.Exit
+
+
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Report folder; by default a new one in reports/.")]
+MinimumEffect = Annotated[
+    float, typer.Option(metavar="PERCENT", min=0.1, max=100.0, help="A smaller slowdown does not count.")
+]
+FailUndecided = Annotated[bool, typer.Option("--fail-undecided", help="Exit with code 5 where a case stays undecided.")]
+
+
+@app.callback()
+def aebench(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the flags that belong to no command."""
+
+
 @app.command()
 def run(
     profile: Annotated[
-        str | None, typer.Option(help="quick, blog, full, ci, or a TOML file; quick if not given")
+        str | None,
+        typer.Option(metavar="NAME", help="What to measure: quick (the default), blog, full, ci, or a TOML file."),
     ] = None,
-    models: Annotated[str | None, typer.Option(help="a,b: only these")] = None,
-    epochs: Annotated[str | None, typer.Option(help="50,100,500: epoch counts, all checkpoints on one run")] = None,
+    models: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these models; `aebench models` lists them.")
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(metavar="N,N", help="Epoch counts such as 50,100,500, all of them measured on one run."),
+    ] = None,
     batch_sizes: Annotated[
-        str | None, typer.Option(help="128,256; with --epochs alone, each model's published one")
+        str | None,
+        typer.Option(metavar="N,N", help="Batch sizes; with --epochs alone, the one each model was published with."),
     ] = None,
-    backends: Annotated[str | None, typer.Option(help="Keras backends")] = None,
-    loops: Annotated[str | None, typer.Option(help="training loops")] = None,
-    precisions: Annotated[str | None, typer.Option(help="dtype policies")] = None,
+    backends: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Keras backends, such as tensorflow,jax,torch.")
+    ] = None,
+    loops: Annotated[str | None, typer.Option(metavar="A,B", help="Training loops, such as fit,graph,xla.")] = None,
+    precisions: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Keras dtype policies, such as float32,mixed_bfloat16.")
+    ] = None,
     optimizer: Annotated[
-        Literal["adam", "adadelta", "blog"] | None, typer.Option(help="blog: each model's own")
+        Literal["adam", "adadelta", "blog"] | None, typer.Option(help="blog: the one each model was published with.")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="mnist-5k, mnist or fashion-mnist")] = None,
-    data: Annotated[Path | None, typer.Option(help="npz file with x_train, y_train, x_test, y_test")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="never download")] = False,
-    repeats: Annotated[int | None, typer.Option(help="fresh processes a case")] = None,
-    seed: Annotated[int | None, typer.Option(help="of weights, shuffling, noise and sampling")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="mnist-5k, mnist or fashion-mnist; see `aebench datasets`.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="npz file with x_train, y_train, x_test and y_test.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never download anything.")] = False,
+    repeats: Annotated[int | None, typer.Option(metavar="N", help="Run each case in so many fresh processes.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of weights, shuffling, noise and sampling.")
+    ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="threads that the backend may use; its own choice if not given")
+        int | None, typer.Option(metavar="N", help="Threads that the backend may use; by default it decides itself.")
     ] = None,
-    timeout: Annotated[float | None, typer.Option(help="seconds after which a case is ended")] = None,
+    timeout: Annotated[float | None, typer.Option(metavar="S", help="End a case after so many seconds.")] = None,
     stall: Annotated[
-        float | None, typer.Option(help="seconds without a word after which a case is ended; an hour if not given")
+        float | None,
+        typer.Option(metavar="S", help="End a case that reports nothing for so many seconds; by default 3600."),
     ] = None,
     retries: Annotated[
-        int | None, typer.Option(help="how often --resume may run a failed case again; 3 if not given")
+        int | None, typer.Option(metavar="N", help="How often --resume may run a failed case again; by default 3.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="report folder")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="continue the folder of --out")] = False,
+    out: Out = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep in the folder --out.")] = False,
     plan: Annotated[
-        bool, typer.Option("--plan", help="print the cases and the time they may take, run nothing")
+        bool, typer.Option("--plan", help="Print the cases and the time that they may take; run nothing.")
     ] = False,
 ) -> None:
-    """Sweep autoencoders over epoch counts and batch sizes and write a report folder."""
-    from bench.sweep import run as run_command  # noqa: PLC0415 - pandas and scipy are for those who measure
+    """Measure autoencoders over epoch counts and batch sizes, and write a report."""
+    from bench.sweep import plan as plan_command  # noqa: PLC0415 - pandas and scipy are for those who measure
+    from bench.sweep import run as run_command  # noqa: PLC0415
+    from bench.sweep.request import SweepRequest  # noqa: PLC0415
 
     given = {
-        "models": _names(models),
-        "epochs": _numbers("--epochs", epochs),
-        "batch_sizes": _numbers("--batch-sizes", batch_sizes),
-        "backends": _names(backends),
-        "loops": _names(loops),
-        "precisions": _names(precisions),
+        "models": split_names(models),
+        "epochs": parse_numbers("--epochs", epochs),
+        "batch_sizes": parse_numbers("--batch-sizes", batch_sizes),
+        "backends": split_names(backends),
+        "loops": split_names(loops),
+        "precisions": split_names(precisions),
         "optimizer": optimizer,
         "dataset": dataset,
         "repeats": repeats,
@@ -99,40 +146,43 @@ def run(
         "retries": retries,
     }
     overrides = {name: value for name, value in given.items() if value is not None}
-    request = run_command.SweepRequest(profile, overrides, data, offline, out, resume)
-    raise typer.Exit(run_command.show_plan(request) if plan else run_command.measure(request))
+    request = SweepRequest(profile, overrides, data, offline, out, resume)
+    raise typer.Exit(plan_command.show_plan(request) if plan else run_command.run_sweep(request))
 
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="report folder")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Report folder.")],
     without_noisy: Annotated[
-        bool, typer.Option("--without-noisy", help="leave epochs out whose noise indicators were out of bounds")
+        bool, typer.Option("--without-noisy", help="Leave epochs that other programs made noisy out of the medians.")
     ] = False,
     thresholds: Annotated[
-        str | None, typer.Option(help="0.12,0.11: values of val_bce until which epochs and seconds are told")
+        str | None,
+        typer.Option(metavar="X,X", help="Values of val_bce, such as 0.12,0.11: how long training took to reach them."),
     ] = None,
 ) -> None:
-    """Draw a folder's report again from its journal."""
+    """Draw the report of a folder again, from its journal."""
     from bench.report.choices import AS_THEY_ARE, Choices  # noqa: PLC0415
-    from bench.sweep import run as run_command  # noqa: PLC0415
+    from bench.report.report import redraw_report  # noqa: PLC0415
 
-    levels = _levels("--thresholds", thresholds) or AS_THEY_ARE.thresholds
-    raise typer.Exit(run_command.redraw(folder, choices=Choices(without_noisy, levels)))
+    levels = parse_thresholds("--thresholds", thresholds) or AS_THEY_ARE.thresholds
+    raise typer.Exit(redraw_report(folder, choices=Choices(without_noisy, levels)))
 
 
 @app.command()
 def compare(
-    reports: Annotated[list[Path], typer.Argument(help="report folders or results.csv files, two or more")],
+    reports: Annotated[
+        list[Path], typer.Argument(metavar="REPORT", help="Report folders or results.csv files, two or more.")
+    ],
     reference: Annotated[
         str | None,
-        typer.Option(help="report or machine's label that all others are held against; the first if not given"),
+        typer.Option(metavar="NAME", help="Report or machine to compare the others with; by default the first one."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="folder for comparison.csv, comparison.md and comparison.html")
+        Path | None, typer.Option(metavar="DIR", help="Folder for comparison.csv, comparison.md and comparison.html.")
     ] = None,
 ) -> None:
-    """Compare machines: their reports side by side, case by case."""
+    """Compare machines by their reports, case by case."""
     from bench.compare import compare as compare_command  # noqa: PLC0415
 
     raise typer.Exit(compare_command.show_comparison(reports, reference, out))
@@ -141,32 +191,45 @@ def compare(
 @app.command()
 def regress(
     base: Annotated[
-        str | None, typer.Option(help="revision to hold this code against; the merge base if not given")
+        str | None,
+        typer.Option(metavar="REVISION", help="Revision to compare this code with; by default the merge base."),
     ] = None,
     cases: Annotated[
-        str | None, typer.Option(help="basic,deep:xla,convolutional:fit:128; three sentinels if not given")
+        str | None,
+        typer.Option(metavar="A,B", help="Cases such as basic,deep:xla; by default basic, convolutional and deep."),
     ] = None,
-    minimum_effect: Annotated[
-        float, typer.Option(min=0.1, max=100.0, help="percent; a smaller slowdown does not count")
-    ] = 5.0,
+    minimum_effect: MinimumEffect = 5.0,
     most_discarded: Annotated[
-        float, typer.Option(min=0.0, max=100.0, help="percent of the blocks that noise may cost before it is undecided")
+        float,
+        typer.Option(
+            metavar="PERCENT",
+            min=0.0,
+            max=100.0,
+            help="A case stays undecided where noise makes more of its blocks useless.",
+        ),
     ] = 30.0,
     budget: Annotated[
-        float | None, typer.Option(min=0.0, help="minutes after which no round is begun; no limit if not given")
+        float | None, typer.Option(metavar="MINUTES", min=0.0, help="Begin no round after so many minutes.")
     ] = None,
-    base_python: Annotated[str | None, typer.Option(help="interpreter of the base's environment")] = None,
-    candidate_python: Annotated[str | None, typer.Option(help="interpreter of the candidate's environment")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="threads that the backend may use")] = None,
-    fail_undecided: Annotated[bool, typer.Option("--fail-undecided", help="exit code 5 where a case is")] = False,
-    out: Annotated[Path | None, typer.Option(help="report folder")] = None,
+    base_python: Annotated[
+        str | None, typer.Option(metavar="PYTHON", help="Interpreter of the base's environment.")
+    ] = None,
+    candidate_python: Annotated[
+        str | None, typer.Option(metavar="PYTHON", help="Interpreter of this code's environment.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads that the backend may use.")] = None,
+    fail_undecided: FailUndecided = False,
+    out: Out = None,
 ) -> None:
-    """Hold this code against another revision: slower, more memory or a higher loss? Takes some 20 minutes."""
+    """Compare this code with another revision: its speed, memory and loss.
+
+    Takes some 20 minutes. Exits with code 1 where this code is slower, needs more memory or has a higher loss.
+    """
     from bench.gate import regress as regress_command  # noqa: PLC0415 - scipy is for those who measure
 
     request = regress_command.RegressRequest(
         base=base,
-        cases=_names(cases),
+        cases=split_names(cases),
         minimum_effect=minimum_effect / 100,
         most_discarded=most_discarded / 100,
         budget_s=None if budget is None else 60 * budget,
@@ -181,20 +244,22 @@ def regress(
 
 @app.command()
 def check(
-    report: Annotated[Path, typer.Argument(help="report folder or results.csv")],
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="Report folder or results.csv.")],
     baseline: Annotated[
-        Path | None, typer.Option(help="report of the same machine to hold it against, folder or file")
+        Path | None,
+        typer.Option(metavar="REPORT", help="Report of the same machine to compare with, a folder or a file."),
     ] = None,
     save_baseline: Annotated[
-        Path | None, typer.Option(help="keep the report in this file, for later checks to be held against")
+        Path | None, typer.Option(metavar="FILE", help="Keep the report in this file, as a baseline for later checks.")
     ] = None,
-    minimum_effect: Annotated[
-        float, typer.Option(min=0.1, max=100.0, help="percent; a smaller slowdown does not count")
-    ] = 5.0,
-    fail_undecided: Annotated[bool, typer.Option("--fail-undecided", help="exit code 5 where a case is")] = False,
-    out: Annotated[Path | None, typer.Option(help="report folder")] = None,
+    minimum_effect: MinimumEffect = 5.0,
+    fail_undecided: FailUndecided = False,
+    out: Out = None,
 ) -> None:
-    """Hold a report against a stored baseline of the same machine: slower, more memory or a higher loss? Or keep one."""
+    """Compare a report with a stored baseline of the same machine, or store it as one.
+
+    Exits with code 1 where it is slower, needs more memory or has a higher loss.
+    """
     from bench.gate import check as check_command  # noqa: PLC0415 - scipy is for those who measure
 
     request = check_command.CheckRequest(report, baseline, save_baseline, minimum_effect / 100, fail_undecided, out)
@@ -203,7 +268,7 @@ def check(
 
 @app.command()
 def models() -> None:
-    """List the models: what they are, their parameters and the blog's figures."""
+    """List the models: what they are, their parameters and the figures that the blog gives for them."""
     from bench.plan.models import show_models  # noqa: PLC0415
 
     show_models()
@@ -219,34 +284,37 @@ def datasets() -> None:
 
 @app.command()
 def machine(
-    threads: Annotated[int | None, typer.Option(min=1, help="threads that a sweep is to use")] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Threads that a sweep would let the backend use.")
+    ] = None,
 ) -> None:
-    """Print this machine's fingerprint, its reference kernels' figures and how quiet it is now."""
+    """Show what this machine is, how fast its reference kernels run and how quiet it is now."""
     from bench.host.machine import show_machine  # noqa: PLC0415
 
     show_machine(threads)
 
 
 def main() -> None:
-    """Run the command line; each foreseen mistake is one message, with exit code 2, or 3 where the disk refused."""
+    """Run the command line; each foreseen mistake is one message, with exit code 2, or 3 where the system refused."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a code page without "·" is no reason to lose a sweep
     open_outlets()
     try:
-        app()
+        app(prog_name="aebench")
     except InvalidInput as error:
-        _end(str(error), ExitCode.INVALID_INPUT)
+        exit_with_message(str(error), ExitCode.INVALID_INPUT)
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        _end(
-            f"the system refused{where}: {error.strerror}. What a journal holds is kept; --resume goes on.",
+        exit_with_message(
+            f"the system refused{where}: {error.strerror}. Cases in a journal are kept; --resume goes on from there.",
             ExitCode.FAILED,
         )
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
 
 
-def _end(message: str, code: ExitCode) -> NoReturn:
+def exit_with_message(message: str, code: ExitCode) -> NoReturn:
+    """Print a message on standard error and exit."""
     print(f"aebench: {message}", file=sys.stderr)  # noqa: T201
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""The one error a person's input can cause, and text that may be shown to a person."""
+"""The error that wrong input raises, the exit codes, and text that is safe to show."""
 
 import difflib
 import re
@@ -22,10 +22,10 @@ class ExitCode(IntEnum):
 
 
 class InvalidInput(Exception):
-    """What was asked for cannot be done: says what arrived, what was expected and what to do.
+    """What was asked for cannot be done: the message says what arrived, what was expected and what to do.
 
-    The command line prints the message without a traceback and exits with code 2. What it quotes of a file may be a
-    stranger's, so the message loses what a terminal would obey.
+    The command line prints the message without a traceback and exits with code 2. The message may quote a file that
+    somebody else wrote, so characters that control a terminal are removed from it.
     """
 
     def __init__(self, message: str) -> None:
@@ -33,7 +33,7 @@ class InvalidInput(Exception):
 
 
 def unknown(kind: str, value: str, names: Sequence[str]) -> str:
-    """Say "unknown model 'basci': did you mean 'basic'? Known: …"."""
+    """Return "unknown model 'basci': did you mean 'basic'? Known: …"."""
     close = difflib.get_close_matches(value, names, n=1)
     hint = f": did you mean {close[0]!r}?" if close else "."
     return f"unknown {kind} {value!r}{hint} Known: {', '.join(names)}"
@@ -43,29 +43,29 @@ _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def printable(text: str) -> str:
-    """Text without colours, control characters and invisible checkpoints; of these only tabs and newlines stay."""
+    """Remove colours, control characters and invisible characters from text, all but tabs and newlines."""
     if text.isprintable():  # nearly always
         return text
-    return "".join(map(_kept, _COLOURS.sub("", text)))
+    return "".join(map(_clean, _COLOURS.sub("", text)))
 
 
 def one_line(text: str) -> str:
-    """The same on one line: what a tab or a newline parted, a space parts."""
+    """Do the same, and replace tabs and newlines with a space."""
     return text if text.isprintable() else " ".join(printable(text).split())
 
 
 def shown(text: object, longest: int = 1_000) -> str:
-    """What a message or a table may quote of a stranger's text: one line of at most so many characters."""
+    """Return what a message or a table may quote of text that others wrote: one line, cut to ``longest`` characters."""
     kept = one_line(str(text))
     return kept if len(kept) <= longest else kept[: longest - 1] + "…"
 
 
-def _kept(char: str) -> str:
+def _clean(char: str) -> str:
     if char.isprintable() or char in "\t\n":
         return char
     return " " if unicodedata.category(char) == "Zs" else ""
 
 
 def format_count(count: int, noun: str) -> str:
-    """So many of something: "1 case", "2 cases"."""
+    """Return a count with its noun: "1 case", "2 cases"."""
     return f"1 {noun}" if count == 1 else f"{count} {noun}s"

@@ -35,9 +35,9 @@ QUIET = Interval(
     mhz=2600.0,
     load=1.0,
 )
-"""An epoch that nobody noisy."""
+"""A quiet epoch."""
 NOISY = replace(QUIET, other_cores=1.0, cpu_pressure_percent=60.0)
-"""One beside a program that takes a core."""
+"""An epoch beside a program that takes a core."""
 INEXACT = 0.1 + 0.2
 """0.30000000000000004: a number that no rounding leaves as it is."""
 
@@ -214,7 +214,7 @@ class Script:
     interrupt_at: str | None = None
     """The model during which Ctrl-C is pressed."""
     stop_at: str | None = None
-    """The model before which the executor ends without a word."""
+    """The model before which the executor ends early."""
     dataset: Dataset = field(default_factory=dataset)
     fingerprint: Fingerprint = field(default_factory=fingerprint)
     ran: list[str] = field(default_factory=list)
@@ -245,7 +245,7 @@ class ScriptedExecutor:
     timeout_s: float | None = None
     stall_s: float | None = None
 
-    def outcomes(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
+    def run(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
         for each in cases:
             if each.model == self.script.stop_at:
                 return

@@ -1,7 +1,7 @@
-"""What commands print with: a console for tables and plain lines, on a standard output whose reader may leave.
+"""The console that commands print with, and a standard output whose reader may go away.
 
-When nobody reads any more (`| head`, a terminal that is closed), what is then said goes nowhere: a sweep of hours is
-not lost, and a command's exit code stays its own. A disk that takes no more of a redirected output is an error as ever.
+When nobody reads any more (`| head`, a terminal that was closed), output is dropped: a sweep of hours is not lost, and
+the exit code of a command stays its own. A full disk under a redirected output is an error as always.
 """
 
 import errno
@@ -16,7 +16,7 @@ _WIDE = 160
 
 
 def output(width: int = _WIDE) -> Console:
-    """Standard output; where it is no terminal, at least ``width`` characters wide, for every table."""
+    """Return a console on standard output, at least ``width`` characters wide where that is no terminal."""
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, width)
@@ -24,7 +24,7 @@ def output(width: int = _WIDE) -> Console:
 
 
 def say(console: Console, text: str) -> None:
-    """Print text as it is: no markup, no colours, lines not broken."""
+    """Print text as it is: without markup or colours, and without breaking lines."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -32,10 +32,10 @@ _GONE = (errno.EPIPE, errno.EIO)
 
 
 class Outlet(io.FileIO):
-    """Writes to a file descriptor as long as somebody reads."""
+    """Writes to a file descriptor as long as somebody reads from it."""
 
     def write(self, data: Any, /) -> int:
-        """Write, or pass over what nobody reads; returns how many bytes are dealt with. Raises other `OSError`."""
+        """Write, or drop what nobody reads; returns the number of bytes. Raises every other `OSError`."""
         try:
             return super().write(data)
         except OSError as error:
@@ -45,16 +45,16 @@ class Outlet(io.FileIO):
 
 
 def open_outlets() -> None:
-    """Put outlets in the place of standard output and standard error; those of a test, or of Windows, stay."""
+    """Replace standard output and standard error with outlets; those of a test, or of Windows, stay."""
     if os.name != "posix":
         return
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout = _outlet(sys.stdout, line_buffering=sys.stdout.line_buffering)
+        sys.stdout = _wrap_stream(sys.stdout, line_buffering=sys.stdout.line_buffering)
     if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr = _outlet(sys.stderr, line_buffering=True)
+        sys.stderr = _wrap_stream(sys.stderr, line_buffering=True)
 
 
-def _outlet(stream: io.TextIOWrapper, *, line_buffering: bool) -> io.TextIOWrapper:
+def _wrap_stream(stream: io.TextIOWrapper, *, line_buffering: bool) -> io.TextIOWrapper:
     stream.flush()
     buffered = io.BufferedWriter(Outlet(stream.fileno(), "w", closefd=False))
     return io.TextIOWrapper(buffered, encoding=stream.encoding, errors=stream.errors, line_buffering=line_buffering)

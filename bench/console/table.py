@@ -9,7 +9,7 @@ from rich.text import Text
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; the first ``labels`` columns are names, the others numbers."""
+    """A title, headers and rows of text; the first ``labels`` columns are names, the others numbers."""
 
     title: str
     headers: tuple[str, ...]
@@ -19,11 +19,11 @@ class Table:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it tells nothing."""
+        """Whether it has neither rows nor notes."""
         return not self.rows and not self.notes
 
     def rich(self) -> RichTable:
-        """For a terminal."""
+        """Return the table for a terminal."""
         table = RichTable(
             title=Text(self.title, "bold"),
             title_justify="left",
@@ -34,7 +34,7 @@ class Table:
         for number, header in enumerate(self.headers):
             if number < self.labels:
                 table.add_column(Text(header), overflow="fold")
-            else:  # a number that lost images must show it
+            else:  # a number that was cut must show it
                 table.add_column(Text(header), justify="right", overflow="ellipsis", no_wrap=True)
         for row in self.rows:
             table.add_row(*map(Text, row))
@@ -42,7 +42,7 @@ class Table:
         return table
 
     def markdown(self) -> str:
-        """For report.md, without the title."""
+        """Return the table for report.md, without its title."""
         rules = [":---" if number < self.labels else "---:" for number in range(len(self.headers))]
         lines = [self.headers, tuple(rules), *(tuple(map(escaped, row)) for row in self.rows)]
         text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -50,7 +50,7 @@ class Table:
 
 
 def escaped(cell: str) -> str:
-    """A cell that cannot end itself or become markup."""
+    """Escape a cell, so that it neither ends early nor becomes markup."""
     for char in "\\`*_<>|[]":
         cell = cell.replace(char, f"\\{char}") if char in "\\`*_[]|" else cell.replace(char, f"&#{ord(char)};")
     return " ".join(cell.split())

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from bench.datasets import find
 from bench.errors import printable
 from bench.gate import revision
-from bench.host.signals import shielded
+from bench.host.signals import hold_signals
 
 _LAST_LINES = 15
 _WHOLE = ".whole"
@@ -164,7 +164,7 @@ class _Making:
                 self.tell(f"It cannot be had with {', '.join(self.pins)}; trying without.")
                 self._made(())
         except BaseException:
-            with shielded():
+            with hold_signals():
                 shutil.rmtree(self.place, ignore_errors=True)
             raise
 

@@ -1,7 +1,6 @@
 """Two revisions, each in its own process, that train in turns: exactly one of them has the token at any time."""
 
 import random
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +12,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.host.noise import find_noise
 from bench.plan.profile import Case
-from bench.sweep.process import LAUNCHER, NotStarted, heard, make_environment, start_command, started, tail, tell
+from bench.sweep.process import (
+    LAUNCHER,
+    ChildProcess,
+    NotStarted,
+    make_environment,
+    read_tail,
+    start_command,
+    start_process,
+)
 from bench.sweep.watchdog import Watchdog
 from bench.worker.paired_protocol import (
     GO,
@@ -153,7 +160,7 @@ class PairedExecutor:
         command = side.command or start_command("bench.worker.paired", side.root, side.python)
         try:
             with (
-                started(command, make_environment(case.backend, self.threads), log) as child,
+                start_process(command, make_environment(case.backend, self.threads), log) as child,
                 Watchdog(child, log, timeout_s=None, stall_s=self.stall_s) as watch,
             ):
                 yield _PairedWorker(side, child, watch, log)
@@ -181,7 +188,7 @@ def _block(base: "_PairedWorker", candidate: "_PairedWorker", order: Order) -> B
         turns[letter].append(Turn(told.wall_s, told.cpu_s, told.train_loss, told.val_loss))
         seen.append(told.noise)
         for worker in sides.values():
-            worker.watch.progress()  # whoever waits for the other is not standing still
+            worker.watch.note_progress()  # whoever waits for the other is not standing still
     noisy = tuple(flag for flag in find_noise(together(seen)) if flag != _TOO_FINE)
     return Block(order, (turns["A"][0], turns["A"][1]), (turns["B"][0], turns["B"][1]), noisy)
 
@@ -191,7 +198,7 @@ class _PairedWorker:
     """One process of a pair, as the parent speaks with it."""
 
     side: Side
-    child: subprocess.Popen[bytes]
+    child: ChildProcess
     watch: Watchdog
     log: Path
 
@@ -205,22 +212,22 @@ class _PairedWorker:
             )
         if Path(hello.root) != self.side.root.resolve():
             raise self._failure(f"ran the code of {hello.root} in place of {self.side.root}")
-        tell(self.child, to_line(job))
+        self.child.send(to_line(job))
 
     def turn(self) -> TurnEvent:
         """Give it the token, and wait until it gives the token back."""
-        tell(self.child, GO)
+        self.child.send(GO)
         return self.hear(TurnEvent)
 
     def stop(self) -> Memory:
         """Let it end, and hear what it held."""
-        tell(self.child, STOP)
+        self.child.send(STOP)
         done = self.hear(DoneEvent)
         return Memory(done.peak_rss_mib, done.anon_mib)
 
     def hear(self, expected: type[_Told]) -> _Told:
         """Its next message, which has to be of this kind."""
-        line = heard(self.child)
+        line = self.child.receive()
         if not line:
             raise self._ended()
         try:
@@ -231,7 +238,7 @@ class _PairedWorker:
             raise self._failure(told.error)
         if not isinstance(told, expected):
             raise self._failure(f"told {told.kind!r} out of turn")
-        self.watch.progress()
+        self.watch.note_progress()
         return told
 
     def _misunderstood(self, expected: type[_Told], line: bytes) -> Exception:
@@ -250,4 +257,4 @@ class _PairedWorker:
 
     def _failure(self, why: str) -> PairedRunFailed:
         """In its first line why, then the log's last ones where it can be read."""
-        return PairedRunFailed("\n".join(filter(None, (f"{self.side.name}: {why}", tail(self.log)))))
+        return PairedRunFailed("\n".join(filter(None, (f"{self.side.name}: {why}", read_tail(self.log)))))

@@ -30,11 +30,11 @@ from bench.gate.verdict import (
     share,
 )
 from bench.host import fingerprint, signals
-from bench.host.signals import shielded
+from bench.host.signals import hold_signals
 from bench.launch import ROOT
 from bench.plan import catalog, profile
 from bench.results.folder import ReportFolder
-from bench.sweep.process import shareable
+from bench.sweep.process import hide_folders
 from bench.sweep.session import check_batches
 from bench.worker.paired_protocol import Round
 
@@ -81,7 +81,7 @@ def gate(request: RegressRequest, console: Console | None = None) -> int:
     _check_bounds(request)
     cases = _cases(request.cases or SENTINELS)
     folder = ReportFolder.vacant(request.out, "regress")
-    with signals.listening():
+    with signals.catch_signals():
         try:
             with _sides(request, ROOT, console) as (base, candidate):
                 return _compared(request, cases, (base, candidate), folder, console)
@@ -173,7 +173,7 @@ def _sides(request: RegressRequest, root: Path, console: Console) -> Iterator[tu
         f"the candidate, {_described(root)}", root, _python("--candidate-python", request.candidate_python)
     )
     if request.base is None and request.base_python is not None:
-        yield Side(f"the same code under {shareable(request.base_python)}", root, base_python), candidate
+        yield Side(f"the same code under {hide_folders(request.base_python)}", root, base_python), candidate
         return
     commit = revision.resolve(root, request.base)
     with revision.checked_out(root, commit) as place:
@@ -194,7 +194,7 @@ def _in_its_own_environment(base: Side, candidate: Side, console: Console) -> Si
     except environment.NotMade as error:
         # The installer's last lines are for this person's eyes: they name folders, and a report is handed around.
         say(console, f"No environment for {base.name}: {error}")
-        why = shareable(str(error).partition("\n")[0])
+        why = hide_folders(str(error).partition("\n")[0])
         raise Incomparable(
             f"{base.name} asks for other packages, and an environment with them could not be made ({why}); make one "
             "and name it with --base-python"
@@ -298,9 +298,9 @@ class _Run:
         except PairedRunFailed as error:
             # The log's last lines are for this person's eyes: they name folders, and a report is handed around.
             say(self.console, str(error))
-            course.trouble, course.reason = "failed", shareable(str(error).partition("\n")[0])
+            course.trouble, course.reason = "failed", hide_folders(str(error).partition("\n")[0])
         else:
-            with shielded():
+            with hold_signals():
                 course.figures.append(reduce_round(recorded))
                 self._keep(course, recorded)
         self._tell(course, self.seconds - began)

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.errors import InvalidInput
 from bench.host import git
-from bench.host.signals import shielded
+from bench.host.signals import hold_signals
 
 _SECONDS = 120.0
 """That git is given: a worktree on a slow disk takes a while."""
@@ -57,7 +57,7 @@ def checked_out(root: Path, commit: str) -> Iterator[Path]:
             raise InvalidInput(f"git could not check out {short(commit)} into {place}; is the disk full?")
         yield place
     finally:
-        with shielded():
+        with hold_signals():
             _git(root, "worktree", "remove", "--force", str(place))
             shutil.rmtree(folder, ignore_errors=True)
             _git(root, "worktree", "prune")

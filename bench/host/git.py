@@ -1,4 +1,4 @@
-"""What git says of a checkout."""
+"""Asks git about a checkout."""
 
 import os
 import subprocess
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def ask(folder: Path, *arguments: str, seconds: float) -> str | None:
-    """What git says within exactly this folder; None where it fails, is missing or takes longer than ``seconds``.
+    """Run git in exactly this folder and return its output; None where it fails, is missing or takes too long.
 
-    Hooks stay still, and the environment of one that called the harness does not mislead. Ctrl-C is for the caller.
+    It runs no hooks, ignores the variables that git sets for a hook which called the harness, and gets no Ctrl-C.
     """
     folder = folder.resolve()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

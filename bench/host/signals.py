@@ -1,10 +1,10 @@
-"""Signals that ask a run to end raise KeyboardInterrupt, at any instant but those that are shielded.
+"""Ctrl-C, SIGTERM and SIGHUP: each raises KeyboardInterrupt, except while signals are held.
 
-SIGTERM and SIGHUP then end a sweep as Ctrl-C does: with its report. A signal that comes while a shield is up is kept
-until it is down. What the caller had ignored (`nohup`, a shell's background job) stays ignored.
+So SIGTERM and SIGHUP end a sweep as Ctrl-C does: with its report. A signal that comes while signals are held raises
+when they are released. What the caller had ignored (`nohup`, a shell's background job) stays ignored.
 
-Compiled code of others may swallow an exception that it did not expect (pandas does, where it asks what a list holds):
-such code is called under a shield, and whoever begins a longer piece of work asks `check` first.
+Compiled code of a library may swallow an exception that it did not expect (pandas does, where it finds out what a list
+holds): hold signals around such code, and call `check` before a longer piece of work.
 """
 
 import signal
@@ -16,54 +16,57 @@ _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class _State:
-    """Signals are the process', so there is one."""
+    """Signals belong to the whole process, so there is one state."""
 
-    shields = 0
-    """How many are up."""
-    waiting = False
-    """Whether a signal waits for them."""
-    asked = False
-    """Whether any has come."""
+    holds = 0
+    """How many `hold_signals` are open."""
+    pending = False
+    """Whether a signal came while they were."""
+    received = False
+    """Whether any signal came since `catch_signals` was opened."""
 
 
 @contextmanager
-def listening() -> Iterator[None]:
-    """Let each of the signals raise KeyboardInterrupt; what was before is put back. For the main thread."""
+def catch_signals() -> Iterator[None]:
+    """Let each of the signals raise KeyboardInterrupt, then restore the earlier handlers. For the main thread.
+
+    A handler that was not installed by Python code could not be restored, so its signal is left to it.
+    """
     numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
-    _State.asked = False
+    replaced = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    _State.received = False
     try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, _raise)
+        for number in replaced:
+            signal.signal(number, _receive)
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in replaced.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def shielded() -> Iterator[None]:
+def hold_signals() -> Iterator[None]:
     """Finish what is within; a signal that came meanwhile raises right afterwards."""
-    _State.shields += 1
+    _State.holds += 1
     try:
         yield
     finally:
-        _State.shields -= 1
-        if _State.waiting and not _State.shields:
-            _State.waiting = False
+        _State.holds -= 1
+        if _State.pending and not _State.holds:
+            _State.pending = False
             raise KeyboardInterrupt
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt where a signal came since `listening` began: had it ended the run, nobody would ask."""
-    if _State.asked:
+    """Raise KeyboardInterrupt where a signal came since `catch_signals` was opened, and its exception was swallowed."""
+    if _State.received:
         raise KeyboardInterrupt
 
 
-def _raise(_number: int, _frame: FrameType | None) -> None:
-    _State.asked = True
-    if _State.shields:
-        _State.waiting = True
+def _receive(_number: int, _frame: FrameType | None) -> None:
+    _State.received = True
+    if _State.holds:
+        _State.pending = True
         return
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Ways to carry cases out. Each gives an outcome a case, in whatever order they end, and never raises for a case."""
+"""Ways to run cases. Each yields one outcome per case, in any order, and never raises because a case failed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -8,12 +8,12 @@ from bench.results.schema import Outcome
 from bench.worker.protocol import Event
 
 Listener = Callable[[Case, Event | None], None]
-"""Told of each event of a case while it runs; None when it starts."""
+"""Called with each event of a case while it runs, and with None when the case starts."""
 
 
 class Executor(Protocol):
-    """Carries out cases."""
+    """Runs cases."""
 
-    def outcomes(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
-        """Run the cases and yield each one's outcome when it is there. Closing the iterator ends what runs."""
+    def run(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
+        """Run the cases and yield each outcome as soon as it is there. Closing the iterator ends what runs."""
         ...

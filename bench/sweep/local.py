@@ -1,13 +1,11 @@
-"""Cases one after another, each in a fresh process on this machine."""
+"""Runs cases one after another, each in a fresh process on this machine."""
 
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -16,11 +14,11 @@ from bench.host.noise import Interval, between, read_machine_counters
 from bench.host.reference_kernels import reference
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, Status, Timeline
+from bench.results.schema import Outcome, Status
 from bench.sweep.executor import Listener
 from bench.sweep.memory_sampler import MemorySampler
-from bench.sweep.process import NotStarted, heard, make_environment, shareable, start_command, started, tail, tell
-from bench.sweep.watchdog import Watchdog
+from bench.sweep.process import NotStarted, hide_folders, make_environment, read_tail, start_command, start_process
+from bench.sweep.watchdog import Limit, Watchdog
 from bench.worker.protocol import (
     CheckpointEvent,
     EpochEvent,
@@ -36,13 +34,14 @@ from bench.worker.protocol import (
 )
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+_Kind = TypeVar("_Kind")
 _SPARE_EVENTS = 32
-"""More than a process tells besides its epochs, checkpoints and evaluations."""
+"""More than a process sends besides its epochs, checkpoints and evaluations."""
 
 
 @dataclass
 class LocalExecutor:
-    """Starts `bench.worker` for each case, as its own process group, and waits for it without polling."""
+    """Starts `bench.worker` for each case, in its own process group, and waits for it without polling."""
 
     folder: ReportFolder
     threads: int | None = None
@@ -53,192 +52,169 @@ class LocalExecutor:
     """Seconds without an event after which a case is ended; None for no limit."""
     command: tuple[str, ...] = start_command("bench.worker")
 
-    def outcomes(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
+    def run(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
         """Run the cases in order; see `bench.sweep.executor.Executor`."""
         for case in cases:
             self.folder.logs.mkdir(exist_ok=True)
             listen(case, None)
-            yield self._outcome(case, listen)
+            yield self._run_case(case, listen)
 
-    def _outcome(self, case: Case, listen: Listener) -> Outcome:
+    def _run_case(self, case: Case, listen: Listener) -> Outcome:
+        """Run one case's process to its end, and measure from outside what can be."""
+        log, received, timeline = self.folder.log(case.case_id), _Received(case), None
         reference_before = reference(self.threads)
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        told, ended, seen = self._watched(case, listen)
-        last_words = None if ended.status == "ok" else tail(self.folder.log(case.case_id))
+        outside = _Outside()
+        try:
+            with start_process(self.command, make_environment(case.backend, self.threads), log) as child:
+                child.send(to_line(self._make_job(case, outside.began_ns)))
+                with (
+                    MemorySampler(child.pid, outside.began_ns) as sampler,
+                    Watchdog(child, log, timeout_s=self.timeout_s, stall_s=self.stall_s) as watchdog,
+                ):
+                    while line := child.receive():
+                        event = received.take(line)
+                        if event is not None:
+                            watchdog.note_progress()
+                            listen(case, event)
+                    exit_code = child.wait()
+            outside.stop()
+            timeline = sampler.timeline
+            ending = self._find_ending(received, exit_code, watchdog.limit, kernel_killed=outside.kernel_killed)
+        except NotStarted as error:
+            outside.stop()
+            ending = _Ending("failed", str(error), None)
+        log_tail = None if ending.status == "ok" else read_tail(log)
         return Outcome(
             case=case,
-            status=ended.status,
-            error=ended.error and shareable(ended.error),
-            signal=_signal_name(ended.exit_code),
-            exit_code=None if ended.exit_code is None or ended.exit_code < 0 else ended.exit_code,
-            log_tail=last_words and shareable(last_words),
+            status=ending.status,
+            error=ending.error and hide_folders(ending.error),
+            signal=_name_signal(ending.exit_code),
+            exit_code=None if ending.exit_code is None or ending.exit_code < 0 else ending.exit_code,
+            log_tail=log_tail and hide_folders(log_tail),
             started_at=started_at,
-            setup=told.setup,
-            phases=tuple(told.phases),
-            epochs=tuple(told.epochs),
-            checkpoints=tuple(told.checkpoints),
-            evaluations=tuple(told.evaluations),
-            peaks=told.peaks,
-            duration_s=seen.seconds,
-            parent_cpu_s=seen.parent_cpu_s,
-            noise=seen.noise,
-            timeline=seen.timeline,
+            setup=received.find_last(SetupEvent),
+            phases=received.find_all(PhaseEvent),
+            epochs=received.find_all(EpochEvent),
+            checkpoints=received.find_all(CheckpointEvent),
+            evaluations=received.find_all(EvaluationEvent),
+            peaks=received.find_last(PeaksEvent),
+            duration_s=outside.seconds,
+            parent_cpu_s=outside.parent_cpu_s,
+            noise=outside.noise,
+            timeline=timeline,
             reference_before=reference_before,
             reference_after=reference(self.threads),
         )
 
-    def _watched(self, case: Case, listen: Listener) -> tuple["_Told", "_Ended", "_Seen"]:
-        """Run the case's process to its end, and look on from outside."""
-        told, seen = _Told(case), _Seen()
-        log = self.folder.log(case.case_id)
-        try:
-            with started(self.command, make_environment(case.backend, self.threads), log) as child:
-                tell(child, to_line(_job(case, self.folder, self.threads, seen.began_ns)))
-                with (
-                    seen.following(child.pid),
-                    Watchdog(child, log, timeout_s=self.timeout_s, stall_s=self.stall_s) as watch,
-                ):
-                    told.listen(child, listen, watch)
-                    exit_code = child.wait()
-        except NotStarted as error:
-            seen.end()
-            return told, _Ended("failed", str(error), None), seen
-        seen.end()
-        if watch.limit is not None:
-            return told, _Ended(watch.limit, self._passed(watch), exit_code), seen
-        if _signal_name(exit_code) == "SIGKILL" and seen.kernel_killed:
-            return told, _Ended("oom", "ended by the kernel for want of memory", exit_code), seen
-        return told, told.verdict(exit_code), seen
+    def _make_job(self, case: Case, started_ns: int) -> Job:
+        return Job(
+            **case.model_dump(exclude={"dataset", "repeat"}),
+            threads=self.threads,
+            data=str(self.folder.data.resolve()),
+            started_ns=started_ns,
+            samples=str(self.folder.samples.resolve() / case.case_id),
+        )
 
-    def _passed(self, watch: Watchdog) -> str:
-        if watch.limit == "timeout":
-            return f"ended after {self.timeout_s:g} seconds, its limit"
-        return f"ended after {self.stall_s:g} seconds without a word from it, its limit of standing still"
-
-
-class _Seen:
-    """What the parent sees beside a process, from right before its start."""
-
-    def __init__(self) -> None:
-        self._counters_before = read_machine_counters()
-        self._parent_cpu_ns = time.process_time_ns()
-        self._kills = oom_kills()
-        self.timeline: Timeline | None = None
-        self.began_ns = time.perf_counter_ns()
-
-    @contextmanager
-    def following(self, pid: int) -> Iterator[None]:
-        """Follow the process' memory."""
-        with MemorySampler(pid, self.began_ns) as sampler:
-            yield
-        self.timeline = sampler.timeline
-
-    def end(self) -> None:
-        """Look a last time, right after the process' end."""
-        self.seconds = (time.perf_counter_ns() - self.began_ns) / 1e9
-        self.parent_cpu_s = (time.process_time_ns() - self._parent_cpu_ns) / 1e9
-        self.noise: Interval = between(self._counters_before, read_machine_counters())
-        kills = oom_kills()
-        self.kernel_killed = kills is not None and self._kills is not None and kills > self._kills
+    def _find_ending(
+        self, received: "_Received", exit_code: int, limit: Limit | None, *, kernel_killed: bool
+    ) -> "_Ending":
+        """Say how the process ended: by a limit, by the kernel or as it reported itself."""
+        if limit == "timeout":
+            return _Ending("timeout", f"ended after {self.timeout_s:g} seconds, its time limit", exit_code)
+        if limit == "stalled":
+            return _Ending("stalled", f"ended after {self.stall_s:g} seconds in which it reported nothing", exit_code)
+        if kernel_killed and _name_signal(exit_code) == "SIGKILL":
+            return _Ending("oom", "ended by the kernel because the memory ran out", exit_code)
+        return received.find_ending(exit_code)
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """How a process ended; without an exit code it never began, a negative one is a signal's number."""
+class _Ending:
+    """How a process ended."""
 
     status: Status
     error: str | None
     exit_code: int | None
+    """None where it was never started; a signal's number below zero."""
+
+
+class _Outside:
+    """What the parent sees beside a process, from right before its start to right after its end."""
+
+    def __init__(self) -> None:
+        self._counters = read_machine_counters()
+        self._parent_cpu_ns = time.process_time_ns()
+        self._oom_kills = oom_kills()
+        self.began_ns = time.perf_counter_ns()
+
+    def stop(self) -> None:
+        """Note what has happened until now."""
+        self.seconds = (time.perf_counter_ns() - self.began_ns) / 1e9
+        self.parent_cpu_s = (time.process_time_ns() - self._parent_cpu_ns) / 1e9
+        self.noise: Interval = between(self._counters, read_machine_counters())
+        kills = oom_kills()
+        self.kernel_killed = kills is not None and self._oom_kills is not None and kills > self._oom_kills
 
 
 @dataclass
-class _Told:
-    """What a child has told so far."""
+class _Received:
+    """The events that a process has sent so far."""
 
     case: Case
-    setup: SetupEvent | None = None
-    phases: list[PhaseEvent] = field(default_factory=list)
-    epochs: list[EpochEvent] = field(default_factory=list)
-    checkpoints: list[CheckpointEvent] = field(default_factory=list)
-    evaluations: list[EvaluationEvent] = field(default_factory=list)
-    peaks: PeaksEvent | None = None
-    failure: FailureEvent | None = None
-    finished: bool = False
-    nonsense: str | None = None
-    taken: int = 0
-    """Events so far."""
+    events: list[Event] = field(default_factory=list)
+    invalid: str | None = None
+    """What is wrong with the first line that was not accepted; None as long as all were."""
 
-    def listen(self, child: subprocess.Popen[bytes], listen: Listener, watch: Watchdog) -> None:
-        """Take events until the child closes its side."""
-        while line := heard(child):
-            event = self._event(line)
-            if event is not None:
-                watch.progress()
-                self._take(event)
-                listen(self.case, event)
-
-    def _event(self, line: bytes) -> Event | None:
-        """The line's event; None for nonsense, and beyond what a run can have to tell."""
-        if self.taken >= self.case.run_epochs + 2 * len(self.case.checkpoints) + _SPARE_EVENTS:
-            self.nonsense = self.nonsense or f"the process told more than {self.taken} events"
+    def take(self, line: bytes) -> Event | None:
+        """Keep a line's event and return it; None where it is no event, or one more than a run can have."""
+        if len(self.events) >= self.case.run_epochs + 2 * len(self.case.checkpoints) + _SPARE_EVENTS:
+            self.invalid = self.invalid or f"the process sent more than {len(self.events)} events"
             return None
         try:
             event = _EVENT.validate_json(line)
         except ValidationError:
-            self.nonsense = self.nonsense or f"the process wrote what is no event: {line[:80]!r}"
+            self.invalid = self.invalid or f"the process sent a line that is not an event: {line[:80]!r}"
             return None
-        self.taken += 1
+        self.events.append(event)
         return event
 
-    def _take(self, event: Event) -> None:
-        match event:
-            case PhaseEvent():
-                self.phases.append(event)
-            case SetupEvent():
-                self.setup = event
-            case EpochEvent():
-                self.epochs.append(event)
-            case CheckpointEvent():
-                self.checkpoints.append(event)
-            case EvaluationEvent():
-                self.evaluations.append(event)
-            case PeaksEvent():
-                self.peaks = event
-            case FailureEvent():
-                self.failure = event
-            case FinishedEvent():
-                self.finished = True
+    def find_all(self, kind: type[_Kind]) -> tuple[_Kind, ...]:
+        """Return the events of a kind, in the order in which they were sent."""
+        return tuple(event for event in self.events if isinstance(event, kind))
 
-    def verdict(self, exit_code: int) -> _Ended:
-        """How the run ended, and why if not well."""
-        if self.failure is not None:
-            return _Ended("diverged" if self.failure.diverged else "failed", self.failure.error, exit_code)
+    def find_last(self, kind: type[_Kind]) -> _Kind | None:
+        """Return the last event of a kind; None where none was sent."""
+        return next((event for event in reversed(self.events) if isinstance(event, kind)), None)
+
+    def find_ending(self, exit_code: int) -> _Ending:
+        """Say how a process ended that nobody else ended, by what it has sent and its exit code."""
+        failure = self.find_last(FailureEvent)
+        if failure is not None:
+            return _Ending("diverged" if failure.diverged else "failed", failure.error, exit_code)
         if exit_code < 0:
-            return _Ended("killed", f"ended by {_signal_name(exit_code)}", exit_code)
-        if exit_code != 0:
-            return _Ended("failed", f"ended with exit code {exit_code}", exit_code)
-        missing = self.nonsense or self._missing()
-        return _Ended("invalid" if missing else "ok", missing, exit_code)
+            return _Ending("killed", f"ended by {_name_signal(exit_code)}", exit_code)
+        if exit_code > 0:
+            return _Ending("failed", f"ended with exit code {exit_code}", exit_code)
+        problem = self.invalid or self._describe_missing()
+        return _Ending("invalid" if problem else "ok", problem, exit_code)
 
-    def _missing(self) -> str | None:
-        """What a process that ended well has left out."""
-        case = self.case
-        checkpoints = tuple(checkpoint.epochs for checkpoint in self.checkpoints)
-        evaluated = tuple(evaluation.epochs for evaluation in self.evaluations)
-        told_all = self.setup and self.finished and len(self.epochs) == case.run_epochs
-        if told_all and checkpoints == evaluated == case.checkpoints:
+    def _describe_missing(self) -> str | None:
+        """Say what a process that ended with exit code 0 has left out; None where all is there."""
+        epochs = len(self.find_all(EpochEvent))
+        checkpoints = tuple(event.epochs for event in self.find_all(CheckpointEvent))
+        evaluations = tuple(event.epochs for event in self.find_all(EvaluationEvent))
+        has_rest = self.find_last(SetupEvent) and self.find_last(FinishedEvent) and epochs == self.case.run_epochs
+        if has_rest and checkpoints == evaluations == self.case.checkpoints:
             return None
-        told = f"{len(self.epochs)} epochs, checkpoints {checkpoints}, evaluations of {evaluated}"
-        return f"ended well without telling all: {told}; expected {case.run_epochs} epochs and checkpoints {case.checkpoints}"
+        return (
+            f"ended with exit code 0, but reported {epochs} epochs, checkpoints {checkpoints} and evaluations "
+            f"{evaluations}; expected {self.case.run_epochs} epochs and checkpoints {self.case.checkpoints}"
+        )
 
 
-def _job(case: Case, folder: ReportFolder, threads: int | None, began: int) -> Job:
-    fields = case.model_dump(exclude={"dataset", "repeat"})
-    samples = str(folder.samples.resolve() / case.case_id)
-    return Job(**fields, threads=threads, data=str(folder.data.resolve()), started_ns=began, samples=samples)
-
-
-def _signal_name(exit_code: int | None) -> str | None:
+def _name_signal(exit_code: int | None) -> str | None:
+    """Name the signal that ended a process; None where none did."""
     if exit_code is None or exit_code >= 0:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A thread that looks at something again and again while whoever opened it is blocked."""
+"""A thread that looks at something again and again, while the thread that opened it waits for something else."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -7,11 +7,11 @@ from typing import Self
 
 
 class Poller(ABC):
-    """Looks while its context is open, a pause before each look, until one says that there is no more to be seen."""
+    """Calls `look` while its context is open, with a pause before each call, until a call returns False."""
 
     def __init__(self) -> None:
-        self._left = threading.Event()
-        self._thread = threading.Thread(target=self._look_out, daemon=True)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._poll, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -20,17 +20,17 @@ class Poller(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._left.set()
+        self._closed.set()
         self._thread.join()
 
     @abstractmethod
     def pause(self) -> float:
-        """Seconds to the next look; asked for anew before each."""
+        """Return the seconds until the next look; called before each one."""
 
     @abstractmethod
     def look(self) -> bool:
-        """Look, in the thread; returns whether to look again."""
+        """Look once, in the poller's thread; returns whether to look again."""
 
-    def _look_out(self) -> None:
-        while not self._left.wait(self.pause()) and self.look():
+    def _poll(self) -> None:
+        while not self._closed.wait(self.pause()) and self.look():
             pass

@@ -1,19 +1,20 @@
-"""A measured process as its parent starts it, speaks with it and ends it: a case of a sweep or a side of a pair."""
+"""Starts a measured process, talks to it and ends it: one case of a sweep or one side of a paired run."""
 
 import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
 
 from bench.launch import ROOT
-from bench.sweep.watchdog import Reaper, end_group
+from bench.sweep.reaper import Reaper
 
 LAUNCHER = Path("bench", "launch.py")
 """In the folder that holds `bench` and `models`."""
+GRACE_S = 5.0
+"""Seconds that a process has to end after it was asked to, before it is killed."""
 _MAX_LINE_BYTES = 1 << 20
 _TAIL_BYTES = 4096
 _TAIL_LINES = 25
@@ -26,80 +27,106 @@ class NotStarted(Exception):
     """The system did not start a process; says why."""
 
 
+class ChildProcess:
+    """A started process, with pipes to its standard input and from its standard output."""
+
+    def __init__(self, process: subprocess.Popen[bytes], reaper: Reaper) -> None:
+        self._process = process
+        self._reaper = reaper
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended; processes that it started may still run."""
+        return self._process.poll() is not None
+
+    def send(self, line: bytes) -> None:
+        """Write a line to its standard input. One that has ended is no error here: its exit code shows it."""
+        assert self._process.stdin is not None  # noqa: S101 - opened as a pipe below
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+
+    def receive(self) -> bytes:
+        """Return the next line of its standard output, at most 1 MiB of it; empty once that output is closed.
+
+        Blocks until the line comes, so that the process has the machine for itself.
+        """
+        assert self._process.stdout is not None  # noqa: S101 - opened as a pipe below
+        return self._process.stdout.readline(_MAX_LINE_BYTES)
+
+    def wait(self) -> int:
+        """Wait until it has ended; returns its exit code, or a signal's number below zero."""
+        return self._process.wait()
+
+    def end(self) -> None:
+        """Ask it to stop, then kill it and all that it has started, also if Ctrl-C is pressed meanwhile."""
+        try:
+            if not self.has_ended:
+                self._process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(GRACE_S)
+        finally:
+            self.kill()
+            self._process.wait()
+
+    def kill(self) -> None:
+        """Kill it and all that it has started."""
+        if not self.has_ended:
+            self._process.kill()
+        self._reaper.kill_group()
+
+
+@contextmanager
+def start_process(command: Sequence[str], environ: Mapping[str, str], log: Path) -> Iterator[ChildProcess]:
+    """Start a process in a process group of its own; the whole group ends with the context, or when this process dies.
+
+    Its standard error goes to the log, which is emptied first. Raises `NotStarted`, and `OSError` where the log cannot
+    be written.
+    """
+    with log.open("ab") as file, ExitStack() as stack:  # appending, so that the log can be cut while it is written
+        file.truncate(0)
+        try:
+            reaper = stack.enter_context(Reaper())
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                env=environ,
+                process_group=reaper.group,
+            )
+        except OSError as error:
+            raise NotStarted(f"the process could not be started: {error}") from error
+        child = ChildProcess(process, reaper)
+        try:
+            yield child
+        finally:
+            child.end()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):  # what was not sent to a process that has ended
+                        pipe.close()
+
+
 def start_command(module: str, root: Path = ROOT, python: str = sys.executable) -> tuple[str, ...]:
-    """What runs a module of the `bench` in ``root``, whatever else on the interpreter's path is called `bench`."""
+    """Return the command that runs a module of the `bench` in ``root``, whatever else on the path is called `bench`."""
     return (python, "-P", str(root.resolve() / LAUNCHER), module)
 
 
 def make_environment(backend: str, threads: int | None) -> dict[str, str]:
-    """The parent's environment with Keras' backend and the backend's threads; ``PYTHONPATH`` stays the user's."""
+    """Return the parent's variables with Keras' backend and its threads; ``PYTHONPATH`` stays the user's."""
     limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     inherited = {name: value for name, value in os.environ.items() if name not in _DROPPED}
     return {**inherited, **limits, "KERAS_BACKEND": backend}
 
 
-@contextmanager
-def started(command: Sequence[str], environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a group of its own, all of which is gone when the context is left, or when this process is.
-
-    What it writes to standard error is its log's only content. Raises `NotStarted`, and `OSError` where the log cannot
-    be written.
-    """
-    with Reaper() as reaper, _emptied(log) as file:
-        process = _process(command, environ, file)
-        try:
-            reaper.guard(process.pid)  # before it has a job: without one it ends by itself
-            yield process
-        finally:
-            end_group(process)
-            reaper.release()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):  # what was not sent to one that is gone
-                        pipe.close()
-
-
-def _process(command: Sequence[str], environ: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environ,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise NotStarted(f"the process could not be started: {error}") from error
-
-
-@contextmanager
-def _emptied(log: Path) -> Iterator[IO[bytes]]:
-    """A log, empty; appending, so that it can be cut while the process writes. Raises `OSError`."""
-    with log.open("ab") as file:
-        file.truncate(0)
-        yield file
-
-
-def tell(process: subprocess.Popen[bytes], line: bytes) -> None:
-    """Write a line to the process; to none where it has ended, which its exit code or its silence says."""
-    assert process.stdin is not None  # noqa: S101 - opened as a pipe above
-    with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(line)
-        process.stdin.flush()
-
-
-def heard(process: subprocess.Popen[bytes]) -> bytes:
-    """The process' next line, or its first MiB; empty once it has closed its side.
-
-    Blocked until the line comes, so that the process has the machine.
-    """
-    assert process.stdout is not None  # noqa: S101 - opened as a pipe above
-    return process.stdout.readline(_MAX_LINE_BYTES)
-
-
-def tail(log: Path) -> str | None:
-    """The last lines of a log; None where it cannot be read any more."""
+def read_tail(log: Path) -> str | None:
+    """Read the last lines of a log; None where it cannot be read any more."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
@@ -109,8 +136,8 @@ def tail(log: Path) -> str | None:
     return "\n".join(text.splitlines()[-_TAIL_LINES:])
 
 
-def shareable(text: str) -> str:
-    """Text without this machine's folders: rows and reports are made to be handed around."""
+def hide_folders(text: str) -> str:
+    """Replace the names of this machine's folders, since rows and reports are handed around."""
     folders = {str(ROOT): "<aebench>", sys.prefix: "<python>"}
     folders |= {sys.base_prefix: "<python>", str(Path.home()): "~"}
     for folder in sorted(folders, key=len, reverse=True):

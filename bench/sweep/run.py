@@ -1,158 +1,83 @@
-"""What `aebench run` and `aebench report` do, from the request to the exit code."""
+"""`aebench run`: a sweep, from what was asked for to the exit code."""
 
 import contextlib
-import os
-import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from bench.console.output import output, say
-from bench.console.table import Table
 from bench.datasets import find
-from bench.errors import ExitCode, InvalidInput, format_count
+from bench.errors import ExitCode, format_count
 from bench.host import signals
 from bench.host.fingerprint import check_backends, git_state, label, machine_id, take_fingerprint
 from bench.launch import ROOT
 from bench.plan import estimate
-from bench.plan.profile import DATASET_SIZES, Profile, changed, published_batch_sizes, read_profile
-from bench.report import page
-from bench.report.choices import AS_THEY_ARE, Choices
-from bench.report.files import GrowingTables, write_status
-from bench.results import journal
+from bench.plan.profile import Profile
+from bench.report.files import GrowingTables
+from bench.report.report import SweepReport, describe_refusal
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, SweepHeader
-from bench.sweep import session
 from bench.sweep.executor import Executor
 from bench.sweep.local import LocalExecutor
-from bench.sweep.progress import describe, display, download_progress
-
-_DEFAULT_PROFILE = "quick"
-
-
-@dataclass(frozen=True)
-class SweepRequest:
-    """What a person asked to be measured."""
-
-    profile: str | None
-    overrides: Mapping[str, Any]
-    """Profile fields that flags set."""
-    data: Path | None
-    offline: bool
-    out: Path | None
-    resume: bool
+from bench.sweep.progress import choose_display, describe, show_download
+from bench.sweep.request import SweepRequest
+from bench.sweep.session import Sweep, check_batches, check_folder, open_sweep
 
 
-def show_plan(request: SweepRequest, console: Console | None = None) -> int:
-    """Print the cases and the time they may take; nothing is run, downloaded or written."""
-    console = console or output()
-    profile = _profile(request)
-    train, val = DATASET_SIZES[profile.dataset]
-    if request.data is not None:
-        found = find.find_dataset(profile.dataset, data_file=request.data)
-        train, val = found.train_samples, found.val_samples
-    cases = profile.cases()
-    session.check_batches(cases, train)
-    seconds = [estimate.case_seconds(case, train, val) for case in cases]
-    rows = tuple(
-        (
-            describe(case),
-            ", ".join(map(str, case.checkpoints)),
-            f"{case.optimizer} {case.learning_rate:g}",
-            _NO_ESTIMATE if took is None else estimate.duration(took),
-        )
-        for case, took in zip(cases, seconds, strict=True)
-    )
-    title = f"Profile {profile.name}: {format_count(len(cases), 'case')} on {train:,} images of {profile.dataset}"
-    console.print(Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3).rich())
-    known = [took for took in seconds if took is not None]
-    if known:
-        console.print(f"About {estimate.duration(sum(known))} on two cores of a server; other machines differ.")
-    if len(known) < len(cases):
-        console.print(f"{format_count(len(cases) - len(known), 'case')} without an estimate: {_WITHOUT}")
-    return ExitCode.OK
+def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
+    """Measure the cases of a profile and report on them; returns the exit code. For the main thread.
 
-
-_NO_ESTIMATE = "no estimate"
-_WITHOUT = (
-    "nobody has measured that way to train that model. XLA trains convolutions 10 to 150 times slower than the other "
-    "loops on a processor (docs/method.md); try few epochs first, or set --timeout."
-)
-
-
-def measure(request: SweepRequest, console: Console | None = None) -> int:
-    """Run the sweep, write its report, print its tables; returns the exit code. For the main thread."""
-    console = console or output()
-    with signals.listening():
-        return _measured(request, console)
-
-
-def _measured(request: SweepRequest, console: Console) -> int:
-    profile = _profile(request)
-    check_backends(profile.backends)
-    if request.out is not None:
-        session.check_folder(ReportFolder(request.out), resume=request.resume)
-    dataset = _dataset(profile.dataset, request, console)
-    session.check_batches(profile.cases(), dataset.train_samples)
-    header = _header(profile, dataset)
-    folder = _folder(request, header)
-    executor = LocalExecutor(folder, profile.threads, profile.timeout_s, profile.stall_s)
-    try:
-        with session.opened(folder, header, resume=request.resume) as sweep, find.provide_npz(dataset, folder.data):
-            return _carry_out(sweep, executor, request, console)
-    except OSError as error:
-        say(console, f"\nStopped: {_reason(error, folder)}.{_next_step(folder, request)}")
-        return ExitCode.FAILED
-    except KeyboardInterrupt:
-        say(console, f"\nInterrupted.{_next_step(folder, request)}")
-        return ExitCode.INTERRUPTED
-
-
-def redraw(root: Path, console: Console | None = None, choices: Choices = AS_THEY_ARE) -> int:
-    """Write a folder's report again from its journal, print its tables; returns 0.
-
-    Its status.json says anew how that sweep ended. Returns 3 where not all of the report could be written.
+    Raises `InvalidInput` for what cannot be done, before anything is written.
     """
     console = console or output()
-    folder = ReportFolder(root)
-    stored = journal.read(folder.journal)
-    outcomes = list(stored.latest().values())
-    planned = len(stored.header.cases)
-    code = _exit_code(planned, outcomes, interrupted=len(outcomes) < planned)
-    shown = _Shown(folder, stored.header, outcomes, stored.notes, choices)
-    with journal.locked(folder):  # a sweep that is on writes its report itself
-        trouble = _written(shown, code)
-    for note in stored.notes:
-        say(console, f"Note: the journal's {note}.")
-    _print_tables(console, shown)
-    say(console, f"\n{trouble or f'Report: {folder.page}'}")
-    return ExitCode.FAILED if trouble else ExitCode.OK
+    with signals.catch_signals():
+        profile = request.choose_profile()
+        check_request(request, profile)
+        dataset = find_images(request, profile, console)
+        header = make_header(profile, dataset)
+        folder = choose_folder(request, header)
+        executor = LocalExecutor(folder, profile.threads, profile.timeout_s, profile.stall_s)
+        try:
+            with open_sweep(folder, header, resume=request.resume) as sweep, find.provide_npz(dataset, folder.data):
+                outcomes, stopped_by = measure_cases(sweep, executor, console)
+                report = SweepReport(folder, sweep.header, outcomes, sweep.notes)
+                exit_code = report.choose_exit_code(
+                    interrupted=isinstance(stopped_by, KeyboardInterrupt), refused=isinstance(stopped_by, OSError)
+                )
+                problem = report.write_or_explain(exit_code)
+                report.print_tables(console)
+                print_failures(report, stopped_by, console)
+                print_next_step(request, sweep, report, exit_code, console)
+                say(console, f"\n{problem or f'Report: {folder.page}'}")
+                return exit_code or (ExitCode.FAILED if problem else ExitCode.OK)
+        except (OSError, KeyboardInterrupt) as error:
+            return print_early_end(request, folder, error, console)
 
 
-def _profile(request: SweepRequest) -> Profile:
-    if request.resume and request.out is None:
-        raise InvalidInput("--resume continues a report folder; name it with --out DIR.")
-    if request.resume and request.out is not None and request.profile is None:
-        return changed(session.stored_profile(ReportFolder(request.out)), request.overrides)
-    if request.profile is None and "epochs" in request.overrides and "batch_sizes" not in request.overrides:
-        # Whoever names epochs alone asks for runs like the blog's, not for the quick profile's two batch sizes.
-        return read_profile(_DEFAULT_PROFILE, {**request.overrides, "model": published_batch_sizes()})
-    return read_profile(request.profile or _DEFAULT_PROFILE, request.overrides)
+def check_request(request: SweepRequest, profile: Profile) -> None:
+    """Raise `InvalidInput` where a backend is missing or the folder cannot be used, before a download is begun."""
+    check_backends(profile.backends)
+    if request.out is not None:
+        check_folder(ReportFolder(request.out), resume=request.resume)
 
 
-def _dataset(name: str, request: SweepRequest, console: Console) -> find.Dataset:
-    with download_progress(console) as on_progress:
-        dataset = find.find_dataset(name, data_file=request.data, offline=request.offline, on_progress=on_progress)
+def find_images(request: SweepRequest, profile: Profile, console: Console) -> find.Dataset:
+    """Find or download the images to train on, at least one batch of them. Raises `InvalidInput`."""
+    with show_download(console) as on_progress:
+        dataset = find.find_dataset(
+            profile.dataset, data_file=request.data, offline=request.offline, on_progress=on_progress
+        )
     if dataset.genuine is False:
-        say(console, f"Note: the arrays are not those usually known as {name}; rows carry their digest and say so.")
+        say(
+            console,
+            f"Note: the arrays are not those usually known as {profile.dataset}; rows carry their digest and say so.",
+        )
+    check_batches(profile.cases(), dataset.train_samples)
     return dataset
 
 
-def _header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
+def make_header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
+    """Describe the sweep: what is measured, on which images, machine and commit."""
     fingerprint = take_fingerprint(threads=profile.threads)
     commit, dirty = git_state(ROOT)
     return SweepHeader(
@@ -171,100 +96,43 @@ def _header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
     )
 
 
-def _folder(request: SweepRequest, header: SweepHeader) -> ReportFolder:
+def choose_folder(request: SweepRequest, header: SweepHeader) -> ReportFolder:
+    """Return the folder that was asked for, or a new one named after the time, the machine and the profile."""
     if request.out is not None:
         return ReportFolder(request.out)
     return ReportFolder.fresh(f"{label(header.fingerprint)}-{header.profile.name}")
 
 
-def _carry_out(sweep: session.Sweep, executor: Executor, request: SweepRequest, console: Console) -> int:
-    header, folder = sweep.header, sweep.folder
-    outcomes = {outcome.case.case_id: outcome for outcome in sweep.kept}
-    total = len(header.cases)
-    interrupted, refused = False, None
-    try:
-        _run(sweep, executor, outcomes, console)
-    except KeyboardInterrupt:
-        interrupted = True
-    except OSError as error:
-        refused = _reason(error, folder)
-    code = _exit_code(total, list(outcomes.values()), interrupted=interrupted, refused=refused is not None)
-    report = _Shown(folder, header, list(outcomes.values()), sweep.notes)
-    trouble = _written(report, code)
-    _print_tables(console, report)
-    _say_failures(report, console)
-    if refused is not None:
-        say(
-            console,
-            f"\nStopped: {refused}. The journal holds {len(outcomes)} of {format_count(total, 'case')}, each whole.",
-        )
-    if code != ExitCode.OK:
-        say(console, _advice(sweep, report.outcomes, code, request))
-    say(console, f"\n{trouble or f'Report: {folder.page}'}")
-    return code or (ExitCode.FAILED if trouble else ExitCode.OK)
+def measure_cases(
+    sweep: Sweep, executor: Executor, console: Console
+) -> tuple[list[Outcome], KeyboardInterrupt | OSError | None]:
+    """Run what is pending and show its progress.
 
-
-def _run(sweep: session.Sweep, executor: Executor, outcomes: dict[str, Outcome], console: Console) -> None:
-    """Run what is pending and show it; each outcome is among ``outcomes`` as soon as the journal has it."""
-    header, total = sweep.header, len(sweep.header.cases)
-    remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
-    _announce(sweep, total, remaining, console)
-    tables = GrowingTables(sweep.folder, header)
-    with display(total, total - len(sweep.pending), remaining, console) as shown:
-        for outcome in sweep.outcomes(executor, shown.listen):
-            outcomes[outcome.case.case_id] = outcome
-            shown.finished(outcome)
-            # The journal has the case, whether or not the tables can be replaced now: a disk may be full, Windows
-            # lets nobody replace a file that a spreadsheet has open. The report at the end tries again.
-            with contextlib.suppress(OSError), signals.shielded():
-                tables.write(outcomes)
-            signals.check()
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """What a report is made of."""
-
-    folder: ReportFolder
-    header: SweepHeader
-    outcomes: list[Outcome]
-    notes: Sequence[str]
-    choices: Choices = AS_THEY_ARE
-
-
-def _written(shown: _Shown, code: int) -> str | None:
-    """Write the report; returns what to tell the person where that did not succeed.
-
-    The tables come before what is drawn: a disk that is full, a picture that fails, cost what was not written yet.
+    Returns the last outcome of each case, those of earlier runs included, and what stopped the sweep before its end.
     """
+    header, total = sweep.header, len(sweep.header.cases)
+    outcomes = {outcome.case.case_id: outcome for outcome in sweep.kept}
+    remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
+    tables = GrowingTables(sweep.folder, header)
     try:
-        page.write_report(shown.folder, shown.header, shown.outcomes, shown.notes, code, shown.choices)
-    except OSError as error:
-        why = _reason(error, shown.folder)
-    except Exception as error:  # noqa: BLE001 - whatever a drawing raises, what was measured is there
-        why = f"{type(error).__name__}: {error}"
-    else:
-        return None
-    with contextlib.suppress(OSError):
-        write_status(shown.folder, shown.header, shown.outcomes, code or ExitCode.FAILED)
-    again = shlex.join(["aebench", "report", str(shown.folder.root)])
-    return f"The report is not whole: {why}. The journal has all of it; draw it again with: {again}"
+        print_start(sweep, remaining, console)
+        with choose_display(total, total - len(sweep.pending), remaining, console) as display:
+            for outcome in sweep.run(executor, display.listen):
+                outcomes[outcome.case.case_id] = outcome
+                display.finish(outcome)
+                # The journal has the case, whether or not the tables can be replaced now: a disk may be full, Windows
+                # lets nobody replace a file that a spreadsheet has open. The report at the end tries again.
+                with contextlib.suppress(OSError), signals.hold_signals():
+                    tables.write(outcomes)
+                signals.check()
+    except (KeyboardInterrupt, OSError) as error:
+        return list(outcomes.values()), error
+    return list(outcomes.values()), None
 
 
-def _reason(error: OSError, folder: ReportFolder) -> str:
-    """What the system said, and of which file, as far as it said so."""
-    return f"{error.filename or folder.root}: {error.strerror or error}"
-
-
-def _next_step(folder: ReportFolder, request: SweepRequest) -> str:
-    """How to go on from a folder that may hold a journal or not."""
-    if not folder.journal.is_file():
-        return " Nothing was begun."
-    return f" Continue with: {_again(folder, request)}"
-
-
-def _announce(sweep: session.Sweep, total: int, remaining: estimate.Remaining, console: Console) -> None:
-    header = sweep.header
+def print_start(sweep: Sweep, remaining: estimate.Remaining, console: Console) -> None:
+    """Say what will be measured, and what of an earlier run will not be."""
+    header, total = sweep.header, len(sweep.header.cases)
     for note in sweep.found:
         say(console, f"Note: the journal's {note}.")
     if sweep.given_up:
@@ -283,44 +151,43 @@ def _announce(sweep: session.Sweep, total: int, remaining: estimate.Remaining, c
     )
 
 
-def _exit_code(planned: int, outcomes: list[Outcome], *, interrupted: bool, refused: bool = False) -> int:
-    if interrupted:
-        return ExitCode.INTERRUPTED
-    well = sum(outcome.status == "ok" for outcome in outcomes) == planned
-    return ExitCode.OK if well and not refused else ExitCode.FAILED
-
-
-def _print_tables(console: Console, shown: _Shown) -> None:
-    for table in page.tables(shown.header, shown.outcomes, shown.choices):
-        console.print()
-        console.print(table.rich())
-    for remark in page.remarks(shown.header, shown.outcomes, shown.choices):
-        say(console, f"Note: {remark}")
-
-
-def _say_failures(shown: _Shown, console: Console) -> None:
-    for outcome in shown.outcomes:
+def print_failures(report: SweepReport, stopped_by: BaseException | None, console: Console) -> None:
+    """Print the last lines of each case that failed, and what the system refused, if it did."""
+    for outcome in report.outcomes:
         if outcome.status != "ok":
             head = f"{describe(outcome.case)}: {outcome.status}: {outcome.error}"
             count = f" (run {outcome.attempt} of this case)" if outcome.attempt > 1 else ""
-            log = shown.folder.log(outcome.case.case_id)
+            log = report.folder.log(outcome.case.case_id)
             say(console, f"\n{head}{count}\n{outcome.log_tail}\nLog: {log}")
+    if isinstance(stopped_by, OSError):
+        cases = f"{len(report.outcomes)} of {format_count(len(report.header.cases), 'case')}"
+        reason = describe_refusal(stopped_by, report.folder)
+        say(console, f"\nStopped: {reason}. The journal holds {cases}, each of them whole.")
 
 
-def _advice(sweep: session.Sweep, outcomes: list[Outcome], code: int, request: SweepRequest) -> str:
-    """What the person may do next, where not all is well."""
-    again = _again(sweep.folder, request)
-    if code == ExitCode.INTERRUPTED:
-        return f"\nInterrupted; what was finished is kept. Continue with: {again}"
-    failed = [outcome.attempt for outcome in outcomes if outcome.status != "ok"]
-    if failed and min(failed) > sweep.retries and len(outcomes) == len(sweep.header.cases):
-        return f"\nWhat failed was run as often as it may be. Once more: {again} --retries {max(failed)}"
-    return f"\nTo run what failed or is missing: {again}"
+def print_next_step(request: SweepRequest, sweep: Sweep, report: SweepReport, exit_code: int, console: Console) -> None:
+    """Print how to go on where not every case succeeded."""
+    if exit_code == ExitCode.OK:
+        return
+    again = request.resume_command(sweep.folder)
+    failed = [outcome.attempt for outcome in report.outcomes if outcome.status != "ok"]
+    if exit_code == ExitCode.INTERRUPTED:
+        say(console, f"\nInterrupted; finished cases are kept. Continue with: {again}")
+    elif failed and min(failed) > sweep.retries and len(report.outcomes) == len(report.header.cases):
+        once_more = f"{again} --retries {max(failed)}"
+        say(console, f"\nThe failed cases were run as often as --retries allows. To run them once more: {once_more}")
+    else:
+        say(console, f"\nTo run what failed or is missing: {again}")
 
 
-def _again(folder: ReportFolder, request: SweepRequest) -> str:
-    """The command that resumes this sweep with the same data."""
-    words = ["--resume", "--out", str(folder.root)]
-    words += ["--data", str(request.data)] if request.data is not None else []
-    words += ["--offline"] if request.offline else []
-    return f"{os.environ.get('AEBENCH_COMMAND', 'aebench run')} {shlex.join(words)}"
+def print_early_end(
+    request: SweepRequest, folder: ReportFolder, error: OSError | KeyboardInterrupt, console: Console
+) -> int:
+    """Print why the sweep ended outside of its cases and how to go on; returns the exit code."""
+    begun = folder.journal.is_file()
+    next_step = f"Continue with: {request.resume_command(folder)}" if begun else "Nothing was begun."
+    if isinstance(error, KeyboardInterrupt):
+        say(console, f"\nInterrupted. {next_step}")
+        return ExitCode.INTERRUPTED
+    say(console, f"\nStopped: {describe_refusal(error, folder)}. {next_step}")
+    return ExitCode.FAILED

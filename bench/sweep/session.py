@@ -1,4 +1,4 @@
-"""A sweep: what is pending goes to an executor, what comes back goes to the journal."""
+"""A report folder that is open for measuring: pending cases go to an executor, their outcomes to the journal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from bench.errors import InvalidInput
-from bench.host.signals import shielded
+from bench.host.signals import hold_signals
 from bench.plan.profile import Case, Profile
 from bench.results import journal
 from bench.results.folder import ReportFolder, is_rest
@@ -25,9 +25,9 @@ class Sweep:
     header: SweepHeader
     pending: tuple[Case, ...]
     kept: tuple[Outcome, ...]
-    """Outcomes of an earlier run, the last of each case, the well-ended ones of which are not repeated."""
+    """Outcomes of earlier runs, the last of each case; cases that ended well are not run again."""
     given_up: tuple[Case, ...]
-    """Cases that failed as often as the retries allow: they are not run again."""
+    """Cases that failed as often as the retries allow, and are not run again."""
     retries: int
     """How many times a case that failed may be run again."""
     runs: Mapping[str, int]
@@ -35,19 +35,19 @@ class Sweep:
     notes: tuple[str, ...]
     """What of the journal cannot be read."""
     found: tuple[str, ...]
-    """The same when the folder was opened: a line that was cut off is among it, and gone since."""
+    """The same when the folder was opened, with a line that was cut off and has been removed since."""
     writer: journal.Writer
     spool: Spool
     """Where what is long of its outcomes lies."""
 
-    def outcomes(self, executor: Executor, listen: Listener) -> Iterator[Outcome]:
-        """Run what is pending; an outcome is on the disk before it is yielded.
+    def run(self, executor: Executor, listen: Listener) -> Iterator[Outcome]:
+        """Run what is pending; each outcome is on the disk before it is yielded.
 
-        Raises `OSError` where the disk does not take it; what it took before stays.
+        Raises `OSError` where it cannot be written; what was written before stays.
         """
-        for ended in executor.outcomes(self.pending, listen):
+        for ended in executor.run(self.pending, listen):
             outcome = ended.model_copy(update={"attempt": self.runs.get(ended.case.case_id, 0) + 1})
-            with shielded():
+            with hold_signals():
                 self.writer.append(outcome)
             yield outcome
             outcome.spool(self.spool)  # whoever looked at it is done
@@ -64,24 +64,26 @@ def check_batches(cases: Sequence[Case], train_samples: int) -> None:
         )
 
 
-def stored_profile(folder: ReportFolder) -> Profile:
-    """The profile that a folder was begun with."""
+def read_stored_profile(folder: ReportFolder) -> Profile:
+    """Read the profile that a folder was begun with. Raises `InvalidInput`."""
     _require_journal(folder)
     return journal.header(folder.journal).profile
 
 
 @contextmanager
-def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterator[Sweep]:
+def open_sweep(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterator[Sweep]:
     """Open a folder for the sweep of ``header``: a new one, or with ``resume`` one that the same sweep began.
 
-    A failed case is pending as long as it was not run more often than ``header``'s retries allow. Raises `InvalidInput`
-    where the folder does not fit, before anything is written.
+    A failed case is pending as long as the retries of ``header`` allow another run. Raises `InvalidInput` where the
+    folder does not fit, before anything is written.
     """
+    found: tuple[str, ...] = ()
     if resume:
-        found = _notes_of_the_same(folder, header)
+        _require_journal(folder)
+        _require_same(journal.header(folder.journal), header, folder)
+        found = journal.read(folder.journal).notes
     else:
-        _create(folder.root)
-        found = ()
+        _create_folder(folder.root)
     with journal.writing(folder, None if resume else header) as writer:
         stored = journal.read(folder.journal)
         latest, runs = stored.latest(), stored.runs()
@@ -103,15 +105,8 @@ def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterat
         )
 
 
-def _notes_of_the_same(folder: ReportFolder, header: SweepHeader) -> tuple[str, ...]:
-    """What of the folder's journal cannot be read. Raises `InvalidInput` where it is another sweep's."""
-    _require_journal(folder)
-    _require_same(journal.header(folder.journal), header, folder)
-    return journal.read(folder.journal).notes
-
-
 def check_folder(folder: ReportFolder, *, resume: bool) -> None:
-    """Raise `InvalidInput` where a folder cannot be begun or resumed; nothing is written."""
+    """Raise `InvalidInput` where a sweep can be neither begun nor resumed in a folder; nothing is written."""
     if resume:
         _require_journal(folder)
     else:
@@ -120,7 +115,7 @@ def check_folder(folder: ReportFolder, *, resume: bool) -> None:
 
 def _require_unused(root: Path) -> None:
     try:
-        # What is left of a run that was killed before its first line is nothing to go on with.
+        # Leftovers of a run that was killed before its first line do not count.
         used = root.exists() and (not root.is_dir() or not all(map(is_rest, root.iterdir())))
     except OSError as error:
         raise InvalidInput(f"{root} cannot be read: {error.strerror}; choose another --out.") from error
@@ -128,7 +123,7 @@ def _require_unused(root: Path) -> None:
         raise InvalidInput(f"{root} exists and is not empty; continue it with --resume, or choose another --out.")
 
 
-def _create(root: Path) -> None:
+def _create_folder(root: Path) -> None:
     _require_unused(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -144,31 +139,34 @@ def _require_journal(folder: ReportFolder) -> None:
         raise InvalidInput(f"{folder.root} holds no journal to resume; leave --resume out to begin there.")
 
 
-def _require_same(stored: SweepHeader, wanted: SweepHeader, folder: ReportFolder) -> None:
-    """Raise `InvalidInput` with everything in which the stored sweep and the wanted one differ."""
-    compared = ("dataset_digest", "fingerprint", "profile", "git_commit", "git_dirty")
-    differences = [
-        line
-        for name in compared
-        for line in _differences(name, getattr(stored, name), getattr(wanted, name))
-        if line.partition(":")[0] not in _MAY_DIFFER
-    ]
-    if differences:
-        raise InvalidInput(
-            f"{folder.root} holds another sweep, so its rows and the new ones do not belong together:\n"
-            + "\n".join(f"  {line}" for line in differences)
-            + "\nResume with the same settings (just --resume --out), or choose another --out."
-        )
-
-
+_COMPARED = ("dataset_digest", "fingerprint", "profile", "git_commit", "git_dirty")
 _MAY_DIFFER = ("profile.timeout_s", "profile.stall_s", "profile.retries", "profile.description")
 """What does not change what is measured."""
 
 
-def _differences(name: str, stored: object, wanted: object) -> list[str]:
-    if isinstance(stored, BaseModel):
-        fields = type(stored).model_fields
-        pairs = [(f"{name}.{key}", getattr(stored, key), getattr(wanted, key)) for key in fields]
-    else:
-        pairs = [(name, stored, wanted)]
-    return [f"{where}: there {there!r}, now {now!r}" for where, there, now in pairs if there != now]
+def _require_same(stored: SweepHeader, wanted: SweepHeader, folder: ReportFolder) -> None:
+    """Raise `InvalidInput` with everything in which the stored sweep and the wanted one differ."""
+    before, now = _flatten(stored), _flatten(wanted)
+    differences = [
+        f"  {name}: there {before[name]!r}, now {now[name]!r}"
+        for name in before
+        if before[name] != now[name] and name not in _MAY_DIFFER
+    ]
+    if differences:
+        raise InvalidInput(
+            f"{folder.root} holds another sweep, so its rows and the new ones do not belong together:\n"
+            + "\n".join(differences)
+            + "\nResume with the same settings (just --resume --out), or choose another --out."
+        )
+
+
+def _flatten(header: SweepHeader) -> dict[str, object]:
+    """Return what must agree of a header, fields of fields by their dotted names."""
+    values: dict[str, object] = {}
+    for name in _COMPARED:
+        value = getattr(header, name)
+        if isinstance(value, BaseModel):
+            values |= {f"{name}.{field}": getattr(value, field) for field in type(value).model_fields}
+        else:
+            values[name] = value
+    return values

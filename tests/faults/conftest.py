@@ -1,4 +1,4 @@
-"""What the tests of noisy sweeps share: one stage, and one sweep that nobody noisy."""
+"""What the tests of interrupted sweeps have in common: one stage, and one sweep that was left alone."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from bench.plan.profile import Case
 
 @pytest.fixture
 def _without_reference_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take most of a second a case, and have tests of their own."""
+    """They take most of a second per case, and have tests of their own."""
     monkeypatch.setattr("bench.sweep.local.reference", lambda _threads: None)
 
 

@@ -46,7 +46,7 @@ def run(
 ) -> Outcome:
     folder = ReportFolder(tmp_path)
     executor = LocalExecutor(folder, timeout_s=timeout_s, stall_s=stall_s, command=command)
-    (outcome,) = executor.outcomes([case], lambda _case, _event: None)
+    (outcome,) = executor.run([case], lambda _case, _event: None)
     return outcome
 
 
@@ -59,7 +59,7 @@ from bench.plan.profile import Case
 
 folder, case, *command = sys.argv[1:]
 executor = LocalExecutor(ReportFolder(Path(folder)), command=tuple(command))
-for outcome in executor.outcomes([Case.model_validate_json(case)], lambda *_: None):
+for outcome in executor.run([Case.model_validate_json(case)], lambda *_: None):
     print(outcome.status)
 """
 """A parent of its own: it runs one case with a given command, and prints how that ended."""

@@ -1,4 +1,4 @@
-"""Where sweeps are noisy: runs of the sweeper, and what must hold of a report folder whatever happened to a run."""
+"""Runs of the sweeper that are interrupted on purpose, and what must hold of a report folder whatever happens."""
 
 import contextlib
 import csv
@@ -25,7 +25,7 @@ SWEEP = ("--models", "basic,deep,sparse", "--epochs", "1,3", "--batch-sizes", "4
 LIMIT_S = 120.0
 """What takes longer hangs."""
 UNHURRIED_S = 0.1
-"""Pace of a sweep that seconds are left of after its first case, so that a busy machine disturbs it in time too."""
+"""Pace of a sweep that seconds are left of after its first case, so that a busy machine interrupts it in time too."""
 CHANGING = {
     "started_at", "parent_cores", "steal_percent", "cpu_pressure_percent", "memory_pressure_percent",
     "io_pressure_percent", "load", "sampled_peak_mib", "sampled_every_s",
@@ -126,7 +126,7 @@ def mounted(*arguments: str) -> None:
 
 SHIM = """
 import errno, io, os
-from bench import journal
+from bench.results import journal
 class Disk:
     room = {room}
     def take(self, count):
@@ -152,11 +152,11 @@ journal.FileIO, os.fsync = Full, fsync
 
 @contextlib.contextmanager
 def opened(folder: Path) -> Iterator[Stage]:
-    """A stage whose processes carry a checkpoint in their environment."""
+    """A stage whose processes carry a variable of their environment."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
-        CHECKPOINT: str(folder),
+        STAGE_VARIABLE: str(folder),
     }
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "GITHUB_ACTIONS", "AEBENCH_COMMAND"):
         environment.pop(name, None)
@@ -175,7 +175,7 @@ def opened(folder: Path) -> Iterator[Stage]:
 # ------------------------------------------------------------------------- what must hold
 
 
-CHECKPOINT = "AEBENCH_FAULTS_STAGE"
+STAGE_VARIABLE = "AEBENCH_FAULTS_STAGE"
 
 
 def processes(folder: Path, *, but: int) -> list[int]:
@@ -183,8 +183,8 @@ def processes(folder: Path, *, but: int) -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            marked = process.environ().get(CHECKPOINT) == str(folder)
-            if marked and process.pid != but and process.status() != psutil.STATUS_ZOMBIE:
+            is_ours = process.environ().get(STAGE_VARIABLE) == str(folder)
+            if is_ours and process.pid != but and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.pid)
         except psutil.Error:
             continue
@@ -192,7 +192,7 @@ def processes(folder: Path, *, but: int) -> list[int]:
 
 
 def orphans(stage: Stage) -> list[int]:
-    """What of a stage still runs after its run has ended; what is ending is given some seconds."""
+    """What of a stage still runs after its run has ended; processes have some seconds to end."""
     return left_over(stage.folder, but=stage.server.pid)
 
 
@@ -230,7 +230,7 @@ def check_journal(report: Path, acknowledged: list[str]) -> None:
 
 
 def check_complete(report: Path) -> None:
-    """The folder tells of a sweep that ended well, and holds nothing of a killed run."""
+    """The folder is that of a sweep that ended well, and holds nothing of a killed run."""
     status = json.loads((report / "status.json").read_text())
     assert (status["exit_code"], status["complete"]) == (0, True)
     names = {path.name for path in report.iterdir()}

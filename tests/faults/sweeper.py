@@ -1,6 +1,6 @@
 """`aebench` with real processes that train nothing, many times over: a server that forks a run for each line it reads.
 
-A run's process is told what to play in the line: `arguments` for the command line, `output` and `acknowledged` (files),
+The line says what the run is to play: `arguments` for the command line, `output` and `acknowledged` (files),
 `pace` (seconds between a child's events). It appends a case's id to `acknowledged` when the journal has it for good.
 The server answers with the run's process id when it begins and its exit status when it has ended.
 """
@@ -24,7 +24,7 @@ from bench.sweep import local, run
 from bench.worker.protocol import Event, FinishedEvent, to_line
 
 CHECKPOINTS = (1, 3)
-"""What every run's ARGUMENTS have to ask for: the children tell of these, whatever their job says."""
+"""What every run's ARGUMENTS have to ask for: the children report these, whatever their job says."""
 EVENTS: tuple[Event, ...] = (
     *scripted.PHASES,
     scripted.SETUP,
@@ -47,15 +47,15 @@ for line in {lines!r}:
     os.write(1, line)
     time.sleep({pace})
 """
-"""Tells what it has to tell; once it has its job it never looks whether its parent is there, and it leaves a child of
-its own behind."""
+"""Sends its events; once it has its job it never looks whether its parent is there, and it leaves a child of its own
+behind."""
 
 
 def play(request: dict[str, Any]) -> None:
     """Run the command line, with a machine, a dataset and children that are made up."""
     script = scripted.Script()
-    told = CHILD.format(lines=[to_line(event) for event in EVENTS], pace=request["pace"])
-    command = (sys.executable, "-I", "-S", "-c", told)
+    code = CHILD.format(lines=[to_line(event) for event in EVENTS], pace=request["pace"])
+    command = (sys.executable, "-I", "-S", "-c", code)
     vars(find).update(find_dataset=script.find)
     vars(run).update(
         take_fingerprint=lambda **_: script.fingerprint, git_state=lambda _: (None, None), check_backends=lambda _: None
@@ -94,7 +94,7 @@ def become_a_run(request: dict[str, Any]) -> None:
         play(request)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
-    except BaseException:  # noqa: BLE001 - told in the output, as the interpreter would
+    except BaseException:  # noqa: BLE001 - printed, as the interpreter would
         sys.excepthook(*sys.exc_info())
     with contextlib.suppress(OSError):
         sys.stdout.flush()

@@ -14,22 +14,23 @@ from faults.lone import FINISHED, SETUP, WELL, alone, checkpoint, child, epoch, 
 from bench.host import reference_kernels
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
+from bench.sweep import process
 from bench.worker.protocol import to_line
 
 pytestmark = pytest.mark.usefixtures("_without_reference_kernels")
 
 
-def test_a_process_that_tells_all_is_ok(tmp_path: Path, case: Case) -> None:
+def test_a_process_that_sends_all_its_events_is_ok(tmp_path: Path, case: Case) -> None:
     outcome = run(tmp_path, case, child(*WELL))
     assert (outcome.status, outcome.error, outcome.exit_code) == ("ok", None, 0)
-    assert [told.epochs for told in outcome.checkpoints] == [1, 2]
+    assert [event.epochs for event in outcome.checkpoints] == [1, 2]
 
 
 def test_a_process_that_raises_has_failed_and_its_last_words_are_kept(tmp_path: Path, case: Case) -> None:
     outcome = run(tmp_path, case, child(SETUP, epoch(1), checkpoint(1), "raise ValueError('no such luck')"))
     assert (outcome.status, outcome.exit_code) == ("failed", 1)
     assert "ValueError: no such luck" in (outcome.log_tail or "")
-    assert [told.epochs for told in outcome.checkpoints] == [1], "what was measured before is kept"
+    assert [event.epochs for event in outcome.checkpoints] == [1], "what was measured before is kept"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
@@ -46,14 +47,14 @@ def test_a_process_that_hangs_is_ended_at_its_limit(tmp_path: Path, case: Case) 
     assert len(outcome.checkpoints) == 1
 
 
-def test_a_process_that_stands_still_is_ended_and_what_it_reached_is_kept(tmp_path: Path, case: Case) -> None:
+def test_a_process_that_is_stalled_is_ended_and_what_it_reached_is_kept(tmp_path: Path, case: Case) -> None:
     outcome = run(tmp_path, case, child(SETUP, epoch(1), checkpoint(1), "time.sleep(600)"), stall_s=1.0)
     assert outcome.status == "stalled"
     assert "1 second" in str(outcome.error)
     assert (outcome.signal, len(outcome.checkpoints)) == ("SIGTERM", 1)
 
 
-def test_a_process_that_tells_something_now_and_then_does_not_stand_still(tmp_path: Path, case: Case) -> None:
+def test_a_process_that_sends_something_now_and_then_is_not_stalled(tmp_path: Path, case: Case) -> None:
     steps = [step for event in WELL for step in (event, "time.sleep(0.3)")]
     assert run(tmp_path, case, child(*steps), stall_s=1.5).status == "ok", "though all of it takes longer"
 
@@ -64,19 +65,19 @@ def test_nonsense_is_no_progress(tmp_path: Path, case: Case) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="signals are POSIX's")
-def test_a_process_that_was_stopped_stands_still(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.sweep.watchdog.GRACE_S", 0.2)
+def test_a_process_that_was_stopped_is_stalled(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.sweep.process.GRACE_S", 0.2)
     outcome = run(tmp_path, case, child(epoch(1), "os.kill(os.getpid(), signal.SIGSTOP)"), stall_s=1.0)
     assert (outcome.status, outcome.signal) == ("stalled", "SIGKILL")
 
 
 def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.sweep.watchdog.GRACE_S", 0.2)
+    monkeypatch.setattr("bench.sweep.process.GRACE_S", 0.2)
     stubborn = child("signal.signal(signal.SIGTERM, signal.SIG_IGN)", epoch(1), "time.sleep(600)")
     assert run(tmp_path, case, stubborn, timeout_s=1.0).status == "timeout"
 
 
-def test_a_process_that_ends_well_without_telling_all_is_invalid(tmp_path: Path, case: Case) -> None:
+def test_a_process_that_ends_well_without_all_its_events_is_invalid(tmp_path: Path, case: Case) -> None:
     outcome = run(tmp_path, case, child(SETUP, epoch(1), checkpoint(1), FINISHED))
     assert outcome.status == "invalid"
     assert "expected 2 epochs" in str(outcome.error)
@@ -89,7 +90,13 @@ def test_a_process_that_says_nothing_is_invalid(tmp_path: Path, case: Case) -> N
 def test_a_process_that_ends_before_it_has_its_job_is_an_outcome(
     tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.sweep.watchdog.Reaper.guard", lambda _reaper, _group: time.sleep(0.5))
+    real = process.ChildProcess.send
+
+    def send_late(self: process.ChildProcess, line: bytes) -> None:
+        self.wait()
+        real(self, line)
+
+    monkeypatch.setattr(process.ChildProcess, "send", send_late)
     outcome = run(tmp_path, case, (sys.executable, "-I", "-S", "-c", "import os; os._exit(9)"))
     assert (outcome.status, outcome.exit_code) == ("failed", 9)
 
@@ -121,7 +128,7 @@ def test_times_that_are_no_numbers_are_nonsense(tmp_path: Path, case: Case, numb
     steps = [f"os.write(1, {line!r})" if event == epoch(2) else event for event in WELL]
     outcome = run(tmp_path, case, child(*steps))
     assert outcome.status == "invalid"
-    assert [told.epoch for told in outcome.epochs] == [1]
+    assert [event.epoch for event in outcome.epochs] == [1]
 
 
 def test_a_log_without_end_does_not_fill_the_disk(tmp_path: Path, case: Case) -> None:
@@ -161,6 +168,24 @@ def test_nobody_waits_for_a_grandchild_that_holds_the_line_of_a_dead_process(
 ) -> None:
     outcome = run(tmp_path, case, child(*WELL, "if os.fork() == 0: time.sleep(600)", last))
     assert outcome.status == status
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are POSIX's")
+@pytest.mark.parametrize("last", ["sys.exit(0)", "if os.fork() == 0: time.sleep(600)", "time.sleep(600)"])
+def test_a_group_is_killed_only_while_its_id_cannot_be_given_to_others(
+    tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    taken = []
+    real = os.killpg
+
+    def killpg(group: int, number: int) -> None:
+        taken.append(psutil.pid_exists(group))  # also of one that has ended and was not waited for
+        real(group, number)
+
+    monkeypatch.setattr(os, "killpg", killpg)
+    run(tmp_path, case, child(*WELL, last), stall_s=1.0)
+    assert taken
+    assert all(taken)
 
 
 # ----------------------------------------------------------------- what the parent adds
@@ -213,12 +238,14 @@ PATIENT = "from bench.worker.channel import Channel; Channel().receive_job(); {n
 HUNG = "{note}; ctypes.PyDLL(None).sleep(600)"
 """Waits in native code that keeps the interpreter's lock: none of its threads gets to see that the parent is gone."""
 STOPPED = "{note}; os.kill(os.getpid(), signal.SIGSTOP)"
+DEAF = "signal.signal(signal.SIGHUP, signal.SIG_IGN); {note}; os.kill(os.getpid(), signal.SIGSTOP); time.sleep(600)"
+"""The kernel sends SIGHUP and SIGCONT to a group with a stopped process when nobody is left to continue it."""
 WITH_CHILD = "os.fork(); {note}; time.sleep(600)"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
 @pytest.mark.parametrize(
-    "behaviour", [PATIENT, HUNG, STOPPED, WITH_CHILD], ids=["patient", "hung", "stopped", "forked"]
+    "behaviour", [PATIENT, HUNG, STOPPED, DEAF, WITH_CHILD], ids=["patient", "hung", "stopped", "deaf", "forked"]
 )
 def test_the_parents_death_ends_the_process(tmp_path: Path, case: Case, behaviour: str) -> None:
     note = "open(os.path.join({folder!r}, str(os.getpid())), 'w').close()".format(folder=str(tmp_path / "notes"))

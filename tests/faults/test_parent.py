@@ -31,7 +31,7 @@ def report(tmp_path: Path) -> Path:
 
 
 def finish(theatre: Stage, report: Path, quiet: Path) -> str:
-    """Resume to the end and compare with a sweep that nobody noisy; returns what was said."""
+    """Resume to the end and compare with a sweep that was left alone; returns what was said."""
     run = theatre.resume(report)
     assert run.code() == 0, run.said()
     stage.check_complete(report)
@@ -110,7 +110,7 @@ def test_a_list_whose_reader_leaves_is_no_failure() -> None:
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-def test_a_second_run_in_a_folder_is_told_who_holds_it(theatre: Stage, quiet: Path, report: Path) -> None:
+def test_a_second_run_in_a_folder_learns_who_holds_it(theatre: Stage, quiet: Path, report: Path) -> None:
     shutil.copytree(quiet, report)
     lines = (report / "journal.jsonl").read_bytes().splitlines(keepends=True)
     (report / "journal.jsonl").write_bytes(b"".join(lines[:-1]))
@@ -145,14 +145,13 @@ def test_a_line_that_was_damaged_is_named_and_its_case_is_run_again(theatre: Sta
 
 BACKWARDS = """
 import datetime, itertools, time
-from bench import sweep
-from bench.sweep import local
+from bench.sweep import local, run
 class Clock(datetime.datetime):
     hours = itertools.count()
     @classmethod
     def now(cls, tz=None):
         return datetime.datetime(2026, 1, 2, tzinfo=tz) - datetime.timedelta(hours=next(cls.hours))
-sweep.datetime = local.datetime = Clock
+run.datetime = local.datetime = Clock
 time.time = lambda: Clock.now().timestamp()
 """
 """A clock that is set back by an hour whenever it is read."""

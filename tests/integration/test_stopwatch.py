@@ -61,7 +61,7 @@ def watched(backend: str, folder: Path) -> tuple[Outcome, Any]:
     )
     write_npz(find_dataset("mnist-5k").images, report.data)
     executor = LocalExecutor(report, command=(sys.executable, "-P", "-c", _WATCHED, str(notes)))
-    (outcome,) = executor.outcomes(profile.cases(), lambda _case, _event: None)
+    (outcome,) = executor.run(profile.cases(), lambda _case, _event: None)
     assert outcome.status == "ok", outcome.log_tail
     return outcome, json.loads(notes.read_text(encoding="utf-8"))
 

@@ -62,7 +62,7 @@ def shorter(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return sweep(tmp_path_factory.mktemp("shorter") / "report", "--epochs", "2", "--models", models)
 
 
-def test_every_model_gives_a_row_for_every_mark(all_models: Report) -> None:
+def test_every_model_gives_a_row_for_every_checkpoint(all_models: Report) -> None:
     expected = {(model, epochs) for model in catalog.model_settings() for epochs in ("2", "4")}
     assert {(row["model"], row["epochs"]) for row in all_models.rows} == expected
     assert {row["status"] for row in all_models.rows} == {"ok"}
@@ -94,7 +94,7 @@ def test_the_peak_is_the_largest_phase(all_models: Report) -> None:
     phases = [f"rss_{phase}_mib" for phase in ("import", "data", "build", "first_epoch", "train", "val")]
     for row in all_models.rows:
         if not row["rss_import_mib"]:
-            pytest.skip("this system does not tell phases apart")
+            pytest.skip("this system has one peak for all phases")
         peaks = [float(row[phase]) for phase in phases]
         assert max(peaks) == float(row["peak_rss_mib"])
         assert min(peaks) > 50
@@ -116,7 +116,7 @@ def test_every_phase_of_every_case_has_its_row(all_models: Report) -> None:
         assert float(found["import"]["seconds"]) == float(row["import_s"])
 
 
-def test_the_machine_was_witnessed_and_the_harness_cost_is_told(all_models: Report) -> None:
+def test_noise_indicators_and_what_the_harness_costs_are_in_the_rows(all_models: Report) -> None:
     for row in all_models.rows:
         assert 0 <= float(row["parent_cores"]) < 0.5
         assert 0 <= float(row["harness_epoch_s"]) < 0.1 * float(row["train_s_total"])
@@ -137,7 +137,9 @@ def test_a_penalty_summed_over_the_batch_kills_units_and_one_averaged_over_it_do
     assert float(summed["val_bce"]) > float(averaged["val_bce"])
 
 
-def test_a_mark_equals_to_the_last_bit_a_run_of_just_that_many_epochs(all_models: Report, shorter: Report) -> None:
+def test_a_checkpoint_equals_to_the_last_bit_a_run_of_just_that_many_epochs(
+    all_models: Report, shorter: Report
+) -> None:
     for row in shorter.rows:
         longer = all_models.row(row["model"], 2)
         assert {name: row[name] for name in EXACT} == {name: longer[name] for name in EXACT}, row["model"]
@@ -185,14 +187,14 @@ def test_the_field_notes_are_projected_and_named_so(all_models: Report) -> None:
     assert "| projected: adam 0.001 |" in report
 
 
-def test_every_mark_has_samples_that_fit_its_model(all_models: Report) -> None:
+def test_every_checkpoint_has_samples_that_fit_its_model(all_models: Report) -> None:
     folder = ReportFolder(all_models.folder)
     assert len(list(folder.samples.iterdir())) == len(all_models.rows)
     for row in all_models.rows:
         path = folder.sample(row["case_id"], int(row["epochs"]))
         assert path.stat().st_size < 300_000
         found = read_samples(path, int(row["epochs"]))
-        assert found.labels.tolist() == list(range(10)), "one a image"
+        assert found.labels.tolist() == list(range(10)), "one of each digit"
         assert found.output.shape == (10, 28, 28)
         noisy = not np.array_equal(found.input, found.target)
         assert noisy == row["model"].startswith("denoising")

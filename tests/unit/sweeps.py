@@ -7,12 +7,13 @@ from typing import Any
 from rich.console import Console
 
 from bench.results.folder import ReportFolder
-from bench.sweep import run
+from bench.sweep.request import SweepRequest
+from bench.sweep.run import run_sweep
 
 PROFILE: dict[str, Any] = {"models": ["basic", "deep", "sparse"], "epochs": [1, 3], "batch_sizes": [4]}
 
 
-def request(folder: ReportFolder, **changes: Any) -> run.SweepRequest:
+def request(folder: ReportFolder, **changes: Any) -> SweepRequest:
     fields: dict[str, Any] = {
         "profile": "quick",
         "overrides": PROFILE,
@@ -21,13 +22,13 @@ def request(folder: ReportFolder, **changes: Any) -> run.SweepRequest:
         "out": folder.root,
         "resume": False,
     }
-    return run.SweepRequest(**fields | changes)
+    return SweepRequest(**fields | changes)
 
 
 def measured(folder: ReportFolder, **changes: Any) -> tuple[int, str]:
     """The exit code, and what was printed into a pipe of that console and of standard output."""
     out = io.StringIO()
-    code = run.measure(request(folder, **changes), Console(file=out, width=160))
+    code = run_sweep(request(folder, **changes), Console(file=out, width=160))
     return code, out.getvalue()
 
 

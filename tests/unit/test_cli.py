@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from scripted import Script
 
+import bench
 from bench import cli
 from bench.sweep import run
+from bench.sweep.request import SweepRequest
 
 BASIC = ("--models", "basic", "--epochs", "1,3", "--batch-sizes", "4")
 
@@ -115,7 +117,7 @@ def test_wrong_commands_exit_with_2(
     assert "Traceback" not in printed.err
 
 
-def test_a_run_goes_where_it_is_told_and_exits_with_0(
+def test_a_run_writes_where_out_says_and_exits_with_0(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path, script: Script
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
@@ -150,10 +152,10 @@ def test_an_interrupted_run_exits_with_130_and_is_resumed(
 def test_ctrl_c_before_the_first_case_exits_with_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
-    def interrupted(_request: run.SweepRequest) -> int:
+    def interrupted(_request: SweepRequest) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "measure", interrupted)
+    monkeypatch.setattr(run, "run_sweep", interrupted)
     assert aebench(monkeypatch, "run", *BASIC) == 130
     assert "Traceback" not in capsys.readouterr().err
 
@@ -186,6 +188,46 @@ def test_the_models_are_listed_with_parameters_and_the_blogs_figures(
         assert expected in printed
 
 
+COMMANDS = ("run", "report", "compare", "regress", "check", "models", "datasets", "machine")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_h_is_help_at_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = []
+    for flag in ("-h", "--help"):
+        assert aebench(monkeypatch, command, flag) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+    assert "Usage: aebench" in shown[0]
+    assert "…" not in shown[0], "no example is cut in 80 columns"
+
+
+def test_every_command_is_in_the_list_of_the_tests() -> None:
+    registered = [command.name or getattr(command.callback, "__name__", "") for command in cli.app.registered_commands]
+    assert sorted(registered) == sorted(COMMANDS)
+
+
+def test_the_version_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert aebench(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"aebench {bench.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"), [("aebench re", {"report", "regress"}), ("aebench run --ep", {"--epochs"})]
+)
+def test_a_shell_completes_commands_and_flags(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str, expected: set[str]
+) -> None:
+    monkeypatch.setenv("_AEBENCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    assert aebench(monkeypatch) == 0
+    assert set(capsys.readouterr().out.split()) == expected
+
+
 # --- started as a program --------------------------------------------------------------------------------------------
 
 
@@ -197,13 +239,16 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_python_m_bench_is_the_same_program() -> None:
     ended = python("-m", "bench", "--help")
     assert ended.returncode == 0
-    for command in ("run", "report", "models", "datasets", "machine"):
+    for command in COMMANDS:
         assert re.search(rf"\b{command}\b", ended.stdout)
+    for flag in ("--version", "--install-completion", "-h"):
+        assert flag in ended.stdout
     assert ended.stderr == ""
 
 
-def test_help_imports_nothing_heavy() -> None:
-    program = "import sys; from bench.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_and_version_import_nothing_heavy(flag: str) -> None:
+    program = f"import sys; from bench.cli import app; app([{flag!r}], standalone_mode=False); print(*sys.modules)"
     ended = python("-c", program)
     assert ended.returncode == 0, ended.stderr
     loaded = {name.partition(".")[0] for name in ended.stdout.splitlines()[-1].split()}

@@ -1,4 +1,4 @@
-"""Text that is shown keeps its letters and loses what a terminal would obey."""
+"""Text that is shown keeps its letters and loses what controls a terminal."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from bench.errors import one_line, shown
         ("ночь 夜", "ночь 夜"),
     ],
 )
-def test_a_line_keeps_its_letters_and_loses_what_a_terminal_obeys(text: str, left: str) -> None:
+def test_a_line_keeps_its_letters_and_loses_what_controls_a_terminal(text: str, left: str) -> None:
     assert one_line(text) == left
 
 

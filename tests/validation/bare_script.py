@@ -96,7 +96,7 @@ def _run_script(folder: ReportFolder, name: str) -> tuple[float, float]:
 
 def _run_harness(folder: ReportFolder, name: str) -> tuple[float, float]:
     profile = Profile(models=("basic",), epochs=(EPOCHS[name],), batch_sizes=(256,), dataset=name)
-    (outcome,) = LocalExecutor(folder).outcomes(profile.cases(), lambda _case, _event: None)
+    (outcome,) = LocalExecutor(folder).run(profile.cases(), lambda _case, _event: None)
     return median_seconds(outcome), outcome.checkpoints[-1].peak_rss_mib
 
 

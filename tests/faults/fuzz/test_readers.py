@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench.errors import InvalidInput
-from bench.report import plots
+from bench.report import plots, report
 from bench.results.folder import ReportFolder
-from bench.sweep import run
 
 EXAMPLES = int(os.environ.get("AEBENCH_EXAMPLES", "100"))
 thoroughly = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -73,7 +72,7 @@ def draw(place: Path, data: bytes) -> str:
         patch.setattr(plots, "draw_model", lambda *_: [])  # drawing takes seconds, and has tests of its own
         patch.setattr(os, "fsync", lambda _: None)
         try:
-            assert run.redraw(folder.root, console) == 0
+            assert report.redraw_report(folder.root, console) == 0
         except InvalidInput as refusal:
             return str(refusal)
     assert [path.name for path in place.iterdir()] == ["report"], "nothing was written beside the folder"

@@ -86,7 +86,7 @@ def start(folder: Path, report: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         (sys.executable, "-m", "bench", "run", *arguments),
         cwd=stage.ROOT,
-        env={**os.environ, stage.CHECKPOINT: str(folder)},
+        env={**os.environ, stage.STAGE_VARIABLE: str(folder)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

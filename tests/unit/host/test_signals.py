@@ -1,4 +1,4 @@
-"""Signals that ask a run to end are heard, but not in the middle of what has to be finished."""
+"""Signals that ask a run to end raise KeyboardInterrupt, but not in the middle of what has to be finished."""
 
 import contextlib
 import signal
@@ -15,7 +15,7 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if h
 
 
 @pytest.fixture(autouse=True)
-def _heard() -> Iterator[None]:
+def _not_ignored() -> Iterator[None]:
     """What starts the tests may ignore some of them: a shell does in the background, as nohup does."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in ENDING}
     yield
@@ -24,9 +24,9 @@ def _heard() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", ENDING)
-def test_each_signal_is_a_keyboard_interrupt_while_somebody_listens(number: int) -> None:
+def test_each_signal_is_a_keyboard_interrupt_while_signals_are_caught(number: int) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), signals.listening():
+    with pytest.raises(KeyboardInterrupt), signals.catch_signals():
         signal.raise_signal(number)
     assert signal.getsignal(number) is before
 
@@ -34,36 +34,47 @@ def test_each_signal_is_a_keyboard_interrupt_while_somebody_listens(number: int)
 def test_what_was_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with signals.listening():
+        with signals.catch_signals():
             signal.raise_signal(signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_a_shield_lets_its_work_be_finished_and_then_raises() -> None:
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="SIGHUP is POSIX's")
+def test_a_handler_that_was_not_installed_by_python_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, before = signal.getsignal, signal.getsignal(signal.SIGHUP)
+    monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGHUP else real(number))
+    with signals.catch_signals():
+        assert real(signal.SIGHUP) is before
+        assert real(signal.SIGTERM) is not signal.default_int_handler
+    assert real(signal.SIGHUP) is before
+    assert real(signal.SIGTERM) is signal.default_int_handler
+
+
+def test_a_held_signal_lets_the_work_be_finished_and_then_raises() -> None:
     done = []
 
     def work() -> None:
-        with signals.shielded(), signals.shielded():
+        with signals.hold_signals(), signals.hold_signals():
             signal.raise_signal(signal.SIGTERM)
             done.append("within")
         done.append("after")
 
-    with pytest.raises(KeyboardInterrupt), signals.listening():
+    with pytest.raises(KeyboardInterrupt), signals.catch_signals():
         work()
     assert done == ["within"]
 
 
 def test_a_signal_is_raised_once() -> None:
-    with signals.listening():
-        with pytest.raises(KeyboardInterrupt), signals.shielded():
+    with signals.catch_signals():
+        with pytest.raises(KeyboardInterrupt), signals.hold_signals():
             signal.raise_signal(signal.SIGTERM)
-        with signals.shielded():
+        with signals.hold_signals():
             pass
 
 
 def test_a_signal_that_somebody_swallowed_is_found_by_whoever_asks() -> None:
-    with signals.listening():
+    with signals.catch_signals():
         signals.check()
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
@@ -72,7 +83,7 @@ def test_a_signal_that_somebody_swallowed_is_found_by_whoever_asks() -> None:
 
 
 def test_a_signal_of_an_earlier_run_is_forgotten() -> None:
-    with contextlib.suppress(KeyboardInterrupt), signals.listening():
+    with contextlib.suppress(KeyboardInterrupt), signals.catch_signals():
         signal.raise_signal(signal.SIGTERM)
-    with signals.listening():
+    with signals.catch_signals():
         signals.check()

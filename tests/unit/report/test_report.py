@@ -8,14 +8,14 @@ from scripted import Script
 from unit.sweeps import measured, status
 
 from bench.errors import InvalidInput
+from bench.report import report
 from bench.results import journal
 from bench.results.folder import ReportFolder
-from bench.sweep import run
 
 
 def redrawn(folder: ReportFolder) -> str:
     out = io.StringIO()
-    run.redraw(folder.root, Console(file=out, width=160))
+    report.redraw_report(folder.root, Console(file=out, width=160))
     return out.getvalue()
 
 
@@ -51,4 +51,4 @@ def test_a_folder_without_a_journal_has_no_report_to_draw(folder: ReportFolder) 
 def test_the_report_of_a_sweep_that_is_on_is_left_to_it(folder: ReportFolder, script: Script) -> None:
     measured(folder)
     with journal.locked(folder), pytest.raises(InvalidInput, match="another run"):
-        run.redraw(folder.root, Console(file=io.StringIO()))
+        report.redraw_report(folder.root, Console(file=io.StringIO()))

@@ -153,9 +153,9 @@ def test_a_sweep_puts_an_outcome_away_as_soon_as_it_was_looked_at(tmp_path: Path
     seen: list[Outcome] = []
     timelines = (TIMELINE, Timeline(interval_s=1.0, samples=tuple(TIMELINE.samples)))
     made = [scripted.outcome(epochs=EPOCHS, timeline=timeline) for timeline in timelines]
-    executor = SimpleNamespace(outcomes=lambda _cases, _listen: iter(made))
-    with session.opened(ReportFolder(tmp_path / "out"), scripted.header(), resume=False) as sweep:
-        for outcome in replace(sweep, spool=Spool(room=0)).outcomes(executor, lambda _case, _event: None):
+    executor = SimpleNamespace(run=lambda _cases, _listen: iter(made))
+    with session.open_sweep(ReportFolder(tmp_path / "out"), scripted.header(), resume=False) as sweep:
+        for outcome in replace(sweep, spool=Spool(room=0)).run(executor, lambda _case, _event: None):
             assert is_held(outcome)
             assert not any(map(is_held, seen))
             seen.append(outcome)

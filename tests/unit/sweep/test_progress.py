@@ -15,13 +15,13 @@ from rich.live import Live
 from bench.plan.estimate import Remaining
 from bench.plan.profile import Case
 from bench.results.schema import Outcome
-from bench.sweep.progress import LiveDisplay, PlainDisplay, describe, display, download_progress, summary
+from bench.sweep.progress import LiveDisplay, PlainDisplay, choose_display, describe, show_download, summarize
 
 CASES = scripted.profile(models=("basic", "deep"), epochs=(40,)).cases()
 
 
 class _Clock:
-    """Time that passes when it is told to."""
+    """Time that passes when the test says so."""
 
     now = 1000.0
 
@@ -51,7 +51,7 @@ def play(shown: Any, clock: _Clock, case: Case, *, epoch_s: float = 0.1) -> Outc
     for epoch in outcome.epochs:
         clock.now += epoch_s
         shown.listen(case, epoch)
-    shown.finished(outcome)
+    shown.finish(outcome)
     return outcome
 
 
@@ -65,14 +65,14 @@ def test_a_case_is_described_without_what_stands_at_its_default() -> None:
 
 
 def test_a_well_ended_case_is_summed_up_with_time_losses_and_memory() -> None:
-    text = summary(scripted.outcome())
-    for expected in ("3 epochs", "20 s", "0.303 s an epoch", "loss 0.1000", "val_loss 0.1333", "603 MiB"):
+    text = summarize(scripted.outcome())
+    for expected in ("3 epochs", "20 s", "0.303 s per epoch", "loss 0.1000", "val_loss 0.1333", "603 MiB"):
         assert expected in text
 
 
 @pytest.mark.parametrize("reached", [0, 1])
 def test_a_case_that_failed_is_summed_up_with_its_error(reached: int) -> None:
-    assert summary(scripted.outcome(reached=reached)) == "failed: ValueError: scripted"
+    assert summarize(scripted.outcome(reached=reached)) == "failed: ValueError: scripted"
 
 
 # --- plain lines -----------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_a_terminal_keeps_each_finished_case_above_the_bar(clock: _Clock) -> Non
         play(shown, clock, CASES[0])
         failed = scripted.outcome(CASES[1], reached=1)
         shown.listen(CASES[1], None)
-        shown.finished(failed)
+        shown.finish(failed)
     assert isinstance(console.file, io.StringIO)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())
     for expected in ("✓ basic · batch 4", "✗ deep · batch 4", "failed: ValueError: scripted", "1/2 cases", "2/2 cases"):
@@ -178,19 +178,19 @@ def test_markup_in_an_error_is_shown_as_it_is(clock: _Clock) -> None:
     console = terminal()
     with LiveDisplay(2, 0, remaining(), console) as shown:
         shown.listen(CASES[0], None)
-        shown.finished(scripted.outcome(CASES[0], reached=0, error="shape [/red] is odd"))
+        shown.finish(scripted.outcome(CASES[0], reached=0, error="shape [/red] is odd"))
     assert isinstance(console.file, io.StringIO)
     assert "shape [/red] is odd" in console.file.getvalue()
 
 
 def test_the_display_fits_where_the_output_goes() -> None:
-    assert isinstance(display(2, 0, remaining(), terminal()), LiveDisplay)
-    assert isinstance(display(2, 0, remaining(), Console(file=io.StringIO())), PlainDisplay)
+    assert isinstance(choose_display(2, 0, remaining(), terminal()), LiveDisplay)
+    assert isinstance(choose_display(2, 0, remaining(), Console(file=io.StringIO())), PlainDisplay)
 
 
 def test_a_download_into_a_pipe_is_a_few_lines() -> None:
     out = io.StringIO()
-    with download_progress(Console(file=out)) as on_progress:
+    with show_download(Console(file=out)) as on_progress:
         for done in range(0, 25 << 20, 1 << 16):
             on_progress(done, 25 << 20)
         on_progress(25 << 20, 25 << 20)

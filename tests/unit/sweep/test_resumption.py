@@ -56,7 +56,7 @@ def test_a_failed_case_that_ends_well_on_resuming_leaves_no_trace_in_the_tables(
     assert set(frame["run_status"]) == {"ok"}
 
 
-def test_a_line_that_was_cut_off_is_told_of_on_resuming(folder: ReportFolder, script: Script) -> None:
+def test_a_line_that_was_cut_off_is_reported_on_resuming(folder: ReportFolder, script: Script) -> None:
     measured(folder)
     folder.journal.write_bytes(folder.journal.read_bytes()[:-5])
     script.ran = []

@@ -51,14 +51,14 @@ def test_the_prepared_data_are_there_while_cases_run(
     folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
-    real = scripted.ScriptedExecutor.outcomes
+    real = scripted.ScriptedExecutor.run
 
-    def outcomes(self: scripted.ScriptedExecutor, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
+    def run_cases(self: scripted.ScriptedExecutor, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
         assert self.folder is not None
         seen.append(self.folder.data.is_file())
         return real(self, cases, listen)
 
-    monkeypatch.setattr(scripted.ScriptedExecutor, "outcomes", outcomes)
+    monkeypatch.setattr(scripted.ScriptedExecutor, "run", run_cases)
     measured(folder)
     assert seen == [True]
 

@@ -16,12 +16,12 @@ from bench.sweep import session
 
 
 def swept(folder: ReportFolder, header: SweepHeader, script: scripted.Script, *, resume: bool = False) -> list[Outcome]:
-    with session.opened(folder, header, resume=resume) as sweep:
-        return list(sweep.outcomes(script.executor(folder), lambda _case, _event: None))
+    with session.open_sweep(folder, header, resume=resume) as sweep:
+        return list(sweep.run(script.executor(folder), lambda _case, _event: None))
 
 
 def refusal(folder: ReportFolder, header: SweepHeader, *, resume: bool = False) -> str:
-    with pytest.raises(InvalidInput) as raised, session.opened(folder, header, resume=resume):
+    with pytest.raises(InvalidInput) as raised, session.open_sweep(folder, header, resume=resume):
         pytest.fail("opened")
     return str(raised.value)
 
@@ -31,7 +31,7 @@ def models_of(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def test_a_new_folder_has_every_case_pending(folder: ReportFolder, header: SweepHeader) -> None:
-    with session.opened(folder, header, resume=False) as sweep:
+    with session.open_sweep(folder, header, resume=False) as sweep:
         assert list(sweep.pending) == header.profile.cases()
         assert sweep.kept == ()
         assert journal.read(folder.journal).header == header
@@ -42,9 +42,9 @@ def test_an_empty_folder_that_exists_is_used(folder: ReportFolder, header: Sweep
     assert models_of(swept(folder, header, scripted.Script())) == ["basic", "deep"]
 
 
-def test_an_outcome_is_in_the_journal_before_anyone_hears_of_it(folder: ReportFolder, header: SweepHeader) -> None:
-    with session.opened(folder, header, resume=False) as sweep:
-        for outcome in sweep.outcomes(scripted.Script().executor(folder), lambda _case, _event: None):
+def test_an_outcome_is_in_the_journal_before_it_is_yielded(folder: ReportFolder, header: SweepHeader) -> None:
+    with session.open_sweep(folder, header, resume=False) as sweep:
+        for outcome in sweep.run(scripted.Script().executor(folder), lambda _case, _event: None):
             assert journal.read(folder.journal).outcomes[-1] == outcome
 
 
@@ -78,7 +78,7 @@ def test_a_finished_sweep_has_nothing_left_to_resume(folder: ReportFolder, heade
 def test_resuming_keeps_the_first_header(folder: ReportFolder, header: SweepHeader) -> None:
     swept(folder, header, scripted.Script(stop_at="deep"))
     later = scripted.header(created_at="2026-02-03T00:00:00+00:00", dataset_origin="elsewhere")
-    with session.opened(folder, later, resume=True) as sweep:
+    with session.open_sweep(folder, later, resume=True) as sweep:
         assert sweep.header == header
 
 
@@ -86,17 +86,17 @@ def test_a_case_that_was_torn_off_the_journal_is_pending_and_noted(folder: Repor
     swept(folder, header, scripted.Script())
     folder.journal.write_bytes(folder.journal.read_bytes()[:-9])
     again = scripted.Script()
-    with session.opened(folder, header, resume=True) as sweep:
+    with session.open_sweep(folder, header, resume=True) as sweep:
         assert models_of(sweep.kept) == ["basic"]
-        list(sweep.outcomes(again.executor(folder), lambda _case, _event: None))
+        list(sweep.run(again.executor(folder), lambda _case, _event: None))
     assert again.ran == ["deep"]
     assert journal.read(folder.journal).notes == ()
 
 
-def test_a_torn_line_is_told_of_when_the_sweep_is_resumed(folder: ReportFolder, header: SweepHeader) -> None:
+def test_a_torn_line_is_reported_when_the_sweep_is_resumed(folder: ReportFolder, header: SweepHeader) -> None:
     swept(folder, header, scripted.Script())
     folder.journal.write_bytes(folder.journal.read_bytes()[:-9])
-    with session.opened(folder, header, resume=True) as sweep:
+    with session.open_sweep(folder, header, resume=True) as sweep:
         assert any("line 3" in note for note in sweep.found)
         assert sweep.notes == ()
 
@@ -126,7 +126,7 @@ def test_a_case_is_run_again_no_more_often_than_the_retries_say(folder: ReportFo
         swept(folder, header, script, resume=number > 0)
         ran += script.ran
     assert ran == ["basic", "deep", *["basic"] * retries]
-    with session.opened(folder, header, resume=True) as sweep:
+    with session.open_sweep(folder, header, resume=True) as sweep:
         assert sweep.pending == ()
         assert [case.model for case in sweep.given_up] == ["basic"]
 
@@ -266,13 +266,13 @@ def test_a_folder_without_a_journal_cannot_be_resumed(folder: ReportFolder, head
 
 
 def test_a_folder_that_another_run_writes_is_refused(folder: ReportFolder, header: SweepHeader) -> None:
-    with session.opened(folder, header, resume=False):
+    with session.open_sweep(folder, header, resume=False):
         assert "another run" in refusal(folder, header, resume=True)
 
 
 def test_the_profile_of_a_folder_is_read_back(folder: ReportFolder, header: SweepHeader) -> None:
     swept(folder, header, scripted.Script(stop_at="basic"))
-    assert session.stored_profile(folder) == header.profile
+    assert session.read_stored_profile(folder) == header.profile
 
 
 def test_batches_larger_than_the_training_data_are_refused_with_both_sizes() -> None:

@@ -1,0 +1,47 @@
+"""`aebench run --plan`: the cases of a sweep and the time that they may take."""
+
+from rich.console import Console
+
+from bench.console.output import output
+from bench.console.table import Table
+from bench.datasets import find
+from bench.errors import ExitCode, format_count
+from bench.plan import estimate
+from bench.plan.profile import DATASET_SIZES
+from bench.sweep import session
+from bench.sweep.progress import describe
+from bench.sweep.request import SweepRequest
+
+
+def show_plan(request: SweepRequest, console: Console | None = None) -> int:
+    """Print the cases and the time that they may take; nothing is run, downloaded or written."""
+    console = console or output()
+    profile = request.choose_profile()
+    train, val = DATASET_SIZES[profile.dataset]
+    if request.data is not None:
+        found = find.find_dataset(profile.dataset, data_file=request.data)
+        train, val = found.train_samples, found.val_samples
+    cases = profile.cases()
+    session.check_batches(cases, train)
+    seconds = [estimate.case_seconds(case, train, val) for case in cases]
+    rows = tuple(
+        (
+            describe(case),
+            ", ".join(map(str, case.checkpoints)),
+            f"{case.optimizer} {case.learning_rate:g}",
+            "no estimate" if took is None else estimate.duration(took),
+        )
+        for case, took in zip(cases, seconds, strict=True)
+    )
+    title = f"Profile {profile.name}: {format_count(len(cases), 'case')} on {train:,} images of {profile.dataset}"
+    console.print(Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3).rich())
+    known = [took for took in seconds if took is not None]
+    if known:
+        console.print(f"About {estimate.duration(sum(known))} on two cores of a server; other machines differ.")
+    if len(known) < len(cases):
+        console.print(
+            f"{format_count(len(cases) - len(known), 'case')} without an estimate: that way to train that model was "
+            "never measured. On a processor, XLA trains convolutions 10 to 150 times slower than the other loops "
+            "(docs/method.md); try few epochs first, or set --timeout."
+        )
+    return ExitCode.OK
