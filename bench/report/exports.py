@@ -113,6 +113,7 @@ def _commit_info(header: SweepHeader) -> dict[str, Any]:
 _EXTRA = (
     "case_id",
     "machine_id",
+    "environment_id",
     "dataset_digest",
     "train_loss",
     "val_loss",
@@ -210,7 +211,7 @@ def _entry(row: ResultRow, metric: Metric, value: float) -> dict[str, Any]:
 
 
 _TOOLTIP = (
-    *("machine_id", "cpu_model", "cpu_limit", "keras", "tensorflow", "jax", "torch"),
+    *("machine_id", "environment_id", "cpu_model", "cpu_limit", "keras", "tensorflow", "jax", "torch"),
     *("steady_epochs", "noisy_epochs"),
 )
 
@@ -244,7 +245,7 @@ def _name(row: ResultRow) -> str:
 
 def _measured(outcome: Outcome, header: SweepHeader) -> list[ResultRow]:
     """The rows of a case that ended well."""
-    return [row for row in rows.result_rows(outcome, header) if row.status == row.run_status == "ok"]
+    return [row for row in rows.make_result_rows(outcome, header) if row.status == row.run_status == "ok"]
 
 
 def _last_checkpoints(outcomes: Sequence[Outcome], header: SweepHeader) -> list[ResultRow]:

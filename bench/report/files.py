@@ -59,14 +59,14 @@ _FORMULA = frozenset("=+-@\t\n＝＋－＠")
 
 def result_rows(outcomes: Iterable[Outcome], header: SweepHeader, *, without_noisy: bool = False) -> list[ResultRow]:
     """The rows of results.csv; with ``without_noisy``, their medians without noisy epochs."""
-    return [row for outcome in outcomes for row in rows.result_rows(outcome, header, without_noisy=without_noisy)]
+    return [row for outcome in outcomes for row in rows.make_result_rows(outcome, header, without_noisy=without_noisy)]
 
 
 def write_tables(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:
     """Write results.csv, epochs.csv and phases.csv."""
-    results = (row for outcome in outcomes for row in rows.result_rows(outcome, header))
-    epochs = (row for outcome in outcomes for row in rows.epoch_rows(outcome))
-    phases = (row for outcome in outcomes for row in rows.phase_rows(outcome))
+    results = (row for outcome in outcomes for row in rows.make_result_rows(outcome, header))
+    epochs = (row for outcome in outcomes for row in rows.make_epoch_rows(outcome))
+    phases = (row for outcome in outcomes for row in rows.make_phase_rows(outcome))
     write_whole(folder.results, csv_lines(ResultRow, results))
     write_whole(folder.epochs, csv_lines(EpochRow, epochs))
     write_whole(folder.phases, csv_lines(PhaseRow, phases))
@@ -90,7 +90,7 @@ class GrowingTables:
         appends = self._whole and not any(outcome.case.case_id in self._written for outcome in new)
         self._whole = False
         for outcome in new:
-            _first, *lines = csv_lines(ResultRow, rows.result_rows(outcome, self.header))
+            _first, *lines = csv_lines(ResultRow, rows.make_result_rows(outcome, self.header))
             self._results[outcome.case.case_id] = lines
         head = list(csv_lines(ResultRow, []))
         write_whole(self.folder.results, itertools.chain(head, *(self._results[case_id] for case_id in outcomes)))
@@ -106,7 +106,10 @@ class GrowingTables:
 
     def _long(self) -> tuple[tuple[Path, type[BaseModel], Callable[[Outcome], Iterable[BaseModel]]], ...]:
         """The tables that are too long to be written again for each case."""
-        return ((self.folder.epochs, EpochRow, rows.epoch_rows), (self.folder.phases, PhaseRow, rows.phase_rows))
+        return (
+            (self.folder.epochs, EpochRow, rows.make_epoch_rows),
+            (self.folder.phases, PhaseRow, rows.make_phase_rows),
+        )
 
 
 def write_environment(folder: ReportFolder, header: SweepHeader) -> None:

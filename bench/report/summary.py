@@ -67,7 +67,7 @@ def count_noisy_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
 def drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
     """The reference kernel's lowest and highest GFLOP/s between the cases; None where the machine kept its speed."""
     runs = [run for outcome in outcomes for run in (outcome.reference_before, outcome.reference_after) if run]
-    if reference_kernels.spread_percent(runs) <= reference_kernels.SPREAD_PERCENT:
+    if reference_kernels.find_spread_percent(runs) <= reference_kernels.SPREAD_PERCENT:
         return None
     reached = [run.gflop_per_s_median for run in runs]
     return min(reached), max(reached)
@@ -75,7 +75,8 @@ def drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
 
 def machine(header: SweepHeader) -> dict[str, str]:
     """What is known of the machine, by the fingerprint's fields."""
-    fields = {"machine_id": header.machine_id, **header.fingerprint.model_dump()}
+    identities = {"machine_id": header.machine_id, "environment_id": header.environment_id}
+    fields = {**identities, **header.fingerprint.model_dump()}
     return {name: str(value) for name, value in fields.items() if value is not None}
 
 

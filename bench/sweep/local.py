@@ -11,9 +11,9 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bench.host.cgroup import oom_kills
-from bench.host.noise import Interval, between, read_machine_counters
-from bench.host.reference_kernels import reference
+from bench.host.cgroup import count_oom_kills
+from bench.host.noise import Interval, measure_interval, read_machine_counters
+from bench.host.reference_kernels import measure_reference
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, Status, Timeline
@@ -61,7 +61,7 @@ class LocalExecutor:
             yield self._outcome(case, listen)
 
     def _outcome(self, case: Case, listen: Listener) -> Outcome:
-        reference_before = reference(self.threads)
+        reference_before = measure_reference(self.threads)
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         told, ended, seen = self._watched(case, listen)
         last_words = None if ended.status == "ok" else tail(self.folder.log(case.case_id))
@@ -84,7 +84,7 @@ class LocalExecutor:
             noise=seen.noise,
             timeline=seen.timeline,
             reference_before=reference_before,
-            reference_after=reference(self.threads),
+            reference_after=measure_reference(self.threads),
         )
 
     def _watched(self, case: Case, listen: Listener) -> tuple["_Told", "_Ended", "_Seen"]:
@@ -122,7 +122,7 @@ class _Seen:
     def __init__(self) -> None:
         self._counters_before = read_machine_counters()
         self._parent_cpu_ns = time.process_time_ns()
-        self._kills = oom_kills()
+        self._kills = count_oom_kills()
         self.timeline: Timeline | None = None
         self.began_ns = time.perf_counter_ns()
 
@@ -137,8 +137,8 @@ class _Seen:
         """Look a last time, right after the process' end."""
         self.seconds = (time.perf_counter_ns() - self.began_ns) / 1e9
         self.parent_cpu_s = (time.process_time_ns() - self._parent_cpu_ns) / 1e9
-        self.noise: Interval = between(self._counters_before, read_machine_counters())
-        kills = oom_kills()
+        self.noise: Interval = measure_interval(self._counters_before, read_machine_counters())
+        kills = count_oom_kills()
         self.kernel_killed = kills is not None and self._kills is not None and kills > self._kills
 
 

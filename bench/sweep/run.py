@@ -16,7 +16,14 @@ from bench.console.table import Table
 from bench.datasets import find
 from bench.errors import ExitCode, InvalidInput, format_count
 from bench.host import signals
-from bench.host.fingerprint import check_backends, git_state, label, machine_id, take_fingerprint
+from bench.host.fingerprint import (
+    check_backends,
+    make_environment_id,
+    make_label,
+    make_machine_id,
+    read_git_state,
+    take_fingerprint,
+)
 from bench.launch import ROOT
 from bench.plan import estimate
 from bench.plan.profile import DATASET_SIZES, Profile, changed, published_batch_sizes, read_profile
@@ -120,11 +127,11 @@ def redraw(root: Path, console: Console | None = None, choices: Choices = AS_THE
     console = console or output()
     folder = ReportFolder(root)
     stored = journal.read(folder.journal)
-    outcomes = list(stored.latest().values())
+    outcomes = list(stored.latest.values())
     planned = len(stored.header.cases)
     code = _exit_code(planned, outcomes, interrupted=len(outcomes) < planned)
     shown = _Shown(folder, stored.header, outcomes, stored.notes, choices)
-    with journal.locked(folder):  # a sweep that is on writes its report itself
+    with journal.lock_folder(folder):  # a sweep that is on writes its report itself
         trouble = _written(shown, code)
     for note in stored.notes:
         say(console, f"Note: the journal's {note}.")
@@ -154,7 +161,7 @@ def _dataset(name: str, request: SweepRequest, console: Console) -> find.Dataset
 
 def _header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
     fingerprint = take_fingerprint(threads=profile.threads)
-    commit, dirty = git_state(ROOT)
+    commit, dirty = read_git_state(ROOT)
     return SweepHeader(
         profile=profile,
         cases=tuple(profile.cases()),
@@ -163,7 +170,8 @@ def _header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
         dataset_origin=dataset.origin,
         train_samples=dataset.train_samples,
         val_samples=dataset.val_samples,
-        machine_id=machine_id(fingerprint),
+        machine_id=make_machine_id(fingerprint),
+        environment_id=make_environment_id(fingerprint),
         fingerprint=fingerprint,
         git_commit=commit,
         git_dirty=dirty,
@@ -174,7 +182,7 @@ def _header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
 def _folder(request: SweepRequest, header: SweepHeader) -> ReportFolder:
     if request.out is not None:
         return ReportFolder(request.out)
-    return ReportFolder.fresh(f"{label(header.fingerprint)}-{header.profile.name}")
+    return ReportFolder.pick_new(f"{make_label(header.fingerprint)}-{header.profile.name}")
 
 
 def _carry_out(sweep: session.Sweep, executor: Executor, request: SweepRequest, console: Console) -> int:

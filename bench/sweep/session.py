@@ -11,9 +11,8 @@ from bench.errors import InvalidInput
 from bench.host.signals import shielded
 from bench.plan.profile import Case, Profile
 from bench.results import journal
-from bench.results.folder import ReportFolder, is_rest
+from bench.results.folder import ReportFolder, is_leftover
 from bench.results.schema import Outcome, SweepHeader
-from bench.results.spool import Spool
 from bench.sweep.executor import Executor, Listener
 
 
@@ -37,8 +36,6 @@ class Sweep:
     found: tuple[str, ...]
     """The same when the folder was opened: a line that was cut off is among it, and gone since."""
     writer: journal.Writer
-    spool: Spool
-    """Where what is long of its outcomes lies."""
 
     def outcomes(self, executor: Executor, listen: Listener) -> Iterator[Outcome]:
         """Run what is pending; an outcome is on the disk before it is yielded.
@@ -50,7 +47,6 @@ class Sweep:
             with shielded():
                 self.writer.append(outcome)
             yield outcome
-            outcome.spool(self.spool)  # whoever looked at it is done
 
 
 def check_batches(cases: Sequence[Case], train_samples: int) -> None:
@@ -67,7 +63,7 @@ def check_batches(cases: Sequence[Case], train_samples: int) -> None:
 def stored_profile(folder: ReportFolder) -> Profile:
     """The profile that a folder was begun with."""
     _require_journal(folder)
-    return journal.header(folder.journal).profile
+    return journal.read_header(folder.journal).profile
 
 
 @contextmanager
@@ -82,9 +78,9 @@ def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterat
     else:
         _create(folder.root)
         found = ()
-    with journal.writing(folder, None if resume else header) as writer:
+    with journal.open_writer(folder, None if resume else header) as writer:
         stored = journal.read(folder.journal)
-        latest, runs = stored.latest(), stored.runs()
+        latest, runs = stored.latest, stored.runs
         ended = {case_id for case_id, outcome in latest.items() if outcome.status == "ok"}
         missing = [case for case in header.cases if case.case_id not in ended]
         pending = tuple(case for case in missing if runs[case.case_id] <= header.profile.retries)
@@ -99,14 +95,13 @@ def opened(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> Iterat
             notes=stored.notes,
             found=found,
             writer=writer,
-            spool=stored.spool,
         )
 
 
 def _notes_of_the_same(folder: ReportFolder, header: SweepHeader) -> tuple[str, ...]:
     """What of the folder's journal cannot be read. Raises `InvalidInput` where it is another sweep's."""
     _require_journal(folder)
-    _require_same(journal.header(folder.journal), header, folder)
+    _require_same(journal.read_header(folder.journal), header, folder)
     return journal.read(folder.journal).notes
 
 
@@ -121,7 +116,7 @@ def check_folder(folder: ReportFolder, *, resume: bool) -> None:
 def _require_unused(root: Path) -> None:
     try:
         # What is left of a run that was killed before its first line is nothing to go on with.
-        used = root.exists() and (not root.is_dir() or not all(map(is_rest, root.iterdir())))
+        used = root.exists() and (not root.is_dir() or not all(map(is_leftover, root.iterdir())))
     except OSError as error:
         raise InvalidInput(f"{root} cannot be read: {error.strerror}; choose another --out.") from error
     if used:

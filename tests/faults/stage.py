@@ -126,7 +126,7 @@ def mounted(*arguments: str) -> None:
 
 SHIM = """
 import errno, io, os
-from bench import journal
+from bench.results import journal
 class Disk:
     room = {room}
     def take(self, count):

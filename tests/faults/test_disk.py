@@ -66,7 +66,7 @@ def test_a_disk_that_is_full_within_a_line_or_a_table_loses_nothing(
 
 READ_ONLY = """
 import errno, io, os
-from bench import journal
+from bench.results import journal
 class Refusing(io.FileIO):
     lines = 1
     def write(self, data):

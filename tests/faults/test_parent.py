@@ -145,14 +145,13 @@ def test_a_line_that_was_damaged_is_named_and_its_case_is_run_again(theatre: Sta
 
 BACKWARDS = """
 import datetime, itertools, time
-from bench import sweep
-from bench.sweep import local
+from bench.sweep import local, run
 class Clock(datetime.datetime):
     hours = itertools.count()
     @classmethod
     def now(cls, tz=None):
         return datetime.datetime(2026, 1, 2, tzinfo=tz) - datetime.timedelta(hours=next(cls.hours))
-sweep.datetime = local.datetime = Clock
+run.datetime = local.datetime = Clock
 time.time = lambda: Clock.now().timestamp()
 """
 """A clock that is set back by an hour whenever it is read."""
