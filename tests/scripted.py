@@ -73,7 +73,8 @@ def header(**changes: Any) -> SweepHeader:
         "dataset_origin": "made up",
         "train_samples": 40,
         "val_samples": 10,
-        "machine_id": "a1b2c3d4",
+        "machine_id": "ma1b2c3d4",
+        "environment_id": "ea1b2c3d4",
         "fingerprint": fingerprint(),
         "git_commit": "0123456789abcdef",
         "git_dirty": False,
@@ -187,7 +188,7 @@ def result_row(**changes: Any) -> ResultRow:
 
 @functools.cache
 def _well_ended() -> dict[str, Any]:
-    return rows.result_rows(outcome(), header())[-1].model_dump()
+    return rows.make_result_rows(outcome(), header())[-1].model_dump()
 
 
 def dataset(**changes: Any) -> Dataset:

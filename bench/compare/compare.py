@@ -92,7 +92,7 @@ def _further(paths: Sequence[Path], reference: str | None) -> list[Path]:
 def _place(path: Path) -> object:
     """The same for all ways to name one file; the path itself where there is none."""
     try:
-        found = reader.located(path).stat()
+        found = reader.find_results(path).stat()
     except (OSError, ValueError):
         return path
     return (found.st_dev, found.st_ino)

@@ -345,10 +345,10 @@ class _Apart:
         return Group("with care" if partly or cares else "yes", (*partly, *cares))
 
     def _moment(self) -> list[str]:
-        if self.reference.machine_id == self.other.machine_id:
+        if self.reference.environment_id == self.other.environment_id:
             return ["the same machine at another moment"]
-        differing = {name for name, _, _ in _differences(self.reference.fingerprint, self.other.fingerprint)}
-        return ["perhaps the same machine with other settings"] if differing and differing <= _SETTINGS else []
+        same_machine = self.reference.machine_id == self.other.machine_id
+        return ["the same machine in another environment"] if same_machine else []
 
     def _versions(self) -> list[str]:
         backends = dict.fromkeys(each.row.backend for each in self.common)
@@ -380,8 +380,6 @@ class _Apart:
         return [f"after different numbers of epochs in {format_count(apart, 'case')}"] if apart else []
 
 
-_SETTINGS = {"threads", "env_flags"}
-"""What a person chooses for a sweep; all else of a fingerprint is the machine's or its software's."""
 _TITLES = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
 

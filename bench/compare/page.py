@@ -123,10 +123,12 @@ def _evaluated(each: CasePair, side: int, name: str) -> Any:
 _CSV: dict[str, Callable[[Comparison, Versus, CasePair], Any]] = {
     "machine": lambda _all, held, _each: held.machine.label,
     "machine_id": lambda _all, held, _each: held.machine.machine_id,
+    "environment_id": lambda _all, held, _each: held.machine.environment_id,
     "report": lambda _all, held, _each: held.machine.source,
     "rank": lambda _all, held, _each: held.rank,
     "reference": lambda all_, _held, _each: all_.reference.label,
     "reference_machine_id": lambda all_, _held, _each: all_.reference.machine_id,
+    "reference_environment_id": lambda all_, _held, _each: all_.reference.environment_id,
     "reference_report": lambda all_, _held, _each: all_.reference.source,
     "case": lambda _all, _held, each: each.case,
     "model": lambda _all, _held, each: each.row.model,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from scipy import special
 
 from bench.errors import shown
-from bench.host.fingerprint import Fingerprint, label
+from bench.host.fingerprint import Fingerprint, make_label
 from bench.results import stats
 from bench.results.reader import Report, Row
 from bench.results.stats import Median
@@ -57,13 +57,14 @@ class Machine:
     source: str
     """The report's folder or file, by its name alone."""
     machine_id: str
+    environment_id: str
     fingerprint: Fingerprint
     started_at: str
     cases: dict[str, MeasuredCase]
     kernel_gflop_per_s: float | None
     """What the reference kernel reached beside its cases, the median."""
     label: str = ""
-    """Names it among the compared: processor, cores, threads if asked for, the beginning of its machine_id."""
+    """Names it among the compared: processor, cores, threads if asked for, the beginning of its environment_id."""
 
 
 def machine(report: Report) -> Machine:
@@ -76,6 +77,7 @@ def machine(report: Report) -> Machine:
     return Machine(
         source=shown(source or report.path.name, 100),
         machine_id=report.machine_id,
+        environment_id=report.environment_id,
         fingerprint=report.fingerprint,
         started_at=report.started_at,
         cases={name: _case(rows) for name, rows in cases.items()},
@@ -149,8 +151,8 @@ def _student(freedom: int) -> float:
 
 
 def labelled(machines: Sequence[Machine]) -> list[Machine]:
-    """The machines with a label each, in the same order; reports of one machine are numbered."""
-    length = next((length for length in (4, 8) if _tell_apart(machines, length)), 12)
+    """The machines with a label each, in the same order; reports of one environment are numbered."""
+    length = next((length for length in (5, 9) if _tell_apart(machines, length)), 13)
     seen: dict[str, int] = {}
     found = []
     for each in machines:
@@ -161,10 +163,10 @@ def labelled(machines: Sequence[Machine]) -> list[Machine]:
 
 
 def _tell_apart(machines: Sequence[Machine], length: int) -> bool:
-    return len({each.machine_id for each in machines}) == len({_name(each, length) for each in machines})
+    return len({each.environment_id for each in machines}) == len({_name(each, length) for each in machines})
 
 
 def _name(each: Machine, length: int) -> str:
-    plain = re.sub(r"[^0-9A-Za-z]", "", each.machine_id)
+    plain = re.sub(r"[^0-9A-Za-z]", "", each.environment_id)
     asked = "" if each.fingerprint.threads is None else f"-{each.fingerprint.threads}t"
-    return f"{label(each.fingerprint)}{asked}-{plain[:length]}"
+    return f"{make_label(each.fingerprint)}{asked}-{plain[:length]}"

@@ -12,7 +12,7 @@ from bench.errors import ExitCode, InvalidInput, format_count, shown
 from bench.gate import baseline
 from bench.gate.report import Gate, publish
 from bench.gate.sequential import MINIMUM_EFFECT
-from bench.host.fingerprint import label
+from bench.host.fingerprint import make_label
 from bench.results import reader
 from bench.results.folder import ReportFolder, write_whole
 from bench.results.reader import Report
@@ -52,7 +52,7 @@ def check(request: CheckRequest, console: Console | None = None) -> int:
     if request.save is not None:
         return _saved(report, request.save, console)
     assert request.baseline is not None  # noqa: S101 - one of both is given
-    folder = ReportFolder.vacant(request.out, "check")
+    folder = ReportFolder.pick_empty(request.out, "check")
     found = _judged(request, report, request.baseline)
     folder.root.mkdir(parents=True, exist_ok=True)
     return publish(found, folder, console)
@@ -62,7 +62,7 @@ def check(request: CheckRequest, console: Console | None = None) -> int:
 
 
 def _judged(request: CheckRequest, report: Report, place: Path) -> Gate:
-    if not reader.located(place).exists():
+    if not reader.find_results(place).exists():
         return _refused(request, report, place, f"There is no {_name(place)}: {_HOW_TO_KEEP}.")
     stored = reader.read(place)
     checked = baseline.check(stored, report, request.minimum_effect)
@@ -148,7 +148,7 @@ def _saved(report: Report, place: Path, console: Console) -> int:
         format_count(len(machine(report).cases), "case"),
         "1 process" if fewest == 1 else f"{fewest} processes",
     )
-    say(console, f"Baseline: {shown(place)}: {cases}, {processes} each, {label(report.fingerprint)}{replaced}.")
+    say(console, f"Baseline: {shown(place)}: {cases}, {processes} each, {make_label(report.fingerprint)}{replaced}.")
     if fewest < baseline.FEWEST:
         takes = f"{baseline.FEWEST} processes a case on each side; measure with --repeats {baseline.ADVISED}"
         say(console, f"Checks against it stay undecided on time and memory: a verdict takes {takes}.")

@@ -80,7 +80,7 @@ def gate(request: RegressRequest, console: Console | None = None) -> int:
     console = console or output(_WIDE)
     _check_bounds(request)
     cases = _cases(request.cases or SENTINELS)
-    folder = ReportFolder.vacant(request.out, "regress")
+    folder = ReportFolder.pick_empty(request.out, "regress")
     with signals.catch_signals():
         try:
             with _sides(request, ROOT, console) as (base, candidate):
@@ -213,7 +213,7 @@ def _python(flag: str, value: str | None) -> str:
 
 
 def _described(root: Path) -> str:
-    commit, dirty = fingerprint.git_state(root)
+    commit, dirty = fingerprint.read_git_state(root)
     return "this code" if commit is None else revision.short(commit) + (" with changes" if dirty else "")
 
 

@@ -1,6 +1,6 @@
 """What a run ran on: the machine's fingerprint and the harness' own revision.
 
-Everything of Linux is read through `root`, so that a test can hand in a /proc and a /sys of its own.
+All that is Linux' own is read through `root`, so that a test can pass a /proc and a /sys of its own.
 """
 
 import hashlib
@@ -20,26 +20,26 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench import __version__
 from bench.errors import InvalidInput
 from bench.host import cgroup, git
-from bench.host.procfs import ROOT, cpuinfo, lines, logical_cores, meminfo, psutil, read
+from bench.host.procfs import ROOT, count_logical_cores, import_psutil, read, read_cpuinfo, read_lines, read_meminfo
 from bench.plan import catalog
 
 
 class StrictModel(BaseModel):
-    """Refuses unknown fields, so that a wrong line is an error and not a loss."""
+    """Refuses unknown fields, so that nothing of a wrong line is dropped in silence."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
 
 
 def column(description: str, unit: str = "", empty: str = "") -> Any:
-    """A column's entry in the data dictionary; one that can be empty says when."""
+    """A column's entry in the data dictionary; ``empty`` says when a cell is empty, where it can be."""
     extra: dict[str, Any] = {"unit": unit, "empty": empty}
     return Field(default=None if empty else ..., description=description, json_schema_extra=extra)
 
 
 class Fingerprint(StrictModel):
-    """Stable facts of machine and software; no host name, no user, no path, so that rows may be shared."""
+    """Stable facts of machine and software; no host name, no user, no path, so that rows can be passed on."""
 
-    cpu_model: str | None = column("processor, as it names itself", empty="unknown")
+    cpu_model: str | None = column("the processor's name", empty="unknown")
     cpu_arch: str = column("instruction set, as `uname -m` names it")
     cores_physical: int | None = column("physical cores", empty="unknown")
     cores_logical: int = column("hardware threads of the machine")
@@ -58,7 +58,7 @@ class Fingerprint(StrictModel):
     tensorflow: str | None = column("TensorFlow's version", empty="not installed")
     jax: str | None = column("JAX's version", empty="not installed")
     torch: str | None = column("PyTorch's version", empty="not installed")
-    threads: int | None = column("threads asked for", empty="the backend's own choice")
+    threads: int | None = column("threads asked for with `--threads`", empty="the backend's own choice")
     env_flags: str | None = column(
         "environment settings that change speed (oneDNN, XLA, OpenMP, BLAS), as NAME=VALUE, paths left out",
         empty="none set",
@@ -103,7 +103,7 @@ ENV_FLAGS = (
 """Names in the environment that change speed or memory and so belong to the fingerprint; no other is shown."""
 
 _PERSONAL = ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", "USERPROFILE")
-"""Names in the environment that tell who and where: their values must come out nowhere."""
+"""Names in the environment whose values name a person or a host, and must not appear anywhere."""
 
 _DISTRIBUTIONS = {
     "numpy": ("numpy",),
@@ -115,7 +115,7 @@ _DISTRIBUTIONS = {
     "jax": ("jax", "jax-nightly"),
     "torch": ("torch", "torch-nightly"),
 }
-"""Distributions that give a library, in the order they are asked for: TensorFlow comes under several names."""
+"""Distributions that install a library, in the order they are looked for: TensorFlow has several names."""
 
 _GIT_SECONDS = 5.0
 
@@ -127,42 +127,42 @@ def take_fingerprint(
     environ: Mapping[str, str] = os.environ,
     nvml: Any = None,
 ) -> Fingerprint:
-    """Stable facts of this machine and its software: equal from call to call while nothing of them changed.
+    """Stable facts of this machine and its software: equal from call to call while none of them changes.
 
-    `threads` is what the run asks for. `nvml` stands in for the module `pynvml`, which is used where it is installed.
+    `threads` is what the run asks for; `nvml` replaces the module `pynvml`, which is used where it is installed.
     """
-    ram = _ram_mib(root)
-    gpu, driver = gpus(nvml)
+    ram = _read_ram_mib(root)
+    gpu, driver = find_gpus(nvml)
     return Fingerprint(
-        cpu_model=_cpu_model(root),
+        cpu_model=_read_cpu_model(root),
         cpu_arch=platform.machine(),
-        cores_physical=_physical_cores(root),
-        cores_logical=logical_cores(root),
-        cpu_limit=cgroup.cpu_limit(root),
+        cores_physical=_count_physical_cores(root),
+        cores_logical=count_logical_cores(root),
+        cpu_limit=cgroup.read_cpu_limit(root),
         ram_mib=round(ram / 256) * 256,
-        ram_limit_mib=cgroup.ram_limit_mib(root, ram),
+        ram_limit_mib=cgroup.read_ram_limit_mib(root, ram),
         gpu=gpu,
         gpu_driver=driver,
-        os=_os_name(root),
-        kernel=_kernel(root, environ),
+        os=_read_os(root),
+        kernel=_read_kernel(root, environ),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         threads=threads,
-        env_flags=_env_flags(environ),
+        env_flags=_read_env_flags(environ),
         aebench=__version__,
-        **{library: _version(*names) for library, names in _DISTRIBUTIONS.items()},
+        **{library: _read_version(*names) for library, names in _DISTRIBUTIONS.items()},
     )
 
 
-def installed_backends() -> list[str]:
-    """The Keras backends that a child could import, found without importing any."""
+def find_backends() -> list[str]:
+    """The Keras backends that a worker could import, found without importing any."""
     specs = {name: importlib.util.find_spec(name) for name in catalog.BACKENDS}
-    # A folder of that name on the path is found too, but comes from no file.
+    # A mere folder of that name on the path is found too, but has no file.
     return [name for name, spec in specs.items() if spec is not None and spec.origin is not None]
 
 
 def check_backends(backends: Sequence[str]) -> None:
-    """Raise `InvalidInput` where a backend that is asked for is not installed here."""
-    installed = installed_backends()
+    """Raise `InvalidInput` where one of the backends is not installed here."""
+    installed = find_backends()
     missing = [name for name in backends if name not in installed]
     if not missing:
         return
@@ -176,13 +176,30 @@ def check_backends(backends: Sequence[str]) -> None:
     )
 
 
-def machine_id(machine: Fingerprint) -> str:
-    """Twelve hex digits over all of a fingerprint's fields: equal where and only where every field is."""
-    canonical = json.dumps(machine.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+_MACHINE = (
+    *("cpu_model", "cpu_arch", "cores_physical", "cores_logical", "cpu_limit", "ram_mib", "ram_limit_mib"),
+    *("gpu", "os"),
+)
+"""Fields that are the machine: hardware, its limits, the operating system. Kernel and GPU driver are renewed by every
+update, like libraries, and belong to the environment alone."""
+
+
+def make_machine_id(fingerprint: Fingerprint) -> str:
+    """`m` and twelve hex digits over hardware, limits and operating system: the same after an upgrade of Keras."""
+    return f"m{_digest(fingerprint.model_dump(mode='json', include=set(_MACHINE)))}"
+
+
+def make_environment_id(fingerprint: Fingerprint) -> str:
+    """`e` and twelve hex digits over all of a fingerprint's fields: equal where and only where every field is."""
+    return f"e{_digest(fingerprint.model_dump(mode='json'))}"
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
-def label(machine: Fingerprint) -> str:
+def make_label(machine: Fingerprint) -> str:
     """A short word for folder names, from processor and usable cores: `xeon-2c`, `ryzen-9-7950x-32c`."""
     model = re.sub(r"\((r|tm)\)|@.*|\bwith\b.*|\b\d+-core\b", " ", (machine.cpu_model or "").lower())
     words = [word for word in re.findall(r"[a-z0-9]+", model) if not re.fullmatch(_NO_NAME, word)]
@@ -191,48 +208,48 @@ def label(machine: Fingerprint) -> str:
 
 
 _NO_NAME = r"intel|amd|arm|cpu|processor|gen|\d+(st|nd|rd|th)"
-"""Words of a processor's name that tell nothing or are said by the others."""
+"""Words of a processor's name that say nothing, or nothing that the others do not."""
 
 
 # ------------------------------------------------------------------ processor and memory
 
 
-def _cpu_model(root: Path) -> str | None:
-    """The processor's name; py-cpuinfo starts processes and takes a second, so it is asked last."""
-    fields = dict(cpuinfo(root))
-    found = fields.get("model name") or _asked_cpu_model() or fields.get("Hardware") or fields.get("cpu model")
+def _read_cpu_model(root: Path) -> str | None:
+    """The processor's name; py-cpuinfo starts processes and takes a second, so /proc comes first."""
+    fields = dict(read_cpuinfo(root))
+    found = fields.get("model name") or _ask_cpuinfo() or fields.get("Hardware") or fields.get("cpu model")
     return " ".join(found.split()) if found else None
 
 
-def _asked_cpu_model() -> str | None:
+def _ask_cpuinfo() -> str | None:
     try:
-        told = importlib.import_module("cpuinfo").get_cpu_info()
+        found = importlib.import_module("cpuinfo").get_cpu_info()
     except Exception:  # noqa: BLE001 - it parses the output of many programs, and a name is not worth a failure
         return None
-    name = told.get("brand_raw")
+    name = found.get("brand_raw")
     return str(name) if name else None
 
 
-def _physical_cores(root: Path) -> int | None:
+def _count_physical_cores(root: Path) -> int | None:
     """Distinct sets of sibling threads in sysfs, since /proc/cpuinfo names no cores on arm."""
     siblings = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")
     cores = {text for path in siblings if (text := read(path))}
     if cores or (root / "proc/cpuinfo").exists():
         return len(cores) or None
-    count: int | None = psutil().cpu_count(logical=False)
+    count: int | None = import_psutil().cpu_count(logical=False)
     return count
 
 
-def _ram_mib(root: Path) -> float:
+def _read_ram_mib(root: Path) -> float:
     """MemTotal, in MiB; other systems through psutil."""
-    kib = meminfo(root).get("MemTotal")
-    return (kib / 1024) if kib else float(psutil().virtual_memory().total / 2**20)
+    kib = read_meminfo(root).get("MemTotal")
+    return (kib / 1024) if kib else float(import_psutil().virtual_memory().total / 2**20)
 
 
 # ----------------------------------------------------------------------------- software
 
 
-def gpus(nvml: Any = None) -> tuple[str | None, str | None]:
+def find_gpus(nvml: Any = None) -> tuple[str | None, str | None]:
     """The GPUs' names and their driver's version, from NVML; two Nones without a GPU, a driver or `nvidia-ml-py`."""
     try:
         nvml = nvml or importlib.import_module("pynvml")
@@ -240,7 +257,7 @@ def gpus(nvml: Any = None) -> tuple[str | None, str | None]:
     except Exception:  # noqa: BLE001 - the optional module, its library or the driver is not there
         return None, None
     try:
-        names, driver = _gpu_names(nvml), _text(nvml.nvmlSystemGetDriverVersion())
+        names, driver = _name_gpus(nvml), _to_text(nvml.nvmlSystemGetDriverVersion())
     except nvml.NVMLError:
         return None, None
     finally:
@@ -248,20 +265,20 @@ def gpus(nvml: Any = None) -> tuple[str | None, str | None]:
     return (names, driver) if names else (None, None)
 
 
-def _gpu_names(nvml: Any) -> str | None:
+def _name_gpus(nvml: Any) -> str | None:
     handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-    names = [_text(nvml.nvmlDeviceGetName(handle)) for handle in handles]
+    names = [_to_text(nvml.nvmlDeviceGetName(handle)) for handle in handles]
     counted = [f"{names.count(name)} x {name}" if names.count(name) > 1 else name for name in sorted(set(names))]
     return ", ".join(counted) or None
 
 
-def _text(told: str | bytes) -> str:
+def _to_text(answer: str | bytes) -> str:
     """NVML's older bindings answer in bytes."""
-    return told.decode(errors="replace") if isinstance(told, bytes) else told
+    return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
 
-def _version(*distributions: str) -> str | None:
-    """The installed version, from its metadata: importing TensorFlow to ask would cost seconds and 500 MB."""
+def _read_version(*distributions: str) -> str | None:
+    """The installed version, from its metadata: importing TensorFlow for it would take seconds and 500 MB."""
     for name in distributions:
         try:
             return metadata.version(name)
@@ -270,9 +287,9 @@ def _version(*distributions: str) -> str | None:
     return None
 
 
-def _os_name(root: Path) -> str:
+def _read_os(root: Path) -> str:
     for file in ("etc/os-release", "usr/lib/os-release"):
-        for line in lines(root / file):
+        for line in read_lines(root / file):
             if line.startswith("PRETTY_NAME="):
                 return line.partition("=")[2].strip("\"'")
     if platform.system() == "Darwin":
@@ -280,28 +297,28 @@ def _os_name(root: Path) -> str:
     return f"{platform.system()} {platform.release()}".strip()
 
 
-def _kernel(root: Path, environ: Mapping[str, str]) -> str:
-    """The kernel's release; its number alone where who built it named it after a person or a host."""
+def _read_kernel(root: Path, environ: Mapping[str, str]) -> str:
+    """The kernel's release; only its number where the rest names a person or a host."""
     release = (read(root / "proc/sys/kernel/osrelease") or platform.release()).strip()
     number = re.match(r"[\d.]*\d", release)
     return number[0] if number and _is_personal(release, environ) else release
 
 
-def _env_flags(environ: Mapping[str, str]) -> str | None:
-    shown = (f"{name}={_shown(name, environ)}" for name in sorted(ENV_FLAGS) if environ.get(name))
-    return "; ".join(shown) or None
+def _read_env_flags(environ: Mapping[str, str]) -> str | None:
+    flags = (f"{name}={_clean_flag(name, environ)}" for name in sorted(ENV_FLAGS) if environ.get(name))
+    return "; ".join(flags) or None
 
 
-def _shown(name: str, environ: Mapping[str, str]) -> str:
+def _clean_flag(name: str, environ: Mapping[str, str]) -> str:
     """A flag's value without anything that names a person, a place or a single device."""
     if name == "LD_PRELOAD":
         libraries = (re.split(r"[/\\]", library)[-1] for library in re.split(r"[:\s]+", environ[name]))
         return " ".join(library for library in libraries if not _is_personal(library, environ))
-    return " ".join(_reduced(word, environ) for word in environ[name].split()).strip()
+    return " ".join(_clean_word(word, environ) for word in environ[name].split()).strip()
 
 
-def _reduced(word: str, environ: Mapping[str, str]) -> str:
-    """`--flag=value` without the value, or nothing, where the value is a path, a person's or a device's."""
+def _clean_word(word: str, environ: Mapping[str, str]) -> str:
+    """A word as it is; `--flag=value` without its value, or nothing, where it names a path, a person or a device."""
     if not re.search(r"[/\\~]|[0-9a-f]{8}-", word, re.IGNORECASE) and not _is_personal(word, environ):
         return word
     flag, equals, _ = word.partition("=")
@@ -316,8 +333,8 @@ def _is_personal(text: str, environ: Mapping[str, str]) -> bool:
     return any(len(name) > 2 and name.lower() in text.lower() for name in names)
 
 
-def git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """Commit of the harness' checkout in `folder`, and whether `bench` or `models` hold uncommitted changes there.
+def read_git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """Commit of the harness' checkout in `folder`, and whether `bench` or `models` have uncommitted changes there.
 
     Two Nones where `folder` is no checkout of the harness: the repository that an installed wheel lies in, committed
     there or not, is somebody else's. Never fails and never waits longer than a few seconds.

@@ -9,22 +9,23 @@ from rich.text import Text
 from bench.console.output import output
 from bench.console.table import Table
 from bench.host import quietness
-from bench.host.fingerprint import machine_id, take_fingerprint
+from bench.host.fingerprint import make_environment_id, make_machine_id, take_fingerprint
 from bench.host.reference_kernels import Reference
 
 
 def show_machine(threads: int | None = None, console: Console | None = None) -> None:
-    """Print the fingerprint, what the reference kernels reach, and how quiet the machine is now; takes two seconds."""
+    """Print the fingerprint, what the reference kernels reach, and how quiet the machine is; takes two seconds."""
     console = console or output()
     fingerprint = take_fingerprint(threads=threads)
-    fields = {"machine_id": machine_id(fingerprint), **fingerprint.model_dump()}
+    identities = {"machine_id": make_machine_id(fingerprint), "environment_id": make_environment_id(fingerprint)}
+    fields = {**identities, **fingerprint.model_dump()}
     facts = tuple((name, str(value)) for name, value in fields.items() if value is not None)
     console.print(Table("This machine", ("field", "value"), facts, labels=2).rich())
     references, intervals = quietness.survey(threads=threads)
-    figures = tuple(_figure(*column, references) for column in _KERNELS)
+    figures = tuple(_format_figure(*column, references) for column in _KERNELS)
     headers = ("reference kernel", "best", "median", "lowest median", "unit")
-    console.print(Table(f"With {references[0].threads} threads, just now", headers, figures).rich())
-    found = quietness.verdict(references, intervals, fingerprint, quietness.conditions())
+    console.print(Table(f"With {references[0].threads} threads, now", headers, figures).rich())
+    found = quietness.judge(references, intervals, fingerprint, quietness.read_conditions())
     console.print(Text(found.word, "bold"), *(f"- {sentence}" for sentence in found.advice), sep="\n", highlight=False)
 
 
@@ -34,7 +35,7 @@ _KERNELS = (
 )
 
 
-def _figure(title: str, column: str, unit: str, references: Sequence[Reference]) -> tuple[str, ...]:
+def _format_figure(title: str, column: str, unit: str, references: Sequence[Reference]) -> tuple[str, ...]:
     medians = [getattr(run, f"{column}_median") for run in references]
     best = max(getattr(run, column) for run in references)
     return (title, f"{best:.0f}", f"{statistics.median(medians):.0f}", f"{min(medians):.0f}", unit)

@@ -1,6 +1,6 @@
-"""Small readers of /proc and /sys, and psutil where there is none.
+"""Small readers of /proc and /sys, and psutil on systems that have neither.
 
-Everything is read through `root`, so that a test can hand in a /proc and a /sys of its own. Source: proc(5).
+All is read through `root`, so that a test can pass a /proc and a /sys of its own. Source: proc(5).
 """
 
 import importlib
@@ -21,13 +21,13 @@ def read(path: Path) -> str | None:
         return None
 
 
-def lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """A file's lines; none where it cannot be read."""
     return (read(path) or "").splitlines()
 
 
 def peek(folder: Path, name: str, size: int = 1 << 18) -> str | None:
-    """A small file's text, by three system calls: `Path.read_text` takes five times as long on /proc."""
+    """A small file's text, or None, by three system calls: `Path.read_text` takes five times as long on /proc."""
     try:
         handle = os.open(f"{folder}/{name}", os.O_RDONLY)
         try:
@@ -38,35 +38,35 @@ def peek(folder: Path, name: str, size: int = 1 << 18) -> str | None:
         return None
 
 
-def cpuinfo(root: Path) -> Iterator[tuple[str, str]]:
-    """/proc/cpuinfo's names and values, of one processor after the other."""
-    for line in lines(root / "proc/cpuinfo"):
+def read_cpuinfo(root: Path) -> Iterator[tuple[str, str]]:
+    """Names and values of /proc/cpuinfo, one processor after the other."""
+    for line in read_lines(root / "proc/cpuinfo"):
         name, colon, value = line.partition(":")
         if colon:
             yield name.strip(), value.strip()
 
 
-def logical_cores(root: Path) -> int:
+def count_logical_cores(root: Path) -> int:
     """Hardware threads of the machine."""
-    listed = sum(name == "processor" and value.isdigit() for name, value in cpuinfo(root))
-    return listed or int(psutil().cpu_count() or 1)
+    listed = sum(name == "processor" and value.isdigit() for name, value in read_cpuinfo(root))
+    return listed or int(import_psutil().cpu_count() or 1)
 
 
-def meminfo(root: Path = ROOT) -> dict[str, int]:
-    """/proc/meminfo's figures, in KiB; empty where there is none."""
-    found = (re.match(r"(\w+):\s+(\d+) kB", line) for line in lines(root / "proc/meminfo"))
+def read_meminfo(root: Path = ROOT) -> dict[str, int]:
+    """The figures of /proc/meminfo, in KiB; empty where there is none."""
+    found = (re.match(r"(\w+):\s+(\d+) kB", line) for line in read_lines(root / "proc/meminfo"))
     return {match[1]: int(match[2]) for match in found if match}
 
 
-def load(root: Path) -> float | None:
+def read_load(root: Path) -> float | None:
     """Load average over one minute."""
-    told = (peek(root, "proc/loadavg") or "").split()
-    if told:
-        return float(told[0])
+    figures = (peek(root, "proc/loadavg") or "").split()
+    if figures:
+        return float(figures[0])
     return os.getloadavg()[0] if hasattr(os, "getloadavg") and not (root / "proc").exists() else None
 
 
-def mhz(root: Path, cpu: int) -> float | None:
+def read_mhz(root: Path, cpu: int) -> float | None:
     """A CPU's clock now, from cpufreq; else the first CPU's, from the head of /proc/cpuinfo.
 
     Reading all of that file interrupts every CPU on older kernels.
@@ -78,6 +78,6 @@ def mhz(root: Path, cpu: int) -> float | None:
     return float(rest.partition("\n")[0].strip(" \t:")) if found and "\n" in rest else None
 
 
-def psutil() -> Any:
-    """Imported where it is asked: on Linux /proc answers, and a measured process carries only what it needs."""
+def import_psutil() -> Any:
+    """Imported only where it is needed: on Linux /proc suffices, and a measured process is to stay small."""
     return importlib.import_module("psutil")

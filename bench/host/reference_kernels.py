@@ -1,4 +1,4 @@
-"""Two small reference kernels: what the machine reaches in arithmetic and in memory traffic just now."""
+"""Two small reference kernels: what the machine reaches now in arithmetic and in memory traffic."""
 
 import statistics
 import time
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.host.cgroup import cpu_limit
+from bench.host.cgroup import read_cpu_limit
 
 Floats = npt.NDArray[np.float32]
 
@@ -20,7 +20,7 @@ SPREAD_PERCENT = 10.0
 MATRIX = 64
 """Side of the matrices: small enough that no BLAS starts threads of its own (OpenBLAS: up to 64 x 64 x 64)."""
 STACK = 16
-"""Matrices in a stack: with their products half a MiB a thread, which stays in a core's cache."""
+"""Matrices in a stack: with their products half a MiB per thread, which stays in a core's cache."""
 PRODUCTS = 128
 """Products of a stack in a timed repeat."""
 TRIAD = 1 << 23
@@ -35,7 +35,7 @@ TRIAD_BYTES = 5 * 4 * TRIAD
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """What the machine reached just now, in float32."""
+    """What the machine reached, in float32."""
 
     threads: int
     gflop_per_s: float
@@ -46,16 +46,15 @@ class Reference:
     gb_per_s_median: float
 
 
-def reference(threads: int | None = None) -> Reference:
-    """The machine's two figures now: some 50 ms each, 96 MiB of memory meanwhile.
+def measure_reference(threads: int | None = None) -> Reference:
+    """Run both kernels: some 50 ms each, 96 MiB of memory meanwhile.
 
-    `threads` is as many as there are cores' worth of time for this process, where it is not given. Never call it while
-    a child is timed.
+    Without `threads`, as many as this process has cores' worth of time. Never call it while a worker is timed.
     """
-    threads = threads or max(1, int(cpu_limit()))
+    threads = threads or max(1, int(read_cpu_limit()))
     with ThreadPoolExecutor(threads) as pool:
-        products = _timed(pool, threads, _product(threads))
-        triads = _timed(pool, threads, _triad(threads))
+        products = _time_repeats(pool, threads, _make_product(threads))
+        triads = _time_repeats(pool, threads, _make_triad(threads))
     return Reference(
         threads=threads,
         gflop_per_s=threads * PRODUCT_FLOP / min(products) / 1e9,
@@ -65,7 +64,7 @@ def reference(threads: int | None = None) -> Reference:
     )
 
 
-def _timed(pool: ThreadPoolExecutor, threads: int, kernel: Callable[[int], None]) -> list[float]:
+def _time_repeats(pool: ThreadPoolExecutor, threads: int, kernel: Callable[[int], None]) -> list[float]:
     """Seconds of each repeat over all threads, after one that is not counted."""
     seconds = []
     for _ in range(REPEATS + 1):
@@ -75,8 +74,8 @@ def _timed(pool: ThreadPoolExecutor, threads: int, kernel: Callable[[int], None]
     return seconds[1:]
 
 
-def _product(threads: int) -> Callable[[int], None]:
-    """Each thread has a stack of its own, and NumPy lets go of the interpreter's lock within a product."""
+def _make_product(threads: int) -> Callable[[int], None]:
+    """Each thread has a stack of its own; NumPy releases the interpreter's lock within a product."""
     right = np.full((MATRIX, MATRIX), 0.5, dtype=np.float32)
     stacks = [np.full((STACK, MATRIX, MATRIX), 0.25, dtype=np.float32) for _ in range(threads)]
     results = [np.empty_like(stack) for stack in stacks]
@@ -88,7 +87,7 @@ def _product(threads: int) -> Callable[[int], None]:
     return multiply
 
 
-def _triad(threads: int) -> Callable[[int], None]:
+def _make_triad(threads: int) -> Callable[[int], None]:
     a, b, c = (np.full(TRIAD, value, dtype=np.float32) for value in (0.0, 1.0, 2.0))
     parts = [slice(TRIAD * n // threads, TRIAD * (n + 1) // threads) for n in range(threads)]
     scale = np.float32(3.0)
@@ -101,7 +100,7 @@ def _triad(threads: int) -> Callable[[int], None]:
     return add
 
 
-def spread_percent(references: Sequence[Reference]) -> float:
-    """How far apart the matrix product's medians lie, of the largest; the triad's lie 10 % apart when all is quiet."""
+def find_spread_percent(references: Sequence[Reference]) -> float:
+    """How far apart the matrix product's medians are, in percent of the largest; the triad's differ by 10 % anyway."""
     medians = [run.gflop_per_s_median for run in references]
     return 100 * (1 - min(medians) / max(medians)) if medians else 0.0

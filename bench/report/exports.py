@@ -113,6 +113,7 @@ def _describe_commit(header: SweepHeader) -> dict[str, Any]:
 _EXTRA = (
     "case_id",
     "machine_id",
+    "environment_id",
     "dataset_digest",
     "train_loss",
     "val_loss",
@@ -208,7 +209,7 @@ def make_github_action_benchmark(outcomes: Sequence[Outcome], header: SweepHeade
 
 
 _TOOLTIP = (
-    *("machine_id", "cpu_model", "cpu_limit", "keras", "tensorflow", "jax", "torch"),
+    *("machine_id", "environment_id", "cpu_model", "cpu_limit", "keras", "tensorflow", "jax", "torch"),
     *("steady_epochs", "noisy_epochs"),
 )
 
@@ -242,7 +243,7 @@ def _name_row(row: ResultRow) -> str:
 
 def _make_ok_rows(outcome: Outcome, header: SweepHeader) -> list[ResultRow]:
     """Make the rows of a case that did not fail."""
-    return [row for row in rows.result_rows(outcome, header) if row.status == row.run_status == "ok"]
+    return [row for row in rows.make_result_rows(outcome, header) if row.status == row.run_status == "ok"]
 
 
 def _make_last_rows(outcomes: Sequence[Outcome], header: SweepHeader) -> list[ResultRow]:

@@ -60,15 +60,15 @@ def make_result_rows(
     outcomes: Iterable[Outcome], header: SweepHeader, *, without_noisy: bool = False
 ) -> list[ResultRow]:
     """Make the rows of results.csv; with ``without_noisy`` their medians leave out noisy epochs."""
-    return [row for outcome in outcomes for row in rows.result_rows(outcome, header, without_noisy=without_noisy)]
+    return [row for outcome in outcomes for row in rows.make_result_rows(outcome, header, without_noisy=without_noisy)]
 
 
 def write_tables(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:
     """Write results.csv, epochs.csv and phases.csv."""
     write_whole(folder.results, iterate_csv(ResultRow, make_result_rows(outcomes, header)))
-    epochs = itertools.chain.from_iterable(map(rows.epoch_rows, outcomes))
+    epochs = itertools.chain.from_iterable(map(rows.make_epoch_rows, outcomes))
     write_whole(folder.epochs, iterate_csv(EpochRow, epochs))
-    phases = itertools.chain.from_iterable(map(rows.phase_rows, outcomes))
+    phases = itertools.chain.from_iterable(map(rows.make_phase_rows, outcomes))
     write_whole(folder.phases, iterate_csv(PhaseRow, phases))
 
 
@@ -90,13 +90,13 @@ class GrowingTables:
         appends = self._may_append and not any(outcome.case.case_id in self._written for outcome in new)
         self._may_append = False
         for outcome in new:
-            _first, *lines = iterate_csv(ResultRow, rows.result_rows(outcome, self.header))
+            _first, *lines = iterate_csv(ResultRow, rows.make_result_rows(outcome, self.header))
             self._results[outcome.case.case_id] = lines
         head = iterate_csv(ResultRow, [])
         write_whole(self.folder.results, itertools.chain(head, *(self._results[case_id] for case_id in outcomes)))
         long_tables: tuple[tuple[Path, type[BaseModel], Callable[[Outcome], Iterable[BaseModel]]], ...] = (
-            (self.folder.epochs, EpochRow, rows.epoch_rows),
-            (self.folder.phases, PhaseRow, rows.phase_rows),
+            (self.folder.epochs, EpochRow, rows.make_epoch_rows),
+            (self.folder.phases, PhaseRow, rows.make_phase_rows),
         )
         for path, kind, make_rows in long_tables:
             records = (row for outcome in (new if appends else outcomes.values()) for row in make_rows(outcome))

@@ -73,9 +73,9 @@ def redraw_report(root: Path, console: Console | None = None, choices: Choices =
     console = console or output()
     folder = ReportFolder(root)
     stored = journal.read(folder.journal)
-    report = SweepReport(folder, stored.header, list(stored.latest().values()), stored.notes, choices)
+    report = SweepReport(folder, stored.header, list(stored.latest.values()), stored.notes, choices)
     sweep_exit_code = report.choose_exit_code(interrupted=len(report.outcomes) < len(stored.header.cases))
-    with journal.locked(folder):  # a sweep that is running writes its report itself
+    with journal.lock_folder(folder):  # a sweep that is running writes its report itself
         problem = report.write_or_explain(sweep_exit_code)
     for note in stored.notes:
         say(console, f"Note: the journal's {note}.")

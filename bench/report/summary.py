@@ -64,7 +64,8 @@ def _list_versions(header: SweepHeader) -> list[str]:
 
 def tabulate_machine(header: SweepHeader) -> Table:
     """Tabulate what is known of the machine, by the fingerprint's fields."""
-    fields = {"machine_id": header.machine_id, **header.fingerprint.model_dump()}
+    identities = {"machine_id": header.machine_id, "environment_id": header.environment_id}
+    fields = {**identities, **header.fingerprint.model_dump()}
     rows = tuple((name, str(value)) for name, value in fields.items() if value is not None)
     return Table("The machine", ("field", "value"), rows, labels=2)
 
@@ -87,7 +88,7 @@ def count_noisy_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
 def find_drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
     """Find the lowest and highest GFLOP/s of the reference kernel between the cases; None where it kept its speed."""
     runs = [run for outcome in outcomes for run in (outcome.reference_before, outcome.reference_after) if run]
-    if reference_kernels.spread_percent(runs) <= reference_kernels.SPREAD_PERCENT:
+    if reference_kernels.find_spread_percent(runs) <= reference_kernels.SPREAD_PERCENT:
         return None
     rates = [run.gflop_per_s_median for run in runs]
     return min(rates), max(rates)

@@ -22,50 +22,50 @@ class ReportFolder:
     root: Path
 
     @classmethod
-    def fresh(cls, what: str) -> Self:
-        """One below reports/ that is not there yet, named by the time in UTC and by ``what`` it is of."""
+    def pick_new(cls, what: str) -> Self:
+        """A folder below reports/ that does not exist yet, named by the time in UTC and by ``what`` it is of."""
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{what}"
-        # A clock that was set back, or two runs in one second, come to a name that is taken.
+        # Two runs in one second, or a clock that was set back, lead to a name that is taken.
         names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
         return next(cls(_REPORTS / each) for each in names if not (_REPORTS / each).exists())
 
     @classmethod
-    def vacant(cls, out: Path | None, what: str) -> Self:
-        """The one that ``--out`` names, which must not hold anything yet; else a fresh one. Raises `InvalidInput`."""
+    def pick_empty(cls, out: Path | None, what: str) -> Self:
+        """The folder that ``--out`` names, else a new one. Raises `InvalidInput` where ``--out`` holds anything."""
         if out is None:
-            return cls.fresh(what)
+            return cls.pick_new(what)
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InvalidInput(f"--out {out} is there already; name a folder that is not, or is empty.")
+            raise InvalidInput(f"--out {out} exists already; name a folder that does not, or one that is empty.")
         return cls(out)
 
     @property
     def journal(self) -> Path:
-        """The truth: a line a finished case."""
+        """The truth, from which all else can be written again: one line per finished case."""
         return self.root / "journal.jsonl"
 
     @property
     def lock(self) -> Path:
-        """Held by the one run that writes here."""
+        """Locked by the one run that writes here."""
         return self.root / ".lock"
 
     @property
     def holder(self) -> Path:
-        """Process id of the one that holds the lock, for the one that is refused."""
+        """Process id of the run that holds the lock, for the message to a second run."""
         return self.root / ".holder"
 
     @property
     def results(self) -> Path:
-        """A row a case and checkpoint."""
+        """One row per case and checkpoint."""
         return self.root / "results.csv"
 
     @property
     def epochs(self) -> Path:
-        """A row an epoch."""
+        """One row per epoch."""
         return self.root / "epochs.csv"
 
     @property
     def phases(self) -> Path:
-        """A row a phase of a case's process."""
+        """One row per phase of a case's process."""
         return self.root / "phases.csv"
 
     @property
@@ -105,12 +105,12 @@ class ReportFolder:
 
     @property
     def plots(self) -> Path:
-        """The page's curves and pictures, a PNG each."""
+        """The page's curves and pictures, one PNG file each."""
         return self.root / "plots"
 
     @property
     def rounds(self) -> Path:
-        """What a gate recorded: a line a round, from which its verdicts can be found again."""
+        """What a gate recorded: one line per round, from which its verdicts can be computed again."""
         return self.root / "rounds.jsonl"
 
     @property
@@ -120,17 +120,17 @@ class ReportFolder:
 
     @property
     def samples(self) -> Path:
-        """A few images a case and checkpoint, as the model rebuilds them."""
+        """For each case and checkpoint a few images, as the model rebuilds them."""
         return self.root / "samples"
 
     @property
     def logs(self) -> Path:
-        """A log file a case: what the measured process wrote."""
+        """One log file per case: what the measured process wrote."""
         return self.root / "logs"
 
     @property
     def data(self) -> Path:
-        """The prepared dataset while a run is on."""
+        """The prepared dataset, during a run."""
         return self.root / ".data.npz"
 
     def sample(self, case_id: str, epochs: int) -> Path:
@@ -142,43 +142,43 @@ class ReportFolder:
         return self.logs / f"{case_id}.log"
 
 
-def is_rest(path: Path) -> bool:
-    """Whether a file or folder is what a run that was killed leaves behind: of no use, and the harness' own."""
-    return path.name.startswith(".") and (path.suffix == ".part" or path.name.startswith(_PASSING))
+def is_leftover(path: Path) -> bool:
+    """Whether a file or folder is one of the harness' own temporary ones, which a killed run leaves behind."""
+    return path.name.startswith(".") and (path.suffix == ".part" or path.name.startswith(_TEMPORARY))
 
 
-_PASSING = (".lock", ".holder", ".probe", ".data.npz", "..data.npz-")
+_TEMPORARY = (".lock", ".holder", ".probe", ".data.npz", "..data.npz-")
 
 
-def clear_rests(folder: ReportFolder) -> None:
-    """Remove what a killed run has left; only for the run that holds the lock. Raises `OSError`."""
-    for path in list(_rests(folder)):
+def remove_leftovers(folder: ReportFolder) -> None:
+    """Remove what a killed run left behind; only for the run that holds the lock. Raises `OSError`."""
+    for path in list(_find_leftovers(folder)):
         if path.is_dir():
             shutil.rmtree(path)
         elif path not in (folder.lock, folder.holder):
             path.unlink(missing_ok=True)
 
 
-def _rests(folder: ReportFolder) -> Iterator[Path]:
-    yield from filter(is_rest, folder.root.iterdir())
+def _find_leftovers(folder: ReportFolder) -> Iterator[Path]:
+    yield from filter(is_leftover, folder.root.iterdir())
     if folder.samples.is_dir():
-        yield from filter(is_rest, folder.samples.iterdir())
+        yield from filter(is_leftover, folder.samples.iterdir())
 
 
 def write_whole(path: Path, text: str | Iterable[str]) -> None:
-    """Write a file beside its place, then move it there, so that a reader never sees half of it.
+    """Write a temporary file and rename it, so that a reader never sees half of it.
 
-    A large one may come in pieces, which are never in memory together.
+    A large text may come in pieces, which are never in memory together.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    beside = Path(name)
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
-        beside.chmod(0o644)
-        beside.replace(path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -1,8 +1,8 @@
-"""Other people's reports: a results.csv is read as data, checked whole, and refused with one message.
+"""Other people's reports: a results.csv is read as data, checked as a whole, and refused with one message.
 
 Nothing in such a file is run or trusted: its size is bounded before it is read, every cell of every known column must
-be what the row type says, and text loses what a terminal would obey. Cells are checked a column at a time, each
-different one once, since most columns say the same in every row.
+be what the row type says, and text loses what a terminal would obey. Cells are checked by column, and each different
+value once, since most columns have the same value in every row.
 """
 
 import csv
@@ -21,10 +21,10 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, Validati
 from bench.errors import InvalidInput, one_line, shown
 from bench.host.fingerprint import Fingerprint
 from bench.results.folder import ReportFolder
-from bench.results.schema import SCHEMA_VERSION, ResultRow, Status
+from bench.results.schema import SCHEMA_VERSION, ResultRow, Status, check_schema_version
 
 MAX_BYTES = 64 << 20
-"""Sizes a results.csv may have: some 70,000 rows."""
+"""Largest results.csv that is read: some 70,000 rows."""
 _LONGEST_TEXT = 1_000
 _LONGEST_ERROR = 100_000
 _SHOWN = 60
@@ -44,7 +44,7 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("train_loss", "val_loss", "val_bce"), _LOSS),
     **dict.fromkeys(("repeat", "noisy_epochs"), _FROM_NOTHING),
 }
-"""What numbers may be, so that every ratio of two of them is a number too."""
+"""Bounds of numbers, so that every ratio of two of them is a number too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,42 +90,43 @@ _NEEDED = (
     *(field.name for field in fields(Row) if field.default is MISSING),
     *("cpu_model", "gpu", "keras", "tensorflow", "jax", "torch", "threads", "env_flags"),
 )
-"""Columns that schema version 1 always had and that a comparison cannot do without. Others may be absent."""
+"""Columns that a comparison cannot do without. Others may be absent."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """One report that was found to be in order."""
+    """One report that was read and found valid."""
 
     path: Path
     """Its results.csv."""
     machine_id: str
+    environment_id: str
     fingerprint: Fingerprint
     started_at: str
     """When its first run began, UTC."""
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
-    """What a person should know of how it was read."""
+    """What a person should know about how it was read."""
 
 
 def read(path: Path) -> Report:
     """Read a report folder or a results.csv.
 
-    Raises `InvalidInput` with the file, the line and the column of the first mistake; says nothing of later ones.
+    Raises `InvalidInput` with the file, the line and the column of the first mistake.
     """
-    file = located(path)
+    file = find_results(path)
     try:
-        lines, cells = _cells(_text(file))
+        lines, cells = _parse_cells(_read_text(file))
         header, *body = cells
         _check_header(header, body)
-        columns = _columns(header, body, lines[1:])
-        return _report(file, columns, lines[1:], _notes(header))
+        columns = _parse_columns(header, body, lines[1:])
+        return _make_report(file, columns, lines[1:], _note_unknown(header))
     except InvalidInput as error:
         raise InvalidInput(f"{shown(file)}{error}") from error
 
 
-def located(path: Path) -> Path:
-    """The results.csv that a person meant by a folder or a file."""
+def find_results(path: Path) -> Path:
+    """The results.csv that a person means by a folder or a file."""
     try:
         return ReportFolder(path).results if path.is_dir() else path
     except OSError:  # a name too long, a loop of links: reading it says so
@@ -136,26 +137,26 @@ def located(path: Path) -> Path:
 # Messages begin where the file's name ends: ": …" or ", line 3: …".
 
 
-def _text(file: Path) -> str:
-    data = _bytes(file)
+def _read_text(file: Path) -> str:
+    data = _read_bytes(file)
     if not data.strip():
-        raise InvalidInput(" is empty: expected a results.csv of aebench. Did its sweep end, was it copied whole?")
+        raise InvalidInput(" is empty: expected a results.csv of aebench. Did its sweep end, and was all of it copied?")
     if b"\0" in data:
-        raise InvalidInput(f"{_line_of(data, data.index(0))}: a NUL byte; this is no text file.")
+        raise InvalidInput(f"{_name_line(data, data.index(0))}: a NUL byte; this is not a text file.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        where = _line_of(data, error.start)
+        where = _name_line(data, error.start)
         raise InvalidInput(f"{where}: not UTF-8 text. Give the file as aebench wrote it.") from error
 
 
-def _line_of(data: bytes, position: int) -> str:
+def _name_line(data: bytes, position: int) -> str:
     before = data.count(b"\n", 0, position)
     return f", line {before + 1}"
 
 
-def _bytes(file: Path) -> bytes:
-    """All of a file, if it is one and not too large."""
+def _read_bytes(file: Path) -> bytes:
+    """All bytes of a file that is a regular file and not too large."""
     try:
         found = file.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -169,11 +170,11 @@ def _bytes(file: Path) -> bytes:
         raise InvalidInput(": no such file. Give report folders or results.csv files.") from error
     except (OSError, ValueError) as error:
         raise InvalidInput(f" cannot be read: {getattr(error, 'strerror', None) or error}.") from error
-    raise InvalidInput(f" is larger than {MAX_BYTES >> 20} MiB: no results.csv is.")
+    raise InvalidInput(f" is larger than {MAX_BYTES >> 20} MiB, which no results.csv is.")
 
 
-def _cells(text: str) -> tuple[list[int], list[list[str]]]:
-    """The lines that rows begin at, and the rows; the first is the header. Blank lines are none."""
+def _parse_cells(text: str) -> tuple[list[int], list[list[str]]]:
+    """The numbers of the lines at which rows begin, and the rows, the header first; blank lines are skipped."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     lines, cells, line = [], [], 1
     try:
@@ -183,15 +184,15 @@ def _cells(text: str) -> tuple[list[int], list[list[str]]]:
                 cells.append(row)
             line = reader.line_num + 1
     except csv.Error as error:
-        raise InvalidInput(f", line {line}: {_csv_words(str(error))}") from error
+        raise InvalidInput(f", line {line}: {_explain_csv_error(str(error))}") from error
     if not cells:
         raise InvalidInput(" has no rows: expected a results.csv of aebench.")
     return lines, cells
 
 
-def _csv_words(message: str) -> str:
+def _explain_csv_error(message: str) -> str:
     if "field limit" in message:
-        return f"a cell of more than {csv.field_size_limit():,} characters; no results.csv has such."
+        return f"a cell of more than {csv.field_size_limit():,} characters; no results.csv has such a cell."
     if "unexpected end" in message:
         return "a quoted cell never ends: the file was cut short. Copy it again."
     return f"not CSV as aebench writes it: {message}."
@@ -202,7 +203,7 @@ def _csv_words(message: str) -> str:
 
 def _check_header(header: Sequence[str], body: Sequence[Sequence[str]]) -> None:
     if "schema_version" not in header:
-        raise InvalidInput(_foreign(header))
+        raise InvalidInput(_describe_foreign(header))
     doubled = [name for name, following in zip(sorted(header), sorted(header)[1:], strict=False) if name == following]
     if doubled:
         raise InvalidInput(f", line 1: the column {shown(doubled[0], _SHOWN)!r} is there twice.")
@@ -211,10 +212,10 @@ def _check_header(header: Sequence[str], body: Sequence[Sequence[str]]) -> None:
     _check_version(body[0][header.index("schema_version") :])
     missing = [name for name in dict.fromkeys(_NEEDED) if name not in header]
     if missing:
-        raise InvalidInput(f", line 1: {_missing(missing, header)}")
+        raise InvalidInput(f", line 1: {_describe_missing(missing, header)}")
 
 
-def _foreign(header: Sequence[str]) -> str:
+def _describe_foreign(header: Sequence[str]) -> str:
     if len(header) == 1 and (separator := next((char for char in ";\t" if char in header[0]), None)):
         name = {";": "semicolons", "\t": "tabs"}[separator]
         return f", line 1: cells are separated by {name}; a spreadsheet may have saved it so. Give the original."
@@ -223,22 +224,15 @@ def _foreign(header: Sequence[str]) -> str:
 
 
 def _check_version(cells: Sequence[str]) -> None:
-    """Refuse another schema before a column is missed that it named otherwise."""
+    """Refuse another schema version first: its columns may have other names."""
     text = cells[0] if cells else ""
     if not re.fullmatch(r"[0-9]{1,9}", text):
         expected = f"expected {SCHEMA_VERSION}, got {shown(text, _SHOWN)!r}"
         raise InvalidInput(f", line 2, column schema_version: {expected}.")
-    if int(text) > SCHEMA_VERSION:
-        raise InvalidInput(
-            f": a newer aebench wrote it (schema version {text}; this one reads {SCHEMA_VERSION}). Update aebench."
-        )
-    if int(text) < SCHEMA_VERSION:
-        raise InvalidInput(
-            f": schema version {text}, which no released aebench wrote (this one reads {SCHEMA_VERSION})."
-        )
+    check_schema_version(int(text), file="")
 
 
-def _missing(missing: Sequence[str], header: Sequence[str]) -> str:
+def _describe_missing(missing: Sequence[str], header: Sequence[str]) -> str:
     strange = [name for name in header if name not in ResultRow.model_fields]
     close = difflib.get_close_matches(missing[0], strange, n=1)
     renamed = f"; is it {shown(close[0], _SHOWN)!r}, renamed?" if close else "."
@@ -246,8 +240,8 @@ def _missing(missing: Sequence[str], header: Sequence[str]) -> str:
     return f"the column {missing[0]}{others} is missing{renamed}"
 
 
-def _notes(header: Sequence[str]) -> tuple[str, ...]:
-    """Columns of the same schema version that this aebench does not know are a later one's, and left aside."""
+def _note_unknown(header: Sequence[str]) -> tuple[str, ...]:
+    """Columns that this aebench does not know are ignored: a later one may have added them."""
     strange = [shown(name, _SHOWN) for name in header if name not in ResultRow.model_fields]
     if not strange:
         return ()
@@ -258,28 +252,28 @@ def _notes(header: Sequence[str]) -> tuple[str, ...]:
 # ------------------------------------------------------------------ the columns
 
 
-def _columns(header: Sequence[str], body: Sequence[Sequence[str]], lines: Sequence[int]) -> dict[str, list[Any]]:
-    """Each known column's values by its name; columns that are absent are empty in every row."""
+def _parse_columns(header: Sequence[str], body: Sequence[Sequence[str]], lines: Sequence[int]) -> dict[str, list[Any]]:
+    """The values of each known column by its name; columns that are absent are empty in every row."""
     for cells, line in zip(body, lines, strict=True):
         if len(cells) != len(header):
             cut = " Was the file cut short?" if cells is body[-1] and len(cells) < len(header) else ""
             raise InvalidInput(f", line {line}: {len(cells)} cells, where the header has {len(header)}.{cut}")
     found = dict(zip(header, zip(*body, strict=True), strict=True))
-    checked = {name: _values(name, found[name], lines) for name in ResultRow.model_fields if name in found}
+    checked = {name: _parse_column(name, found[name], lines) for name in ResultRow.model_fields if name in found}
     absent = (name for name in ResultRow.model_fields if name not in found)
     return {**checked, **{name: [None] * len(body) for name in absent}}
 
 
-def _values(name: str, cells: Sequence[str], lines: Sequence[int]) -> list[Any]:
-    """A column's cells as its type has them."""
+def _parse_column(name: str, cells: Sequence[str], lines: Sequence[int]) -> list[Any]:
+    """A column's cells as values of its type."""
     different = list(dict.fromkeys(cells))
     try:
-        values = _adapter(name).validate_python([one_line(cell) or None for cell in different])
+        values = _make_adapter(name).validate_python([one_line(cell) or None for cell in different])
     except ValidationError as error:
         wrong = different[int(error.errors(include_url=False)[0]["loc"][0])]
         where = f", line {lines[cells.index(wrong)]}, column {name}"
         got = f"got {shown(wrong, _SHOWN)!r}" if wrong else "the cell is empty"
-        raise InvalidInput(f"{where}: expected {_expected(name)}; {got}.") from error
+        raise InvalidInput(f"{where}: expected {_describe_expected(name)}; {got}.") from error
     if len(values) == 1:
         return values * len(cells)
     value_of = dict(zip(different, values, strict=True))
@@ -287,21 +281,21 @@ def _values(name: str, cells: Sequence[str], lines: Sequence[int]) -> list[Any]:
 
 
 @functools.cache
-def _adapter(name: str) -> TypeAdapter[list[Any]]:
+def _make_adapter(name: str) -> TypeAdapter[list[Any]]:
     annotation: Any = ResultRow.model_fields[name].annotation
-    bounded = [_bounded(name, kind) for kind in _kinds(annotation)]
+    bounded = [_add_bounds(name, kind) for kind in _list_kinds(annotation)]
     item: Any = functools.reduce(lambda one, other: one | other, bounded)
     return TypeAdapter(list[item], config=ConfigDict(allow_inf_nan=False))
 
 
-def _kinds(annotation: Any) -> tuple[Any, ...]:
+def _list_kinds(annotation: Any) -> tuple[Any, ...]:
     """The members of a union; anything else alone."""
     if annotation is None or get_origin(annotation) is Literal:
         return (annotation,)
     return get_args(annotation) or (annotation,)
 
 
-def _bounded(name: str, kind: Any) -> Any:
+def _add_bounds(name: str, kind: Any) -> Any:
     if kind in {int, float}:
         return Annotated[kind, Field(**_BOUNDS.get(name, _ANY))]
     if kind is str:
@@ -309,9 +303,9 @@ def _bounded(name: str, kind: Any) -> Any:
     return kind
 
 
-def _expected(name: str) -> str:
+def _describe_expected(name: str) -> str:
     annotation: Any = ResultRow.model_fields[name].annotation
-    kinds = _kinds(annotation)
+    kinds = _list_kinds(annotation)
     nothing = " or nothing" if type(None) in kinds else ""
     literal = next((kind for kind in kinds if get_origin(kind) is Literal), None)
     if literal is not None:
@@ -327,8 +321,8 @@ def _expected(name: str) -> str:
 # ------------------------------------------------------------------ the rows
 
 
-def _report(file: Path, columns: Mapping[str, list[Any]], lines: Sequence[int], notes: tuple[str, ...]) -> Report:
-    facts = ("schema_version", "machine_id", *Fingerprint.model_fields)
+def _make_report(file: Path, columns: Mapping[str, list[Any]], lines: Sequence[int], notes: tuple[str, ...]) -> Report:
+    facts = ("schema_version", "machine_id", "environment_id", *Fingerprint.model_fields)
     for name in facts:
         _check_one_machine(name, columns[name], lines)
     rows = tuple(map(Row, *(columns[name] for name in _ROW_COLUMNS)))
@@ -336,6 +330,7 @@ def _report(file: Path, columns: Mapping[str, list[Any]], lines: Sequence[int], 
     return Report(
         path=file,
         machine_id=columns["machine_id"][0],
+        environment_id=columns["environment_id"][0],
         fingerprint=Fingerprint(**{name: columns[name][0] for name in Fingerprint.model_fields}),
         started_at=min(columns["started_at"]),
         rows=rows,
@@ -348,7 +343,8 @@ def _check_one_machine(name: str, values: Sequence[Any], lines: Sequence[int]) -
         if value != values[0]:
             both = f"{shown(values[0], _SHOWN)!r} in line {lines[0]}, {shown(value, _SHOWN)!r} here"
             raise InvalidInput(
-                f", line {line}, column {name}: {both}. A results.csv is of one machine; give each its own file."
+                f", line {line}, column {name}: {both}. A results.csv is of one machine and environment; give each its "
+                "own file."
             )
 
 
@@ -359,13 +355,13 @@ def _check_rows(rows: Iterable[Row], lines: Sequence[int], run_epochs: Sequence[
         if first != line:
             case = f"{shown(row.case_id, 100)} at {row.epochs} epochs"
             raise InvalidInput(f", line {line}: the row of line {first} again ({case}).")
-        mistake = _mistake(row, last)
+        mistake = _find_mistake(row, last)
         if mistake:
             raise InvalidInput(f", line {line}, column {mistake}.")
 
 
-def _mistake(row: Row, run_epochs: int) -> str | None:
-    """What no sweep would have written, with the column's name before it."""
+def _find_mistake(row: Row, run_epochs: int) -> str | None:
+    """A mistake that no sweep would make, after the name of its column."""
     if not row.case_id.endswith(f".r{row.repeat}"):
         return f"case_id: does not end in .r{row.repeat}, the number of its process"
     if row.epochs > run_epochs:

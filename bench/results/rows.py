@@ -1,36 +1,39 @@
-"""An outcome's rows for results.csv and epochs.csv: pure functions."""
+"""Makes the rows of results.csv, epochs.csv and phases.csv from an outcome: pure functions."""
 
 import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from bench.host import noise
-from bench.results import roofline, stats
+from bench.results import stats
 from bench.results.epochs import Epochs
+from bench.results.roofline import find_bound
 from bench.results.schema import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
 from bench.worker.protocol import CheckpointEvent, EpochEvent, PhaseEvent, PhaseName
 
 
-def result_rows(outcome: Outcome, header: SweepHeader, *, without_noisy: bool = False) -> list[ResultRow]:
+def make_result_rows(outcome: Outcome, header: SweepHeader, *, without_noisy: bool = False) -> list[ResultRow]:
     """A row for each of the case's checkpoints, also for those that the run did not reach.
 
-    A checkpoint without all its epochs does not count as reached: something of what the process told is missing. With
-    ``without_noisy`` the medians leave out epochs whose noise indicators were out of bounds.
+    A checkpoint does not count as reached where the process did not send all epochs before it. With ``without_noisy``
+    the medians leave out epochs with a noise indicator out of bounds.
     """
-    told = outcome.epochs.column("epoch")
-    whole = next((place for place, epoch in enumerate(told) if epoch != place + 1), len(told))
+    numbers = outcome.epochs.column("epoch")
+    whole = next((place for place, epoch in enumerate(numbers) if epoch != place + 1), len(numbers))
     reached = {checkpoint.epochs: checkpoint for checkpoint in outcome.checkpoints if checkpoint.epochs <= whole}
-    shared = _shared(outcome, header)
-    return [_row(outcome, shared, epochs, reached.get(epochs), without_noisy) for epochs in outcome.case.checkpoints]
+    common = _find_common(outcome, header)
+    return [
+        _make_row(outcome, common, epochs, reached.get(epochs), without_noisy) for epochs in outcome.case.checkpoints
+    ]
 
 
-def epoch_rows(outcome: Outcome) -> Iterator[EpochRow]:
+def make_epoch_rows(outcome: Outcome) -> Iterator[EpochRow]:
     """A row for each epoch that ended."""
-    return (_epoch_row(outcome.case.case_id, epoch) for epoch in outcome.epochs)
+    return (_make_epoch_row(outcome.case.case_id, epoch) for epoch in outcome.epochs)
 
 
-def phase_rows(outcome: Outcome) -> list[PhaseRow]:
-    """A row for each phase that ended, in the order of a process' life."""
+def make_phase_rows(outcome: Outcome) -> list[PhaseRow]:
+    """A row for each phase that ended, in the order in which they run."""
     training = outcome.checkpoints[-1].phases if outcome.checkpoints else ()
     order = get_args(PhaseName)
     return [
@@ -47,14 +50,14 @@ def phase_rows(outcome: Outcome) -> list[PhaseRow]:
     ]
 
 
-def _epoch_row(case_id: str, epoch: EpochEvent) -> EpochRow:
+def _make_epoch_row(case_id: str, epoch: EpochEvent) -> EpochRow:
     fields = {
         name: getattr(of, name) for of in (epoch, epoch.noise) for name in EpochRow.model_fields if hasattr(of, name)
     }
     return EpochRow(**{**fields, "case_id": case_id, "noise": " ".join(noise.find_noise(epoch.noise)) or None})
 
 
-def _shared(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
+def _find_common(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
     """What all rows of a case have in common."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -68,6 +71,7 @@ def _shared(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
         "run_status": outcome.status,
         "attempts": outcome.attempt,
         "machine_id": header.machine_id,
+        "environment_id": header.environment_id,
         **header.fingerprint.model_dump(),
         "started_at": outcome.started_at,
         "git_commit": header.git_commit,
@@ -75,30 +79,30 @@ def _shared(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
     }
 
 
-def _row(
-    outcome: Outcome, shared: dict[str, Any], epochs: int, checkpoint: CheckpointEvent | None, without_noisy: bool
+def _make_row(
+    outcome: Outcome, common: dict[str, Any], epochs: int, checkpoint: CheckpointEvent | None, without_noisy: bool
 ) -> ResultRow:
     if checkpoint is None:
-        return ResultRow(**shared, epochs=epochs, status=outcome.status, error=outcome.error)
-    times = _times(outcome.epochs, epochs, shared["train_samples"], without_noisy)
+        return ResultRow(**common, epochs=epochs, status=outcome.status, error=outcome.error)
+    times = _compute_times(outcome.epochs, epochs, common["train_samples"], without_noisy)
     return ResultRow(
-        **shared,
+        **common,
         epochs=epochs,
         status="ok",
         **times,
-        **_roof(outcome, checkpoint, times["samples_per_s"]),
-        **_setup(outcome),
-        **_memory(outcome, checkpoint),
-        **_surroundings(outcome),
+        **_compute_roofline(outcome, checkpoint, times["samples_per_s"]),
+        **_read_setup(outcome),
+        **_read_memory(outcome, checkpoint),
+        **_read_surroundings(outcome),
         train_loss=outcome.epochs.column("train_loss")[epochs - 1],
         val_loss=outcome.epochs.column("val_loss")[epochs - 1],
-        **_evaluation(outcome, epochs),
+        **_read_evaluation(outcome, epochs),
         wall_s_total=checkpoint.wall_s,
         cpu_s_total=checkpoint.cpu_s,
     )
 
 
-def _times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -> dict[str, Any]:
+def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -> dict[str, Any]:
     """Medians of the steady epochs of the first ``epochs``; sums of all."""
     train_s, val_s, noisy = (of.column(name)[:epochs] for name in ("train_s", "val_s", "noisy"))
     state = stats.steady_state(train_s)
@@ -120,21 +124,21 @@ def _times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -> dict[s
         "samples_per_s": samples / train.value if train and train.value > 0 else None,
         "harness_epoch_s": statistics.median(map(sum, own)),
         "noisy_epochs": sum(noisy),
-        "other_cores": max(_seen(of, epochs, "other_cores"), default=None),
-        **{name: _typical(_seen(of, epochs, name)) for name in ("involuntary_per_s", "mhz")},
+        "other_cores": max(_read_known(of, epochs, "other_cores"), default=None),
+        **{name: _find_median(_read_known(of, epochs, name)) for name in ("involuntary_per_s", "mhz")},
     }
 
 
-def _seen(of: Epochs, epochs: int, figure: str) -> list[float]:
-    """A noise indicator's figure in each epoch that has it."""
+def _read_known(of: Epochs, epochs: int, figure: str) -> list[float]:
+    """A figure of the first ``epochs`` epochs, where it is known."""
     return [value for value in of.column(figure)[:epochs] if value is not None]
 
 
-def _typical(values: Sequence[float]) -> float | None:
+def _find_median(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
 
 
-def _setup(outcome: Outcome) -> dict[str, Any]:
+def _read_setup(outcome: Outcome) -> dict[str, Any]:
     phases: dict[str, PhaseEvent] = {phase.name: phase for phase in outcome.phases}
     return {
         **{f"{name}_s": phases[name].seconds for name in ("import", "build") if name in phases},
@@ -146,9 +150,9 @@ def _setup(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _roof(outcome: Outcome, checkpoint: CheckpointEvent, samples_per_s: float | None) -> dict[str, Any]:
-    """What the arithmetic comes to, and what the machine could do."""
-    setup, peaks = outcome.setup, _peaks(outcome, on_gpu=checkpoint.gpu_peak_mib is not None)
+def _compute_roofline(outcome: Outcome, checkpoint: CheckpointEvent, samples_per_s: float | None) -> dict[str, Any]:
+    """Arithmetic and memory traffic that were reached, and the machine's peaks."""
+    setup, peaks = outcome.setup, _find_peaks(outcome, on_gpu=checkpoint.gpu_peak_mib is not None)
     flops = setup.training_flops if setup else None
     moved = setup.step_bytes if setup else None
     counted = {
@@ -160,13 +164,13 @@ def _roof(outcome: Outcome, checkpoint: CheckpointEvent, samples_per_s: float | 
     figures = {**counted, **peaks, "gflop_per_s": reached}
     if not peaks or flops is None or moved is None:
         return figures
-    step = roofline.step(flop=flops * outcome.case.batch_size, moved=moved, **peaks)
-    share = None if reached is None else reached / peaks["peak_gflop_per_s"]
-    return {**figures, "peak_fraction": share, "bound": step.bound}
+    bound = find_bound(flop=flops * outcome.case.batch_size, moved=moved, **peaks)
+    fraction = None if reached is None else reached / peaks["peak_gflop_per_s"]
+    return {**figures, "peak_fraction": fraction, "bound": bound}
 
 
-def _peaks(outcome: Outcome, *, on_gpu: bool) -> dict[str, float]:
-    """The best that was seen of the device that trained; the reference kernels are the processor's, in float32."""
+def _find_peaks(outcome: Outcome, *, on_gpu: bool) -> dict[str, float]:
+    """The best that the device reached that trained; the reference kernels run on the CPU, in float32."""
     peaks = outcome.peaks
     if peaks is None or peaks.gflop_per_s <= 0 or peaks.gb_per_s <= 0:
         return {}
@@ -179,13 +183,13 @@ def _peaks(outcome: Outcome, *, on_gpu: bool) -> dict[str, float]:
     }
 
 
-def _evaluation(outcome: Outcome, epochs: int) -> dict[str, Any]:
+def _read_evaluation(outcome: Outcome, epochs: int) -> dict[str, Any]:
     found = [evaluation for evaluation in outcome.evaluations if evaluation.epochs == epochs]
     columns = ("val_bce", "code_mean", "code_units", "dead_units")
     return {name: getattr(found[0], name) for name in columns} if found else {}
 
 
-def _memory(outcome: Outcome, checkpoint: CheckpointEvent) -> dict[str, Any]:
+def _read_memory(outcome: Outcome, checkpoint: CheckpointEvent) -> dict[str, Any]:
     phases: dict[str, PhaseEvent] = {phase.name: phase for phase in checkpoint.phases}
     peaks = {f"rss_{name}_mib": phases[name].peak_mib for name in ("first_epoch", "train", "val") if name in phases}
     sampled = [mib for at_s, mib in outcome.timeline.samples if at_s <= checkpoint.at_s] if outcome.timeline else []
@@ -204,8 +208,8 @@ def _memory(outcome: Outcome, checkpoint: CheckpointEvent) -> dict[str, Any]:
 _OF_THE_RUN = ("steal_percent", "cpu_pressure_percent", "memory_pressure_percent", "io_pressure_percent", "load")
 
 
-def _surroundings(outcome: Outcome) -> dict[str, Any]:
-    """What was seen beside the process."""
+def _read_surroundings(outcome: Outcome) -> dict[str, Any]:
+    """Noise indicators of the run, and the reference kernels around it."""
     references = [run for run in (outcome.reference_before, outcome.reference_after) if run is not None]
     cpu_s = outcome.parent_cpu_s
     return {

@@ -9,9 +9,9 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from bench.host.cgroup import oom_kills
-from bench.host.noise import Interval, between, read_machine_counters
-from bench.host.reference_kernels import reference
+from bench.host.cgroup import count_oom_kills
+from bench.host.noise import Interval, measure_interval, read_machine_counters
+from bench.host.reference_kernels import measure_reference
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, Status
@@ -62,7 +62,7 @@ class LocalExecutor:
     def _run_case(self, case: Case, listen: Listener) -> Outcome:
         """Run one case's process to its end, and measure from outside what can be."""
         log, received, timeline = self.folder.log(case.case_id), _Received(case), None
-        reference_before = reference(self.threads)
+        reference_before = measure_reference(self.threads)
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         outside = _Outside()
         try:
@@ -104,7 +104,7 @@ class LocalExecutor:
             noise=outside.noise,
             timeline=timeline,
             reference_before=reference_before,
-            reference_after=reference(self.threads),
+            reference_after=measure_reference(self.threads),
         )
 
     def _make_job(self, case: Case, started_ns: int) -> Job:
@@ -145,15 +145,15 @@ class _Outside:
     def __init__(self) -> None:
         self._counters = read_machine_counters()
         self._parent_cpu_ns = time.process_time_ns()
-        self._oom_kills = oom_kills()
+        self._oom_kills = count_oom_kills()
         self.began_ns = time.perf_counter_ns()
 
     def stop(self) -> None:
         """Note what has happened until now."""
         self.seconds = (time.perf_counter_ns() - self.began_ns) / 1e9
         self.parent_cpu_s = (time.process_time_ns() - self._parent_cpu_ns) / 1e9
-        self.noise: Interval = between(self._counters, read_machine_counters())
-        kills = oom_kills()
+        self.noise: Interval = measure_interval(self._counters, read_machine_counters())
+        kills = count_oom_kills()
         self.kernel_killed = kills is not None and self._oom_kills is not None and kills > self._oom_kills
 
 

@@ -9,7 +9,14 @@ from bench.console.output import output, say
 from bench.datasets import find
 from bench.errors import ExitCode, format_count
 from bench.host import signals
-from bench.host.fingerprint import check_backends, git_state, label, machine_id, take_fingerprint
+from bench.host.fingerprint import (
+    check_backends,
+    make_environment_id,
+    make_label,
+    make_machine_id,
+    read_git_state,
+    take_fingerprint,
+)
 from bench.launch import ROOT
 from bench.plan import estimate
 from bench.plan.profile import Profile
@@ -79,7 +86,7 @@ def find_images(request: SweepRequest, profile: Profile, console: Console) -> fi
 def make_header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
     """Describe the sweep: what is measured, on which images, machine and commit."""
     fingerprint = take_fingerprint(threads=profile.threads)
-    commit, dirty = git_state(ROOT)
+    commit, dirty = read_git_state(ROOT)
     return SweepHeader(
         profile=profile,
         cases=tuple(profile.cases()),
@@ -88,7 +95,8 @@ def make_header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
         dataset_origin=dataset.origin,
         train_samples=dataset.train_samples,
         val_samples=dataset.val_samples,
-        machine_id=machine_id(fingerprint),
+        machine_id=make_machine_id(fingerprint),
+        environment_id=make_environment_id(fingerprint),
         fingerprint=fingerprint,
         git_commit=commit,
         git_dirty=dirty,
@@ -100,7 +108,7 @@ def choose_folder(request: SweepRequest, header: SweepHeader) -> ReportFolder:
     """Return the folder that was asked for, or a new one named after the time, the machine and the profile."""
     if request.out is not None:
         return ReportFolder(request.out)
-    return ReportFolder.fresh(f"{label(header.fingerprint)}-{header.profile.name}")
+    return ReportFolder.pick_new(f"{make_label(header.fingerprint)}-{header.profile.name}")
 
 
 def measure_cases(

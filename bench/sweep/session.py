@@ -11,9 +11,8 @@ from bench.errors import InvalidInput
 from bench.host.signals import hold_signals
 from bench.plan.profile import Case, Profile
 from bench.results import journal
-from bench.results.folder import ReportFolder, is_rest
+from bench.results.folder import ReportFolder, is_leftover
 from bench.results.schema import Outcome, SweepHeader
-from bench.results.spool import Spool
 from bench.sweep.executor import Executor, Listener
 
 
@@ -37,8 +36,6 @@ class Sweep:
     found: tuple[str, ...]
     """The same when the folder was opened, with a line that was cut off and has been removed since."""
     writer: journal.Writer
-    spool: Spool
-    """Where what is long of its outcomes lies."""
 
     def run(self, executor: Executor, listen: Listener) -> Iterator[Outcome]:
         """Run what is pending; each outcome is on the disk before it is yielded.
@@ -50,7 +47,6 @@ class Sweep:
             with hold_signals():
                 self.writer.append(outcome)
             yield outcome
-            outcome.spool(self.spool)  # whoever looked at it is done
 
 
 def check_batches(cases: Sequence[Case], train_samples: int) -> None:
@@ -67,7 +63,7 @@ def check_batches(cases: Sequence[Case], train_samples: int) -> None:
 def read_stored_profile(folder: ReportFolder) -> Profile:
     """Read the profile that a folder was begun with. Raises `InvalidInput`."""
     _require_journal(folder)
-    return journal.header(folder.journal).profile
+    return journal.read_header(folder.journal).profile
 
 
 @contextmanager
@@ -80,13 +76,13 @@ def open_sweep(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> It
     found: tuple[str, ...] = ()
     if resume:
         _require_journal(folder)
-        _require_same(journal.header(folder.journal), header, folder)
+        _require_same(journal.read_header(folder.journal), header, folder)
         found = journal.read(folder.journal).notes
     else:
         _create_folder(folder.root)
-    with journal.writing(folder, None if resume else header) as writer:
+    with journal.open_writer(folder, None if resume else header) as writer:
         stored = journal.read(folder.journal)
-        latest, runs = stored.latest(), stored.runs()
+        latest, runs = stored.latest, stored.runs
         ended = {case_id for case_id, outcome in latest.items() if outcome.status == "ok"}
         missing = [case for case in header.cases if case.case_id not in ended]
         pending = tuple(case for case in missing if runs[case.case_id] <= header.profile.retries)
@@ -101,7 +97,6 @@ def open_sweep(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> It
             notes=stored.notes,
             found=found,
             writer=writer,
-            spool=stored.spool,
         )
 
 
@@ -116,7 +111,7 @@ def check_folder(folder: ReportFolder, *, resume: bool) -> None:
 def _require_unused(root: Path) -> None:
     try:
         # Leftovers of a run that was killed before its first line do not count.
-        used = root.exists() and (not root.is_dir() or not all(map(is_rest, root.iterdir())))
+        used = root.exists() and (not root.is_dir() or not all(map(is_leftover, root.iterdir())))
     except OSError as error:
         raise InvalidInput(f"{root} cannot be read: {error.strerror}; choose another --out.") from error
     if used:

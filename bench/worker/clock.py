@@ -12,7 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bench.host.noise import MachineCounters, ProcessCounters, between, read_machine_counters, read_process_counters
+from bench.host.noise import (
+    MachineCounters,
+    ProcessCounters,
+    measure_interval,
+    read_machine_counters,
+    read_process_counters,
+)
 from bench.worker.device import Device
 from bench.worker.memory import Meter, Reading, threads_alive
 from bench.worker.protocol import CheckpointEvent, EpochEvent, Event, PhaseEvent, PhaseName
@@ -105,7 +111,7 @@ class Clock:
         self.device.synchronise()
         now = time.perf_counter_ns()
         cpu_ns = time.process_time_ns() - self._cpu_ns
-        noise = between(self._counters[0], read_machine_counters(), self._counters[1], read_process_counters())
+        noise = measure_interval(self._counters[0], read_machine_counters(), self._counters[1], read_process_counters())
         self._stamps.append(now)
         reading = self._add("val", 0.0)
         train, val, callback = (self._between(part) for part in range(3))

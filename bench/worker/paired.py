@@ -17,7 +17,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import bench
-from bench.host.noise import MachineCounters, ProcessCounters, between, read_machine_counters, read_process_counters
+from bench.host.noise import (
+    MachineCounters,
+    ProcessCounters,
+    measure_interval,
+    read_machine_counters,
+    read_process_counters,
+)
 from bench.worker.channel import claimed_output
 from bench.worker.clock import finite
 from bench.worker.device import Device, device, limit_threads
@@ -80,7 +86,7 @@ class Turns:
         self._fields = {
             "wall_s": (wall_ns - wall_began) / _NS,
             "cpu_s": (cpu_ns - cpu_began) / _NS,
-            "noise": between(machine, read_machine_counters(), process, read_process_counters()),
+            "noise": measure_interval(machine, read_machine_counters(), process, read_process_counters()),
         }
 
     def validation_end(self) -> None:

@@ -35,7 +35,7 @@ def test_expanding_the_full_profile(benchmark: BenchmarkFixture) -> None:
 def test_appending_a_500_epoch_outcome(
     benchmark: BenchmarkFixture, tmp_path: Path, header: SweepHeader, outcome: Outcome
 ) -> None:
-    with journal.writing(ReportFolder(tmp_path)) as writer:
+    with journal.open_writer(ReportFolder(tmp_path)) as writer:
         writer.append(header)
         benchmark(writer.append, outcome)
 
@@ -44,7 +44,7 @@ def test_reading_a_journal_of_100_000_epochs(
     benchmark: BenchmarkFixture, tmp_path: Path, header: SweepHeader, outcome: Outcome
 ) -> None:
     folder = ReportFolder(tmp_path)
-    with journal.writing(folder) as writer:
+    with journal.open_writer(folder) as writer:
         writer.append(header)
         for _ in range(200):
             writer.append(outcome)
@@ -55,7 +55,7 @@ def test_reading_a_journal_of_100_000_epochs(
 def test_appending_to_a_journal_of_100_000_epochs(
     benchmark: BenchmarkFixture, tmp_path: Path, header: SweepHeader, outcome: Outcome
 ) -> None:
-    with journal.writing(ReportFolder(tmp_path)) as writer:
+    with journal.open_writer(ReportFolder(tmp_path)) as writer:
         writer.append(header)
         for _ in range(200):
             writer.append(outcome)
@@ -73,14 +73,14 @@ def test_comparing_20_reports(benchmark: BenchmarkFixture, tmp_path: Path, heade
 
 
 def test_rows_of_a_500_epoch_outcome(benchmark: BenchmarkFixture, header: SweepHeader, outcome: Outcome) -> None:
-    assert len(benchmark(rows.result_rows, outcome, header)) == 3
+    assert len(benchmark(rows.make_result_rows, outcome, header)) == 3
 
 
 def test_writing_10_000_epochs_as_csv(benchmark: BenchmarkFixture, outcome: Outcome) -> None:
-    records = list(rows.epoch_rows(outcome)) * 20
+    records = list(rows.make_epoch_rows(outcome)) * 20
     assert benchmark.pedantic(format_csv, (EpochRow, records), rounds=3).count("\n") == 10_001
 
 
 def test_writing_3_000_results_as_csv(benchmark: BenchmarkFixture, header: SweepHeader, outcome: Outcome) -> None:
-    records = rows.result_rows(outcome, header) * 1000
+    records = rows.make_result_rows(outcome, header) * 1000
     assert benchmark.pedantic(format_csv, (ResultRow, records), rounds=3).count("\n") == 3_001

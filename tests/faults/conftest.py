@@ -14,7 +14,7 @@ from bench.plan.profile import Case
 @pytest.fixture
 def _without_reference_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take most of a second per case, and have tests of their own."""
-    monkeypatch.setattr("bench.sweep.local.reference", lambda _threads: None)
+    monkeypatch.setattr("bench.sweep.local.measure_reference", lambda _threads: None)
 
 
 @pytest.fixture

@@ -58,10 +58,12 @@ def play(request: dict[str, Any]) -> None:
     command = (sys.executable, "-I", "-S", "-c", code)
     vars(find).update(find_dataset=script.find)
     vars(run).update(
-        take_fingerprint=lambda **_: script.fingerprint, git_state=lambda _: (None, None), check_backends=lambda _: None
+        take_fingerprint=lambda **_: script.fingerprint,
+        read_git_state=lambda _: (None, None),
+        check_backends=lambda _: None,
     )
     vars(plots).update(draw_model=lambda *_: [])
-    vars(local).update(reference=lambda _threads: None)
+    vars(local).update(measure_reference=lambda _threads: None)
     vars(run).update(LocalExecutor=functools.partial(local.LocalExecutor, command=command))
     acknowledge(os.open(request["acknowledged"], os.O_WRONLY | os.O_CREAT | os.O_APPEND))
     exec(request.get("before", ""), {"request": request})  # noqa: S102 - a test's own lines

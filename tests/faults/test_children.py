@@ -193,7 +193,7 @@ def test_a_group_is_killed_only_while_its_id_cannot_be_given_to_others(
 
 def test_what_the_parent_saw_is_in_the_outcome(tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.sweep.memory_sampler.INTERVAL_S", 0.005)
-    monkeypatch.setattr("bench.sweep.local.reference", reference_kernels.reference)
+    monkeypatch.setattr("bench.sweep.local.measure_reference", reference_kernels.measure_reference)
     block = "x = bytearray(b'1') * (64 << 20)"
     outcome = run(tmp_path, case, child(*WELL[:-1], block, "time.sleep(1)", FINISHED))
     assert outcome.reference_before is not None
@@ -218,7 +218,7 @@ def test_the_reference_kernels_run_before_and_after_the_process_never_beside_it(
     def look(threads: int | None) -> None:
         alive.append(len(psutil.Process().children()))
 
-    monkeypatch.setattr("bench.sweep.local.reference", look)
+    monkeypatch.setattr("bench.sweep.local.measure_reference", look)
     before = len(psutil.Process().children())
     assert run(tmp_path, case, child(*WELL)).status == "ok"
     assert alive == [before, before]

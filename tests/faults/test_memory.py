@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("_without_reference_kernels")
 def count_kills(monkeypatch: pytest.MonkeyPatch, *counts: int | None) -> None:
     """What the kernel's count of processes killed for memory says, at one look after the other."""
     looks = iter(counts)
-    monkeypatch.setattr("bench.sweep.local.oom_kills", lambda: next(looks))
+    monkeypatch.setattr("bench.sweep.local.count_oom_kills", lambda: next(looks))
 
 
 SHOT = child(SETUP, epoch(1), checkpoint(1), "os.kill(os.getpid(), signal.SIGKILL)")

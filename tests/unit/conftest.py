@@ -102,6 +102,6 @@ def script(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> scripted.Script:
     monkeypatch.setattr(run, "LocalExecutor", script.executor)
     monkeypatch.setattr(find, "find_dataset", script.find)
     monkeypatch.setattr(run, "take_fingerprint", lambda **_: script.fingerprint)
-    monkeypatch.setattr(fingerprint, "installed_backends", lambda: ["tensorflow", "jax", "torch"])
-    monkeypatch.setattr(run, "git_state", lambda _folder: ("0123456789abcdef", False))
+    monkeypatch.setattr(fingerprint, "find_backends", lambda: ["tensorflow", "jax", "torch"])
+    monkeypatch.setattr(run, "read_git_state", lambda _folder: ("0123456789abcdef", False))
     return script

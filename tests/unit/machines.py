@@ -16,11 +16,15 @@ def narrowed(row: ResultRow) -> Row:
     return Row(**{field.name: getattr(row, field.name) for field in fields(Row)})
 
 
-def of(*rows: Row, machine_id: str = "a1b2c3d4", source: str = "here", **fingerprint: Any) -> Machine:
+def of(
+    *rows: Row, machine_id: str = "ma1b2c3d4", environment_id: str = "", source: str = "here", **fingerprint: Any
+) -> Machine:
+    """A machine of these rows; its environment is named like the machine where no other is given."""
     return machine(
         Report(
             path=Path(source) / "results.csv",
             machine_id=machine_id,
+            environment_id=environment_id or f"e{machine_id.removeprefix('m')}",
             fingerprint=scripted.fingerprint(**fingerprint),
             started_at="2026-01-02T03:04:05+00:00",
             rows=rows,

@@ -30,7 +30,7 @@ def main() -> int:
         return 2
     fingerprint = take_fingerprint()
     references, intervals = quietness.survey()
-    word = quietness.verdict(references, intervals, fingerprint).word
+    word = quietness.judge(references, intervals, fingerprint).word
     print(f"{fingerprint.cpu_model}, {fingerprint.cpu_limit:g} cores, {fingerprint.os}; the machine is {word}.\n")
     held = [_print_result(importlib.import_module(SUBJECTS[name]).validate()) for name in named]
     return 0 if all(held) else 1

@@ -134,7 +134,7 @@ def _make_results() -> bytes:
         scripted.outcome(scripted.case(checkpoints=(1, 8))),
         scripted.outcome(scripted.case(model="deep"), reached=1),
     ]
-    found = [row for outcome in outcomes for row in rows.result_rows(outcome, scripted.header())]
+    found = [row for outcome in outcomes for row in rows.make_result_rows(outcome, scripted.header())]
     return files.format_csv(ResultRow, found).encode()
 
 

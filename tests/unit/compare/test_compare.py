@@ -33,8 +33,14 @@ def report(folder: Path, *rows: ResultRow) -> Path:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     report(tmp_path / "slow", result(seconds=2.0), result("deep", seconds=4.0))
-    report(tmp_path / "fast", *(row(result(), result("deep", seconds=2.0), machine_id="ffff0000")))
-    report(tmp_path / "strange", *(row(result(dataset_digest="e" * 64, train_samples=9), machine_id="eeee")))
+    report(
+        tmp_path / "fast",
+        *(row(result(), result("deep", seconds=2.0), machine_id="mffff0000", environment_id="effff0000")),
+    )
+    report(
+        tmp_path / "strange",
+        *(row(result(dataset_digest="e" * 64, train_samples=9), machine_id="meeee", environment_id="eeeee")),
+    )
     return tmp_path
 
 
@@ -57,24 +63,24 @@ def test_two_reports_are_compared_and_nothing_is_written(
     before = sorted(here.rglob("*"))
     assert aebench(monkeypatch, "slow", "fast/results.csv") == 0
     printed = capsys.readouterr()
-    assert "scripted-2c-ffff trains 2.00 times as fast as scripted-2c-a1b2 over 2 cases" in printed.out
+    assert "scripted-2c-effff trains 2.00 times as fast as scripted-2c-ea1b2 over 2 cases" in printed.out
     assert printed.err == ""
     assert sorted(here.rglob("*")) == before
 
 
-@pytest.mark.parametrize("reference", ["fast", "fast/results.csv", "./fast", "scripted-2c-ffff"])
+@pytest.mark.parametrize("reference", ["fast", "fast/results.csv", "./fast", "scripted-2c-effff"])
 def test_the_reference_is_named_by_path_or_label(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reference: str
 ) -> None:
     assert aebench(monkeypatch, "slow", "fast", "--reference", reference) == 0
-    assert "scripted-2c-a1b2 takes 2.00 times as long as scripted-2c-ffff" in capsys.readouterr().out
+    assert "scripted-2c-ea1b2 takes 2.00 times as long as scripted-2c-effff" in capsys.readouterr().out
 
 
 def test_a_reference_may_be_a_report_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert aebench(monkeypatch, "slow", "--reference", "fast") == 0
-    assert "takes 2.00 times as long as scripted-2c-ffff" in capsys.readouterr().out
+    assert "takes 2.00 times as long as scripted-2c-effff" in capsys.readouterr().out
 
 
 def test_a_reference_that_is_none_is_refused_with_those_that_are(
@@ -84,7 +90,7 @@ def test_a_reference_that_is_none_is_refused_with_those_that_are(
     message = capsys.readouterr().err
     assert "--reference" in message
     assert "got 'none'" in message
-    assert "scripted-2c-ffff" in message
+    assert "scripted-2c-effff" in message
 
 
 def test_bad_files_are_one_message_each_and_the_rest_is_compared(

@@ -39,7 +39,7 @@ def row(model: str = "basic", epochs: int = 50, seconds: float | None = 1.0, **c
 
 
 def other(*rows: Row, **fingerprint: Any) -> Machine:
-    return of(*rows, **{"machine_id": "ffff0000", "cpu_model": "Other CPU"} | fingerprint)
+    return of(*rows, **{"machine_id": "mffff0000", "cpu_model": "Other CPU"} | fingerprint)
 
 
 def only_pair(held: Versus) -> CasePair:
@@ -93,23 +93,23 @@ def test_a_process_that_failed_is_told_of_and_not_measured() -> None:
     assert case.failures == ("killed at 50 epochs",)
 
 
-def test_machines_are_named_by_processor_cores_and_the_beginning_of_their_id() -> None:
+def test_machines_are_named_by_processor_cores_and_the_beginning_of_their_environments_id() -> None:
     machines = labelled([of(row()), other(row()), of(row())])
-    assert [each.label for each in machines] == ["scripted-2c-a1b2", "other-2c-ffff", "scripted-2c-a1b2#2"]
+    assert [each.label for each in machines] == ["scripted-2c-ea1b2", "other-2c-effff", "scripted-2c-ea1b2#2"]
 
 
 def test_threads_that_were_asked_for_are_in_the_name() -> None:
-    [plain, single] = labelled([of(row()), of(row(), machine_id="5dcb0000", threads=1)])
-    assert (plain.label, single.label) == ("scripted-2c-a1b2", "scripted-2c-1t-5dcb")
+    [plain, single] = labelled([of(row()), of(row(), environment_id="e5dcb0000", threads=1)])
+    assert (plain.label, single.label) == ("scripted-2c-ea1b2", "scripted-2c-1t-e5dcb")
 
 
 def test_ids_that_begin_alike_are_told_apart() -> None:
-    machines = labelled([of(row(), machine_id="a1b2c3d4"), of(row(), machine_id="a1b2ffff")])
-    assert [each.label for each in machines] == ["scripted-2c-a1b2c3d4", "scripted-2c-a1b2ffff"]
+    machines = labelled([of(row()), of(row(), environment_id="ea1b2ffff")])
+    assert [each.label for each in machines] == ["scripted-2c-ea1b2c3d4", "scripted-2c-ea1b2ffff"]
 
 
 def test_a_label_holds_nothing_that_a_stranger_made_up_of_signs() -> None:
-    [each] = labelled([of(row(), machine_id="=<b>|`$", cpu_model="=cmd()|<script>\x1b[31m")])
+    [each] = labelled([of(row(), environment_id="=<b>|`$", cpu_model="=cmd()|<script>\x1b[31m")])
     assert set(each.label) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
 
 

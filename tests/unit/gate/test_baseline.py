@@ -43,7 +43,8 @@ def processes(times: float = 1.0, spread: Sequence[float] = EVEN, **changes: Any
 def report(*rows: Row, **fingerprint: Any) -> Report:
     return Report(
         path=Path("results.csv"),
-        machine_id="a1b2c3d4",
+        machine_id="ma1b2c3d4",
+        environment_id="ea1b2c3d4",
         fingerprint=scripted.fingerprint(**fingerprint),
         started_at="2026-01-02T03:04:05+00:00",
         rows=tuple(rows),

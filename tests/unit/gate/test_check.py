@@ -126,7 +126,7 @@ def test_without_a_folder_one_is_made_below_reports(check: Check) -> None:
 
 def test_a_folder_with_something_in_it_is_refused(check: Check) -> None:
     assert check("same", "--baseline", "base", "--out", "slow") == 2
-    assert "--out slow is there already" in check.err
+    assert "--out slow exists already" in check.err
 
 
 def test_a_missing_baseline_says_what_to_do(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """The fingerprint and the harness' revision, read from folders that stand in for / ."""
 
 import importlib.util
+import io
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +15,9 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import pandas as pd
 import pytest
+import scripted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.system import MIB, V2_MOUNT, cpuinfo, eight_threads, write
@@ -96,7 +100,7 @@ def test_a_machine_without_proc_is_asked_through_psutil(tmp_path: Path, monkeypa
     found = seen(tmp_path)
     assert (found.cores_logical, found.cores_physical, found.cpu_limit, found.ram_mib) == (10, 8, 10, 32768)
     assert (found.cpu_model, found.os, found.ram_limit_mib) == ("Apple M2 Pro", "macOS 14.5", None)
-    assert fingerprint.label(found) == "apple-m2-pro-10c"
+    assert fingerprint.make_label(found) == "apple-m2-pro-10c"
 
 
 # -------------------------------------------------------------------- stable, and anonymous
@@ -105,10 +109,13 @@ def test_a_machine_without_proc_is_asked_through_psutil(tmp_path: Path, monkeypa
 def test_two_fingerprints_in_a_row_are_equal() -> None:
     first, second = fingerprint.take_fingerprint(), fingerprint.take_fingerprint()
     assert first == second
-    assert fingerprint.machine_id(first) == fingerprint.machine_id(second)
+    assert fingerprint.make_machine_id(first) == fingerprint.make_machine_id(second)
+    assert fingerprint.make_environment_id(first) == fingerprint.make_environment_id(second)
 
 
-def test_the_identity_changes_with_quota_threads_library_and_flags(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_changes_with_quota_threads_library_and_flags(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = [
         seen(root),
         fingerprint.take_fingerprint(root=root, environ={}, threads=2),
@@ -118,7 +125,64 @@ def test_the_identity_changes_with_quota_threads_library_and_flags(root: Path, m
     found.append(seen(root))
     monkeypatch.setattr(metadata, "version", lambda name: f"{name} 99")
     found.append(seen(root))
-    assert len({fingerprint.machine_id(each) for each in found}) == len(found)
+    assert len({fingerprint.make_environment_id(each) for each in found}) == len(found)
+
+
+MACHINE: dict[str, Any] = {
+    "cpu_model": "Another CPU",
+    "cpu_arch": "aarch64",
+    "cores_physical": 64,
+    "cores_logical": 128,
+    "cpu_limit": 1.5,
+    "ram_mib": 256,
+    "ram_limit_mib": 128,
+    "gpu": "NVIDIA L4",
+    "os": "Another OS 1",
+}
+"""What makes it another machine."""
+SOFTWARE: dict[str, Any] = {
+    "gpu_driver": "1.0",
+    "kernel": "1.0.0",
+    "python": "PyPy 1.0",
+    "numpy": "1.0",
+    "keras": "1.0",
+    "tensorflow": None,
+    "jax": "1.0",
+    "torch": "1.0",
+    "threads": 64,
+    "env_flags": "NPROC=1",
+    "aebench": "1.0",
+}
+"""What makes it another environment on the same machine."""
+
+
+def test_each_field_of_a_fingerprint_is_the_machines_or_its_softwares() -> None:
+    assert set(Fingerprint.model_fields) == set(MACHINE) ^ set(SOFTWARE)
+
+
+@pytest.mark.parametrize(("field", "value"), [*MACHINE.items(), *SOFTWARE.items()])
+def test_hardware_limits_and_os_change_both_identities_and_all_else_the_environment_alone(
+    field: str, value: object
+) -> None:
+    before = scripted.fingerprint()
+    after = before.model_copy(update={field: value})
+    assert fingerprint.make_environment_id(after) != fingerprint.make_environment_id(before)
+    assert (fingerprint.make_machine_id(after) != fingerprint.make_machine_id(before)) == (field in MACHINE)
+
+
+@pytest.mark.parametrize("digest", ["12345678e901", "1e9999999999", "000000000000", "123456789012", "0123e4567890"])
+def test_no_data_frame_reads_an_identity_as_a_number(monkeypatch: pytest.MonkeyPatch, digest: str) -> None:
+    monkeypatch.setattr(fingerprint, "_digest", lambda _fields: digest)
+    make = (fingerprint.make_machine_id, fingerprint.make_environment_id)
+    table = pd.read_csv(io.StringIO("id\n" + "\n".join(each(scripted.fingerprint()) for each in make)))
+    assert table["id"].tolist() == [f"m{digest}", f"e{digest}"]
+
+
+@settings(deadline=None)
+@given(st.builds(scripted.fingerprint, kernel=st.text(), os=st.text()))
+def test_an_identity_is_a_letter_and_twelve_hex_digits(machine: Fingerprint) -> None:
+    assert re.fullmatch("m[0-9a-f]{12}", fingerprint.make_machine_id(machine))
+    assert re.fullmatch("e[0-9a-f]{12}", fingerprint.make_environment_id(machine))
 
 
 def test_the_version_of_a_library_that_comes_under_another_name_is_found(
@@ -145,7 +209,7 @@ def test_a_machine_without_tensorflow_says_so(root: Path, monkeypatch: pytest.Mo
     found = seen(root)
     assert (found.keras, found.tensorflow, found.jax, found.torch) == ("1.2.5", None, "1.2.3", None)
     assert found.model_dump(mode="json")["tensorflow"] is None
-    assert fingerprint.machine_id(found) != fingerprint.machine_id(with_tensorflow)
+    assert fingerprint.make_environment_id(found) != fingerprint.make_environment_id(with_tensorflow)
 
 
 @pytest.mark.parametrize(
@@ -185,8 +249,8 @@ def test_no_user_host_or_path_comes_out(user: str, host: str, home: str, flag: s
     )
     with mock.patch.object(platform, "node", return_value=f"{host}.corp.example"):
         found = fingerprint.take_fingerprint(environ=environ)
-    told = found.model_dump_json().lower() + fingerprint.label(found)
-    assert not [name for name in (user, host, home) if name.lower() in told]
+    shown = found.model_dump_json().lower() + fingerprint.make_label(found)
+    assert not [name for name in (user, host, home) if name.lower() in shown]
     assert found.env_flags is not None
     assert not {"/", "~", "\\", "@"} & set(found.env_flags)
 
@@ -212,7 +276,7 @@ def test_the_label_is_a_short_word_for_folder_names(
     root: Path, monkeypatch: pytest.MonkeyPatch, model: str, label: str
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    assert fingerprint.label(seen(write(root, {"proc/cpuinfo": cpuinfo(8, model)}))) == label
+    assert fingerprint.make_label(seen(write(root, {"proc/cpuinfo": cpuinfo(8, model)}))) == label
 
 
 # ----------------------------------------------------------------------------- backends
@@ -231,12 +295,12 @@ def install(monkeypatch: pytest.MonkeyPatch, *names: str, folders: tuple[str, ..
 
 def test_backends_are_found_by_the_files_that_an_import_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "torch", "jax", "keras", folders=("tensorflow",))
-    assert fingerprint.installed_backends() == ["jax", "torch"]
+    assert fingerprint.find_backends() == ["jax", "torch"]
 
 
 def test_the_backends_of_this_machine_are_looked_for_without_importing_them() -> None:
     code = (
-        "import sys; from bench.host import fingerprint; fingerprint.installed_backends();"
+        "import sys; from bench.host import fingerprint; fingerprint.find_backends();"
         "print({'tensorflow', 'jax', 'torch', 'keras'} & set(sys.modules))"
     )
     root = Path(bench.__file__).parent.parent
@@ -305,9 +369,9 @@ class ScriptedNvml:
         return self._answer("driver", self.driver)
 
 
-def test_gpus_are_told_by_name_number_and_driver() -> None:
+def test_gpus_are_listed_by_name_number_and_driver() -> None:
     nvml = ScriptedNvml("NVIDIA L4", b"NVIDIA A100-SXM4-40GB", "NVIDIA L4")
-    assert fingerprint.gpus(nvml) == ("NVIDIA A100-SXM4-40GB, 2 x NVIDIA L4", "550.54.15")
+    assert fingerprint.find_gpus(nvml) == ("NVIDIA A100-SXM4-40GB, 2 x NVIDIA L4", "550.54.15")
     assert not nvml.is_open
 
 
@@ -319,17 +383,17 @@ def test_the_fingerprint_carries_the_gpu(root: Path) -> None:
 @pytest.mark.parametrize("fails", ["init", "name", "driver"])
 def test_a_driver_that_fails_means_no_gpu(fails: str) -> None:
     nvml = ScriptedNvml("NVIDIA L4", fails=fails)
-    assert fingerprint.gpus(nvml) == (None, None)
+    assert fingerprint.find_gpus(nvml) == (None, None)
     assert not nvml.is_open
 
 
 def test_a_driver_without_a_gpu_is_not_mentioned() -> None:
-    assert fingerprint.gpus(ScriptedNvml()) == (None, None)
+    assert fingerprint.find_gpus(ScriptedNvml()) == (None, None)
 
 
 def test_without_the_optional_module_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert fingerprint.gpus() == (None, None)
+    assert fingerprint.find_gpus() == (None, None)
 
 
 # ----------------------------------------------------------------------- the harness' revision
@@ -357,42 +421,42 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @needs_git
-def test_a_checkout_tells_its_commit_and_whether_it_was_changed(checkout: Path) -> None:
+def test_a_checkout_reports_its_commit_and_whether_it_was_changed(checkout: Path) -> None:
     head = git(checkout, "rev-parse", "HEAD")
-    assert fingerprint.git_state(checkout) == (head, False)
+    assert fingerprint.read_git_state(checkout) == (head, False)
     write(checkout, {"models/mine.py": ""})
-    assert fingerprint.git_state(checkout) == (head, True)
+    assert fingerprint.read_git_state(checkout) == (head, True)
 
 
 @needs_git
 def test_reports_beside_the_code_do_not_make_a_checkout_dirty(checkout: Path) -> None:
     write(checkout, {"reports/today/results.csv": "", "README.md": "changed"})
-    assert fingerprint.git_state(checkout)[1] is False
+    assert fingerprint.read_git_state(checkout)[1] is False
 
 
 @needs_git
 def test_a_package_installed_within_somebodys_repository_is_not_that_repository(checkout: Path) -> None:
     installed = write(checkout / "vendored/aebench", {"__init__.py": "", "bench/__init__.py": ""})
-    assert fingerprint.git_state(installed) == (None, None)
+    assert fingerprint.read_git_state(installed) == (None, None)
     git(checkout, "add", ".")
     git(checkout, "commit", "--quiet", "--message", "vendored")
-    assert fingerprint.git_state(installed) == (None, None)
+    assert fingerprint.read_git_state(installed) == (None, None)
     untracked = write(checkout.parent / "project", {"aebench/__init__.py": "", "bench/__init__.py": ""})
     git(untracked, "init", "--quiet")
-    assert fingerprint.git_state(untracked) == (None, None)
+    assert fingerprint.read_git_state(untracked) == (None, None)
 
 
 @needs_git
 def test_the_environment_of_a_git_hook_does_not_mislead(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", str(checkout / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(checkout))
-    assert fingerprint.git_state(checkout.parent) == (None, None)
+    assert fingerprint.read_git_state(checkout.parent) == (None, None)
 
 
 def test_no_folder_and_no_git_mean_no_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fingerprint.git_state(tmp_path / "missing") == (None, None)
+    assert fingerprint.read_git_state(tmp_path / "missing") == (None, None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert fingerprint.git_state(tmp_path) == (None, None)
+    assert fingerprint.read_git_state(tmp_path) == (None, None)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the stand-in for git is a shell script")
@@ -401,4 +465,4 @@ def test_a_git_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(fingerprint, "_GIT_SECONDS", 0.1)
-    assert fingerprint.git_state(tmp_path) == (None, None)
+    assert fingerprint.read_git_state(tmp_path) == (None, None)

@@ -1,4 +1,4 @@
-"""Witnesses read from folders that stand in for a system, intervals and flags."""
+"""Counters that are read from folders that stand in for a system, intervals and bounds."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 from unit.system import QUIET, write
 
 from bench.host import noise
-from bench.host.noise import Interval, MachineCounters, ProcessCounters, between, find_noise
+from bench.host.noise import Interval, MachineCounters, ProcessCounters, find_noise, measure_interval
 
 STAT = """\
 cpu  400 10 200 1200 10 5 5 200 50 0
@@ -20,7 +20,7 @@ cpu1 300 0 120 400 0 0 0 160 0 0
 intr 1
 """
 PRESSURE = "some avg10=1.39 avg60=7.36 avg300=8.25 total={}\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n"
-UNTOLD = {"cores", "total_ticks", "busy_ticks", "steal_ticks", "load"} | {
+UNKNOWN = {"cores", "total_ticks", "busy_ticks", "steal_ticks", "load"} | {
     f"{kind}_pressure_us" for kind in ("cpu", "memory", "io")
 }
 
@@ -62,10 +62,10 @@ def test_the_pressure_on_the_own_group_goes_before_the_machines(tmp_path: Path) 
 
 def test_what_cannot_be_read_is_empty(tmp_path: Path) -> None:
     seen = noise.read_machine_counters(write(tmp_path, {"proc/version": "Linux"}))
-    assert {name for name in UNTOLD if getattr(seen, name) is None} == UNTOLD
+    assert {name for name in UNKNOWN if getattr(seen, name) is None} == UNKNOWN
 
 
-def test_a_system_without_proc_still_tells_its_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_proc_still_reports_its_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 1.0, 0.5), raising=False)
     assert noise.read_machine_counters(tmp_path).load == 1.5
 
@@ -87,16 +87,17 @@ def test_a_process_counts_its_time_faults_and_switches_upwards() -> None:
     assert after.minor_faults >= (before.minor_faults or 0)
 
 
-def test_windows_tells_cpu_time_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_windows_reports_cpu_time_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     seen = noise.read_process_counters(tmp_path)
     assert (seen.voluntary, seen.involuntary, seen.minor_faults, seen.major_faults) == (None, None, None, None)
     assert seen.cpu_s > 0
 
 
-def test_witnesses_bring_no_library_of_the_parents_into_the_measured_process() -> None:
+def test_counters_bring_no_library_of_the_parents_into_the_measured_process() -> None:
     heavy = "{'pydantic', 'psutil', 'pandas', 'rich', 'scipy', 'keras'}"
-    code = f"import sys; from bench.host import noise; noise.read_machine_counters(); sys.exit(', '.join({heavy} & sys.modules.keys()) or 0)"
+    read = "import sys; from bench.host import noise; noise.read_machine_counters()"
+    code = f"{read}; sys.exit(', '.join({heavy} & sys.modules.keys()) or 0)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(noise.__file__).parents[2])
 
 
@@ -129,7 +130,7 @@ OWN_AFTER = ProcessCounters(cpu_s=3.5, voluntary=110, involuntary=60, minor_faul
 
 
 def test_an_interval_is_what_the_counters_gained_in_its_time() -> None:
-    assert between(BEFORE, AFTER, OWN_BEFORE, OWN_AFTER) == Interval(
+    assert measure_interval(BEFORE, AFTER, OWN_BEFORE, OWN_AFTER) == Interval(
         seconds=2,
         cores=2,
         steal_percent=5,
@@ -148,40 +149,44 @@ def test_an_interval_is_what_the_counters_gained_in_its_time() -> None:
 
 
 def test_without_the_process_nobody_can_say_what_others_took() -> None:
-    seen = between(BEFORE, AFTER)
+    seen = measure_interval(BEFORE, AFTER)
     assert (seen.own_cores, seen.other_cores, seen.major_faults, seen.mhz) == (None, None, None, None)
     assert seen.steal_percent == 5
 
 
 def test_others_never_take_less_than_nothing() -> None:
-    assert between(BEFORE, AFTER, OWN_BEFORE, replace(OWN_AFTER, cpu_s=4.2)).other_cores == 0
+    assert measure_interval(BEFORE, AFTER, OWN_BEFORE, replace(OWN_AFTER, cpu_s=4.2)).other_cores == 0
 
 
-def test_what_was_not_witnessed_is_not_told() -> None:
-    empty = dict.fromkeys(UNTOLD)
+def test_what_was_not_read_is_not_reported() -> None:
+    empty = dict.fromkeys(UNKNOWN)
     first, last = MachineCounters(monotonic_ns=0, **empty), MachineCounters(monotonic_ns=1, **empty)
     none = dict.fromkeys(("voluntary", "involuntary", "minor_faults", "major_faults", "mhz"))
     own = ProcessCounters(cpu_s=0.0, **none)
-    told = {field.name for field in fields(Interval) if getattr(between(first, last, own, own), field.name) is not None}
-    assert told == {"seconds", "own_cores"}
-    assert find_noise(between(first, last, own, own)) == ()
+    known = {
+        field.name
+        for field in fields(Interval)
+        if getattr(measure_interval(first, last, own, own), field.name) is not None
+    }
+    assert known == {"seconds", "own_cores"}
+    assert find_noise(measure_interval(first, last, own, own)) == ()
 
 
-def test_two_witnesses_in_the_wrong_order_are_refused() -> None:
+def test_two_readings_in_the_wrong_order_are_refused() -> None:
     with pytest.raises(ValueError, match="later"):
-        between(AFTER, BEFORE)
+        measure_interval(AFTER, BEFORE)
 
 
-# ------------------------------------------------------------------------------- flags
+# ------------------------------------------------------------------------------- bounds
 
 
-def test_an_undisturbed_epoch_is_not_flagged_for_its_own_threads() -> None:
+def test_a_quiet_epoch_is_not_noisy_for_its_own_threads() -> None:
     assert find_noise(QUIET) == ()
     first_epoch = replace(QUIET, seconds=0.86, io_pressure_percent=1.95, major_faults=16, other_cores=0.01)
     assert find_noise(first_epoch) == ()
 
 
-def test_an_epoch_beside_a_busy_program_is_flagged() -> None:
+def test_an_epoch_beside_a_busy_program_is_noisy() -> None:
     noisy = replace(QUIET, seconds=0.44, own_cores=1.03, other_cores=0.62, cpu_pressure_percent=57.4)
     assert find_noise(noisy) == ("other-load", "cpu-pressure")
 
@@ -201,7 +206,7 @@ def test_an_epoch_beside_a_busy_program_is_flagged() -> None:
         ({"major_faults": 40, "seconds": 60.0}, ()),
     ],
 )
-def test_each_witness_has_a_bound_of_its_own(figures: dict[str, Any], expected: tuple[str, ...]) -> None:
+def test_each_indicator_has_a_bound_of_its_own(figures: dict[str, Any], expected: tuple[str, ...]) -> None:
     assert find_noise(replace(QUIET, **figures)) == expected
 
 

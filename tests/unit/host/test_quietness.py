@@ -10,7 +10,7 @@ from unit.system import QUIET, write
 
 from bench.host import quietness, reference_kernels
 from bench.host.fingerprint import Fingerprint
-from bench.host.quietness import Conditions, verdict
+from bench.host.quietness import Conditions, judge
 from bench.host.reference_kernels import Reference
 
 
@@ -36,25 +36,25 @@ CROWDED = replace(QUIET, other_cores=0.9, cpu_pressure_percent=60.0)
 
 
 def test_a_quiet_machine_needs_no_advice() -> None:
-    told = verdict([FAST, FAST], [QUIET, QUIET], MACHINE, Conditions(governor="performance", swap_used_mib=0))
-    assert (told.word, told.advice) == ("quiet", ())
+    found = judge([FAST, FAST], [QUIET, QUIET], MACHINE, Conditions(governor="performance", swap_used_mib=0))
+    assert (found.word, found.advice) == ("quiet", ())
 
 
 def test_a_machine_that_others_use_most_of_the_time_is_busy() -> None:
-    told = verdict([FAST], [CROWDED, QUIET], MACHINE)
-    assert told.word == "busy"
-    assert told.advice[0] == "Other programs use up to 0.9 cores: end them, or wait."
+    found = judge([FAST], [CROWDED, QUIET], MACHINE)
+    assert found.word == "busy"
+    assert found.advice[0] == "Other programs use up to 0.9 cores: end them, or wait."
 
 
-def test_a_machine_that_is_disturbed_now_and_then_is_noisy() -> None:
-    assert verdict([FAST], [CROWDED, QUIET, QUIET], MACHINE).word == "noisy"
+def test_a_machine_that_others_use_now_and_then_is_noisy() -> None:
+    assert judge([FAST], [CROWDED, QUIET, QUIET], MACHINE).word == "noisy"
 
 
 def test_kernels_that_vary_while_nothing_else_runs_point_to_the_clock_or_the_host() -> None:
-    told = verdict([FAST, SLOW], [QUIET], MACHINE)
-    assert told.word == "noisy"
-    assert "differ by 25 %" in told.advice[0]
-    assert not any("differ" in sentence for sentence in verdict([FAST, SLOW], [CROWDED], MACHINE).advice)
+    found = judge([FAST, SLOW], [QUIET], MACHINE)
+    assert found.word == "noisy"
+    assert "differ by 25 %" in found.advice[0]
+    assert not any("differ" in sentence for sentence in judge([FAST, SLOW], [CROWDED], MACHINE).advice)
 
 
 @pytest.mark.parametrize(
@@ -67,38 +67,38 @@ def test_kernels_that_vary_while_nothing_else_runs_point_to_the_clock_or_the_hos
     ],
 )
 def test_advice_fits_what_was_seen(figures: dict[str, Any], words: str) -> None:
-    (sentence,) = verdict([], [replace(QUIET, **figures)], MACHINE).advice
+    (sentence,) = judge([], [replace(QUIET, **figures)], MACHINE).advice
     assert words in sentence
 
 
-def test_too_few_cores_for_the_threads_and_broken_quotas_are_told() -> None:
+def test_too_few_cores_for_the_threads_and_broken_quotas_are_pointed_out() -> None:
     crowded = Fingerprint.model_construct(cpu_limit=1.5, threads=8)
-    threads, quota = verdict([FAST], [QUIET], crowded).advice
-    assert "8 threads share 1.5 cores' worth of time: use --threads 1." in threads
+    threads, quota = judge([FAST], [QUIET], crowded).advice
+    assert "8 threads for 1.5 cores' worth of time: use --threads 1." in threads
     assert "quota of 1.5 cores" in quota
 
 
-def test_governor_and_swap_are_read_and_told(tmp_path: Path) -> None:
-    assert quietness.conditions(tmp_path) == Conditions(governor=None, swap_used_mib=None)
+def test_governor_and_swap_are_read_and_pointed_out(tmp_path: Path) -> None:
+    assert quietness.read_conditions(tmp_path) == Conditions(governor=None, swap_used_mib=None)
     files = {
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n",
         "proc/meminfo": "SwapTotal:       2097148 kB\nSwapFree:        1048572 kB\n",
     }
-    now = quietness.conditions(write(tmp_path, files))
+    now = quietness.read_conditions(write(tmp_path, files))
     assert now == Conditions(governor="powersave", swap_used_mib=1024)
-    governor, swap = verdict([FAST], [QUIET], MACHINE, now).advice
+    governor, swap = judge([FAST], [QUIET], MACHINE, now).advice
     assert "governor is powersave" in governor
-    assert "1024 MiB lie in swap" in swap
+    assert "1024 MiB are in swap" in swap
 
 
 def test_nothing_seen_is_an_error_and_not_a_quiet_machine() -> None:
     with pytest.raises(ValueError, match="nothing was seen"):
-        verdict([], [], MACHINE)
+        judge([], [], MACHINE)
 
 
-def test_a_system_without_witnesses_is_not_called_quiet_without_a_word() -> None:
+def test_a_system_without_indicators_is_not_called_quiet_without_a_word() -> None:
     blind = replace(QUIET, other_cores=None, steal_percent=None, cpu_pressure_percent=None)
-    told = verdict([FAST, FAST], [blind, blind], MACHINE)
-    assert told.advice == (
-        "This system does not tell what other programs do: the verdict rests on the reference kernels alone.",
+    found = judge([FAST, FAST], [blind, blind], MACHINE)
+    assert found.advice == (
+        "This system does not show what other programs do: only the reference kernels could be judged.",
     )

@@ -73,7 +73,7 @@ def test_an_error_with_commas_quotes_and_line_ends_stays_one_cell() -> None:
 
 
 def test_lines_end_alike_everywhere_and_points_are_decimal() -> None:
-    text = files.format_csv(EpochRow, rows.epoch_rows(OUTCOMES[0]))
+    text = files.format_csv(EpochRow, rows.make_epoch_rows(OUTCOMES[0]))
     assert "\r" not in text
     assert locale.localeconv()["decimal_point"] == "."
     assert "0.30000000000000004" in text

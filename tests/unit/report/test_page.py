@@ -103,14 +103,14 @@ def test_the_report_comes_out_of_the_journal_the_same_again(tmp_path: Path) -> N
     folder = ReportFolder(tmp_path)
     header = scripted.header()
     ended = [*outcomes("basic"), scripted.outcome(scripted.case(model="deep"), reached=1)]
-    with journal.writing(folder) as writer:
+    with journal.open_writer(folder) as writer:
         writer.append(header)
         for outcome in ended:
             writer.append(outcome)
     page.write_report(folder, header, ended, (), 3)
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     stored = journal.read(folder.journal)
-    page.write_report(folder, stored.header, list(stored.latest().values()), stored.notes, 3)
+    page.write_report(folder, stored.header, list(stored.latest.values()), stored.notes, 3)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == made
     assert {"results.csv", "epochs.csv", "environment.json", "status.json", "report.md"} <= set(made)
 

@@ -50,5 +50,5 @@ def test_a_folder_without_a_journal_has_no_report_to_draw(folder: ReportFolder) 
 
 def test_the_report_of_a_sweep_that_is_on_is_left_to_it(folder: ReportFolder, script: Script) -> None:
     measured(folder)
-    with journal.locked(folder), pytest.raises(InvalidInput, match="another run"):
+    with journal.lock_folder(folder), pytest.raises(InvalidInput, match="another run"):
         report.redraw_report(folder.root, Console(file=io.StringIO()))

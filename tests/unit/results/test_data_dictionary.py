@@ -17,14 +17,14 @@ PROMISED = """
     epoch_s_ci_high steady_epochs val_s_median first_epoch_s import_s build_s train_s_total wall_s_total cpu_s_total
     samples_per_s peak_rss_mib peak_rss_method rss_import_mib rss_data_mib rss_build_mib rss_train_mib rss_val_mib
     anon_peak_mib sampled_peak_mib params flops_per_sample gflop_per_s peak_fraction bound steal_percent
-    noisy_epochs machine_id started_at git_commit git_dirty
+    noisy_epochs machine_id environment_id started_at git_commit git_dirty
 """
 PROMISED_OF_AN_EPOCH = "case_id epoch train_s val_s callback_s train_loss val_loss rss_mib noise"
 
 
 def test_the_written_dictionary_is_what_the_row_types_say() -> None:
     written = Path(bench.__file__).parent.parent / "reports" / "COLUMNS.md"
-    assert written.read_text(encoding="utf-8") == data_dictionary.markdown(), "stale: run `nox -s columns`"
+    assert written.read_text(encoding="utf-8") == data_dictionary.render_markdown(), "stale: run `nox -s columns`"
 
 
 def test_results_csv_has_every_promised_column() -> None:
@@ -58,6 +58,6 @@ def test_a_column_named_after_its_unit_has_that_unit(kind: type[BaseModel]) -> N
 
 
 def test_every_line_of_the_dictionary_has_four_cells() -> None:
-    lines = [line for line in data_dictionary.markdown().splitlines() if line.startswith("|")]
+    lines = [line for line in data_dictionary.render_markdown().splitlines() if line.startswith("|")]
     assert len(lines) == sum(len(kind.model_fields) + 2 for kind in (ResultRow, EpochRow, PhaseRow))
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {5}

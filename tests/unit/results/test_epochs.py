@@ -1,7 +1,6 @@
-"""Epochs and samples in columns are what they were, and small."""
+"""Epochs and samples that are kept as columns come out as they went in."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
@@ -38,21 +37,13 @@ EVENTS = st.builds(
 )
 
 
-@pytest.fixture(scope="module", params=[2, module._PIECE], autouse=True)
-def _piece(request: pytest.FixtureRequest) -> Iterator[None]:
-    """All that follows holds however many items are taken apart at once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_PIECE", request.param)
-        yield
-
-
 @given(st.lists(EVENTS, max_size=5))
 @settings(max_examples=30)
 def test_epochs_come_out_as_they_went_in_to_the_last_bit(events: list[EpochEvent]) -> None:
-    packed = Epochs(events)
-    assert [repr(event) for event in packed] == [repr(event) for event in events]
-    assert packed == tuple(events)
-    assert len(packed) == len(events)
+    columns = Epochs(events)
+    assert [repr(event) for event in columns] == [repr(event) for event in events]
+    assert columns == tuple(events)
+    assert len(columns) == len(events)
 
 
 @given(st.lists(st.tuples(st.floats(), st.floats()), max_size=4))
@@ -75,11 +66,11 @@ def test_a_place_outside_is_refused_as_by_a_tuple(place: int) -> None:
 
 
 def test_a_column_has_one_number_of_each_epoch() -> None:
-    packed = Epochs([*EPOCHS, replace(EPOCHS[0], train_loss=None)])
-    assert list(packed.column("epoch")) == [1, 2, 3, 1]
-    assert packed.column("train_loss")[1:] == [EPOCHS[1].train_loss, EPOCHS[2].train_loss, None]
-    assert list(packed.column("other_cores")) == [0.01, 1.0, 0.01, 0.01]
-    assert [bool(flag) for flag in packed.column("noisy")] == [bool(noise.find_noise(epoch.noise)) for epoch in packed]
+    columns = Epochs([*EPOCHS, replace(EPOCHS[0], train_loss=None)])
+    assert list(columns.column("epoch")) == [1, 2, 3, 1]
+    assert columns.column("train_loss")[1:] == [EPOCHS[1].train_loss, EPOCHS[2].train_loss, None]
+    assert list(columns.column("other_cores")) == [0.01, 1.0, 0.01, 0.01]
+    assert columns.column("noisy") == [bool(noise.find_noise(epoch.noise)) for epoch in columns]
     assert list(Epochs().column("train_s")) == []
 
 
@@ -90,7 +81,7 @@ def test_epochs_that_differ_in_one_bit_are_not_equal() -> None:
     assert hash(Epochs(EPOCHS)) == hash(Epochs(EPOCHS))
 
 
-def test_an_outcome_packs_what_it_gets_and_writes_what_it_got() -> None:
+def test_an_outcome_keeps_columns_and_writes_what_it_got() -> None:
     timeline = Timeline(interval_s=0.5, samples=((0.5, 100.0), (1.0, 300.0)))
     outcome = scripted.outcome(epochs=EPOCHS, timeline=timeline)
     assert isinstance(outcome.epochs, Epochs)
@@ -107,12 +98,38 @@ def test_a_number_that_fits_nowhere_is_a_mistake_of_the_line() -> None:
         JOURNAL_LINE.validate_json(text)
 
 
-def test_epochs_take_a_tenth_of_what_the_journal_takes() -> None:
-    outcome = scripted.outcome(scripted.case(checkpoints=(500,)))
-    assert len(outcome.epochs._part.read()) < len(outcome.model_dump_json()) / 10
+def test_more_items_than_are_made_at_once_come_out_in_order() -> None:
+    samples = [(float(number), -float(number)) for number in range(2 * module._CHUNK + 1)]
+    assert list(MemorySamples(samples)) == samples
 
 
-def test_a_mistake_within_the_epochs_is_told_with_its_place() -> None:
+def test_none_and_not_a_number_stay_different_also_among_whole_numbers() -> None:
+    odd = replace(EPOCHS[0], train_loss=math.nan, val_loss=None, noise=replace(scripted.QUIET, cores=None))
+    event = Epochs([odd, EPOCHS[1]])[0]
+    assert event.train_loss is not None
+    assert math.isnan(event.train_loss)
+    assert event.val_loss is None
+    assert event.noise.cores is None
+    assert Epochs([odd, EPOCHS[1]]).column("cores") == [None, 2]
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, 2**63 - 1, -(2**63)])
+def test_whole_numbers_stay_exact_beside_a_missing_one(value: int) -> None:
+    noise = replace(scripted.QUIET, minor_faults=value)
+    events = [replace(EPOCHS[0], noise=noise), replace(EPOCHS[1], noise=replace(noise, minor_faults=None))]
+    assert Epochs(events).column("minor_faults") == [value, None]
+
+
+def test_numbers_of_a_column_are_pythons_own() -> None:
+    columns = Epochs(EPOCHS)
+    assert {type(value) for name in ("epoch", "train_s", "noisy") for value in columns.column(name)} == {
+        int,
+        float,
+        bool,
+    }
+
+
+def test_a_mistake_within_the_epochs_is_reported_with_its_place() -> None:
     text = scripted.outcome(epochs=EPOCHS).model_dump_json().replace('"epoch":3,', '"epoch":"three",', 1)
     with pytest.raises(ValidationError) as refused:
         JOURNAL_LINE.validate_json(text)

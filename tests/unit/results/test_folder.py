@@ -30,7 +30,7 @@ def test_a_report_of_a_second_that_has_one_already_gets_a_name_of_its_own(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(folders, "datetime", Clock)
     for expected in ("20260102T000000Z-x", "20260102T000000Z-x-2", "20260102T000000Z-x-3"):
-        folder = ReportFolder.fresh("x")
+        folder = ReportFolder.pick_new("x")
         assert folder.root == Path("reports", expected)
         folder.root.mkdir(parents=True)
 

@@ -47,7 +47,7 @@ def refusal(path: Path) -> str:
 
 
 def test_what_is_appended_is_read_back_equal(begun: ReportFolder) -> None:
-    with journal.writing(begun) as writer:
+    with journal.open_writer(begun) as writer:
         for line in (HEADER, *OUTCOMES):
             writer.append(line)
     read = journal.read(begun.journal)
@@ -62,7 +62,7 @@ def test_numbers_survive_at_full_precision(begun: ReportFolder) -> None:
 
 
 def test_a_line_is_in_the_file_as_soon_as_it_is_appended(begun: ReportFolder) -> None:
-    with journal.writing(begun) as writer:
+    with journal.open_writer(begun) as writer:
         writer.append(HEADER)
         writer.append(OUTCOMES[0])
         assert journal.read(begun.journal).outcomes == OUTCOMES[:1]
@@ -74,11 +74,11 @@ def test_a_line_is_flushed_to_the_disk_before_append_returns(
     synced: list[tuple[bool, int]] = []
 
     def sync(handle: int) -> None:
-        told = os.fstat(handle)
-        synced.append((stat.S_ISDIR(told.st_mode), told.st_size))
+        found = os.fstat(handle)
+        synced.append((stat.S_ISDIR(found.st_mode), found.st_size))
 
     monkeypatch.setattr(os, "fsync", sync)
-    with journal.writing(begun) as writer:
+    with journal.open_writer(begun) as writer:
         writer.append(HEADER)
     assert synced[-1] == (False, begun.journal.stat().st_size)
     assert [is_folder for is_folder, _ in synced] == [True, False], "first the new file's entry, then the line"
@@ -87,7 +87,7 @@ def test_a_line_is_flushed_to_the_disk_before_append_returns(
 def test_the_last_outcome_of_a_case_counts(begun: ReportFolder) -> None:
     again = scripted.outcome(scripted.case(model="deep"))
     begun.journal.write_bytes(text_of(HEADER, *OUTCOMES, again))
-    latest = journal.read(begun.journal).latest()
+    latest = journal.read(begun.journal).latest
     assert list(latest) == [outcome.case.case_id for outcome in OUTCOMES]
     assert latest[again.case.case_id] == again
 
@@ -105,14 +105,14 @@ def test_a_torn_last_line_is_passed_over_and_noted(begun: ReportFolder) -> None:
 
 def test_the_next_writer_cuts_a_torn_line_and_keeps_the_rest(begun: ReportFolder) -> None:
     begun.journal.write_bytes(WHOLE[:-20])
-    with journal.writing(begun) as writer:
+    with journal.open_writer(begun) as writer:
         writer.append(OUTCOMES[2])
     assert begun.journal.read_bytes() == WHOLE
 
 
 def test_a_torn_line_longer_than_one_read_is_cut_too(begun: ReportFolder) -> None:
     begun.journal.write_bytes(WHOLE + b"x" * 200_000)
-    with journal.writing(begun):
+    with journal.open_writer(begun):
         pass
     assert begun.journal.read_bytes() == WHOLE
 
@@ -127,7 +127,7 @@ def test_every_whole_line_before_a_cut_survives_reading_and_writing(cut: int) ->
             read = journal.read(folder.journal)
             assert read.outcomes == OUTCOMES[: whole_lines - 1]
             assert bool(read.notes) == (not WHOLE[:cut].endswith(b"\n"))
-        with journal.writing(folder) as writer:
+        with journal.open_writer(folder) as writer:
             for line in (HEADER, *OUTCOMES)[whole_lines:]:
                 writer.append(line)
         assert folder.journal.read_bytes() == WHOLE
@@ -158,9 +158,21 @@ def test_a_newer_schema_is_refused_with_both_versions(begun: ReportFolder, added
     newer = SCHEMA_VERSION + 1
     fields = json.loads(HEADER.model_dump_json()) | {"schema_version": newer} | added
     begun.journal.write_bytes(json.dumps(fields).encode() + b"\n" + text_of(OUTCOMES[0]))
-    message = refusal(begun.journal)
-    assert f"schema version {newer}" in message
-    assert f"up to {SCHEMA_VERSION}" in message
+    assert refusal(begun.journal) == (
+        f"{begun.journal}: a newer aebench wrote it (schema version {newer}; this one reads {SCHEMA_VERSION}). "
+        "Update aebench."
+    )
+
+
+@pytest.mark.parametrize("missing", ["environment_id", "created_at"])
+def test_an_older_schema_is_refused_with_what_to_do(begun: ReportFolder, missing: str) -> None:
+    fields = json.loads(HEADER.model_dump_json()) | {"schema_version": 1}
+    del fields[missing]
+    begun.journal.write_bytes(json.dumps(fields).encode() + b"\n" + text_of(OUTCOMES[0]))
+    assert refusal(begun.journal) == (
+        f"{begun.journal}: an older aebench wrote it, whose columns had other names (schema version 1; this one reads "
+        f"{SCHEMA_VERSION}). Measure again, or read it with the version that wrote it."
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,11 +210,11 @@ def test_colours_and_terminal_commands_do_not_survive(begun: ReportFolder) -> No
 # --- writers ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_writer_is_refused_and_told_what_to_do(begun: ReportFolder) -> None:
+def test_a_second_writer_is_refused_with_what_to_do(begun: ReportFolder) -> None:
     with (
-        journal.writing(begun) as writer,
+        journal.open_writer(begun) as writer,
         pytest.raises(InvalidInput, match=r"another run.*--out"),
-        journal.writing(begun),
+        journal.open_writer(begun),
     ):
         pytest.fail("two writers at once")
     del writer
@@ -210,25 +222,25 @@ def test_a_second_writer_is_refused_and_told_what_to_do(begun: ReportFolder) -> 
 
 def test_whoever_is_refused_learns_which_process_writes(begun: ReportFolder) -> None:
     with (
-        journal.locked(begun),
+        journal.lock_folder(begun),
         pytest.raises(InvalidInput, match=f"another run, process {os.getpid()};"),
-        journal.locked(begun),
+        journal.lock_folder(begun),
     ):
         pytest.fail("two writers at once")
     assert not begun.holder.exists()
 
 
-@pytest.mark.parametrize("told", [b"", b"\xff", b"12; rm -rf", b"9" * 5000])
-def test_a_holder_that_is_not_told_is_no_reason_to_fail(begun: ReportFolder, told: bytes) -> None:
-    with journal.locked(begun):
-        begun.holder.write_bytes(told)
-        with pytest.raises(InvalidInput, match=r"another run(, process 9{20})?; wait"), journal.locked(begun):
+@pytest.mark.parametrize("written", [b"", b"\xff", b"12; rm -rf", b"9" * 5000])
+def test_a_holder_that_cannot_be_read_is_no_reason_to_fail(begun: ReportFolder, written: bytes) -> None:
+    with journal.lock_folder(begun):
+        begun.holder.write_bytes(written)
+        with pytest.raises(InvalidInput, match=r"another run(, process 9{20})?; wait"), journal.lock_folder(begun):
             pytest.fail("two writers at once")
 
 
 @pytest.mark.parametrize("away", ["removed", "moved", "replaced"])
 def test_a_journal_that_is_no_longer_in_its_place_is_an_error_and_no_loss(begun: ReportFolder, away: str) -> None:
-    with journal.writing(begun, HEADER) as writer:
+    with journal.open_writer(begun, HEADER) as writer:
         if away == "removed":
             begun.journal.unlink()
         else:
@@ -242,21 +254,21 @@ def test_a_journal_that_is_no_longer_in_its_place_is_an_error_and_no_loss(begun:
 
 def test_a_journal_is_never_begun_over_another_one(begun: ReportFolder) -> None:
     begun.journal.write_bytes(WHOLE)
-    with pytest.raises(InvalidInput, match="begun by another run"), journal.writing(begun, HEADER):
+    with pytest.raises(InvalidInput, match="begun by another run"), journal.open_writer(begun, HEADER):
         pytest.fail("begun")
     assert begun.journal.read_bytes() == WHOLE
 
 
 def test_runs_of_a_case_are_counted_by_its_lines(begun: ReportFolder) -> None:
     begun.journal.write_bytes(text_of(HEADER, *OUTCOMES, OUTCOMES[1]))
-    runs = journal.read(begun.journal).runs()
+    runs = journal.read(begun.journal).runs
     assert [runs[outcome.case.case_id] for outcome in OUTCOMES] == [1, 2, 1]
     assert runs["another"] == 0
 
 
 def test_a_folder_is_free_again_when_its_writer_has_left(begun: ReportFolder) -> None:
     for line in (HEADER, OUTCOMES[0]):
-        with journal.writing(begun) as writer:
+        with journal.open_writer(begun) as writer:
             writer.append(line)
     assert journal.read(begun.journal).outcomes == OUTCOMES[:1]
 

@@ -72,7 +72,7 @@ def test_a_report_that_a_sweep_wrote_is_read_with_every_figure_it_had(file: Path
     written(file, table(one, two))
     report = reader.read(file)
     assert report.notes == ()
-    assert report.machine_id == "a1b2c3d4"
+    assert (report.machine_id, report.environment_id) == ("ma1b2c3d4", "ea1b2c3d4")
     assert report.fingerprint == scripted.fingerprint()
     assert [each.epoch_s_median for each in report.rows] == [scripted.INEXACT, two.epoch_s_median]
     for name in reader.Row.__dataclass_fields__:
@@ -123,7 +123,7 @@ def test_a_spreadsheets_way_to_write_the_same_values_is_read(file: Path) -> None
 # --- what is not -----------------------------------------------------------------------------------------------------
 
 
-def test_what_is_no_file_is_told_by_its_name(tmp_path: Path) -> None:
+def test_what_is_no_file_is_refused_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
@@ -156,14 +156,14 @@ def test_what_is_no_file_is_told_by_its_name(tmp_path: Path) -> None:
         (b'{"schema_version": 1}', "not a results.csv"),
         (b"schema_version,case_id\n", "a header and no rows"),
         (b"schema_version,case_id,case_id\n1,x,x\n", "'case_id' is there twice"),
-        (b"schema_version\n1\n", "the column case_id (and "),
+        (f"schema_version\n{SCHEMA_VERSION}\n".encode(), "the column case_id (and "),
         (b'schema_version,error\n1,"never ends\n', "line 2: a quoted cell never ends"),
         (b"schema_version,error\n1," + b"x" * 200_000, "line 2: a cell of more than 131,072 characters"),
         (b"schema_version\none\n", "line 2, column schema_version"),
         (b"schema_version\n" + b"9" * 5_000 + b"\n", "line 2, column schema_version"),
     ],
 )
-def test_another_programs_file_is_told_what_is_wrong_with_it(file: Path, content: bytes, words: str) -> None:
+def test_another_programs_file_is_refused_with_what_is_wrong_with_it(file: Path, content: bytes, words: str) -> None:
     file.write_bytes(content)
     message = refusal(file)
     assert message.startswith(str(file))
@@ -173,12 +173,15 @@ def test_another_programs_file_is_told_what_is_wrong_with_it(file: Path, content
 def test_another_schema_is_refused_by_its_version_whatever_its_columns(file: Path) -> None:
     file.write_text(f"schema_version,something_new\n{SCHEMA_VERSION + 1},x\n")
     assert f"a newer aebench wrote it (schema version {SCHEMA_VERSION + 1}" in refusal(file)
-    file.write_text("schema_version,something_old\n0,x\n")
-    assert "schema version 0" in refusal(file)
+    file.write_text("schema_version,something_old\n1,x\n")
+    assert refusal(file) == (
+        f"{file}: an older aebench wrote it, whose columns had other names (schema version 1; this one reads "
+        f"{SCHEMA_VERSION}). Measure again, or read it with the version that wrote it."
+    )
 
 
 def test_rows_of_two_versions_are_refused(file: Path) -> None:
-    assert "line 3, column schema_version" in refusal(changed(file, "schema_version", "2"))
+    assert "line 3, column schema_version" in refusal(changed(file, "schema_version", str(SCHEMA_VERSION + 1)))
 
 
 def test_a_renamed_column_is_missed_and_found(file: Path) -> None:
@@ -226,7 +229,7 @@ def test_a_cell_of_a_megabyte_is_refused(file: Path) -> None:
         ("cpu_limit", "two", "a number"),
     ],
 )
-def test_a_cell_of_the_wrong_kind_is_told_with_line_and_column(
+def test_a_cell_of_the_wrong_kind_is_refused_with_line_and_column(
     file: Path, column: str, value: str, expected: str
 ) -> None:
     message = refusal(changed(file, column, value))
@@ -239,7 +242,8 @@ def test_a_cell_of_the_wrong_kind_is_told_with_line_and_column(
         ("case_id", "another", "line 3, column case_id: does not end in .r0"),
         ("epochs", "501", "line 3, column epochs: 501, in a run of 500"),
         ("noisy_epochs", "4", "line 3, column noisy_epochs: 4 of 3 epochs"),
-        ("machine_id", "another", "line 3, column machine_id: 'a1b2c3d4' in line 2, 'another' here"),
+        ("machine_id", "another", "line 3, column machine_id: 'ma1b2c3d4' in line 2, 'another' here"),
+        ("environment_id", "another", "line 3, column environment_id: 'ea1b2c3d4' in line 2, 'another' here"),
         ("cpu_model", "another", "line 3, column cpu_model"),
         ("epoch_s_ci_low", "0.5", "line 3, column epoch_s_ci_low: an interval has two ends"),
     ],
@@ -253,7 +257,7 @@ def test_a_median_lies_within_its_interval(file: Path) -> None:
     assert "line 2, column epoch_s_median: 1 lies outside" in refusal(file)
 
 
-def test_a_row_that_is_there_twice_is_told_with_both_lines(file: Path) -> None:
+def test_a_row_that_is_there_twice_is_refused_with_both_lines(file: Path) -> None:
     cells = table()
     assert "line 4: the row of line 2 again" in refusal(written(file, [*cells, cells[1]]))
 

@@ -26,10 +26,10 @@ def run_of(checkpoints: tuple[int, ...], **changes: Any) -> Outcome:
 
 
 def rows_of(outcome: Outcome) -> list[ResultRow]:
-    return rows.result_rows(outcome, HEADER)
+    return rows.make_result_rows(outcome, HEADER)
 
 
-def test_every_mark_has_a_row_in_order() -> None:
+def test_every_checkpoint_has_a_row_in_order() -> None:
     found = rows_of(run_of((1, 3, 8)))
     assert [row.epochs for row in found] == [1, 3, 8]
     assert {row.run_epochs for row in found} == {8}
@@ -42,11 +42,12 @@ def test_a_row_says_what_was_run_where_and_when() -> None:
     assert row.case_id == case.case_id
     assert (row.model, row.batch_size, row.optimizer, row.seed) == ("basic", 4, "adam", 0)
     assert (row.dataset, row.dataset_digest, row.train_samples, row.val_samples) == ("mnist-5k", "d" * 64, 40, 10)
-    assert (row.machine_id, row.cpu_model, row.keras) == ("a1b2c3d4", "Scripted CPU", "3.13.2")
+    assert (row.machine_id, row.environment_id) == ("ma1b2c3d4", "ea1b2c3d4")
+    assert (row.cpu_model, row.keras) == ("Scripted CPU", "3.13.2")
     assert (row.git_commit, row.git_dirty) == ("0123456789abcdef", False)
 
 
-def test_totals_are_over_all_epochs_up_to_the_mark() -> None:
+def test_totals_are_over_all_epochs_up_to_the_checkpoint() -> None:
     for row in rows_of(run_of((1, 3, 8))):
         assert row.train_s_total == pytest.approx(sum(TRAIN_S[: row.epochs]))
         assert row.val_s_total == pytest.approx(sum(TRAIN_S[: row.epochs]) / 10)
@@ -71,14 +72,14 @@ def test_samples_per_second_are_of_a_median_steady_epoch() -> None:
     assert rows_of(run_of((3,)))[0].samples_per_s == 40 / 2.0
 
 
-def test_a_mark_at_the_first_epoch_has_no_median() -> None:
+def test_a_checkpoint_at_the_first_epoch_has_no_median() -> None:
     row = rows_of(run_of((1, 3)))[0]
     assert row.steady_epochs == 0
     assert row.first_epoch_s == 9.0
     assert row.epoch_s_median is row.val_s_median is row.samples_per_s is row.rss_train_mib is None
 
 
-def test_a_mark_has_the_losses_of_its_own_epoch_and_its_own_evaluation() -> None:
+def test_a_checkpoint_has_the_losses_of_its_own_epoch_and_its_own_evaluation() -> None:
     first, third = rows_of(run_of((1, 3)))
     assert first.train_loss == scripted.INEXACT
     assert (third.train_loss, third.val_loss) == (scripted.INEXACT / 3, 0.4 / 3)
@@ -86,7 +87,7 @@ def test_a_mark_has_the_losses_of_its_own_epoch_and_its_own_evaluation() -> None
     assert (third.code_units, third.dead_units, third.code_mean) == (32, 3, 7.5)
 
 
-def test_memory_is_that_of_the_mark_and_of_its_phases() -> None:
+def test_memory_is_that_of_the_checkpoint_and_of_its_phases() -> None:
     first, third = rows_of(run_of((1, 3)))
     assert (first.peak_rss_mib, third.peak_rss_mib) == (601.0, 603.0)
     assert (third.rss_first_epoch_mib, third.rss_train_mib, third.rss_val_mib) == (603.0, 603.0, 603.0)
@@ -109,7 +110,7 @@ def test_what_no_one_measured_is_empty() -> None:
 # --- runs that ended early -------------------------------------------------------------------------------------------
 
 
-def test_a_mark_that_was_reached_before_a_failure_keeps_its_numbers() -> None:
+def test_a_checkpoint_that_was_reached_before_a_failure_keeps_its_numbers() -> None:
     whole = rows_of(scripted.outcome())[0]
     reached = rows_of(scripted.outcome(reached=2))[0]
     assert (reached.status, reached.run_status, reached.error) == ("ok", "failed", None)
@@ -124,7 +125,7 @@ def test_a_run_that_ended_before_its_evaluation_has_no_cross_entropy() -> None:
 
 
 @pytest.mark.parametrize("status", ["failed", "killed", "timeout", "diverged", "invalid"])
-def test_a_mark_that_was_not_reached_carries_how_the_run_ended_and_no_numbers(status: str) -> None:
+def test_a_checkpoint_that_was_not_reached_carries_how_the_run_ended_and_no_numbers(status: str) -> None:
     missed = rows_of(scripted.outcome(reached=2, status=status, error="last words"))[1]
     assert (missed.epochs, missed.status, missed.run_status, missed.error) == (3, status, status, "last words")
     for column in ("train_loss", "epoch_s_median", "train_s_total", "steady_epochs", "peak_rss_mib", "params"):
@@ -132,12 +133,12 @@ def test_a_mark_that_was_not_reached_carries_how_the_run_ended_and_no_numbers(st
     assert missed.machine_id == HEADER.machine_id
 
 
-def test_a_process_that_told_nothing_still_has_a_row_for_every_mark() -> None:
+def test_a_process_that_sent_nothing_still_has_a_row_for_every_checkpoint() -> None:
     silent = scripted.outcome(reached=0, status="killed", error="ended by SIGKILL", setup=None, phases=())
     assert [(row.epochs, row.status) for row in rows_of(silent)] == [(1, "killed"), (3, "killed")]
 
 
-def test_a_system_that_cannot_tell_phases_apart_leaves_them_empty() -> None:
+def test_a_system_that_keeps_no_peak_per_phase_leaves_them_empty() -> None:
     blind = tuple(scripted.phase(name, peak_mib=None) for name in ("import", "data", "build"))
     row = rows_of(scripted.outcome(phases=blind))[0]
     assert row.rss_import_mib is row.rss_data_mib is row.rss_build_mib is None
@@ -149,7 +150,7 @@ def test_a_system_that_cannot_tell_phases_apart_leaves_them_empty() -> None:
 
 def test_every_epoch_that_ended_has_a_row() -> None:
     outcome = scripted.outcome(reached=2)
-    found = list(rows.epoch_rows(outcome))
+    found = list(rows.make_epoch_rows(outcome))
     assert [row.epoch for row in found] == [1, 2]
     assert {row.case_id for row in found} == {outcome.case.case_id}
     for row, epoch in zip(found, outcome.epochs, strict=True):
@@ -160,11 +161,11 @@ def test_every_epoch_that_ended_has_a_row() -> None:
 def test_a_loss_that_is_not_finite_is_empty() -> None:
     epochs = (scripted.epoch(1, train_loss=None, val_loss=None),)
     diverged = scripted.outcome(reached=0, status="diverged", error="epoch 1: loss nan", epochs=epochs)
-    assert next(rows.epoch_rows(diverged)).train_loss is None
-    assert [row.status for row in rows.result_rows(diverged, HEADER)] == ["diverged", "diverged"]
+    assert next(rows.make_epoch_rows(diverged)).train_loss is None
+    assert [row.status for row in rows.make_result_rows(diverged, HEADER)] == ["diverged", "diverged"]
 
 
-def test_a_mark_whose_epochs_were_not_all_told_does_not_count_as_reached() -> None:
+def test_a_checkpoint_whose_epochs_were_not_all_sent_does_not_count_as_reached() -> None:
     whole = run_of((3, 8))
     torn = whole.model_copy(update={"epochs": Epochs([*whole.epochs[:4], *whole.epochs[5:]]), "status": "invalid"})
     assert [(row.epochs, row.status) for row in rows_of(torn)] == [(3, "ok"), (8, "invalid")]
@@ -189,21 +190,21 @@ def noisy_run() -> Outcome:
     return scripted.outcome(scripted.case(checkpoints=(12,)), epochs=epochs)
 
 
-def test_disturbed_epochs_are_counted_and_named() -> None:
+def test_noisy_epochs_are_counted_and_named() -> None:
     assert rows_of(noisy_run())[0].noisy_epochs == 4
-    flags = [row.noise for row in rows.epoch_rows(noisy_run())]
-    assert flags[:3] == [None, None, "other-load cpu-pressure"]
+    noise = [row.noise for row in rows.make_epoch_rows(noisy_run())]
+    assert noise[:3] == [None, None, "other-load cpu-pressure"]
 
 
-def test_medians_are_drawn_with_and_without_disturbed_epochs() -> None:
-    (among,) = rows.result_rows(noisy_run(), HEADER)
-    (without,) = rows.result_rows(noisy_run(), HEADER, without_noisy=True)
+def test_medians_are_drawn_with_and_without_noisy_epochs() -> None:
+    (among,) = rows.make_result_rows(noisy_run(), HEADER)
+    (without,) = rows.make_result_rows(noisy_run(), HEADER, without_noisy=True)
     assert (among.steady_epochs, without.steady_epochs) == (11, 7)
     assert without.epoch_s_median == 1.0
     assert among.train_s_total == without.train_s_total == 48.0
 
 
-def test_the_sampled_peak_of_a_mark_is_the_largest_sample_up_to_it() -> None:
+def test_the_sampled_peak_of_a_checkpoint_is_the_largest_sample_up_to_it() -> None:
     samples = ((1.0, 100.0), (11.5, 300.0), (13.5, 250.0), (15.0, 900.0))
     timeline = Timeline(interval_s=0.2, samples=samples)
     first, second = rows_of(
@@ -223,7 +224,7 @@ def test_reference_kernels_are_the_mean_of_before_and_after() -> None:
 
 def test_phases_stand_in_the_order_of_a_process_life() -> None:
     outcome = scripted.outcome(phases=(*scripted.PHASES, scripted.phase("evaluation")))
-    found = [row.phase for row in rows.phase_rows(outcome)]
+    found = [row.phase for row in rows.make_phase_rows(outcome)]
     assert found == ["interpreter", "import", "data", "build", "first_epoch", "train", "val", "evaluation"]
 
 
@@ -266,6 +267,6 @@ def test_the_bound_is_what_takes_longest_at_the_least(dispatch_s: float, bytes_m
 
 
 @pytest.mark.parametrize("missing", [{"setup": COUNTED}, {"peaks": PEAKS}])
-def test_without_a_count_or_a_roof_there_is_no_share_and_no_bound(missing: dict[str, Any]) -> None:
+def test_without_a_count_or_peaks_there_is_no_fraction_and_no_bound(missing: dict[str, Any]) -> None:
     row = rows_of(run_of((8,), **missing))[0]
     assert (row.peak_fraction, row.bound) == (None, None)

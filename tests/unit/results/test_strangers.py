@@ -146,11 +146,11 @@ def test_a_number_that_nothing_can_measure_is_set_aside(begun: ReportFolder, fie
         assert read(begun, line(scripted.header()), changed, line(scripted.outcome())).notes[0].startswith("line 2")
 
 
-def test_a_mark_beyond_all_epochs_takes_no_memory(begun: ReportFolder) -> None:
+def test_a_checkpoint_beyond_all_epochs_takes_no_memory(begun: ReportFolder) -> None:
     fields = json.loads(scripted.outcome().model_dump_json())
     fields["checkpoints"][0]["epochs"] = 10**15
     found = read(begun, line(scripted.header()), json.dumps(fields).encode() + b"\n")
-    assert [row.status for row in rows.result_rows(found.outcomes[0], found.header)] == ["ok", "ok"]
+    assert [row.status for row in rows.make_result_rows(found.outcomes[0], found.header)] == ["ok", "ok"]
 
 
 def test_times_of_zero_are_no_division(begun: ReportFolder) -> None:
@@ -158,10 +158,10 @@ def test_times_of_zero_are_no_division(begun: ReportFolder) -> None:
     stored = read(
         begun, line(scripted.header()), line(scripted.outcome(epochs=still, duration_s=0.0, parent_cpu_s=1.0))
     )
-    assert rows.result_rows(stored.outcomes[0], stored.header)[-1].samples_per_s is None
+    assert rows.make_result_rows(stored.outcomes[0], stored.header)[-1].samples_per_s is None
 
 
-def test_a_line_beyond_all_measure_is_told_and_not_read(begun: ReportFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_beyond_all_measure_is_noted_and_not_read(begun: ReportFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     header = line(scripted.header())
     monkeypatch.setattr(journal, "_MAX_LINE_BYTES", len(header) + 1)
     found = read(begun, header, line(scripted.outcome(), error="x" * len(header)))
@@ -216,7 +216,7 @@ def test_a_case_costs_its_own_rows_however_many_there_are(begun: ReportFolder, m
         made.append(outcome.case.model)
         return []
 
-    monkeypatch.setattr(rows, "epoch_rows", noted)
+    monkeypatch.setattr(rows, "make_epoch_rows", noted)
     growing, found = files.GrowingTables(begun, scripted.header()), outcomes("basic", "deep", "sparse")
     for count in range(1, 4):
         growing.write(dict(list(found.items())[:count]))

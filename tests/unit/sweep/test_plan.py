@@ -49,5 +49,5 @@ def test_a_plan_refuses_what_the_run_would_refuse(folder: ReportFolder, script: 
 
 
 def test_a_plan_needs_no_backend(folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fingerprint, "installed_backends", list)
+    monkeypatch.setattr(fingerprint, "find_backends", list)
     assert plan.show_plan(request(folder), Console(file=io.StringIO(), width=160)) == 0

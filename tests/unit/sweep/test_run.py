@@ -20,7 +20,7 @@ from bench.plan.profile import Case
 from bench.report import files
 from bench.results import journal
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, ResultRow
+from bench.results.schema import SCHEMA_VERSION, Outcome, ResultRow
 from bench.sweep import run
 from bench.sweep.executor import Listener
 
@@ -31,7 +31,7 @@ def test_a_sweep_writes_its_whole_report(folder: ReportFolder, script: Script) -
     for path in (folder.journal, folder.results, folder.epochs, folder.environment, folder.status, folder.report):
         assert path.stat().st_size > 0, path.name
     assert status(folder) | {"cases": None} == {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "exit_code": 0,
         "complete": True,
         "cases": None,
@@ -206,7 +206,7 @@ def test_a_report_without_out_goes_into_a_folder_named_by_time_machine_and_profi
 def test_a_backend_that_is_not_installed_is_refused_before_anything_is_written(
     folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fingerprint, "installed_backends", lambda: ["jax"])
+    monkeypatch.setattr(fingerprint, "find_backends", lambda: ["jax"])
     with pytest.raises(InvalidInput, match=r"'tensorflow' is not installed here.*Installed backends: jax"):
         measured(folder)
     assert not folder.root.exists()

@@ -64,7 +64,7 @@ def test_cases_that_did_not_end_well_are_run_again(folder: ReportFolder, header:
     again = scripted.Script()
     swept(folder, header, again, resume=True)
     assert again.ran == ["basic"]
-    latest = journal.read(folder.journal).latest()
+    latest = journal.read(folder.journal).latest
     assert [outcome.status for outcome in latest.values()] == ["ok", "ok"]
 
 
@@ -113,8 +113,8 @@ def test_runs_of_a_case_are_counted_over_every_resuming(folder: ReportFolder, he
         for resume in (False, True, True)
     ]
     assert counts == [[1, 1], [2], [3]]
-    latest = journal.read(folder.journal).latest().values()
-    assert [row.attempts for each in latest for row in rows.result_rows(each, header)] == [3, 3, 1, 1]
+    latest = journal.read(folder.journal).latest.values()
+    assert [row.attempts for each in latest for row in rows.make_result_rows(each, header)] == [3, 3, 1, 1]
 
 
 @pytest.mark.parametrize("retries", [0, 2])
@@ -138,7 +138,7 @@ def test_more_retries_may_be_allowed_later(folder: ReportFolder) -> None:
     again = scripted.Script()
     swept(folder, later, again, resume=True)
     assert again.ran == ["basic"]
-    assert all(outcome.status == "ok" for outcome in journal.read(folder.journal).latest().values())
+    assert all(outcome.status == "ok" for outcome in journal.read(folder.journal).latest.values())
 
 
 def test_a_case_that_was_interrupted_was_not_run(folder: ReportFolder, header: SweepHeader) -> None:

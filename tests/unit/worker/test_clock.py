@@ -152,12 +152,12 @@ def test_an_epochs_cpu_time_is_the_process_own_since_its_begin() -> None:
 def test_an_epochs_noise_is_what_lies_within_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 
-    def between(before: MachineCounters, after: MachineCounters, *_own: ProcessCounters) -> Interval:
+    def measure_interval(before: MachineCounters, after: MachineCounters, *_own: ProcessCounters) -> Interval:
         seen.append(after.monotonic_ns - before.monotonic_ns)
         return scripted.QUIET
 
     with staged(Costs(look=0, send=50 * S), checkpoints=(1, 2)) as stage:
-        monkeypatch.setattr(clock_file, "between", between)
+        monkeypatch.setattr(clock_file, "measure_interval", measure_interval)
         stage.epoch(S, S, S)
         stage.epoch(2 * S, S, S)
     assert seen == pytest.approx([3 * S, 4 * S], abs=10)
