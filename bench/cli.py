@@ -185,7 +185,7 @@ def compare(
     """Compare machines by their reports, case by case."""
     from bench.compare import compare as compare_command  # noqa: PLC0415
 
-    raise typer.Exit(compare_command.show_comparison(reports, reference, out))
+    raise typer.Exit(compare_command.compare_reports(reports, reference, out))
 
 
 @app.command()
@@ -239,7 +239,7 @@ def regress(
         fail_undecided=fail_undecided,
         out=out,
     )
-    raise typer.Exit(regress_command.gate(request))
+    raise typer.Exit(regress_command.regress(request))
 
 
 @app.command()

@@ -67,5 +67,6 @@ def _clean(char: str) -> str:
 
 
 def format_count(count: int, noun: str) -> str:
-    """Return a count with its noun: "1 case", "2 cases"."""
-    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
+    """Return a count with its noun: "1 case", "2 cases", "3 processes"."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"1 {noun}" if count == 1 else f"{count} {noun}{plural}"

@@ -42,7 +42,7 @@ def read(kind: str) -> dict[str, list[Recording]]:
     file = path(kind)
     found: dict[str, list[Recording]] = {}
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-        recording = _parse(json.loads(line))
+        recording = parse_line(line)
         found.setdefault(recording.case, []).append(recording)
     return found
 
@@ -84,7 +84,9 @@ def _microseconds(seconds: Iterable[float]) -> list[int]:
     return [round(1e6 * each) for each in seconds]
 
 
-def _parse(fields: dict[str, Any]) -> Recording:
+def parse_line(line: str) -> Recording:
+    """The recording that a line keeps."""
+    fields: dict[str, Any] = json.loads(line)
     blocks = [
         _block(
             _ORDERS[order], [each / 1e6 for each in wall], [each / 1e6 for each in cpu], fields["noise"].get(str(index))

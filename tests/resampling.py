@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from bench.gate.sequential import LOOKS, MOST_DISCARDED, Plan
-from bench.gate.verdict import CaseVerdict, Figures, judge
+from bench.gate.sequential import LOOKS, MOST_DISCARDED, RiskPlan
+from bench.gate.verdict import CaseVerdict, Figures, judge_case
 
 BLOCK = 4
 """Rounds that follow each other in a simulated run as when they were recorded: some minutes under equal conditions."""
@@ -22,8 +22,19 @@ def draw_rounds(rounds: int, rng: np.random.Generator, *, wanted: int = LOOKS[-1
     return [int(start) + step for start in starts for step in range(length)][:wanted]
 
 
+def swap_sides(figures: Figures) -> Figures:
+    """A round's figures with base and candidate exchanged."""
+    return replace(
+        figures,
+        wall=None if figures.wall is None else -figures.wall,
+        cpu=None if figures.cpu is None else -figures.cpu,
+        memory={kind: (candidate, base) for kind, (base, candidate) in figures.memory.items()},
+        losses=None if figures.losses is None else (figures.losses[1], figures.losses[0]),
+    )
+
+
 def simulate_case(
-    recorded: Sequence[Figures], plan: Plan, rng: np.random.Generator, *, swap: bool, slowdown: float = 0.0
+    recorded: Sequence[Figures], plan: RiskPlan, rng: np.random.Generator, *, swap: bool, slowdown: float = 0.0
 ) -> CaseVerdict:
     """One case of a run, look by look until it is decided; ``swap`` exchanges the sides of each round at random.
 
@@ -31,12 +42,12 @@ def simulate_case(
     """
     chosen = [recorded[index] for index in draw_rounds(len(recorded), rng)]
     if swap:
-        chosen = [each.swapped if rng.random() < 0.5 else each for each in chosen]
+        chosen = [swap_sides(each) if rng.random() < 0.5 else each for each in chosen]
     if slowdown:
         chosen = [_slow_down(each, slowdown) for each in chosen]
     for look in plan.looks:
-        verdict = judge(chosen[:look], plan)
-        if verdict.decided:
+        verdict = judge_case(chosen[:look], plan)
+        if verdict.is_decided:
             break
     return verdict
 
@@ -55,7 +66,7 @@ def simulate_runs(
     seed: int = 0,
 ) -> Iterator[dict[str, CaseVerdict]]:
     """So many runs over all cases; ``swap`` is for rounds of equal code, whose sides have no names."""
-    rng, plan = np.random.default_rng(seed), Plan(len(recorded), most_discarded=most_discarded)
+    rng, plan = np.random.default_rng(seed), RiskPlan(len(recorded), most_discarded=most_discarded)
     for _ in range(count):
         yield {
             case: simulate_case(rounds, plan, rng, swap=swap, slowdown=slowdown) for case, rounds in recorded.items()

@@ -7,29 +7,18 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.compare import page, sentences, tables
-from bench.compare.machines import compare
-from bench.compare.points import Machine, labelled, machine
+from bench.compare.cases import Machine, add_labels, read_machine
+from bench.compare.machines import Comparison, compare_machines
 from bench.console.output import output, say
 from bench.errors import ExitCode, InvalidInput, shown
 from bench.results import reader
 
 _FEW = 20
-"""Lines of a table or a list; files have all."""
+"""Lines of a table or a list that are printed; files have all."""
 _SHOWN_LABELS = 10
 
 
-@dataclass(frozen=True)
-class _Intake:
-    """What was read of the reports that a person named."""
-
-    machines: list[Machine] = field(default_factory=list)
-    places: dict[object, int] = field(default_factory=dict)
-    """Each machine's number by what its results.csv is on the disk."""
-    refusals: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
-def show_comparison(
+def compare_reports(
     paths: Sequence[Path],
     reference: str | None = None,
     out: Path | None = None,
@@ -37,59 +26,80 @@ def show_comparison(
 ) -> int:
     """Print machines side by side, and write the comparison to ``out`` if given; returns the exit code.
 
-    2 where a report was refused, after the others were compared; 4 where nothing may be compared. Raises
+    2 where a report was refused, after the others were compared; 4 where nothing can be compared. Raises
     `InvalidInput` where no two reports can be read, or no report is the ``reference``.
     """
     console = console or output()
-    taken = _taken([*paths, *_further(paths, reference)])
+    reports = _read_reports(paths, reference)
     try:
-        chosen = _chosen(taken, reference)
-        machines = labelled(taken.machines)
-        compared = compare(machines[chosen], [each for each in machines if each is not machines[chosen]])
-        for table in tables.tables(compared, console.width, most=_FEW):
-            console.print()
-            console.print(table.rich())
-        for line in [*sentences.remarks(compared, most=_FEW), *taken.notes]:
-            say(console, f"Note: {line}")
-        say(console, "")
-        for line in sentences.verdicts(compared, most=_FEW):
-            say(console, line)
+        chosen = _choose_reference(reports, reference)
+        machines = add_labels(reports.machines)
+        comparison = compare_machines(machines[chosen], [*machines[:chosen], *machines[chosen + 1 :]])
+        _print_comparison(comparison, reports.notes, console)
         if out is not None:
-            say(console, f"\nComparison: {page.write(out, compared, taken.notes)}")
+            say(console, f"\nComparison: {page.write_files(out, comparison, reports.notes)}")
     finally:
-        _tell_refusals(taken.refusals)
-    if taken.refusals:
+        for refusal in reports.refusals:
+            say(Console(stderr=True), f"aebench: refused: {refusal}")
+    if reports.refusals:
         return ExitCode.INVALID_INPUT
-    return ExitCode.OK if compared.comparable else ExitCode.INCOMPARABLE
+    return ExitCode.OK if comparison.is_comparable else ExitCode.INCOMPARABLE
 
 
-def _taken(paths: Sequence[Path]) -> _Intake:
-    """Read every report once; what is wrong with one is told and keeps no other from being read."""
-    taken = _Intake()
+def _print_comparison(comparison: Comparison, notes: Sequence[str], console: Console) -> None:
+    for table in tables.build_tables(comparison, console.width, most=_FEW):
+        console.print()
+        console.print(table.rich())
+    for line in [*sentences.describe_missing(comparison, most=_FEW), *notes]:
+        say(console, f"Note: {line}")
+    say(console, "")
+    for line in sentences.summarize_all(comparison, most=_FEW):
+        say(console, line)
+
+
+# ------------------------------------------------------------------ the reports
+
+
+@dataclass(frozen=True)
+class _Reports:
+    """What was read of the reports that a person named."""
+
+    machines: list[Machine] = field(default_factory=list)
+    files: dict[object, int] = field(default_factory=dict)
+    """Each machine's number by the identity of its results.csv on the disk."""
+    refusals: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _read_reports(paths: Sequence[Path], reference: str | None) -> _Reports:
+    """Read every report once, the reference too where it is a path; a bad one does not keep others from being read."""
+    reports = _Reports()
     for path in paths:
-        place = _place(path)
-        if place in taken.places:
-            taken.notes.append(f"{shown(path)} was named twice and is compared once.")
-            continue
-        try:
-            report = reader.read(path)
-        except InvalidInput as error:
-            taken.refusals.append(str(error))
-            continue
-        taken.places[place] = len(taken.machines)
-        taken.machines.append(machine(report))
-        taken.notes.extend(f"{shown(path)}: {note}." for note in report.notes)
-    return taken
+        file = _identify_file(path)
+        if file in reports.files:
+            reports.notes.append(f"{shown(path)} was named twice and is compared once.")
+        else:
+            _add_report(reports, path)
+    if reference is not None:
+        path = Path(reference)
+        file = _identify_file(path)
+        if file != path and file not in set(map(_identify_file, paths)):
+            _add_report(reports, path)
+    return reports
 
 
-def _further(paths: Sequence[Path], reference: str | None) -> list[Path]:
-    """The reference where it is a path that is not among the reports."""
-    if reference is None or isinstance(_place(Path(reference)), Path):
-        return []
-    return [] if _place(Path(reference)) in set(map(_place, paths)) else [Path(reference)]
+def _add_report(reports: _Reports, path: Path) -> None:
+    try:
+        report = reader.read(path)
+    except InvalidInput as error:
+        reports.refusals.append(str(error))
+        return
+    reports.files[_identify_file(path)] = len(reports.machines)
+    reports.machines.append(read_machine(report))
+    reports.notes.extend(f"{shown(path)}: {note}." for note in report.notes)
 
 
-def _place(path: Path) -> object:
+def _identify_file(path: Path) -> object:
     """The same for all ways to name one file; the path itself where there is none."""
     try:
         found = reader.find_results(path).stat()
@@ -98,26 +108,21 @@ def _place(path: Path) -> object:
     return (found.st_dev, found.st_ino)
 
 
-def _chosen(taken: _Intake, reference: str | None) -> int:
-    """Which of the machines is the reference."""
-    if len(taken.machines) < 2:
-        found = f"{len(taken.machines)} could be read" if taken.refusals else f"got {len(taken.machines)}"
+def _choose_reference(reports: _Reports, reference: str | None) -> int:
+    """The number of the machine that is the reference. Raises `InvalidInput`."""
+    machines = reports.machines
+    if len(machines) < 2:
+        found = f"{len(machines)} could be read" if reports.refusals else f"got {len(machines)}"
         raise InvalidInput(f"compare takes two reports or more, folders or results.csv files; {found}.")
     if reference is None:
         return 0
-    labels = [each.label for each in labelled(taken.machines)]
+    labels = [each.label for each in add_labels(machines)]
     if reference in labels:
         return labels.index(reference)
-    place = _place(Path(reference))
-    if place in taken.places:
-        return taken.places[place]
+    file = _identify_file(Path(reference))
+    if file in reports.files:
+        return reports.files[file]
     known = ", ".join(labels[:_SHOWN_LABELS]) + (", …" if len(labels) > _SHOWN_LABELS else "")
     raise InvalidInput(
         f"--reference takes a report that can be read or a machine's label; got {shown(reference)!r}. Known: {known}"
     )
-
-
-def _tell_refusals(refusals: Sequence[str]) -> None:
-    console = Console(stderr=True)
-    for refusal in refusals:
-        say(console, f"aebench: refused: {refusal}")

@@ -1,8 +1,8 @@
-"""Machines side by side: pure functions on the rows of their reports.
+"""Machines side by side: pure functions on what each of them measured.
 
-One machine is the reference; every other is held against it case by case. A speed is the reference's seconds over the
-machine's, so that 2 is twice as fast; a share of memory is the machine's over the reference's; a difference of losses
-is the machine's less the reference's.
+One machine is the reference; every other machine is compared with it case by case. A speed is the reference's seconds
+over the machine's, so that 2 is twice as fast. A ratio of memory is the machine's over the reference's. A difference of
+losses is the machine's less the reference's.
 """
 
 import math
@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from bench.compare.points import CheckpointFigures, Machine, MeasuredCase, half_width
+from bench.compare.cases import CheckpointFigures, Machine, MeasuredCase
 from bench.errors import format_count, shown
 from bench.host.fingerprint import Fingerprint
 from bench.results.reader import Row
-from bench.results.stats import Median
+from bench.results.stats import Median, StudentMean
 
 NOISY_FRACTION = 0.1
-"""Share of noisy epochs from which a machine's times are to be taken with care."""
+"""Where a larger fraction of the epochs was noisy, times are to be read with care."""
 UNSTEADY_FRACTION = 0.25
-"""Share of cases without a steady state from which they are."""
+"""Likewise, where a larger fraction of the cases had no steady state."""
 
 # ------------------------------------------------------------------ ratios
 
@@ -35,11 +35,12 @@ class Ratio:
     cases: int = 1
 
 
-def ratio(over: Median, under: Median) -> Ratio:
+def divide(over: Median, under: Median) -> Ratio:
     """``over`` / ``under``, their intervals combined on the log scale.
 
-    The method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008): each end of the ratio's
-    interval lies as far from it as the two ends that it depends on lie from theirs, by the root of their squares.
+    By the method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008): an end of the
+    ratio's interval depends on one end of each side's; its distance from the ratio is the root of the sum of their
+    squared distances.
     """
     middle = math.log(over.value) - math.log(under.value)
     if over.low is None or over.high is None or under.low is None or under.high is None:
@@ -50,25 +51,25 @@ def ratio(over: Median, under: Median) -> Ratio:
 
 
 def geometric_mean(ratios: Sequence[Ratio]) -> Ratio | None:
-    """The geometric mean, with the wider of two intervals at each end; None of nothing.
+    """The geometric mean, with the wider of two intervals at each end; None without ratios.
 
-    One is Student's t on the logarithms, the case being the unit: what is different from case to case is in it, noise
-    of a moment too. The other combines the cases' own intervals, where all have one: a few cases that agree by chance
-    do not make a ratio better known than each of them is.
+    One is Student's t on the logarithms with the case as the unit: it contains differences from case to case, and brief
+    noise too. The other combines the cases' own intervals, where all have one: a few cases that agree by chance do not
+    make a ratio better known than each of them is.
     """
     if not ratios:
         return None
     logs = [math.log(each.value) for each in ratios]
     middle = statistics.fmean(logs)
-    across = half_width(logs) if len(logs) > 1 else None
-    below = _widest(across, _combined([(each.low, each.value) for each in ratios]))
-    above = _widest(across, _combined([(each.value, each.high) for each in ratios]))
+    across = StudentMean.of(logs).width() if len(logs) > 1 else None
+    below = _widest(across, _combine([(each.low, each.value) for each in ratios]))
+    above = _widest(across, _combine([(each.value, each.high) for each in ratios]))
     if below is None or above is None:
         return Ratio(math.exp(middle), None, None, len(ratios))
     return Ratio(math.exp(middle), math.exp(middle - below), math.exp(middle + above), len(ratios))
 
 
-def _combined(ends: Sequence[tuple[float | None, float | None]]) -> float | None:
+def _combine(ends: Sequence[tuple[float | None, float | None]]) -> float | None:
     """How far the mean's end lies from it by the cases' own intervals."""
     known = [math.log(high / low) for low, high in ends if low is not None and high is not None]
     return math.hypot(*known) / len(ends) if len(known) == len(ends) else None
@@ -89,15 +90,15 @@ class CasePair:
     reference: MeasuredCase | None
     machine: MeasuredCase | None
     timed: tuple[CheckpointFigures, CheckpointFigures] | None = None
-    """The reference's checkpoint and the machine's that times and memory are compared at."""
+    """The reference's and the machine's checkpoint at which times and memory are compared."""
     evaluated: tuple[CheckpointFigures, CheckpointFigures] | None = None
-    """The checkpoint that losses are compared at, on each side."""
+    """The checkpoint at which losses are compared, on each side."""
     same_data: bool = True
     speed: Ratio | None = None
     anon: float | None = None
-    """Peak of anonymous memory, as a share of the reference's."""
+    """Peak of anonymous memory, as a multiple of the reference's."""
     rss: float | None = None
-    """Peak of resident memory, as a share of the reference's."""
+    """Peak of resident memory, as a multiple of the reference's."""
     loss: float | None = None
     """The machine's less the reference's."""
 
@@ -108,12 +109,20 @@ class CasePair:
         assert side is not None  # noqa: S101 - one side has it
         return side.row
 
+    @property
+    def memory(self) -> float | None:
+        """Of anonymous memory where both sides have it, else of resident memory, as a multiple of the reference's.
 
-def pair(name: str, reference: MeasuredCase | None, other: MeasuredCase | None) -> CasePair:
-    """A case of two machines, compared in what may be."""
-    if reference is None or other is None or not reference.points or not other.points:
+        How much of resident memory is files that others mapped, such as TensorFlow's libraries, is chance.
+        """
+        return self.anon or self.rss or None
+
+
+def pair_case(name: str, reference: MeasuredCase | None, other: MeasuredCase | None) -> CasePair:
+    """A case of two machines, with a comparison of all that can be compared."""
+    if reference is None or other is None or not reference.checkpoints or not other.checkpoints:
         return CasePair(name, reference, other)
-    timed, evaluated = _timed(reference, other), _evaluated(reference, other)
+    timed, evaluated = _choose_timed(reference, other), _choose_evaluated(reference, other)
     one, two = timed
     same_data = one.dataset_digest == two.dataset_digest
     same_size = one.samples == two.samples
@@ -124,79 +133,85 @@ def pair(name: str, reference: MeasuredCase | None, other: MeasuredCase | None) 
         timed=timed,
         evaluated=evaluated,
         same_data=same_data,
-        speed=ratio(one.seconds, two.seconds) if same_data and one.seconds and two.seconds else None,
-        anon=_share(two.anon_mib, one.anon_mib) if same_size else None,
-        rss=_share(two.rss_mib, one.rss_mib) if same_size else None,
-        loss=_difference(*evaluated) if evaluated else None,
+        speed=divide(one.seconds, two.seconds) if same_data and one.seconds and two.seconds else None,
+        anon=_divide_known(two.anon_mib, one.anon_mib) if same_size else None,
+        rss=_divide_known(two.rss_mib, one.rss_mib) if same_size else None,
+        loss=_subtract_losses(*evaluated) if evaluated else None,
     )
 
 
-def _share(over: float | None, under: float | None) -> float | None:
+def _divide_known(over: float | None, under: float | None) -> float | None:
     return None if over is None or under is None else over / under
 
 
-def _difference(reference: CheckpointFigures, other: CheckpointFigures) -> float | None:
+def _subtract_losses(reference: CheckpointFigures, other: CheckpointFigures) -> float | None:
     if reference.loss is None or other.loss is None or reference.dataset_digest != other.dataset_digest:
         return None
     return other.loss - reference.loss
 
 
-def _timed(reference: MeasuredCase, other: MeasuredCase) -> tuple[CheckpointFigures, CheckpointFigures]:
-    """The last checkpoint that both know with an interval; where there is none, each one's last that has a time."""
+def _choose_timed(reference: MeasuredCase, other: MeasuredCase) -> tuple[CheckpointFigures, CheckpointFigures]:
+    """The last checkpoint that both know with an interval; where there is none, each side's last that has a time."""
     known = [
         (one, two)
-        for one, two in _common(reference, other)
+        for one, two in _match_checkpoints(reference, other)
         if _has_interval(one.seconds) and _has_interval(two.seconds)
     ]
-    return known[-1] if known else (_last(reference), _last(other))
+    return known[-1] if known else (_last_timed(reference), _last_timed(other))
 
 
 def _has_interval(seconds: Median | None) -> bool:
     return seconds is not None and seconds.low is not None
 
 
-def _last(case: MeasuredCase) -> CheckpointFigures:
-    return next((point for point in reversed(case.points) if point.seconds is not None), case.points[-1])
+def _last_timed(case: MeasuredCase) -> CheckpointFigures:
+    return next((each for each in reversed(case.checkpoints) if each.seconds is not None), case.checkpoints[-1])
 
 
-def _evaluated(reference: MeasuredCase, other: MeasuredCase) -> tuple[CheckpointFigures, CheckpointFigures] | None:
-    """The last checkpoint of both with a loss: losses after different numbers of epochs do not compare."""
-    known = [(one, two) for one, two in _common(reference, other) if one.loss is not None and two.loss is not None]
+def _choose_evaluated(
+    reference: MeasuredCase, other: MeasuredCase
+) -> tuple[CheckpointFigures, CheckpointFigures] | None:
+    """The last checkpoint of both with a loss: losses after different numbers of epochs cannot be compared."""
+    matched = _match_checkpoints(reference, other)
+    known = [(one, two) for one, two in matched if one.loss is not None and two.loss is not None]
     return known[-1] if known else None
 
 
-def _common(reference: MeasuredCase, other: MeasuredCase) -> list[tuple[CheckpointFigures, CheckpointFigures]]:
-    others = {point.epochs: point for point in other.points}
-    return [(point, others[point.epochs]) for point in reference.points if point.epochs in others]
+def _match_checkpoints(
+    reference: MeasuredCase, other: MeasuredCase
+) -> list[tuple[CheckpointFigures, CheckpointFigures]]:
+    others = {each.epochs: each for each in other.checkpoints}
+    return [(each, others[each.epochs]) for each in reference.checkpoints if each.epochs in others]
 
 
-# ------------------------------------------------------------------ a machine against the reference
+# ------------------------------------------------------------------ a machine compared with the reference
 
 State = Literal["yes", "with care", "no"]
 
 
 @dataclass(frozen=True)
-class Group:
-    """Whether a group of columns may be compared, and why not or what to bear in mind."""
+class Comparability:
+    """Whether times, memory or losses can be compared, and why not or what to bear in mind."""
 
     state: State
     reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Versus:
-    """A machine held against the reference."""
+class MachineComparison:
+    """A machine compared with the reference."""
 
     machine: Machine
     pairs: tuple[CasePair, ...]
     differences: tuple[tuple[str, Any, Any], ...]
     """What differs in the fingerprints: field, the reference's, the machine's."""
     speed: Ratio | None
+    """Over all cases."""
     memory: Ratio | None
-    """Of anonymous memory, which has no part in what a page cache holds of TensorFlow's libraries; else of resident."""
-    time: Group
-    space: Group
-    losses: Group
+    """Over all cases, of the memory that `CasePair.memory` compares."""
+    time: Comparability
+    space: Comparability
+    losses: Comparability
     rank: int | None = None
 
     def pair(self, case: str) -> CasePair | None:
@@ -205,11 +220,11 @@ class Versus:
 
     @property
     def common(self) -> tuple[CasePair, ...]:
-        """Cases that went well on both."""
+        """Cases that succeeded on both."""
         return tuple(each for each in self.pairs if each.timed)
 
     @property
-    def alone(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def unmatched(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Cases that only the reference has, and that only the machine has."""
         return (
             tuple(each.case for each in self.pairs if each.machine is None),
@@ -222,24 +237,24 @@ class Versus:
         return tuple((name, failure) for name, case in self.machine.cases.items() for failure in case.failures)
 
     @property
-    def comparable(self) -> bool:
-        """Whether any column may be compared."""
-        return any(group.state != "no" for group in (self.time, self.space, self.losses))
+    def is_comparable(self) -> bool:
+        """Whether anything can be compared."""
+        return any(each.state != "no" for each in (self.time, self.space, self.losses))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Machines against one of them, the best rank first; those without a rank come last."""
+    """Machines compared with one of them, the best rank first; those without a rank come last."""
 
     reference: Machine
-    others: tuple[Versus, ...]
+    others: tuple[MachineComparison, ...]
     rank: int
     """The reference's own."""
 
     @property
-    def comparable(self) -> bool:
-        """Whether anything of anything may be compared."""
-        return any(each.comparable for each in self.others)
+    def is_comparable(self) -> bool:
+        """Whether anything of any machine can be compared."""
+        return any(each.is_comparable for each in self.others)
 
     @property
     def cases(self) -> dict[str, Row]:
@@ -251,100 +266,103 @@ class Comparison:
         return found
 
 
-def compare(reference: Machine, others: Sequence[Machine]) -> Comparison:
-    """Hold each of the others against the reference, and rank all by the geometric mean of their speeds."""
-    held = [versus(reference, other) for other in others]
-    speeds = sorted((each.speed.value for each in held if each.speed), reverse=True)
-    ranked = [each if each.speed is None else replace(each, rank=_rank(each.speed.value, speeds)) for each in held]
+def compare_machines(reference: Machine, others: Sequence[Machine]) -> Comparison:
+    """Compare each of the others with the reference, and rank all by the geometric mean of their speeds."""
+    compared = [compare_machine(reference, other) for other in others]
+    speeds = [each.speed.value for each in compared if each.speed]
+
+    def rank(speed: float) -> int:
+        return 1 + sum(each > speed for each in (*speeds, 1.0))  # 1 is the reference's own
+
+    ranked = [replace(each, rank=rank(each.speed.value)) if each.speed else each for each in compared]
     ranked.sort(key=lambda each: (each.rank is None, each.rank or 0))
-    return Comparison(reference, tuple(ranked), 1 + sum(speed > 1 for speed in speeds))
+    return Comparison(reference, tuple(ranked), rank(1.0))
 
 
-def _rank(speed: float, descending: Sequence[float]) -> int:
-    """Its place; the reference is among the ranked, at 1."""
-    return 1 + descending.index(speed) + (speed < 1)
-
-
-def versus(reference: Machine, other: Machine) -> Versus:
-    """One machine against the reference."""
+def compare_machine(reference: Machine, other: Machine) -> MachineComparison:
+    """One machine compared with the reference."""
     names = dict.fromkeys((*reference.cases, *other.cases))
-    pairs = tuple(pair(name, reference.cases.get(name), other.cases.get(name)) for name in names)
-    anon, rss = [each.anon for each in pairs if each.anon], [each.rss for each in pairs if each.rss]
-    common = [each for each in pairs if each.timed]
-    apart = _Apart(reference, other, common)
-    return Versus(
+    pairs = tuple(pair_case(name, reference.cases.get(name), other.cases.get(name)) for name in names)
+    caveats = _Caveats(reference, other, [each for each in pairs if each.timed])
+    return MachineComparison(
         machine=other,
         pairs=pairs,
-        differences=_differences(reference.fingerprint, other.fingerprint),
+        differences=_find_differences(reference.fingerprint, other.fingerprint),
         speed=geometric_mean([each.speed for each in pairs if each.speed]),
-        memory=geometric_mean([Ratio(share, None, None) for share in anon or rss]),
-        time=apart.time(),
-        space=apart.space(),
-        losses=apart.losses(),
+        memory=geometric_mean([Ratio(each.memory, None, None) for each in pairs if each.memory]),
+        time=caveats.judge_times(),
+        space=caveats.judge_memory(),
+        losses=caveats.judge_losses(),
     )
 
 
-def _differences(one: Fingerprint, two: Fingerprint) -> tuple[tuple[str, Any, Any], ...]:
+def _find_differences(one: Fingerprint, two: Fingerprint) -> tuple[tuple[str, Any, Any], ...]:
     sides = ((name, getattr(one, name), getattr(two, name)) for name in Fingerprint.model_fields)
     return tuple(side for side in sides if side[1] != side[2])
 
 
-# ------------------------------------------------------------------ what may be compared
+# ------------------------------------------------------------------ what can be compared
 
 
 @dataclass(frozen=True)
-class _Apart:
-    """What keeps two machines' columns from being compared plainly."""
+class _Caveats:
+    """Finds what keeps two machines from being compared, or what to bear in mind."""
 
     reference: Machine
     other: Machine
     common: Sequence[CasePair]
+    """Cases that succeeded on both."""
 
-    def time(self) -> Group:
+    def judge_times(self) -> Comparability:
         count = sum(each.speed is not None for each in self.common)
-        cares = [
-            *self._moment(),
+        caveats = [
+            *self._same_machine(),
             *self._versions(),
             *self._field("threads", "threads", "left to the backend"),
             *self._field("env_flags", "settings", "none"),
             *self._noise(),
             *self._checkpoints(),
         ]
-        return self._group(count, "no common case has a time on both", cares)
+        return self._judge(count, "no common case has a time on both", caveats)
 
-    def space(self) -> Group:
-        count = sum(each.anon is not None or each.rss is not None for each in self.common)
-        methods = {tuple(point.peak_method for point in each.timed) for each in self.common if each.timed}
-        one, two = self.reference.fingerprint, self.other.fingerprint
-        cares = [
+    def judge_memory(self) -> Comparability:
+        count = sum(each.memory is not None for each in self.common)
+        timed = [each.timed for each in self.common if each.timed]
+        other_methods = any(one.peak_method != two.peak_method for one, two in timed)
+        has_gpu = self.reference.fingerprint.gpu or self.other.fingerprint.gpu
+        caveats = [
             *self._versions(),
-            *(["only peaks of resident memory, mapped files included"] if not any(p.anon for p in self.common) else []),
-            *(["peaks read by different methods"] if any(first != second for first, second in methods) else []),
-            *(["memory of GPUs is not compared"] if one.gpu or two.gpu else []),
+            *self._resident_memory(),
+            *(["peaks read by different methods"] if other_methods else []),
+            *(["memory of GPUs is not compared"] if has_gpu else []),
             *self._checkpoints(),
         ]
-        return self._group(count, "no common case has a peak on both", cares, sized=True)
+        other_sizes = sum(one.samples != two.samples for one, two in timed)
+        return self._judge(count, "no common case has a peak on both", caveats, other_sizes=other_sizes)
 
-    def losses(self) -> Group:
+    def judge_losses(self) -> Comparability:
         count = sum(each.loss is not None for each in self.common)
-        apart = sum(each.same_data and each.loss is None for each in self.common)
-        cares = (
-            [f"{apart} of {format_count(len(self.common), 'case')} were not evaluated after the same epochs"]
-            if apart
-            else []
-        )
-        return self._group(count, "no common case was evaluated after the same epochs", [*self._versions(), *cares])
+        missing = sum(each.same_data and each.loss is None for each in self.common)
+        of_all = f"{missing} of {format_count(len(self.common), 'case')}"
+        caveats = [f"{of_all} were not evaluated after the same epochs"] if missing else []
+        nothing = "no common case was evaluated after the same epochs"
+        return self._judge(count, nothing, [*self._versions(), *caveats])
 
-    def _group(self, count: int, nothing: str, cares: Sequence[str], *, sized: bool = False) -> Group:
-        foreign = [each for each in self.common if (_other_size(each) if sized else not each.same_data)]
-        data = "other numbers of images" if sized else "other data under the same name"
+    def _judge(
+        self, count: int, nothing: str, caveats: Sequence[str], *, other_sizes: int | None = None
+    ) -> Comparability:
+        """With ``count`` cases that can be compared; other data prevent it, but for memory only other image counts."""
+        if other_sizes is None:
+            unlike, why = sum(not each.same_data for each in self.common), "other data under the same name"
+        else:
+            unlike, why = other_sizes, "other numbers of images"
         if count == 0:
-            why = data if foreign else nothing
-            return Group("no", (why if self.common else "no case went well on both",))
-        partly = [f"{data} in {len(foreign)} of {format_count(len(self.common), 'case')}"] if foreign else []
-        return Group("with care" if partly or cares else "yes", (*partly, *cares))
+            reason = why if unlike else nothing
+            return Comparability("no", (reason if self.common else "no case succeeded on both",))
+        partly = [f"{why} in {unlike} of {format_count(len(self.common), 'case')}"] if unlike else []
+        return Comparability("with care" if partly or caveats else "yes", (*partly, *caveats))
 
-    def _moment(self) -> list[str]:
+    def _same_machine(self) -> list[str]:
         if self.reference.environment_id == self.other.environment_id:
             return ["the same machine at another moment"]
         same_machine = self.reference.machine_id == self.other.machine_id
@@ -363,25 +381,30 @@ class _Apart:
         own, there = (nothing if value is None else shown(value, 100) for value in (two, one))
         return [f"{title} {own}, not {there}"]
 
+    def _resident_memory(self) -> list[str]:
+        """Whether cases are compared by their resident memory, for want of anonymous memory on a side."""
+        known = [each for each in self.common if each.memory]
+        resident = sum(not each.anon for each in known)
+        if resident == len(known):
+            return ["only peaks of resident memory, mapped files included"]
+        of_all = f"{resident} of {format_count(len(known), 'case')}"
+        return [f"peaks of resident memory, mapped files included, in {of_all}"] if resident else []
+
     def _noise(self) -> list[str]:
         found = []
         for side, whose in ((1, "its"), (0, "the reference's")):
-            points = [each.timed[side] for each in self.common if each.timed and each.speed]
-            noisy, of = sum(point.noisy for point in points), sum(point.observed_epochs for point in points)
-            unsteady = sum(not point.steady for point in points)
+            figures = [each.timed[side] for each in self.common if each.timed and each.speed]
+            noisy, of = sum(each.noisy for each in figures), sum(each.observed_epochs for each in figures)
+            unsteady = sum(not each.steady for each in figures)
             if noisy > NOISY_FRACTION * of:
                 found.append(f"{100 * noisy / of:.0f} % of {whose} epochs were noisy")
-            if unsteady > UNSTEADY_FRACTION * len(points):
-                found.append(f"{whose} times were not steady in {unsteady} of {format_count(len(points), 'case')}")
+            if unsteady > UNSTEADY_FRACTION * len(figures):
+                found.append(f"{whose} times were not steady in {unsteady} of {format_count(len(figures), 'case')}")
         return found
 
     def _checkpoints(self) -> list[str]:
-        apart = sum(each.timed is not None and each.timed[0].epochs != each.timed[1].epochs for each in self.common)
-        return [f"after different numbers of epochs in {format_count(apart, 'case')}"] if apart else []
+        unequal = sum(each.timed is not None and each.timed[0].epochs != each.timed[1].epochs for each in self.common)
+        return [f"after different numbers of epochs in {format_count(unequal, 'case')}"] if unequal else []
 
 
 _TITLES = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-
-
-def _other_size(each: CasePair) -> bool:
-    return each.timed is not None and each.timed[0].samples != each.timed[1].samples

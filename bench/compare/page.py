@@ -7,56 +7,57 @@ from pathlib import Path
 from typing import Any
 
 from bench import __version__
-from bench.compare.machines import CasePair, Comparison, Versus
-from bench.compare.points import MeasuredCase
-from bench.compare.sentences import remarks, verdicts
-from bench.compare.tables import permission, remark, tables
+from bench.compare.cases import MeasuredCase
+from bench.compare.machines import CasePair, Comparison, MachineComparison
+from bench.compare.sentences import describe_missing, summarize_all
+from bench.compare.tables import build_tables, format_comparability, remark_on
 from bench.console.table import escaped
-from bench.errors import InvalidInput, shown
+from bench.errors import InvalidInput, format_count, shown
 from bench.report.files import make_safe
 from bench.report.render import render_template
 from bench.results.folder import write_whole
 
 _MANY = 20
-"""Machines from which their sentences stand below the tables."""
+"""Of more machines than this, the sentences stand below the tables."""
 _READING = """\
 Speed, times as fast: the reference's seconds of a median epoch over the machine's, so that 2 is twice as fast. Its \
 95 % interval combines both sides' on the log scale.
-A machine's speed is the geometric mean over the cases that went well on both; its interval is the wider of \
+A machine's speed is the geometric mean over the cases that succeeded on both; its interval is the wider of \
 Student's t over the cases' logarithms and what the cases' own intervals give.
-Time and memory are taken at the last checkpoint where both know the time with an interval, else at each one's last; losses \
-only after the same number of epochs.
-Memory: peak of the process, as a share of the reference's; anonymous memory where it is known, since what the page \
-cache holds of TensorFlow's libraries is chance.
-Losses: mean binary cross-entropy a pixel (bce) of the validation images, the machine's less the reference's.
+Time and memory are compared at the last checkpoint where both know the time with an interval, else at each side's \
+last; losses only after the same number of epochs. A case that is compared at several of the reference's checkpoints \
+has a line for each.
+Memory: peak of the process, in percent of the reference's; of anonymous memory where both sides know it, since how \
+much of TensorFlow's libraries the page cache holds is chance.
+Losses: mean binary cross-entropy per pixel (bce) of the validation images, the machine's less the reference's.
 An interval says how well these runs are known. Two single runs of one machine can differ by tens of percent where \
 others use it too; --repeats measures that.\
 """.splitlines()
 
 
-def write(out: Path, compared: Comparison, notes: Sequence[str] = ()) -> Path:
+def write_files(out: Path, comparison: Comparison, notes: Sequence[str] = ()) -> Path:
     """Write comparison.csv, comparison.md and comparison.html into a folder; returns the last one's path."""
     page = out / "comparison.html"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / "comparison.csv", csv_text(compared))
-        write_whole(out / "comparison.md", markdown(compared, notes))
-        write_whole(page, html(compared, notes))
+        write_whole(out / "comparison.csv", format_csv(comparison))
+        write_whole(out / "comparison.md", format_markdown(comparison, notes))
+        write_whole(page, render_html(comparison, notes))
     except OSError as error:
         raise InvalidInput(f"--out {shown(out)} cannot be written: {error.strerror}. Name a folder.") from error
     return page
 
 
-def markdown(compared: Comparison, notes: Sequence[str] = ()) -> str:
+def format_markdown(comparison: Comparison, notes: Sequence[str] = ()) -> str:
     """The text of comparison.md."""
-    remarked = [*remarks(compared), *notes]
-    words, many = _bullets(verdicts(compared)), len(compared.others) > _MANY
+    missing = [*describe_missing(comparison), *notes]
+    words, many = _bullets(summarize_all(comparison)), len(comparison.others) > _MANY
     sections = [
-        f"# {_title(compared)}",
+        f"# {_title(comparison)}",
         *([] if many else [words]),
-        *(f"## {table.title}\n\n{table.markdown()}" for table in tables(compared)),
+        *(f"## {table.title}\n\n{table.markdown()}" for table in build_tables(comparison)),
         *([f"## In words\n\n{words}"] if many else []),
-        *([f"## Not compared\n\n{_bullets(remarked)}"] if remarked else []),
+        *([f"## Not compared\n\n{_bullets(missing)}"] if missing else []),
         f"## How to read this\n\n{_bullets(_READING)}",
     ]
     return "\n\n".join(sections) + "\n"
@@ -66,96 +67,95 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {escaped(line)}" for line in lines)
 
 
-def _title(compared: Comparison) -> str:
-    count = len(compared.others)
-    return f"{count} machine{'' if count == 1 else 's'} against {compared.reference.label}"
+def _title(comparison: Comparison) -> str:
+    return f"{format_count(len(comparison.others), 'machine')} compared with {comparison.reference.label}"
 
 
-def html(compared: Comparison, notes: Sequence[str] = ()) -> str:
+def render_html(comparison: Comparison, notes: Sequence[str] = ()) -> str:
     """The text of comparison.html: one file that needs no other and no network."""
     from bench.compare import plots  # noqa: PLC0415 - matplotlib is for those who ask for a page
 
-    first, *others = tables(compared)
+    first, *others = build_tables(comparison)
     return render_template(
         "comparison.html.j2",
-        title=_title(compared),
-        verdicts=verdicts(compared),
+        title=_title(comparison),
+        verdicts=summarize_all(comparison),
         few=_MANY,
         first=first,
-        plot=plots.svg(compared),
-        caption=plots.caption(compared),
+        plot=plots.draw_svg(comparison),
+        caption=plots.describe_lines(comparison),
         tables=others,
-        notes=[*remarks(compared), *notes],
+        notes=[*describe_missing(comparison), *notes],
         reading=_READING,
         version=__version__,
     )
 
 
-def csv_text(compared: Comparison) -> str:
-    """The text of comparison.csv: a row a machine and case, full precision, empty where not compared."""
+def format_csv(comparison: Comparison) -> str:
+    """The text of comparison.csv: a row per machine and case, full precision, empty where not compared."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_CSV)
-    for held in compared.others:
-        for each in held.pairs:
-            writer.writerow([make_safe(of(compared, held, each)) for of in _CSV.values()])
+    for compared in comparison.others:
+        for each in compared.pairs:
+            writer.writerow([make_safe(read(comparison, compared, each)) for read in _CSV.values()])
     return out.getvalue()
 
 
-def _status(case: MeasuredCase | None) -> str | None:
-    """How a side stands in a case; None where it has no such case."""
+def _show_status(case: MeasuredCase | None) -> str | None:
+    """How a case ended on one side; None where that has no such case."""
     return None if case is None else "; ".join(case.failures) or "ok"
 
 
-def _side(each: CasePair, side: int, name: str) -> Any:
+def _read_timed(each: CasePair, side: int, name: str) -> Any:
     return getattr(each.timed[side], name) if each.timed else None
 
 
-def _time(each: CasePair, side: int, name: str) -> Any:
-    found = _side(each, side, "seconds")
+def _read_seconds(each: CasePair, side: int, name: str) -> Any:
+    found = _read_timed(each, side, "seconds")
     return found and getattr(found, name)
 
 
-def _evaluated(each: CasePair, side: int, name: str) -> Any:
+def _read_evaluated(each: CasePair, side: int, name: str) -> Any:
     return getattr(each.evaluated[side], name) if each.evaluated and each.loss is not None else None
 
 
-_CSV: dict[str, Callable[[Comparison, Versus, CasePair], Any]] = {
-    "machine": lambda _all, held, _each: held.machine.label,
-    "machine_id": lambda _all, held, _each: held.machine.machine_id,
-    "environment_id": lambda _all, held, _each: held.machine.environment_id,
-    "report": lambda _all, held, _each: held.machine.source,
-    "rank": lambda _all, held, _each: held.rank,
-    "reference": lambda all_, _held, _each: all_.reference.label,
-    "reference_machine_id": lambda all_, _held, _each: all_.reference.machine_id,
-    "reference_environment_id": lambda all_, _held, _each: all_.reference.environment_id,
-    "reference_report": lambda all_, _held, _each: all_.reference.source,
-    "case": lambda _all, _held, each: each.case,
-    "model": lambda _all, _held, each: each.row.model,
-    "batch_size": lambda _all, _held, each: each.row.batch_size,
-    "status": lambda _all, _held, each: _status(each.machine),
-    "reference_status": lambda _all, _held, each: _status(each.reference),
-    "times_comparable": lambda _all, held, _each: permission(held.time),
-    "memory_comparable": lambda _all, held, _each: permission(held.space),
-    "losses_comparable": lambda _all, held, _each: permission(held.losses),
-    "epochs": lambda _all, _held, each: _side(each, 1, "epochs"),
-    "reference_epochs": lambda _all, _held, each: _side(each, 0, "epochs"),
-    "processes": lambda _all, _held, each: _side(each, 1, "processes"),
-    "reference_processes": lambda _all, _held, each: _side(each, 0, "processes"),
-    "epoch_s": lambda _all, _held, each: _time(each, 1, "value"),
-    "epoch_s_low": lambda _all, _held, each: _time(each, 1, "low"),
-    "epoch_s_high": lambda _all, _held, each: _time(each, 1, "high"),
-    "reference_epoch_s": lambda _all, _held, each: _time(each, 0, "value"),
-    "reference_epoch_s_low": lambda _all, _held, each: _time(each, 0, "low"),
-    "reference_epoch_s_high": lambda _all, _held, each: _time(each, 0, "high"),
-    "times_as_fast": lambda _all, _held, each: each.speed and each.speed.value,
-    "times_as_fast_low": lambda _all, _held, each: each.speed and each.speed.low,
-    "times_as_fast_high": lambda _all, _held, each: each.speed and each.speed.high,
-    "anon_peak_ratio": lambda _all, _held, each: each.anon,
-    "peak_rss_ratio": lambda _all, _held, each: each.rss,
-    "loss_epochs": lambda _all, _held, each: _evaluated(each, 1, "epochs"),
-    "val_bce": lambda _all, _held, each: _evaluated(each, 1, "loss"),
-    "reference_val_bce": lambda _all, _held, each: _evaluated(each, 0, "loss"),
-    "val_bce_difference": lambda _all, _held, each: each.loss,
-    "remarks": lambda _all, _held, each: remark(each) or None,
+_CSV: dict[str, Callable[[Comparison, MachineComparison, CasePair], Any]] = {
+    "machine": lambda _all, compared, _each: compared.machine.label,
+    "machine_id": lambda _all, compared, _each: compared.machine.machine_id,
+    "environment_id": lambda _all, compared, _each: compared.machine.environment_id,
+    "report": lambda _all, compared, _each: compared.machine.source,
+    "rank": lambda _all, compared, _each: compared.rank,
+    "reference": lambda all_, _compared, _each: all_.reference.label,
+    "reference_machine_id": lambda all_, _compared, _each: all_.reference.machine_id,
+    "reference_environment_id": lambda all_, _compared, _each: all_.reference.environment_id,
+    "reference_report": lambda all_, _compared, _each: all_.reference.source,
+    "case": lambda _all, _compared, each: each.case,
+    "model": lambda _all, _compared, each: each.row.model,
+    "batch_size": lambda _all, _compared, each: each.row.batch_size,
+    "status": lambda _all, _compared, each: _show_status(each.machine),
+    "reference_status": lambda _all, _compared, each: _show_status(each.reference),
+    "times_comparable": lambda _all, compared, _each: format_comparability(compared.time),
+    "memory_comparable": lambda _all, compared, _each: format_comparability(compared.space),
+    "losses_comparable": lambda _all, compared, _each: format_comparability(compared.losses),
+    "epochs": lambda _all, _compared, each: _read_timed(each, 1, "epochs"),
+    "reference_epochs": lambda _all, _compared, each: _read_timed(each, 0, "epochs"),
+    "processes": lambda _all, _compared, each: _read_timed(each, 1, "processes"),
+    "reference_processes": lambda _all, _compared, each: _read_timed(each, 0, "processes"),
+    "epoch_s": lambda _all, _compared, each: _read_seconds(each, 1, "value"),
+    "epoch_s_low": lambda _all, _compared, each: _read_seconds(each, 1, "low"),
+    "epoch_s_high": lambda _all, _compared, each: _read_seconds(each, 1, "high"),
+    "reference_epoch_s": lambda _all, _compared, each: _read_seconds(each, 0, "value"),
+    "reference_epoch_s_low": lambda _all, _compared, each: _read_seconds(each, 0, "low"),
+    "reference_epoch_s_high": lambda _all, _compared, each: _read_seconds(each, 0, "high"),
+    "times_as_fast": lambda _all, _compared, each: each.speed and each.speed.value,
+    "times_as_fast_low": lambda _all, _compared, each: each.speed and each.speed.low,
+    "times_as_fast_high": lambda _all, _compared, each: each.speed and each.speed.high,
+    "anon_peak_ratio": lambda _all, _compared, each: each.anon,
+    "peak_rss_ratio": lambda _all, _compared, each: each.rss,
+    "loss_epochs": lambda _all, _compared, each: _read_evaluated(each, 1, "epochs"),
+    "val_bce": lambda _all, _compared, each: _read_evaluated(each, 1, "loss"),
+    "reference_val_bce": lambda _all, _compared, each: _read_evaluated(each, 0, "loss"),
+    "val_bce_difference": lambda _all, _compared, each: each.loss,
+    "remarks": lambda _all, _compared, each: remark_on(each) or None,
 }

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.compare.machines import CasePair, Comparison, Ratio
-from bench.compare.sentences import names
+from bench.compare.sentences import name_cases
 from bench.errors import shown
 from bench.report.figures import INK, PALETTE, RULE, apply_style, render_svg
 
-_COLUMNS = 4
-"""Machines that are drawn one by one; of more, each case's range and median."""
+_SINGLE = 4
+"""So many machines are drawn one by one; of more, each case's range and median."""
 _MOST_CASES = 120
 _MARKERS = ("o", "s", "D", "^")
 _STYLE = {
@@ -26,44 +26,44 @@ _STYLE = {
 }
 
 
-def svg(compared: Comparison) -> str:
-    """The plot as an SVG element, the same text for the same comparison; empty where no speed may be compared."""
-    cases = [case for case in compared.reference.cases if any(_of(compared, case))][:_MOST_CASES]
+def draw_svg(comparison: Comparison) -> str:
+    """The plot as an SVG element, the same text for the same comparison; empty where no speed is compared."""
+    cases = [case for case in comparison.reference.cases if any(_list_speeds(comparison, case))][:_MOST_CASES]
     if not cases:
         return ""
     with apply_style(_STYLE):
         figure = Figure(figsize=(6.2, 1.1 + 0.26 * len(cases)), layout="constrained")
         axes = figure.add_subplot()
-        _draw(axes, compared, cases)
-        if len(compared.others) <= _COLUMNS:
+        _draw(axes, comparison, cases)
+        if len(comparison.others) <= _SINGLE:
             figure.legend(loc="outside upper left", ncols=2, borderaxespad=0.2)
-        return render_svg(figure, "speeds", f"Speeds. {caption(compared)}")
+        return render_svg(figure, "speeds", f"Speeds. {describe_lines(comparison)}")
 
 
-def caption(compared: Comparison) -> str:
-    """What the plot's lines are."""
-    if len(compared.others) > _COLUMNS:
+def describe_lines(comparison: Comparison) -> str:
+    """The plot's caption."""
+    if len(comparison.others) > _SINGLE:
         return "Over all machines: the range, the middle half (thick), the median (tick)."
-    return "Lines are 95 % intervals; a checkpoint without one is known less well than a line would show."
+    return "Lines are 95 % intervals; a point without a line is known less well than a line could show."
 
 
-def _of(compared: Comparison, case: str) -> list[Ratio | None]:
+def _list_speeds(comparison: Comparison, case: str) -> list[Ratio | None]:
     """The machines' speeds in a case, in their order."""
-    pairs: list[CasePair | None] = [held.pair(case) for held in compared.others]
+    pairs: list[CasePair | None] = [other.pair(case) for other in comparison.others]
     return [each.speed if each else None for each in pairs]
 
 
-def _draw(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
-    short = names(compared.cases)
+def _draw(axes: Axes, comparison: Comparison, cases: Sequence[str]) -> None:
+    short = name_cases(comparison.cases)
     axes.axvline(1, color=INK, linewidth=0.8)
-    if len(compared.others) > _COLUMNS:
-        _draw_ranges(axes, compared, cases)
+    if len(comparison.others) > _SINGLE:
+        _draw_ranges(axes, comparison, cases)
     else:
-        _draw_machines(axes, compared, cases)
+        _draw_machines(axes, comparison, cases)
     axes.set_xscale("log")
     axes.set_yticks(range(len(cases)), [shown(short[case], 40) for case in cases])
     axes.set_ylim(len(cases) - 0.4, -0.6)
-    axes.set_xlabel(f"times as fast as {compared.reference.label}")
+    axes.set_xlabel(f"times as fast as {comparison.reference.label}")
     low, high = axes.get_xlim()
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if high < 12 * low else (1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _position: f"{value:g}"))
@@ -72,12 +72,12 @@ def _draw(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _draw_machines(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
-    """A checkpoint a machine and case, with its interval."""
-    drawn = [held for held in compared.others if held.speed]
-    for number, held in enumerate(drawn):
+def _draw_machines(axes: Axes, comparison: Comparison, cases: Sequence[str]) -> None:
+    """A point per machine and case, with its interval."""
+    drawn = [other for other in comparison.others if other.speed]
+    for number, other in enumerate(drawn):
         offset = 0.6 * ((number + 0.5) / len(drawn) - 0.5)
-        found = [(place, each.speed) for place, case in enumerate(cases) if (each := held.pair(case)) and each.speed]
+        found = [(place, each.speed) for place, case in enumerate(cases) if (each := other.pair(case)) and each.speed]
         for place, speed in found:
             if speed.low is not None and speed.high is not None:
                 axes.plot([speed.low, speed.high], [place + offset] * 2, color=PALETTE[number], linewidth=1.4)
@@ -88,14 +88,14 @@ def _draw_machines(axes: Axes, compared: Comparison, cases: Sequence[str]) -> No
             marker=_MARKERS[number],
             markersize=4.5,
             linestyle="none",
-            label=held.machine.label,
+            label=other.machine.label,
         )
 
 
-def _draw_ranges(axes: Axes, compared: Comparison, cases: Sequence[str]) -> None:
+def _draw_ranges(axes: Axes, comparison: Comparison, cases: Sequence[str]) -> None:
     """Of many machines: each case's range, the middle half of them, the median."""
     for place, case in enumerate(cases):
-        speeds = sorted(speed.value for speed in _of(compared, case) if speed)
+        speeds = sorted(speed.value for speed in _list_speeds(comparison, case) if speed)
         axes.plot([speeds[0], speeds[-1]], [place] * 2, color=PALETTE[0], linewidth=0.9)
         if len(speeds) > 1:
             first, _, third = statistics.quantiles(speeds, n=4, method="inclusive")

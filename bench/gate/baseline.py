@@ -1,66 +1,70 @@
-"""A finished report against a stored one of the same machine: what may be compared, and verdicts. Pure functions.
+"""A finished report compared with a stored one of the same environment: what can be compared, and the verdicts.
 
-**The process is the turn.** Epochs of one process share its memory layout and the machine's mood, so their interval
-says how well that process is known and not where the next one will lie. What a change is held against is the spread
-between processes of one case (`--repeats`), pooled over both sides, by Student's t on logarithms; or what the epochs'
-own intervals add up to, where that is more: a few processes that agree by chance are not better known than each of
-them. With fewer than three processes on a side nothing is decided on time and memory.
+Pure functions.
 
-**The hour is not in that spread.** The processes of a report ran within one sweep, the baseline's in another, perhaps
-weeks ago. The read_machine_counters of it is the reference kernel, which no change of the code touches: where it was faster or slower
-than at the baseline's time by more than what is to be found, no verdict on time is given.
+**The process is the independent unit.** Epochs of one process have the same memory layout and meet the same noise of
+the machine. Their interval says how well that process is known, not where the next process will lie. A change is
+therefore compared with the spread between processes of one case (`--repeats`), pooled over both sides, by Student's t
+on logarithms. Where the epochs' own intervals add up to more, that is taken instead: a few processes that agree by
+chance are not known better than each of them. With fewer than three processes on a side there is no verdict on time and
+memory.
 
-Risks are those of the gate (`bench.gate.sequential`), all spent at one look.
+**The time between the two reports is not in that spread.** The processes of a report ran within one sweep, those of the
+baseline in another, perhaps weeks ago. What shows a change of the machine is the reference kernel, which no change of
+the code touches: where its rate differs by more than the minimum effect, there is no verdict on time.
+
+The risks are those of the gate (`bench.gate.sequential`), all spent at one look.
 """
 
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from operator import attrgetter
 
-from bench.errors import shown
-from bench.gate.sequential import MOST_DISCARDED, Plan, Student
+from bench.errors import format_count, shown
+from bench.gate.sequential import MOST_DISCARDED, RiskPlan
 from bench.gate.verdict import (
-    MEMORY_EFFECT,
+    EQUAL_LOSSES,
+    MEMORY_KINDS,
     CaseResult,
     CaseVerdict,
     Estimate,
     Judgement,
     Trouble,
-    Verdict,
-    decided,
-    detectable,
-    share,
+    find_smallest_slowdown,
+    judge_growth,
+    judge_ratio,
+    to_change,
+    worst_memory,
 )
 from bench.host.fingerprint import Fingerprint
 from bench.plan.catalog import BACKENDS
 from bench.results.reader import Report, Row
+from bench.results.stats import StudentMean
 
 FEWEST = 3
-"""Processes of a case that each side has to have for a verdict: of two that differ, either may be the odd one."""
+"""Processes of a case that each side needs for a verdict: of two that differ, either may be the odd one."""
 ADVISED = 6
-"""Processes to measure where nothing is known of their spread."""
+"""Processes to measure where their spread is not known."""
 MOST_ADVISED = 100
-"""Processes beyond which a quieter machine is the better advice."""
+"""Where more processes than this would be needed, a quieter machine is the better advice."""
 LOSS_EFFECT = 0.05
-"""What another seed may do to a loss, as a share of it. All processes of a report have one seed, so the spread over
-seeds is not in it; code that draws other numbers differs from itself as another seed does."""
+"""How much another seed may change a loss, as a fraction of it. All processes of a report have one seed, so their
+spread does not show it; and code that draws other random numbers differs from itself as another seed does."""
 _LOOK = 0
 """The only one."""
-_DECIDES_NOTHING = frozenset({"aebench"})
-"""Fields of a fingerprint that may differ: the code is what is compared."""
 _OF_95 = statistics.NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
 class CheckedCase(CaseResult):
-    """What became of one case of both reports, or of one that failed."""
+    """What became of a case that both reports have, or that failed in the report."""
 
     processes: tuple[int, int] = (0, 0)
-    """The baseline's and the report's that reached the checkpoint."""
+    """The baseline's and the report's processes that reached the checkpoint."""
     epochs: int | None = None
-    """The checkpoint that both are compared at; None where there is none."""
+    """The checkpoint at which both are compared; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -73,101 +77,111 @@ class Check:
     only_report: tuple[str, ...]
 
 
-def check(baseline: Report, report: Report, minimum_effect: float) -> Check:
-    """Hold a report against a baseline; slowdowns below ``minimum_effect``, a share, do not count."""
-    before, after = _by_case(baseline), _by_case(report)
+def check_report(baseline: Report, report: Report, minimum_effect: float) -> Check:
+    """Compare a report with a baseline; slowdowns below ``minimum_effect``, a fraction, do not count."""
+    before, after = _group_by_case(baseline), _group_by_case(report)
     common = [name for name in before if name in after]
     judge = _Judge(
-        Plan(max(len(common), 1), minimum_effect, looks=(1,)),
-        differences(baseline, report),
+        RiskPlan(max(len(common), 1), minimum_effect, looks=(1,)),
+        describe_difference(baseline, report),
         kernel_ratio(baseline.rows, report.rows),
     )
-    failed = [name for name, rows in after.items() if name not in before and _failures(rows)]
+    failed = [name for name, rows in after.items() if name not in before and _describe_failures(rows)]
     return Check(
-        results=tuple(judge.case(name, before.get(name, []), after[name]) for name in (*common, *failed)),
+        results=tuple(judge.judge_case(name, before.get(name, []), after[name]) for name in (*common, *failed)),
         only_baseline=tuple(name for name in before if name not in after),
         only_report=tuple(name for name in after if name not in before),
     )
 
 
-def _by_case(report: Report) -> dict[str, list[Row]]:
+def _group_by_case(report: Report) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in report.rows:
         found.setdefault(row.case, []).append(row)
     return found
 
 
-def _failures(rows: Sequence[Row]) -> list[str]:
-    """How its processes failed: "oom at 50 epochs"."""
+def _describe_failures(rows: Sequence[Row]) -> list[str]:
+    """How a case's processes failed: "oom at 50 epochs"."""
     return list(dict.fromkeys(f"{row.status} at {row.epochs} epochs" for row in rows if row.status != "ok"))
 
 
-def failures(report: Report) -> dict[str, list[str]]:
+def find_failures(report: Report) -> dict[str, list[str]]:
     """The report's cases that failed, and how."""
-    return {name: told for name, rows in _by_case(report).items() if (told := _failures(rows))}
+    return {name: failures for name, rows in _group_by_case(report).items() if (failures := _describe_failures(rows))}
 
 
-def fewest_processes(report: Report) -> int:
-    """Processes of the case that has fewest."""
-    return min(len({row.repeat for row in rows}) for rows in _by_case(report).values())
+def count_processes(report: Report) -> tuple[int, int]:
+    """The number of cases, and of processes of the case that has the fewest."""
+    processes = [len({row.repeat for row in rows}) for rows in _group_by_case(report).values()]
+    return len(processes), min(processes)
 
 
-# ----------------------------------------------------------------------------------------------------- the same machine
+# ------------------------------------------------------------------------------------------------- the same environment
 
 
-def differences(baseline: Report, report: Report) -> list[str]:
-    """What keeps two reports from being of the same machine and software, as "keras 3.14.0, not 3.13.2".
+def describe_difference(baseline: Report, report: Report) -> str | None:
+    """Whose a baseline is that cannot be compared with a report: "of another machine (cpu_limit 1, not 2)"; else None.
 
-    Versions of backends that no case of either trains on may differ, and so may the harness' own.
+    Both have to be of one environment. Only the version of aebench may differ, which is the code that is compared, and
+    those of backends that no case of either report trains on.
     """
-    backends = {row.backend for each in (baseline, report) for row in each.rows}
-    idle = {name for name in BACKENDS if name not in backends}
-    names = (name for name in Fingerprint.model_fields if name not in _DECIDES_NOTHING | idle)
-    sides = ((name, getattr(report.fingerprint, name), getattr(baseline.fingerprint, name)) for name in names)
-    return [f"{name} {_told(now)}, not {_told(then)}" for name, now, then in sides if now != then]
+    trained = {row.backend for each in (baseline, report) for row in each.rows}
+    may_differ = {"aebench", *BACKENDS} - trained
+    names = [name for name in Fingerprint.model_fields if name not in may_differ]
+    sides = [(name, getattr(report.fingerprint, name), getattr(baseline.fingerprint, name)) for name in names]
+    differences = "; ".join(f"{name} {_show(now)}, not {_show(then)}" for name, now, then in sides if now != then)
+    if not differences:
+        return None
+    same_machine = baseline.machine_id == report.machine_id
+    return f"of {'another environment on the same machine' if same_machine else 'another machine'} ({differences})"
 
 
-def _told(value: Any) -> str:
+def _show(value: object) -> str:
     return "absent" if value is None else shown(value, 100)
 
 
 def kernel_ratio(before: Iterable[Row], after: Iterable[Row]) -> float | None:
-    """How fast the reference kernel was beside the report, as a multiple of beside the baseline; None if not known."""
+    """The reference kernel's rate beside the report over that beside the baseline; None where one is not known."""
     rates = [[row.reference_gflop_per_s for row in rows if row.reference_gflop_per_s] for rows in (before, after)]
     return statistics.median(rates[1]) / statistics.median(rates[0]) if all(rates) else None
 
 
 # ------------------------------------------------------------------------------------------------------------- verdicts
 
+_Figures = tuple[list[float], list[float]]
+"""One figure per process of the baseline and of the report."""
+
 
 @dataclass(frozen=True)
 class _Judge:
-    """What all cases of a check are judged by."""
+    """Judges each case of a check by the same rules."""
 
-    plan: Plan
-    differences: Sequence[str]
-    """Of the machines."""
+    plan: RiskPlan
+    of_another: str | None
+    """See `describe_difference`."""
     kernel: float | None
+    """See `kernel_ratio`."""
 
-    def case(self, name: str, before: Sequence[Row], after: Sequence[Row]) -> CheckedCase:
-        """What became of one case, from all rows of both sides."""
-        checkpoint = _checkpoint(before, after)
+    def judge_case(self, name: str, before: Sequence[Row], after: Sequence[Row]) -> CheckedCase:
+        """The verdicts on one case, from all its rows on both sides."""
+        checkpoint = _last_common_checkpoint(before, after)
         then, now = (
             [row for row in rows if row.status == "ok" and row.epochs == checkpoint] for rows in (before, after)
         )
-        apart, failed = self._apart(before, then, now), _failures(after)
-        if apart is not None:
+        obstacle, failures = self._find_obstacle(before, then, now), _describe_failures(after)
+        if obstacle is not None:
             then, now = [], []
-        trouble: Trouble | None = "failed" if failed else "incomparable" if apart else None
+        trouble: Trouble | None = "failed" if failures else "incomparable" if obstacle else None
         processes = (len(then), len(now))
-        time, smallest = self._time(then, now)
+        time, smallest = self._judge_time(then, now)
         verdict = CaseVerdict(
             rounds=min(processes),
             time=time,
             cpu=None,
-            memory=self._memory(then, now),
-            loss=self._diverged(before, after) or self._loss(then, now),
-            discarded=max(_noisy(then), _noisy(now)),
+            memory=worst_memory([judged for kind in MEMORY_KINDS if (judged := self._judge_memory(kind, then, now))]),
+            loss=self._judge_divergence(before, after) or self._judge_loss(then, now),
+            discarded=max(_noisy_fraction(then), _noisy_fraction(now)),
             smallest=smallest,
         )
         return CheckedCase(
@@ -175,143 +189,140 @@ class _Judge:
             verdict,
             recorded=sum(processes),
             trouble=trouble,
-            reason="; ".join(failed) or apart or "",
+            reason="; ".join(failures) or obstacle or "",
             processes=processes,
             epochs=checkpoint,
         )
 
-    def _apart(self, before: Sequence[Row], then: Sequence[Row], now: Sequence[Row]) -> str | None:
-        """Why a case is not comparable, where it is not."""
-        if self.differences:
-            return f"the baseline is of another machine or other software: {'; '.join(self.differences)}"
+    def _find_obstacle(self, before: Sequence[Row], then: Sequence[Row], now: Sequence[Row]) -> str | None:
+        """Why a case cannot be compared; None where it can."""
+        if self.of_another:
+            return f"the baseline is {self.of_another}"
         if not (then and now):
-            told = "; ".join(_failures(before))
-            return f"no epoch count that both reached{f' (the baseline: {told})' if told else ''}"
-        digests = {(row.dataset_digest, row.train_samples, row.val_samples) for row in (*then, *now)}
-        return "other data under the same name" if len(digests) > 1 else None
+            failures = "; ".join(_describe_failures(before))
+            return f"no epoch count that both reached{f' (the baseline: {failures})' if failures else ''}"
+        data = {(row.dataset_digest, row.train_samples, row.val_samples) for row in (*then, *now)}
+        return "other data under the same name" if len(data) > 1 else None
 
     # ------------------------------------------------------------------------------------------------------- time
 
-    def _time(self, then: Sequence[Row], now: Sequence[Row]) -> tuple[Judgement, float | None]:
+    def _judge_time(self, then: Sequence[Row], now: Sequence[Row]) -> tuple[Judgement, float | None]:
         """The verdict on time, and the smallest slowdown that would have been found."""
-        figures = _figures(lambda row: row.epoch_s_median, then, now, math.log)
+        figures = _read_figures(lambda row: row.epoch_s_median, then, now, math.log)
         if not all(figures):
             return Judgement("undecided", "no steady epoch on both sides"), None
         if min(map(len, figures)) < FEWEST:
-            return Judgement("undecided", _too_few(figures), Estimate(_change(figures), None, None)), None
-        t = difference(*figures, math.hypot(_epochs_error(then), _epochs_error(now)))
-        judged, why = decided(t, self.plan, _LOOK), self._doubt(then, now)
+            return _judge_too_few(figures), None
+        t = compare_means(*figures, math.hypot(_epochs_error(then), _epochs_error(now)))
+        judged, why = judge_ratio(t, self.plan, _LOOK), self._find_doubt(then, now)
         if judged.verdict == "undecided" and why is None:
-            spread = _spread(figures)
-            why = f"processes differ by {spread:.1%}; {self._advice(spread)}"
+            spread = _pooled_spread(figures)
+            why = f"processes differ by {spread:.1%}; {self._advise(spread)}"
         if why is not None:
             judged = replace(judged, verdict="undecided", reason=why)
-        return judged, detectable(t, self.plan, _LOOK)
+        return judged, find_smallest_slowdown(t, self.plan, _LOOK)
 
-    def _doubt(self, then: Sequence[Row], now: Sequence[Row]) -> str | None:
-        """Why the times are not to be trusted, whatever they are."""
-        noisy = max(_noisy(then), _noisy(now))
+    def _find_doubt(self, then: Sequence[Row], now: Sequence[Row]) -> str | None:
+        """Why times are not to be trusted, whatever they are; None where they are."""
+        noisy = max(_noisy_fraction(then), _noisy_fraction(now))
         if noisy > MOST_DISCARDED:
             return f"{noisy:.0%} of the epochs were noisy; at most {MOST_DISCARDED:.0%} may be"
         if self.kernel is not None and abs(math.log(self.kernel)) > math.log1p(self.plan.minimum_effect):
             kind = "slower" if self.kernel < 1 else "faster"
             return (
-                f"the machine itself was {kind}: its reference kernel reached {self.kernel:.2f} times what it did "
-                f"beside the baseline, and {self.plan.minimum_effect:.0%} is to be found; measure both again"
+                f"the machine itself was {kind}: its reference kernel ran at {self.kernel:.2f} times the rate that it "
+                f"had beside the baseline, and {self.plan.minimum_effect:.0%} is to be found; measure both again"
             )
         return None
 
-    def _advice(self, spread: float) -> str:
+    def _advise(self, spread: float) -> str:
         """How many processes on each side would find the minimum effect."""
         effect = self.plan.minimum_effect
         for count in range(FEWEST, MOST_ADVISED + 1):
-            t = Student(0.0, spread * math.sqrt(2 / count), 2 * count - 2)
-            if detectable(t, self.plan, _LOOK) <= effect * (1 + 1e-9):
+            t = StudentMean(0.0, spread * math.sqrt(2 / count), 2 * count - 2)
+            if find_smallest_slowdown(t, self.plan, _LOOK) <= effect * (1 + 1e-9):
                 return f"with --repeats {count} on both sides a slowdown of {effect:.0%} would be found"
         return (
-            f"more than {MOST_ADVISED} of them on both sides would be needed to find {effect:.0%}: take a quieter "
+            f"more than {MOST_ADVISED} of them on both sides would be needed to find {effect:.0%}: use a quieter "
             "machine, or `aebench regress`, which runs both in turns"
         )
 
     # ----------------------------------------------------------------------------------------------- memory, loss
 
-    def _memory(self, then: Sequence[Row], now: Sequence[Row]) -> Judgement:
-        """Fatter where peak or anonymous memory grew by more than 3 % and more than its spread over processes."""
-        found = [judged for name, read in _MEMORY.items() if (judged := self._growth(name, read, then, now))]
-        order: tuple[Verdict, ...] = ("more-memory", "undecided", "ok")
-        return min(
-            found, key=lambda each: order.index(each.verdict), default=Judgement("undecided", "nothing was told")
-        )
-
-    def _growth(
-        self, name: str, read: Callable[[Row], float | None], then: Sequence[Row], now: Sequence[Row]
-    ) -> Judgement | None:
-        figures = _figures(read, then, now, math.log)
+    def _judge_memory(self, kind: str, then: Sequence[Row], now: Sequence[Row]) -> Judgement | None:
+        """The verdict on one kind of memory; None where a side has no figure of it."""
+        figures = _read_figures(attrgetter(_MEMORY_COLUMNS[kind]), then, now, math.log)
         if not all(figures):
             return None
         if min(map(len, figures)) < FEWEST:
-            return Judgement("undecided", _too_few(figures), Estimate(_change(figures), None, None))
-        t = difference(*figures)
-        level = self.plan.alarm_level(_LOOK, "memory") / len(_MEMORY)
-        estimate = Estimate(share(t.mean), share(t.below(level)), share(t.above(level)))
-        if t.below(level) > 0 and estimate.value > MEMORY_EFFECT:
-            return Judgement("more-memory", f"more {name}, beyond its spread and {MEMORY_EFFECT:.0%}", estimate)
-        return Judgement("ok", f"{name} within its spread or {MEMORY_EFFECT:.0%}", estimate)
+            return _judge_too_few(figures)
+        return judge_growth(kind, compare_means(*figures), self.plan, _LOOK)
 
-    def _diverged(self, before: Sequence[Row], after: Sequence[Row]) -> Judgement | None:
+    def _judge_divergence(self, before: Sequence[Row], after: Sequence[Row]) -> Judgement | None:
+        """A higher loss where the report diverged and the baseline did not; else None."""
         diverged = any(row.status == "diverged" for row in after) and any(row.val_bce is not None for row in before)
-        if self.differences or not diverged:
+        if self.of_another or not diverged:
             return None
         return Judgement("higher-loss", "a loss that is not finite, where the baseline's is")
 
-    def _loss(self, then: Sequence[Row], now: Sequence[Row]) -> Judgement:
-        """One process suffices: with equal seeds, equal code has equal losses."""
-        figures = _figures(lambda row: row.val_bce, then, now, float)
+    def _judge_loss(self, then: Sequence[Row], now: Sequence[Row]) -> Judgement:
+        """The verdict on the loss. One process suffices: with equal seeds, equal code has equal losses."""
+        figures = _read_figures(lambda row: row.val_bce, then, now, float)
         if not all(figures):
             return Judgement("undecided", "not evaluated on both sides")
         if len({*figures[0], *figures[1]}) == 1:
-            return Judgement("ok", "equal to the last bit", Estimate(0.0, 0.0, 0.0))
+            return EQUAL_LOSSES
         size = abs(statistics.fmean(figures[0])) or 1.0
         before, after = ([value / size for value in values] for values in figures)
         estimate = Estimate(statistics.fmean(after) - statistics.fmean(before), None, None)
         if min(map(len, figures)) >= FEWEST:
-            t, level = difference(before, after), self.plan.alarm_level(_LOOK, "loss")
+            t, level = compare_means(before, after), self.plan.alarm_level(_LOOK, "loss")
             estimate = Estimate(t.mean, t.below(level), t.above(level))
         if estimate.value > LOSS_EFFECT and (estimate.low is None or estimate.low > 0):
-            return Judgement(
-                "higher-loss", f"a higher loss, by more than what another seed may do ({LOSS_EFFECT:.0%})", estimate
-            )
-        return Judgement("ok", f"within what another seed may do ({LOSS_EFFECT:.0%}), or lower", estimate)
+            reason = f"a higher loss, by more than another seed may change it ({LOSS_EFFECT:.0%})"
+            return Judgement("higher-loss", reason, estimate)
+        return Judgement("ok", f"within what another seed may change ({LOSS_EFFECT:.0%}), or lower", estimate)
 
 
-def difference(before: Sequence[float], after: Sequence[float], least_error: float = 0.0) -> Student:
-    """After less before, of three values or more together; the spread of a process is pooled over both sides.
+_MEMORY_COLUMNS = dict(zip(MEMORY_KINDS, ("peak_rss_mib", "anon_peak_mib"), strict=True))
 
-    Equal code on one machine has one spread, whichever side it ran on.
+
+def compare_means(before: Sequence[float], after: Sequence[float], least_error: float = 0.0) -> StudentMean:
+    """The mean of ``after`` less the mean of ``before``, of three values or more together.
+
+    The spread of a process is pooled over both sides: equal code on one machine has the same spread on either side.
     """
-    error = _spread((before, after)) * math.sqrt(1 / len(before) + 1 / len(after))
-    return Student(
+    error = _pooled_spread((before, after)) * math.sqrt(1 / len(before) + 1 / len(after))
+    return StudentMean(
         statistics.fmean(after) - statistics.fmean(before), max(error, least_error), len(before) + len(after) - 2
     )
 
 
-def _spread(figures: Sequence[Sequence[float]]) -> float:
+def _pooled_spread(figures: Sequence[Sequence[float]]) -> float:
     """Standard deviation of a process' figure, each side about its own mean."""
     squares = [(value - statistics.fmean(values)) ** 2 for values in figures for value in values]
     return math.sqrt(math.fsum(squares) / (len(squares) - len(figures)))
 
 
-def _change(figures: tuple[Sequence[float], Sequence[float]]) -> float:
-    return share(statistics.fmean(figures[1]) - statistics.fmean(figures[0]))
-
-
-def _figures(
+def _read_figures(
     read: Callable[[Row], float | None], then: Sequence[Row], now: Sequence[Row], scale: Callable[[float], float]
-) -> tuple[list[float], list[float]]:
-    """What was measured of each process of both sides."""
-    known = ([value for row in rows if (value := read(row)) is not None] for rows in (then, now))
-    before, after = (list(map(scale, values)) for values in known)
+) -> _Figures:
+    """What was measured of each process of both sides, on that scale."""
+    before, after = ([scale(value) for row in rows if (value := read(row)) is not None] for rows in (then, now))
     return before, after
+
+
+def _judge_too_few(figures: _Figures) -> Judgement:
+    """Undecided, with the change of the mean and how many processes are needed."""
+    before, after = figures
+    single = len(before) == len(after) == 1
+    unknown = "; how far two runs of the same code lie apart here is not known" if single else ""
+    reason = (
+        f"{format_count(len(before), 'process')} in the baseline and {len(after)} in the report, where a verdict needs "
+        f"{FEWEST} each{unknown}: measure both with --repeats {ADVISED}"
+    )
+    change = to_change(statistics.fmean(after) - statistics.fmean(before))
+    return Judgement("undecided", reason, Estimate(change, None, None))
 
 
 def _epochs_error(rows: Sequence[Row]) -> float:
@@ -321,28 +332,13 @@ def _epochs_error(rows: Sequence[Row]) -> float:
     return math.hypot(*widths) / _OF_95 / len(widths) if widths and len(widths) == len(ends) else 0.0
 
 
-def _too_few(figures: Sequence[Sequence[float]]) -> str:
-    then, now = map(len, figures)
-    unknown = "; how far two runs of the same code lie apart here is not known" if then == now == 1 else ""
-    return (
-        f"{then} {'process' if then == 1 else 'processes'} in the baseline and {now} in the report, where a verdict "
-        f"takes {FEWEST} each{unknown}: measure both with --repeats {ADVISED}"
-    )
-
-
-def _checkpoint(before: Sequence[Row], after: Sequence[Row]) -> int | None:
+def _last_common_checkpoint(before: Sequence[Row], after: Sequence[Row]) -> int | None:
     """The last epoch count that a process of each side reached."""
     reached = [{row.epochs for row in rows if row.status == "ok"} for rows in (before, after)]
     return max(reached[0] & reached[1], default=None)
 
 
-def _noisy(rows: Sequence[Row]) -> float:
-    """Share of the observed epochs that others noisy."""
+def _noisy_fraction(rows: Sequence[Row]) -> float:
+    """Fraction of the observed epochs that were noisy."""
     observed = [(row.noisy_epochs, row.epochs) for row in rows if row.noisy_epochs is not None]
     return sum(noisy for noisy, _ in observed) / sum(of for _, of in observed) if observed else 0.0
-
-
-_MEMORY: dict[str, Callable[[Row], float | None]] = {
-    "peak resident memory": lambda row: row.peak_rss_mib,
-    "anonymous memory": lambda row: row.anon_peak_mib,
-}

@@ -1,4 +1,4 @@
-"""What `aebench check` does: it holds a finished report against a stored baseline, or keeps it as one."""
+"""`aebench check`: compares a finished report with a stored baseline, or stores one."""
 
 import math
 from dataclasses import dataclass
@@ -6,11 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.compare.points import machine
 from bench.console.output import output, say
 from bench.errors import ExitCode, InvalidInput, format_count, shown
-from bench.gate import baseline
-from bench.gate.report import Gate, publish
+from bench.gate.baseline import ADVISED, FEWEST, check_report, count_processes, describe_difference, find_failures
+from bench.gate.report import GateReport, publish_report
 from bench.gate.sequential import MINIMUM_EFFECT
 from bench.host.fingerprint import make_label
 from bench.results import reader
@@ -19,77 +18,80 @@ from bench.results.reader import Report
 
 _WIDE = 200
 _FEW = 5
+"""Cases that a line names."""
 
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """What a person asked to be checked, or kept."""
+    """What a person asked to be checked, or stored."""
 
     report: Path
     """Folder, or its results.csv."""
     baseline: Path | None = None
-    """What to hold it against, likewise."""
+    """What to compare it with, likewise."""
     save: Path | None = None
-    """File to keep it in as the next checks' baseline."""
+    """File to store it in, as the baseline of later checks."""
     minimum_effect: float = MINIMUM_EFFECT
-    """As a share: a slowdown below it does not count."""
+    """A fraction: a slowdown below it does not count."""
     fail_undecided: bool = False
     out: Path | None = None
 
 
 def check(request: CheckRequest, console: Console | None = None) -> int:
-    """Judge a report and write what was found, or keep it; returns the exit code. Raises `InvalidInput`."""
+    """Judge a report and write the verdicts, or store it as a baseline; returns the exit code.
+
+    Raises `InvalidInput`.
+    """
     console = console or output(_WIDE)
     if (request.baseline is None) == (request.save is None):
         raise InvalidInput(
-            "check takes --baseline REPORT to hold the report against, or --save-baseline FILE to keep it; got "
-            f"{'neither' if request.baseline is None else 'both'}. A baseline that each run renewed would creep along "
-            "with what it is to catch."
+            "check takes either --baseline REPORT, to compare the report with it, or --save-baseline FILE, to store "
+            f"the report; got {'neither' if request.baseline is None else 'both'}. A baseline that every run replaced "
+            "would drift along with the slowdown that it is to reveal."
         )
     if not 0 < request.minimum_effect < math.inf:
         raise InvalidInput(f"--minimum-effect takes percent above zero; got {100 * request.minimum_effect:g}.")
     report = reader.read(request.report)
     if request.save is not None:
-        return _saved(report, request.save, console)
+        return save_baseline(report, request.save, console)
     assert request.baseline is not None  # noqa: S101 - one of both is given
     folder = ReportFolder.pick_empty(request.out, "check")
-    found = _judged(request, report, request.baseline)
+    found = compare_with_baseline(request, report, request.baseline)
     folder.root.mkdir(parents=True, exist_ok=True)
-    return publish(found, folder, console)
+    return publish_report(found, folder, console)
 
 
-# ----------------------------------------------------------------------------------------------------------- to judge
+# ------------------------------------------------------------------------------------------------------------- compare
 
 
-def _judged(request: CheckRequest, report: Report, place: Path) -> Gate:
+def compare_with_baseline(request: CheckRequest, report: Report, place: Path) -> GateReport:
+    """The verdicts on a report. Without a baseline, or a case that both have, the remarks say what to do."""
+    name = _show_name(place)
     if not reader.find_results(place).exists():
-        return _refused(request, report, place, f"There is no {_name(place)}: {_HOW_TO_KEEP}.")
-    stored = reader.read(place)
-    checked = baseline.check(stored, report, request.minimum_effect)
+        how = "measure the code to compare with on this machine, then `aebench check REPORT --save-baseline FILE`"
+        return _report_nothing(request, report, name, f"There is no {name}: {how}.")
+    baseline = reader.read(place)
+    checked = check_report(baseline, report, request.minimum_effect)
     if not checked.results:
-        return _refused(request, report, place, f"{_name(place)} has no case of this report.")
-    return Gate(
-        base=f"the baseline {_name(place)} of {_day(stored)}",
-        candidate=_called(report),
+        return _report_nothing(request, report, name, f"{name} has no case of this report.")
+    sides = (("baseline", checked.only_baseline), ("report", checked.only_report))
+    unmatched = [f"Only the {side} has {_list_names(names)}." for side, names in sides if names]
+    return GateReport(
+        base=f"the baseline {name} of {_show_time(baseline)}",
+        candidate=f"the report of {_show_time(report)}",
         minimum_effect=request.minimum_effect,
         seconds=0.0,
         results=checked.results,
         fail_undecided=request.fail_undecided,
         kind="check",
-        remarks=(*_lone(checked), *stored.notes, *report.notes),
+        remarks=(*unmatched, *baseline.notes, *report.notes),
     )
 
 
-_HOW_TO_KEEP = (
-    "measure the code that is to be held against on this machine and keep it with "
-    "`aebench check REPORT --save-baseline FILE`"
-)
-
-
-def _refused(request: CheckRequest, report: Report, place: Path, why: str) -> Gate:
-    return Gate(
-        base=f"the baseline {_name(place)}",
-        candidate=_called(report),
+def _report_nothing(request: CheckRequest, report: Report, name: str, why: str) -> GateReport:
+    return GateReport(
+        base=f"the baseline {name}",
+        candidate=f"the report of {_show_time(report)}",
         minimum_effect=request.minimum_effect,
         seconds=0.0,
         results=(),
@@ -99,67 +101,54 @@ def _refused(request: CheckRequest, report: Report, place: Path, why: str) -> Ga
     )
 
 
-def _lone(checked: baseline.Check) -> list[str]:
-    sides = (("baseline", checked.only_baseline), ("report", checked.only_report))
-    return [f"Only the {side} has {_listed(names)}." for side, names in sides if names]
-
-
-def _listed(names: tuple[str, ...]) -> str:
+def _list_names(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
     return ", ".join(names[:_FEW]) + more
 
 
-def _called(report: Report) -> str:
-    return f"the report of {_day(report)}"
-
-
-def _day(report: Report) -> str:
-    """When it was measured, to the minute: what a fingerprint has beside it names nobody."""
+def _show_time(report: Report) -> str:
+    """When a report was measured, to the minute."""
     return f"{shown(report.started_at[:16].replace('T', ' '))} UTC"
 
 
-def _name(place: Path) -> str:
+def _show_name(place: Path) -> str:
     """A path by its last name alone: a report is handed around."""
     return shown(place.name or place.resolve().name, 100)
 
 
-# ------------------------------------------------------------------------------------------------------------ to keep
+# --------------------------------------------------------------------------------------------------------------- store
 
 
-def _saved(report: Report, place: Path, console: Console) -> int:
-    """Keep the report's results.csv, byte for byte; returns the exit code. Raises `InvalidInput`."""
-    if failed := baseline.failures(report):
-        told = "; ".join(f"{name}: {', '.join(how)}" for name, how in list(failed.items())[:_FEW])
-        say(console, f"Not kept: of a case that failed nothing can be held against ({told}). Mend it or leave it out.")
+def save_baseline(report: Report, place: Path, console: Console) -> int:
+    """Store the report's results.csv, byte for byte; returns the exit code. Raises `InvalidInput`."""
+    if failed := find_failures(report):
+        cases = "; ".join(f"{name}: {', '.join(how)}" for name, how in list(failed.items())[:_FEW])
+        say(console, f"Not stored: nothing can be compared with a case that failed ({cases}). Mend it or leave it out.")
         return ExitCode.FAILED
     if place.is_dir():
         raise InvalidInput(f"--save-baseline takes a file, such as baseline.csv; {shown(place)} is a folder.")
     replaced = ""
     if place.exists():
-        kept = _kept(place)
-        if differing := baseline.differences(kept, report):
-            apart = f"is of another machine or other software ({'; '.join(differing)})"
-            say(console, f"Not kept: {shown(place)} {apart}. Name another file, or remove that one.")
+        before = _read_baseline(place)
+        if of_another := describe_difference(before, report):
+            say(console, f"Not stored: {shown(place)} is {of_another}. Name another file, or remove that one.")
             return ExitCode.INCOMPARABLE
-        replaced = f", in place of that of {_day(kept)}"
+        replaced = f", in place of that of {_show_time(before)}"
     _write(place, report)
-    fewest = baseline.fewest_processes(report)
-    cases, processes = (
-        format_count(len(machine(report).cases), "case"),
-        "1 process" if fewest == 1 else f"{fewest} processes",
-    )
-    say(console, f"Baseline: {shown(place)}: {cases}, {processes} each, {make_label(report.fingerprint)}{replaced}.")
-    if fewest < baseline.FEWEST:
-        takes = f"{baseline.FEWEST} processes a case on each side; measure with --repeats {baseline.ADVISED}"
-        say(console, f"Checks against it stay undecided on time and memory: a verdict takes {takes}.")
+    count, fewest = count_processes(report)
+    size = f"{format_count(count, 'case')}, {format_count(fewest, 'process')} each"
+    say(console, f"Baseline: {shown(place)}: {size}, {make_label(report.fingerprint)}{replaced}.")
+    if fewest < FEWEST:
+        needed = f"{FEWEST} processes per case on each side; measure with --repeats {ADVISED}"
+        say(console, f"Checks against it stay undecided on time and memory: a verdict needs {needed}.")
     return ExitCode.OK
 
 
-def _kept(place: Path) -> Report:
+def _read_baseline(place: Path) -> Report:
     try:
         return reader.read(place)
     except InvalidInput as error:
-        raise InvalidInput(f"--save-baseline will not replace what is no baseline: {error}") from error
+        raise InvalidInput(f"--save-baseline will not replace a file that is no baseline: {error}") from error
 
 
 def _write(place: Path, report: Report) -> None:

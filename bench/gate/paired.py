@@ -1,4 +1,4 @@
-"""Two revisions, each in its own process, that train in turns: exactly one of them has the token at any time."""
+"""Two revisions, each in its own process, that train in turns: only the process that has the token trains."""
 
 import random
 import sys
@@ -43,36 +43,36 @@ from bench.worker.paired_protocol import (
 from bench.worker.protocol import to_line
 
 TURN_S = 0.18
-"""Seconds that a turn is to take: rounds of such turns spread least, and a disturbance costs little of them."""
+"""Seconds that a turn should take: rounds of such turns vary least, and a burst of noise costs few of them."""
 SHORTEST_S, LONGEST_S = 0.1, 0.3
-"""What a turn may take before its images are counted anew."""
+"""Where a turn takes less or more, its number of images is chosen again."""
 FIRST_BATCHES = 8
-"""Batches of the first turn, from which the others are counted."""
+"""Batches of the first turn, from which the number of images is estimated."""
 MOST_IMAGES = 1_000_000
 BLOCKS = 24
-"""Blocks a round: as long as its processes take to start, so that neither half of its minute is spent in vain."""
+"""Blocks per round: they take as long as the start of its processes."""
 STALL_S = 600.0
-"""Seconds of silence in its own turn after which a process is given up."""
+"""A process that is silent for so many seconds in its own turn is ended."""
 _CALIBRATION_TURNS = 8
 _TRIES = 3
 _EVENT: TypeAdapter[PairedEvent] = TypeAdapter(Annotated[PairedEvent, Field(discriminator="kind")])
 _TOO_FINE = "cpu-pressure"
-"""Looks at half the bound of the load of others, which is within the sampling error of a block's seconds."""
+"""This noise indicator uses half the bound of the load of others, which is within the sampling error of a block."""
 
-_Told = TypeVar("_Told", HelloEvent, ReadyEvent, TurnEvent, DoneEvent)
+_Received = TypeVar("_Received", HelloEvent, ReadyEvent, TurnEvent, DoneEvent)
 
 
 class Incomparable(Exception):
-    """The two sides cannot be held against each other; says which side and why."""
+    """The two sides cannot be compared; says which side and why."""
 
 
 class PairedRunFailed(Exception):
-    """A process failed; says in a line which side's and why, then its log's last lines."""
+    """A process failed: the first line says which side's and why, the others are its log's last ones."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two that are compared."""
+    """The base or the candidate of a paired run: some code and the interpreter that runs it."""
 
     name: str
     """As reports call it: "base" or "candidate", with its revision."""
@@ -81,7 +81,13 @@ class Side:
     python: str = sys.executable
     """Interpreter of its environment."""
     command: tuple[str, ...] | None = None
-    """What to start in place of the measured side; None for its `bench.worker.paired`."""
+    """What a test starts instead of the side's `bench.worker.paired`."""
+
+
+def check_age(side: Side) -> None:
+    """Raise `Incomparable` where a side's code is older than the gate."""
+    if side.command is None and not (side.root / LAUNCHER).is_file():
+        raise Incomparable(f"{side.name} is too old to be compared: its code has no {LAUNCHER.as_posix()}.")
 
 
 @dataclass
@@ -102,59 +108,51 @@ class PairedExecutor:
     chance: random.Random = field(default_factory=random.Random)
     """Draws the blocks' orders."""
 
-    def images(self, case: Case) -> int:
-        """Training images with which a turn of the case takes some `turn_s` seconds, in whole batches.
+    def choose_image_count(self, case: Case) -> int:
+        """Training images with which a turn of the case takes about `turn_s` seconds, in whole batches.
 
-        Counted on the base, so that a candidate's speed does not choose its own yardstick. Raises as `round`.
+        Only the base is measured, so that the candidate's speed does not affect the choice. Raises as `run_round`.
         """
         images = FIRST_BATCHES * case.batch_size
         for _ in range(_TRIES):
-            with self._alone(self.base, case, images) as worker:
-                walls = [worker.turn().wall_s for _ in range(_CALIBRATION_TURNS)]
-            seconds = sorted(walls[1:])[len(walls) // 4]  # amid the faster half, which judges
+            with self._start_process(self.base, 0, case) as worker:
+                worker.send_job(self._make_job(case, images, 0))
+                worker.receive(ReadyEvent)
+                walls = [worker.run_turn().wall_s for _ in range(_CALIBRATION_TURNS)]
+                worker.stop()
+            seconds = sorted(walls[1:])[len(walls) // 4]  # the middle of the faster half, from which figures are made
             if SHORTEST_S <= seconds <= LONGEST_S:
                 return images
             fitting = round(images * self.turn_s / seconds / case.batch_size) * case.batch_size
-            counted = min(max(fitting, case.batch_size), MOST_IMAGES)
-            if counted == images:
+            chosen = min(max(fitting, case.batch_size), MOST_IMAGES)
+            if chosen == images:
                 return images
-            images = counted
+            images = chosen
         return images
 
-    def round(self, case: Case, images: int, number: int) -> Round:
-        """One fresh pair's blocks, both sides with the seed ``number``.
+    def run_round(self, case: Case, images: int, number: int) -> Round:
+        """All blocks of one fresh pair of processes, both with the seed ``number``.
 
         Raises `Incomparable` where a side does not speak the protocol, `PairedRunFailed` where a process fails,
         `OSError` where a log cannot be written. No process of the pair is left, whatever ends it.
         """
+        orders: tuple[Order, Order] = ("ABBA", "BAAB")
         with ExitStack() as pair:
-            # Side by side: nothing of their start is timed, and a token is given to none before both are there.
-            started = [pair.enter_context(self._process(side, number, case)) for side in (self.base, self.candidate)]
-            for worker in started:
-                worker.begin(self._job(case, images, number))
-            base, candidate = started
-            for worker in started:
-                worker.hear(ReadyEvent)
-            blocks = tuple(_block(base, candidate, self._order()) for _ in range(self.blocks))
+            # Both start at the same time: that is not timed, and neither gets the token before both are ready.
+            sides = (self.base, self.candidate)
+            workers = [pair.enter_context(self._start_process(side, number, case)) for side in sides]
+            base, candidate = workers
+            for worker in workers:
+                worker.send_job(self._make_job(case, images, number))
+            for worker in workers:
+                worker.receive(ReadyEvent)
+            blocks = tuple(_run_block(base, candidate, self.chance.choice(orders)) for _ in range(self.blocks))
             return Round(number, blocks, base.stop(), candidate.stop())
 
-    def _order(self) -> Order:
-        orders: tuple[Order, Order] = ("ABBA", "BAAB")
-        return self.chance.choice(orders)
-
     @contextmanager
-    def _alone(self, side: Side, case: Case, images: int) -> Iterator["_PairedWorker"]:
-        """One side without the other, before the first round, ready for its first turn."""
-        with self._process(side, 0, case) as worker:
-            worker.begin(self._job(case, images, 0))
-            worker.hear(ReadyEvent)
-            yield worker
-            worker.stop()
-
-    @contextmanager
-    def _process(self, side: Side, number: int, case: Case) -> Iterator["_PairedWorker"]:
-        if side.command is None and not (side.root / LAUNCHER).is_file():
-            raise Incomparable(f"{side.name} is too old to be compared: its code has no {LAUNCHER.as_posix()}.")
+    def _start_process(self, side: Side, number: int, case: Case) -> Iterator["_PairedWorker"]:
+        """A side's process, which is gone when the context is left."""
+        check_age(side)
         role = "base" if side is self.base else "candidate"
         log = self.logs / f"{case.model}.{case.loop}.b{case.batch_size}.{number}.{role}.log"
         command = side.command or start_command("bench.worker.paired", side.root, side.python)
@@ -167,7 +165,7 @@ class PairedExecutor:
         except NotStarted as error:
             raise PairedRunFailed(f"{side.name}: {error}") from error
 
-    def _job(self, case: Case, images: int, number: int) -> PairedJob:
+    def _make_job(self, case: Case, images: int, number: int) -> PairedJob:
         return PairedJob(
             **case.model_dump(exclude={"dataset", "repeat", "checkpoints", "seed"}),
             protocol=PROTOCOL,
@@ -179,82 +177,75 @@ class PairedExecutor:
         )
 
 
-def _block(base: "_PairedWorker", candidate: "_PairedWorker", order: Order) -> Block:
+def _run_block(base: "_PairedWorker", candidate: "_PairedWorker", order: Order) -> Block:
     turns: dict[str, list[Turn]] = {"A": [], "B": []}
-    seen = []
+    intervals = []
     sides = {"A": base, "B": candidate}
     for letter in order:
-        told = sides[letter].turn()
-        turns[letter].append(Turn(told.wall_s, told.cpu_s, told.train_loss, told.val_loss))
-        seen.append(told.noise)
+        turn = sides[letter].run_turn()
+        turns[letter].append(Turn(turn.wall_s, turn.cpu_s, turn.train_loss, turn.val_loss))
+        intervals.append(turn.noise)
         for worker in sides.values():
-            worker.watch.note_progress()  # whoever waits for the other is not standing still
-    noisy = tuple(flag for flag in find_noise(together(seen)) if flag != _TOO_FINE)
-    return Block(order, (turns["A"][0], turns["A"][1]), (turns["B"][0], turns["B"][1]), noisy)
+            worker.watch.note_progress()  # whoever waits for the other has not stalled
+    noise = tuple(indicator for indicator in find_noise(together(intervals)) if indicator != _TOO_FINE)
+    return Block(order, (turns["A"][0], turns["A"][1]), (turns["B"][0], turns["B"][1]), noise)
 
 
 @dataclass
 class _PairedWorker:
-    """One process of a pair, as the parent speaks with it."""
+    """One process of a pair, as the parent talks to it."""
 
     side: Side
     child: ChildProcess
     watch: Watchdog
     log: Path
 
-    def begin(self, job: PairedJob) -> None:
-        """Hear which protocol it speaks and whose code it runs, and tell it the job."""
-        hello = self.hear(HelloEvent)
+    def send_job(self, job: PairedJob) -> None:
+        """Send the job to a process that speaks our protocol and runs the side's own code."""
+        hello = self.receive(HelloEvent)
         if hello.protocol != job.protocol:
             raise Incomparable(
                 f"{self.side.name} speaks protocol {hello.protocol} of the gate, this checkout {job.protocol}: choose "
                 "another base, or run the gate of the other revision."
             )
         if Path(hello.root) != self.side.root.resolve():
-            raise self._failure(f"ran the code of {hello.root} in place of {self.side.root}")
+            raise self._failure(f"ran the code of {hello.root} instead of {self.side.root}")
         self.child.send(to_line(job))
 
-    def turn(self) -> TurnEvent:
+    def run_turn(self) -> TurnEvent:
         """Give it the token, and wait until it gives the token back."""
         self.child.send(GO)
-        return self.hear(TurnEvent)
+        return self.receive(TurnEvent)
 
     def stop(self) -> Memory:
-        """Let it end, and hear what it held."""
+        """Let it end; returns its memory."""
         self.child.send(STOP)
-        done = self.hear(DoneEvent)
+        done = self.receive(DoneEvent)
         return Memory(done.peak_rss_mib, done.anon_mib)
 
-    def hear(self, expected: type[_Told]) -> _Told:
-        """Its next message, which has to be of this kind."""
+    def receive(self, expected: type[_Received]) -> _Received:
+        """Its next message, which has to be of the expected kind. Raises `PairedRunFailed`, `Incomparable`."""
         line = self.child.receive()
         if not line:
-            raise self._ended()
+            code = self.child.wait()
+            silent = self.watch.limit is not None
+            raise self._failure("was silent for too long" if silent else f"ended early, with exit code {code}")
         try:
-            told = _EVENT.validate_json(line)
+            message = _EVENT.validate_json(line)
         except ValidationError as error:
-            raise self._misunderstood(expected, line) from error
-        if isinstance(told, BrokenEvent):
-            raise self._failure(told.error)
-        if not isinstance(told, expected):
-            raise self._failure(f"told {told.kind!r} out of turn")
+            first = f"{line[:80]!r}"
+            if expected is HelloEvent:  # another protocol
+                raise Incomparable(
+                    f"{self.side.name} does not speak the gate's protocol: its first line was {first}."
+                ) from error
+            raise self._failure(f"wrote a line that is no message: {first}") from error
+        if isinstance(message, BrokenEvent):
+            raise self._failure(message.error)
+        if not isinstance(message, expected):
+            raise self._failure(f"sent {message.kind!r} where {expected.__name__} was expected")
         self.watch.note_progress()
-        return told
-
-    def _misunderstood(self, expected: type[_Told], line: bytes) -> Exception:
-        """A first word in another form is another protocol's; later ones are nonsense."""
-        if expected is HelloEvent:
-            return Incomparable(
-                f"{self.side.name} does not speak the gate's protocol: its first word was {line[:80]!r}."
-            )
-        return self._failure(f"wrote what is no event: {line[:80]!r}")
-
-    def _ended(self) -> PairedRunFailed:
-        code = self.child.wait()
-        if self.watch.limit is not None:
-            return self._failure("said nothing for so long that it was ended")
-        return self._failure(f"ended with exit code {code} before it had told all")
+        return message
 
     def _failure(self, why: str) -> PairedRunFailed:
-        """In its first line why, then the log's last ones where it can be read."""
+        """Why it failed, then the log's last lines where it can be read."""
         return PairedRunFailed("\n".join(filter(None, (f"{self.side.name}: {why}", read_tail(self.log)))))

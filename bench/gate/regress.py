@@ -1,4 +1,4 @@
-"""What `aebench regress` does: another revision and this one in turns, case by case, until each has its verdict."""
+"""`aebench regress`: trains another revision and this one in turns, case by case, until each case has a verdict."""
 
 import json
 import math
@@ -17,18 +17,11 @@ from rich.console import Console
 from bench.console.output import output, say
 from bench.datasets import find
 from bench.errors import ExitCode, InvalidInput, unknown
-from bench.gate import environment, report, revision
-from bench.gate.paired import BLOCKS, Incomparable, PairedExecutor, PairedRunFailed, Side
-from bench.gate.sequential import MINIMUM_EFFECT, MOST_DISCARDED, Plan
-from bench.gate.verdict import (
-    CaseResult,
-    CaseVerdict,
-    Figures,
-    Trouble,
-    judge,
-    reduce_round,
-    share,
-)
+from bench.gate import environment, revision
+from bench.gate.paired import BLOCKS, Incomparable, PairedExecutor, PairedRunFailed, Side, check_age
+from bench.gate.report import GateReport, publish_report
+from bench.gate.sequential import MINIMUM_EFFECT, MOST_DISCARDED, RiskPlan
+from bench.gate.verdict import CaseResult, CaseVerdict, Figures, Trouble, judge_case, reduce_round, to_change
 from bench.host import fingerprint, signals
 from bench.host.signals import hold_signals
 from bench.launch import ROOT
@@ -39,9 +32,8 @@ from bench.sweep.session import check_batches
 from bench.worker.paired_protocol import Round
 
 SENTINELS = ("basic", "convolutional", "deep")
-"""One case a kind of limit: a step of `basic` is little more than Keras' dispatch, `convolutional` is arithmetic, and
-`deep` with its six layers of small products lies in between. What slows a loop, a layer or an optimizer down shows in
-one of them.
+"""One case per kind of limit: a step of `basic` is little more than Keras' dispatch, `convolutional` is arithmetic, and
+`deep` with its six layers of small products lies in between. A slower loop, layer or optimizer shows in one of them.
 """
 _DATASET = "mnist-5k"
 _BACKENDS = ("tensorflow",)
@@ -59,9 +51,9 @@ class RegressRequest:
     cases: Sequence[str] | None = None
     """MODEL, MODEL:LOOP or MODEL:LOOP:BATCH; None for the sentinels."""
     minimum_effect: float = MINIMUM_EFFECT
-    """As a share: a slowdown below it does not count."""
+    """A fraction: a slowdown below it does not count."""
     most_discarded: float = MOST_DISCARDED
-    """As a share: of a case's blocks, what noise may cost before the case is undecided."""
+    """Fraction of a case's blocks that noise may cost; a case that lost more is undecided."""
     budget_s: float | None = None
     """Seconds after which no round is begun; None for no limit."""
     base_python: str | None = None
@@ -75,18 +67,26 @@ class RegressRequest:
     """Of the blocks' orders; None for another one each time."""
 
 
-def gate(request: RegressRequest, console: Console | None = None) -> int:
-    """Compare, print a report and write it; returns the exit code. For the main thread. Raises `InvalidInput`."""
+def regress(request: RegressRequest, console: Console | None = None) -> int:
+    """Compare two revisions, print the verdicts and write them; returns the exit code.
+
+    For the main thread. Raises `InvalidInput`.
+    """
     console = console or output(_WIDE)
     _check_bounds(request)
-    cases = _cases(request.cases or SENTINELS)
+    cases = _parse_cases(request.cases or SENTINELS)
     folder = ReportFolder.pick_empty(request.out, "regress")
+    plan = RiskPlan(len(cases), request.minimum_effect, most_discarded=request.most_discarded)
+    run = _GateRun(request, [_CaseProgress(case, plan) for case in cases], folder, console)
     with signals.catch_signals():
         try:
-            with _sides(request, ROOT, console) as (base, candidate):
-                return _compared(request, cases, (base, candidate), folder, console)
+            with _prepare_sides(request, ROOT, console) as (base, candidate):
+                run.measure(base, candidate)
+                return publish_report(run.report(base.name, candidate.name), folder, console)
         except Incomparable as error:
-            return _refused(request, cases, folder, console, str(error).rstrip("."))
+            run.refuse(str(error))
+            base_name = f"base {request.base}" if request.base else "the default base"
+            return publish_report(run.report(base_name, "this code"), folder, console)
         except KeyboardInterrupt:
             say(console, "\nInterrupted.")
             return ExitCode.INTERRUPTED
@@ -96,7 +96,7 @@ def gate(request: RegressRequest, console: Console | None = None) -> int:
 
 
 def _check_bounds(request: RegressRequest) -> None:
-    """No comparison holds of what is no number: every verdict would be as good as any other."""
+    """Refuse what is not a sensible number: with such a bound no verdict would mean anything."""
     if not 0 < request.minimum_effect < math.inf:
         raise InvalidInput(f"--minimum-effect takes percent above zero; got {100 * request.minimum_effect:g}.")
     if not 0 <= request.most_discarded <= 1:
@@ -105,21 +105,19 @@ def _check_bounds(request: RegressRequest) -> None:
         raise InvalidInput(f"--budget takes minutes, zero or more; got {request.budget_s / 60:g}.")
 
 
-def _cases(names: Sequence[str]) -> list[profile.Case]:
-    cases = [named_case(name) for name in names]
+# ----------------------------------------------------------------------------------------------------------- the cases
+
+
+def _parse_cases(names: Sequence[str]) -> list[profile.Case]:
+    cases = [parse_case(name) for name in names]
     if doubled := {case.case_id for case in cases if cases.count(case) > 1}:
         raise InvalidInput(f"--cases names some more than once: {', '.join(sorted(doubled))}.")
     check_batches(cases, profile.DATASET_SIZES[_DATASET][0])
     return cases
 
 
-def name_of(case: profile.Case) -> str:
-    """MODEL:LOOP:BATCH."""
-    return f"{case.model}:{case.loop}:{case.batch_size}"
-
-
-def named_case(text: str) -> profile.Case:
-    """A case from its name, at the model's published batch size where it names none. Raises `InvalidInput`."""
+def parse_case(text: str) -> profile.Case:
+    """The case that a name means, at the model's published batch size where it gives none. Raises `InvalidInput`."""
     named = _CASE.fullmatch(text)
     if named is None:
         raise InvalidInput(f"--cases takes MODEL, MODEL:LOOP or MODEL:LOOP:BATCH with commas between; got {text!r}.")
@@ -144,236 +142,231 @@ def named_case(text: str) -> profile.Case:
     )
 
 
-def _refused(
-    request: RegressRequest, cases: Sequence[profile.Case], folder: ReportFolder, console: Console, reason: str
-) -> int:
-    """Report that nothing was measured, and why."""
-    folder.root.mkdir(parents=True, exist_ok=True)
-    plan = Plan(len(cases), request.minimum_effect)
-    courses = [_Course(case, plan, trouble="incomparable", reason=reason) for case in cases]
-    found = report.Gate(
-        base=f"base {request.base or 'by default'}",
-        candidate="this code",
-        minimum_effect=request.minimum_effect,
-        most_discarded=request.most_discarded,
-        seconds=0.0,
-        results=tuple(course.result() for course in courses),
-    )
-    return report.publish(found, folder, console)
+def format_case(case: profile.Case) -> str:
+    """The case's name, MODEL:LOOP:BATCH."""
+    return f"{case.model}:{case.loop}:{case.batch_size}"
 
 
 # ------------------------------------------------------------------------------------------------------- the two sides
 
 
 @contextmanager
-def _sides(request: RegressRequest, root: Path, console: Console) -> Iterator[tuple[Side, Side]]:
-    """Base and candidate, the base's code in a worktree that is gone afterwards. Raises `Incomparable`."""
-    base_python = _python("--base-python", request.base_python)
-    candidate = Side(
-        f"the candidate, {_described(root)}", root, _python("--candidate-python", request.candidate_python)
-    )
+def _prepare_sides(request: RegressRequest, root: Path, console: Console) -> Iterator[tuple[Side, Side]]:
+    """Base and candidate; the base's code is in a worktree that is gone afterwards. Raises `Incomparable`."""
+    base_python = _find_python("--base-python", request.base_python)
+    candidate_python = _find_python("--candidate-python", request.candidate_python)
+    candidate = Side(_name_candidate(root), root, candidate_python)
     if request.base is None and request.base_python is not None:
         yield Side(f"the same code under {hide_folders(request.base_python)}", root, base_python), candidate
         return
-    commit = revision.resolve(root, request.base)
-    with revision.checked_out(root, commit) as place:
-        base = Side(f"base {revision.short(commit)}", place, base_python)
-        changed = revision.changed_dependencies(place, root, _BACKENDS)
+    commit = revision.find_base_commit(root, request.base)
+    with revision.check_out(root, commit) as place:
+        base = Side(f"base {revision.shorten(commit)}", place, base_python)
+        check_age(base)
+        changed = revision.compare_dependencies(place, root, _BACKENDS)
         if changed and request.base_python is None:
             say(console, f"{base.name} asks for other packages: {'; '.join(changed)}.")
-            base = _in_its_own_environment(base, candidate, console)
+            base = _give_own_environment(base, candidate, console)
         yield base, candidate
 
 
-def _in_its_own_environment(base: Side, candidate: Side, console: Console) -> Side:
-    """The base on what it asks for. Raises `Incomparable`."""
+def _give_own_environment(base: Side, candidate: Side, console: Console) -> Side:
+    """The base with an environment of the packages that it asks for. Raises `Incomparable`."""
     try:
-        made = environment.prepared(
+        made = environment.prepare_environment(
             base.root, candidate.root, _BACKENDS, candidate.python, lambda line: say(console, line)
         )
-    except environment.NotMade as error:
-        # The installer's last lines are for this person's eyes: they name folders, and a report is handed around.
+    except environment.EnvironmentFailed as error:
+        # The installer's last lines are only printed: they name folders, and a report is handed around.
         say(console, f"No environment for {base.name}: {error}")
         why = hide_folders(str(error).partition("\n")[0])
         raise Incomparable(
             f"{base.name} asks for other packages, and an environment with them could not be made ({why}); make one "
-            "and name it with --base-python"
+            "and name its interpreter with --base-python"
         ) from error
     say(console, f"{base.name} runs on {made.versions}, in an environment of its own.")
     return replace(base, name=f"{base.name} with {made.versions}", python=made.python)
 
 
-def _python(flag: str, value: str | None) -> str:
+def _find_python(flag: str, value: str | None) -> str:
     if value is None:
         return sys.executable
     found = shutil.which(value)
     if found is None:
-        raise InvalidInput(f"{flag} takes a Python interpreter, such as .venv/bin/python; {value!r} is none that runs.")
+        raise InvalidInput(f"{flag} takes a Python interpreter, such as .venv/bin/python; {value!r} does not run.")
     return str(Path(found).absolute())
 
 
-def _described(root: Path) -> str:
+def _name_candidate(root: Path) -> str:
     commit, dirty = fingerprint.read_git_state(root)
-    return "this code" if commit is None else revision.short(commit) + (" with changes" if dirty else "")
+    if commit is None:
+        return "this code"
+    return f"candidate {revision.shorten(commit)}{' with changes' if dirty else ''}"
 
 
 # ------------------------------------------------------------------------------------------------------------- the run
 
 
 @dataclass
-class _Course:
+class _CaseProgress:
     """A case on its way to a verdict."""
 
     case: profile.Case
-    plan: Plan
+    plan: RiskPlan
     images: int | None = None
+    """Training images per turn; None before the first round."""
     figures: list[Figures] = field(default_factory=list)
     """Of its rounds so far."""
     trouble: Trouble | None = None
     reason: str = ""
+    """Why there is trouble, or why the case ended before a verdict."""
 
     @property
     def name(self) -> str:
-        return name_of(self.case)
+        return format_case(self.case)
 
     @property
     def verdict(self) -> CaseVerdict:
-        return judge(self.figures, self.plan)
+        return judge_case(self.figures, self.plan)
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether another round may bring a verdict."""
-        return self.trouble is None and len(self.figures) < self.plan.looks[-1] and not self.verdict.decided
+        return self.trouble is None and len(self.figures) < self.plan.looks[-1] and not self.verdict.is_decided
 
     def result(self) -> CaseResult:
         return CaseResult(self.name, self.verdict, len(self.figures), self.images, self.trouble, self.reason)
 
 
 @dataclass
-class _Run:
-    """All cases, taken in turns."""
+class _GateRun:
+    """All cases of a run, each of which trains one round at a time."""
 
-    executor: PairedExecutor
-    courses: Sequence[_Course]
+    request: RegressRequest
+    cases: Sequence[_CaseProgress]
     folder: ReportFolder
     console: Console
-    budget_s: float | None
-    began: float = field(default_factory=time.monotonic)
+    began: float | None = None
     stopped: str | None = None
-
-    def carry_out(self) -> None:
-        """Round by round, each case one at a time, so that a bad quarter of an hour does not hit one case alone."""
-        longest = 0.0
-        while open_ones := [course for course in self.courses if course.open]:
-            for course in open_ones:
-                if self.budget_s is not None and self.seconds + longest > self.budget_s:
-                    self.stop(f"the budget of {self.budget_s / 60:.3g} minutes has no room for another round")
-                    return
-                signals.check()
-                began = self.seconds
-                self._advance(course)
-                longest = max(longest, self.seconds - began)
+    """Why the run ended before every case was decided."""
+    ended: ExitCode | None = None
+    """What the exit code is then, whatever the verdicts are."""
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.began
+        return 0.0 if self.began is None else time.monotonic() - self.began
 
-    def stop(self, why: str) -> None:
+    def measure(self, base: Side, candidate: Side) -> None:
+        """Run rounds until every case has a verdict, the budget is used up, or the run is interrupted."""
+        if sys.executable in {base.python, candidate.python}:
+            fingerprint.check_backends(_BACKENDS)
+        self.folder.logs.mkdir(parents=True, exist_ok=True)
+        executor = PairedExecutor(
+            base,
+            candidate,
+            self.folder.data,
+            self.folder.logs,
+            blocks=self.request.blocks,
+            threads=self.request.threads,
+            chance=random.Random(self.request.seed),
+        )
+        names = ", ".join(each.name for each in self.cases)
+        say(self.console, f"Comparing {candidate.name} with {base.name}: {names}.")
+        self.began = time.monotonic()
+        try:
+            with find.provide_npz(find.find_dataset(_DATASET), self.folder.data):
+                self._run_rounds(executor)
+        except KeyboardInterrupt:
+            self.ended = ExitCode.INTERRUPTED
+            self._stop("interrupted")
+        except OSError as error:
+            self.ended = ExitCode.FAILED
+            file = Path(error.filename or self.folder.root).name
+            self._stop(f"{file} could not be written ({error.strerror or error})")
+
+    def refuse(self, reason: str) -> None:
+        """Note that no case can be compared, and why."""
+        self.folder.root.mkdir(parents=True, exist_ok=True)
+        for each in self.cases:
+            each.trouble, each.reason = "incomparable", reason.rstrip(".")
+
+    def report(self, base: str, candidate: str) -> GateReport:
+        """What is known by now, of sides with these names."""
+        return GateReport(
+            base=base,
+            candidate=candidate,
+            minimum_effect=self.request.minimum_effect,
+            most_discarded=self.request.most_discarded,
+            seconds=self.seconds,
+            results=tuple(each.result() for each in self.cases),
+            fail_undecided=self.request.fail_undecided,
+            stopped=self.stopped,
+            ended=self.ended,
+        )
+
+    def _run_rounds(self, executor: PairedExecutor) -> None:
+        """Case by case, one round each, so that a noisy quarter of an hour does not hit one case alone."""
+        longest, budget = 0.0, self.request.budget_s
+        while open_cases := [each for each in self.cases if each.is_open]:
+            for each in open_cases:
+                if budget is not None and self.seconds + longest > budget:
+                    self._stop(f"the budget of {budget / 60:.3g} minutes has no room for another round")
+                    return
+                signals.check()
+                began = self.seconds
+                self._run_round(executor, each)
+                took = self.seconds - began
+                self._print_round(each, took)
+                longest = max(longest, took)
+
+    def _stop(self, why: str) -> None:
         """Note why the run ends before every case is decided."""
         self.stopped = why
-        for course in self.courses:
-            if course.open:
-                course.reason = f"{why}: {len(course.figures)} of {course.plan.looks[-1]} rounds"
+        for each in self.cases:
+            if each.is_open:
+                each.reason = f"{why}: {len(each.figures)} of {each.plan.looks[-1]} rounds"
 
-    def _advance(self, course: _Course) -> None:
-        """One round of a case; what goes wrong ends this case alone."""
-        began = self.seconds
+    def _run_round(self, executor: PairedExecutor, progress: _CaseProgress) -> None:
+        """One round of a case; if it fails, that ends this case alone."""
+        case = progress.case
         try:
-            if course.images is None:
-                self._check_base(course.case)
-                course.images = self.executor.images(course.case)
-            recorded = self.executor.round(course.case, course.images, len(course.figures) + 1)
+            if progress.images is None:
+                _check_base_has(case, executor.base)
+                progress.images = executor.choose_image_count(case)
+            recorded = executor.run_round(case, progress.images, len(progress.figures) + 1)
         except Incomparable as error:
-            course.trouble, course.reason = "incomparable", str(error).rstrip(".")
+            progress.trouble, progress.reason = "incomparable", str(error).rstrip(".")
         except PairedRunFailed as error:
-            # The log's last lines are for this person's eyes: they name folders, and a report is handed around.
+            # The log's last lines are only printed: they name folders, and a report is handed around.
             say(self.console, str(error))
-            course.trouble, course.reason = "failed", hide_folders(str(error).partition("\n")[0])
+            progress.trouble, progress.reason = "failed", hide_folders(str(error).partition("\n")[0])
         else:
             with hold_signals():
-                course.figures.append(reduce_round(recorded))
-                self._keep(course, recorded)
-        self._tell(course, self.seconds - began)
+                progress.figures.append(reduce_round(recorded))
+                self._write_round(progress, recorded)
 
-    def _check_base(self, case: profile.Case) -> None:
-        """Raise `Incomparable` where the base has not what the case trains."""
-        for file in (Path("models", f"{case.model}.py"), Path("bench", "worker", "loops", f"{case.loop}.py")):
-            if not (self.executor.base.root / file).is_file():
-                raise Incomparable(f"{self.executor.base.name} has no {file.as_posix()}")
-
-    def _keep(self, course: _Course, recorded: Round) -> None:
-        """Append the round to the folder's. Raises `OSError`."""
-        line = json.dumps({"case": course.name, "images": course.images, **asdict(recorded)}, allow_nan=False)
+    def _write_round(self, progress: _CaseProgress, recorded: Round) -> None:
+        """Append the round to the folder's rounds. Raises `OSError`."""
+        line = json.dumps({"case": progress.name, "images": progress.images, **asdict(recorded)}, allow_nan=False)
         with self.folder.rounds.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def _tell(self, course: _Course, seconds: float) -> None:
-        if course.trouble:
-            say(self.console, f"{course.name}: {course.trouble}: {course.reason}")
+    def _print_round(self, progress: _CaseProgress, seconds: float) -> None:
+        if progress.trouble:
+            say(self.console, f"{progress.name}: {progress.trouble}: {progress.reason}")
             return
-        last = course.figures[-1]
-        change = "no figure" if last.wall is None else f"{share(last.wall):+.1%}"
-        verdict = " and ".join(course.verdict.verdicts)
+        last = progress.figures[-1]
+        change = "no figure" if last.wall is None else f"{to_change(last.wall):+.1%}"
+        verdict = " and ".join(progress.verdict.verdicts)
         say(
             self.console,
-            f"{course.name}: round {len(course.figures)} of at most {course.plan.looks[-1]}, {seconds:.0f} s: "
+            f"{progress.name}: round {len(progress.figures)} of at most {progress.plan.looks[-1]}, {seconds:.0f} s: "
             f"{change}, {last.kept} of {last.blocks} blocks kept; {verdict}",
         )
 
 
-def _compared(
-    request: RegressRequest,
-    cases: Sequence[profile.Case],
-    sides: tuple[Side, Side],
-    folder: ReportFolder,
-    console: Console,
-) -> int:
-    if sys.executable in {side.python for side in sides}:
-        fingerprint.check_backends(_BACKENDS)
-    base, candidate = sides
-    folder.logs.mkdir(parents=True, exist_ok=True)
-    plan = Plan(len(cases), request.minimum_effect, most_discarded=request.most_discarded)
-    executor = PairedExecutor(
-        base,
-        candidate,
-        folder.data,
-        folder.logs,
-        blocks=request.blocks,
-        threads=request.threads,
-        chance=random.Random(request.seed),
-    )
-    courses = [_Course(case, plan) for case in cases]
-    run = _Run(executor, courses, folder, console, request.budget_s)
-    say(console, f"{candidate.name}, against {base.name}: {', '.join(course.name for course in courses)}.")
-    ended = None
-    try:
-        with find.provide_npz(find.find_dataset(_DATASET), folder.data):
-            run.carry_out()
-    except KeyboardInterrupt:
-        ended = ExitCode.INTERRUPTED
-        run.stop("interrupted")
-    except OSError as error:
-        ended = ExitCode.FAILED
-        run.stop(f"the disk refused {Path(error.filename or folder.root).name} ({error.strerror or error})")
-    found = report.Gate(
-        base=base.name,
-        candidate=candidate.name,
-        minimum_effect=request.minimum_effect,
-        most_discarded=request.most_discarded,
-        seconds=run.seconds,
-        results=tuple(course.result() for course in courses),
-        fail_undecided=request.fail_undecided,
-        stopped=run.stopped,
-        ended=ended,
-    )
-    return report.publish(found, folder, console)
+def _check_base_has(case: profile.Case, base: Side) -> None:
+    """Raise `Incomparable` where the base lacks the case's model or loop."""
+    for file in (Path("models", f"{case.model}.py"), Path("bench", "worker", "loops", f"{case.loop}.py")):
+        if not (base.root / file).is_file():
+            raise Incomparable(f"{base.name} has no {file.as_posix()}")

@@ -14,54 +14,68 @@ from bench.console.table import Table, escaped
 from bench.errors import printable
 from bench.gate.baseline import CheckedCase
 from bench.gate.sequential import MOST_DISCARDED
-from bench.gate.verdict import BAD, CaseResult, Estimate, Judgement, exit_code
+from bench.gate.verdict import BAD, CaseResult, Estimate, Judgement, choose_exit_code
 from bench.plan.estimate import duration
 from bench.report.files import write_json
 from bench.results.folder import ReportFolder, write_whole
 
 _NONE = "–"
 _MOST_ANNOTATIONS = 10
-_ORDER = ("slower", "more-memory", "higher-loss", "failed", "incomparable", "undecided", "ok", "faster")
-_IMAGES = {"time": 1, "memory": 1, "loss": 2}
-_SHARED = ("case", "verdict", "time", "interval")
-_INTERVALS = (
-    "Percentages are changes against the {base}; the interval's lower end bounds an alarm, its upper end a miss.",
-    "Could have seen: the smallest slowdown that these {turns} would have called slower 95 times in 100.",
-)
+_PHRASES = {
+    "slower": "is slower",
+    "more-memory": "needs more memory",
+    "higher-loss": "has a higher loss",
+    "failed": "failed",
+    "incomparable": "is not comparable",
+    "undecided": "is undecided",
+    "ok": "is ok",
+    "faster": "is faster",
+}
+"""Verdicts, the worst first, as a sentence has them."""
+_DECIMALS = {"time": 1, "memory": 1, "loss": 2}
+"""Of the percent that are printed."""
 
 Kind = Literal["regress", "check"]
-"""regress: revisions in turns. check: a report against a stored baseline."""
+"""regress: two revisions that train in turns. check: a report compared with a stored baseline."""
 
 
 @dataclass(frozen=True)
-class _Words:
-    """What the kinds call things."""
+class _Wording:
+    """What each kind calls things."""
 
     title: str
     headers: tuple[str, ...]
-    notes: tuple[str, ...]
+    base: str
+    samples: str
+    """What the verdict rests on."""
+    noisy: str
+    """What noise may cost too many of."""
+    note: str = ""
 
 
-_WORDS: dict[Kind, _Words] = {
-    "regress": _Words(
+_SHARED_HEADERS = ("case", "verdict", "time", "interval")
+_WORDING: dict[Kind, _Wording] = {
+    "regress": _Wording(
         "The gate",
-        (*_SHARED, "CPU", "memory", "loss", "rounds", "could have seen", "discarded"),
-        tuple(note.format(base="base", turns="rounds") for note in _INTERVALS),
+        (*_SHARED_HEADERS, "CPU", "memory", "loss", "rounds", "detectable", "discarded"),
+        base="base",
+        samples="rounds",
+        noisy="blocks",
     ),
-    "check": _Words(
+    "check": _Wording(
         "The check",
-        (*_SHARED, "memory", "loss", "epochs", "processes", "could have seen", "noisy"),
-        (
-            *(note.format(base="baseline", turns="processes") for note in _INTERVALS),
-            "Epochs: after which both are compared. Processes: the baseline's and the report's.",
-        ),
+        (*_SHARED_HEADERS, "memory", "loss", "epochs", "processes", "detectable", "noisy"),
+        base="baseline",
+        samples="processes",
+        noisy="epochs",
+        note="Epochs: the epoch count at which both are compared. Processes: the baseline's and the report's.",
     ),
 }
 
 
 @dataclass(frozen=True)
-class Gate:
-    """A whole run."""
+class GateReport:
+    """All that is reported of one run."""
 
     base: str
     """As a person reads it: the revision, or the baseline's file and time."""
@@ -70,191 +84,202 @@ class Gate:
     seconds: float
     results: tuple[CaseResult, ...]
     most_discarded: float = MOST_DISCARDED
-    """Share of what was measured that noise may cost before time is undecided."""
+    """Fraction of the blocks or epochs that noise may cost before time is undecided."""
     fail_undecided: bool = False
     stopped: str | None = None
     """Why it ended before every case was decided; None where it did not."""
     ended: int | None = None
-    """Exit code of what ended it, where that comes before all verdicts: an interruption, a disk that is full."""
+    """Exit code that overrides the verdicts, after an interruption or a full disk; else None."""
     kind: Kind = "regress"
     remarks: tuple[str, ...] = ()
     """Sentences on the whole run: what was not compared, and why."""
 
     @property
     def exit_code(self) -> int:
-        """What ended the run, else see `bench.gate.verdict.exit_code`."""
-        return exit_code(self.results, fail_undecided=self.fail_undecided) if self.ended is None else self.ended
+        """That of what ended the run early, else see `bench.gate.verdict.choose_exit_code`."""
+        if self.ended is not None:
+            return self.ended
+        return choose_exit_code(self.results, fail_undecided=self.fail_undecided)
 
     @property
     def worst_first(self) -> list[CaseResult]:
         """The cases, those that somebody has to look at first."""
-        return sorted(self.results, key=lambda result: min(_ORDER.index(each) for each in result.verdicts))
+        order = list(_PHRASES)
+        return sorted(self.results, key=lambda result: min(map(order.index, result.verdicts)))
 
 
-def sentence(gate: Gate) -> str:
+def summarize(report: GateReport) -> str:
     """The run in one sentence."""
-    told = [f"{result.name} {' and '.join(result.verdicts)}" for result in gate.worst_first]
-    return f"{gate.candidate} against {gate.base}: {', '.join(told) or 'nothing was compared'}."
+    cases = [
+        f"{each.name} {' and '.join(_PHRASES[verdict] for verdict in each.verdicts)}" for each in report.worst_first
+    ]
+    return f"{report.candidate} compared with {report.base}: {', '.join(cases) or 'nothing was compared'}."
 
 
-def table(gate: Gate) -> Table:
-    """A line a case."""
-    words = _WORDS[gate.kind]
-    bounds = (
-        f"Slowdowns below {gate.minimum_effect:.1%} do not count. "
-        f"Where noise noisy more than {gate.most_discarded:.0%}, time is undecided."
+def _join(verdicts: tuple[str, ...]) -> str:
+    return " and ".join(verdicts)
+
+
+def build_table(report: GateReport) -> Table:
+    """A line per case."""
+    wording = _WORDING[report.kind]
+    bounds = "The interval's lower end bounds false alarms, its upper end bounds missed slowdowns."
+    too_noisy = f"Where more than {report.most_discarded:.0%} of the {wording.noisy} were noisy, time is undecided."
+    notes = (
+        f"Percentages are changes from the {wording.base}. {bounds}",
+        f"Detectable: the smallest slowdown that these {wording.samples} would have called slower 95 times in 100.",
+        *([wording.note] if wording.note else []),
+        f"Slowdowns below {report.minimum_effect:.1%} do not count. {too_noisy}",
     )
-    notes = (*words.notes, bounds)
-    return Table(words.title, words.headers, tuple(map(_cells, gate.results)), labels=2, notes=notes)
+    return Table(wording.title, wording.headers, tuple(map(_format_cells, report.results)), labels=2, notes=notes)
 
 
-def _cells(result: CaseResult) -> tuple[str, ...]:
+def _format_cells(result: CaseResult) -> tuple[str, ...]:
     found = result.verdict
     time = found.time.estimate
     return (
         result.name,
-        " and ".join(result.verdicts),
-        _percent(time, _IMAGES["time"]),
+        _join(result.verdicts),
+        _format_change("time", time),
         _NONE if time is None or time.low is None or time.high is None else f"{time.low:+.1%} … {time.high:+.1%}",
-        *(() if isinstance(result, CheckedCase) else (_percent(found.cpu, _IMAGES["time"]),)),
-        _percent(found.memory.estimate, _IMAGES["memory"]),
-        _percent(found.loss.estimate, _IMAGES["loss"]),
-        *_counts(result),
+        *(() if isinstance(result, CheckedCase) else (_format_change("time", found.cpu),)),
+        _format_change("memory", found.memory.estimate),
+        _format_change("loss", found.loss.estimate),
+        *_format_counts(result),
         _NONE if found.smallest is None else f"{found.smallest:.1%}",
         f"{found.discarded:.0%}",
     )
 
 
-def _counts(result: CaseResult) -> tuple[str, ...]:
+def _format_counts(result: CaseResult) -> tuple[str, ...]:
     if isinstance(result, CheckedCase):
         return (_NONE if result.epochs is None else f"{result.epochs}", " and ".join(map(str, result.processes)))
     return (f"{result.verdict.rounds} of {result.recorded}",)
 
 
-def _percent(estimate: Estimate | None, images: int) -> str:
-    return _NONE if estimate is None else f"{estimate.value:+.{images}%}"
+def _format_change(judged: str, estimate: Estimate | None) -> str:
+    return _NONE if estimate is None else f"{estimate.value:+.{_DECIMALS[judged]}%}"
 
 
-def reasons(gate: Gate) -> list[str]:
-    """A line a case: why its verdict is what it is."""
-    return [f"{result.name}: {_reason(result)}" for result in gate.worst_first]
+def explain_cases(report: GateReport) -> list[str]:
+    """A line per case: why its verdict is what it is."""
+    return [f"{result.name}: {_explain(result)}" for result in report.worst_first]
 
 
-def _reason(result: CaseResult) -> str:
+def _explain(result: CaseResult) -> str:
     found = result.verdict
-    wrong = [_sized(name, judged) for name, judged in found.judgements.items() if judged.verdict in BAD]
-    told = wrong or ([result.reason] if result.trouble else [_sized(*found.deciding)])
+    wrong = [_explain_judgement(name, each) for name, each in found.judgements.items() if each.verdict in BAD]
+    reasons = wrong or ([result.reason] if result.trouble else [_explain_judgement(*found.deciding)])
     if result.reason and not result.trouble and not wrong and result.verdicts == ("undecided",):
-        told = [*told, result.reason]
-    return printable("; ".join(told)) + "."
+        reasons = [*reasons, result.reason]
+    return printable("; ".join(reasons)) + "."
 
 
-def _sized(name: str, judged: Judgement) -> str:
-    size = "" if judged.estimate is None else f" ({_percent(judged.estimate, _IMAGES[name])} {name})"
+def _explain_judgement(name: str, judged: Judgement) -> str:
+    """The reason, with the size of the change: "slower, beyond the noise (+6.0% time)"."""
+    size = "" if judged.estimate is None else f" ({_format_change(name, judged.estimate)} {name})"
     return judged.reason + size
 
 
-def markdown(gate: Gate) -> str:
-    """report.md, and the summary of a CI job."""
+def format_markdown(report: GateReport) -> str:
+    """The text of report.md and of a CI job's summary."""
+    took = f"Took {duration(report.seconds)}; exit code" if report.seconds else "Exit code"
     parts = [
-        f"# {_WORDS[gate.kind].title}",
-        escaped(sentence(gate)),
-        *([f"Stopped early: {escaped(gate.stopped)}."] if gate.stopped else []),
-        *([table(gate).markdown()] if gate.results else []),
-        "\n".join(f"- {escaped(line)}" for line in (*reasons(gate), *gate.remarks)),
-        f"Took {duration(gate.seconds)}; exit code {gate.exit_code}."
-        if gate.seconds
-        else f"Exit code {gate.exit_code}.",
+        f"# {_WORDING[report.kind].title}",
+        escaped(summarize(report)),
+        *([f"Stopped early: {escaped(report.stopped)}."] if report.stopped else []),
+        *([build_table(report).markdown()] if report.results else []),
+        "\n".join(f"- {escaped(line)}" for line in (*explain_cases(report), *report.remarks)),
+        f"{took} {report.exit_code}.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def status(gate: Gate) -> dict[str, Any]:
-    """status.json."""
+def to_status(report: GateReport) -> dict[str, Any]:
+    """The content of status.json."""
     return {
-        "kind": gate.kind,
-        "exit_code": gate.exit_code,
-        "base": gate.base,
-        "candidate": gate.candidate,
-        "minimum_effect": gate.minimum_effect,
-        "most_discarded": gate.most_discarded,
-        "seconds": gate.seconds,
-        "stopped": gate.stopped,
-        "remarks": list(gate.remarks),
-        "cases": [{**asdict(result), "verdicts": list(result.verdicts)} for result in gate.results],
+        "kind": report.kind,
+        "exit_code": report.exit_code,
+        "base": report.base,
+        "candidate": report.candidate,
+        "minimum_effect": report.minimum_effect,
+        "most_discarded": report.most_discarded,
+        "seconds": report.seconds,
+        "stopped": report.stopped,
+        "remarks": list(report.remarks),
+        "cases": [{**asdict(result), "verdicts": list(result.verdicts)} for result in report.results],
     }
 
 
-def annotations(gate: Gate) -> list[str]:
-    """GitHub's workflow commands, worst first: errors for what fails the job, warnings for what is not known."""
-    told = [] if gate.results else [f"::error title=aebench {gate.kind}::{_data(line)}" for line in gate.remarks]
-    for result in gate.worst_first:
+def format_annotations(report: GateReport) -> list[str]:
+    """GitHub's workflow commands, the worst first: errors for what fails the job, warnings for undecided cases."""
+    lines = [] if report.results else [_annotate("error", f"aebench {report.kind}", line) for line in report.remarks]
+    for result in report.worst_first:
         severe = set(result.verdicts) & {*BAD, "failed", "incomparable"}
-        if not severe and "undecided" not in result.verdicts:
-            continue
-        title = f"{result.name}: {' and '.join(result.verdicts)}"
-        told.append(f"::{'error' if severe else 'warning'} title={_property(title)}::{_data(_reason(result))}")
-    return told[:_MOST_ANNOTATIONS]
+        if severe or "undecided" in result.verdicts:
+            title = f"{result.name}: {_join(result.verdicts)}"
+            lines.append(_annotate("error" if severe else "warning", title, _explain(result)))
+    return lines[:_MOST_ANNOTATIONS]
 
 
-def _data(text: str) -> str:
-    """As the runner takes it apart: actions/toolkit, packages/core/src/command.ts."""
-    return printable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+def _annotate(level: str, title: str, text: str) -> str:
+    """One command, escaped as the runner reads it: actions/toolkit, packages/core/src/command.ts."""
+
+    def escape(data: str) -> str:
+        return printable(data).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+    return f"::{level} title={escape(title).replace(':', '%3A').replace(',', '%2C')}::{escape(text)}"
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def junit(gate: Gate) -> str:
-    """JUnit XML: a test a case; what is not known is skipped."""
-    kinds = [_junit_kind(result) for result in gate.results]
+def format_junit(report: GateReport) -> str:
+    """JUnit XML: a test per case; undecided ones are skipped."""
+    kinds = [_choose_junit_kind(result) for result in report.results]
     suite = ET.Element(
-        "testsuite", name=f"aebench {gate.kind}", tests=str(len(kinds)), failures=str(kinds.count("failure")),
-        errors=str(kinds.count("error")), skipped=str(kinds.count("skipped")), time=f"{gate.seconds:.3f}",
+        "testsuite", name=f"aebench {report.kind}", tests=str(len(kinds)), failures=str(kinds.count("failure")),
+        errors=str(kinds.count("error")), skipped=str(kinds.count("skipped")), time=f"{report.seconds:.3f}",
     )  # fmt: skip
-    for result, kind in zip(gate.results, kinds, strict=True):
-        test = ET.SubElement(suite, "testcase", classname=f"aebench.{gate.kind}", name=result.name)
+    for result, kind in zip(report.results, kinds, strict=True):
+        test = ET.SubElement(suite, "testcase", classname=f"aebench.{report.kind}", name=result.name)
         if kind is not None:
-            ET.SubElement(test, kind, message=" and ".join(result.verdicts)).text = _reason(result)
+            ET.SubElement(test, kind, message=_join(result.verdicts)).text = _explain(result)
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _junit_kind(result: CaseResult) -> str | None:
-    told = set(result.verdicts)
-    if told & set(BAD):
+def _choose_junit_kind(result: CaseResult) -> str | None:
+    verdicts = set(result.verdicts)
+    if verdicts & set(BAD):
         return "failure"
-    if told & {"failed", "incomparable"}:
+    if verdicts & {"failed", "incomparable"}:
         return "error"
-    return "skipped" if "undecided" in told else None
+    return "skipped" if "undecided" in verdicts else None
 
 
-def publish(gate: Gate, folder: ReportFolder, console: Console) -> int:
-    """Print the report, hand it to CI, then write it where it may be refused; returns the exit code. Raises `OSError`.
+def publish_report(report: GateReport, folder: ReportFolder, console: Console) -> int:
+    """Print the report, hand it to CI, then write it into the folder, which exists; returns the exit code.
 
-    The folder is there already.
+    Raises `OSError` where it cannot be written; by then it is printed.
     """
     say(console, "")
-    if gate.results:
-        console.print(table(gate).rich())
-    for line in (*reasons(gate), *gate.remarks):
+    if report.results:
+        console.print(build_table(report).rich())
+    for line in (*explain_cases(report), *report.remarks):
         say(console, line)
-    if gate.stopped:
-        say(console, f"Stopped early: {gate.stopped}.")
-    _hand_to_ci(gate, console)
-    write_json(folder.status, status(gate))
-    write_whole(folder.report, markdown(gate))
-    write_whole(folder.junit, junit(gate))
+    if report.stopped:
+        say(console, f"Stopped early: {report.stopped}.")
+    _hand_to_ci(report, console)
+    write_json(folder.status, to_status(report))
+    write_whole(folder.report, format_markdown(report))
+    write_whole(folder.junit, format_junit(report))
     say(console, f"\nReport: {folder.report}")
-    return gate.exit_code
+    return report.exit_code
 
 
-def _hand_to_ci(gate: Gate, console: Console) -> None:
+def _hand_to_ci(report: GateReport, console: Console) -> None:
     """The summary of a GitHub job, and its annotations."""
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with contextlib.suppress(OSError), Path(summary).open("a", encoding="utf-8") as file:
-            file.write(markdown(gate))
+            file.write(format_markdown(report))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in annotations(gate):
+        for line in format_annotations(report):
             say(console, line)

@@ -1,4 +1,4 @@
-"""Revisions of this checkout: which one a change is held against, its code in a folder of its own, its dependencies."""
+"""The base of a comparison: which revision it is, its code in a folder of its own, and its dependencies."""
 
 import re
 import shutil
@@ -14,18 +14,20 @@ from bench.host import git
 from bench.host.signals import hold_signals
 
 _SECONDS = 120.0
-"""That git is given: a worktree on a slow disk takes a while."""
+"""Time that git gets: a worktree on a slow disk takes a while."""
 _DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _SHORT = 9
+"""Characters of a commit that people read."""
 _MEASURED = frozenset({"keras", "numpy", "tensorflow", "jax", "torch"})
+"""Packages that a measured process runs on."""
 _NAME = re.compile(r"[^a-z0-9_.-]")
 
 
-def resolve(root: Path, revision: str | None) -> str:
+def find_base_commit(root: Path, revision: str | None) -> str:
     """The commit that ``revision`` names, else the merge base of HEAD and the default branch. Raises `InvalidInput`."""
     if _git(root, "ls-files", "--error-unmatch", "bench/__init__.py") is None:
         raise InvalidInput(
-            f"{root} is no git checkout of the harness, so there is no other revision; run it from one, or name two "
+            f"{root} is no git checkout of aebench, so there is no other revision; run it from one, or name two "
             "environments with --base-python and --candidate-python."
         )
     if revision is not None:
@@ -42,19 +44,19 @@ def resolve(root: Path, revision: str | None) -> str:
     raise InvalidInput(f"no merge base with any of {', '.join(_DEFAULT_BRANCHES)}; name one with --base REVISION.")
 
 
-def short(commit: str) -> str:
+def shorten(commit: str) -> str:
     """A commit as people read it."""
     return commit[:_SHORT]
 
 
 @contextmanager
-def checked_out(root: Path, commit: str) -> Iterator[Path]:
+def check_out(root: Path, commit: str) -> Iterator[Path]:
     """The commit's files in a git worktree, which is gone when the context is left. Raises `InvalidInput`."""
     folder = Path(tempfile.mkdtemp(prefix="aebench-base-"))
-    place = folder / short(commit)
+    place = folder / shorten(commit)
     try:
         if _git(root, "worktree", "add", "--detach", "--quiet", str(place), commit) is None:
-            raise InvalidInput(f"git could not check out {short(commit)} into {place}; is the disk full?")
+            raise InvalidInput(f"git could not check out {shorten(commit)} into {place}; is the disk full?")
         yield place
     finally:
         with hold_signals():
@@ -63,19 +65,18 @@ def checked_out(root: Path, commit: str) -> Iterator[Path]:
             _git(root, "worktree", "prune")
 
 
-def changed_dependencies(base: Path, candidate: Path, backends: Sequence[str]) -> list[str]:
-    """What only one of two checkouts' pyproject.toml asks for, as "base: keras>=3.13" or "candidate: …".
+def compare_dependencies(base: Path, candidate: Path, backends: Sequence[str]) -> list[str]:
+    """Requirements that only one of two checkouts' pyproject.toml has, as "base: keras>=3.13" or "candidate: …".
 
-    Of what a measured process of those backends runs on: the parent is the candidate's for both sides.
+    Only those that a measured process of these backends runs on: the parent process is the candidate's for both sides.
     """
-    before, after = ({name for name in dependencies(root, backends) if is_measured(name)} for root in (base, candidate))
-    return [f"base: {name}" for name in sorted(before - after)] + [
-        f"candidate: {name}" for name in sorted(after - before)
-    ]
+    before, after = (set(filter(is_measured, read_dependencies(root, backends))) for root in (base, candidate))
+    lines = [f"base: {name}" for name in sorted(before - after)]
+    return lines + [f"candidate: {name}" for name in sorted(after - before)]
 
 
-def dependencies(root: Path, extras: Sequence[str]) -> list[str]:
-    """What a checkout's pyproject.toml asks for, with those extras; nothing where it cannot be read."""
+def read_dependencies(root: Path, extras: Sequence[str]) -> list[str]:
+    """The requirements in a checkout's pyproject.toml, with those extras; none where it cannot be read."""
     try:
         project: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     except (OSError, ValueError, KeyError):
@@ -85,12 +86,12 @@ def dependencies(root: Path, extras: Sequence[str]) -> list[str]:
 
 
 def is_measured(requirement: str) -> bool:
-    """Whether a measured process runs on what a requirement names."""
-    return distribution(requirement) in _MEASURED
+    """Whether a measured process runs on the package that a requirement names."""
+    return parse_name(requirement) in _MEASURED
 
 
-def distribution(requirement: str) -> str:
-    """The name of what a requirement asks for, in small letters."""
+def parse_name(requirement: str) -> str:
+    """The name of the package that a requirement asks for, in small letters."""
     return _NAME.split(requirement.lower(), maxsplit=1)[0]
 
 

@@ -97,7 +97,7 @@ def children() -> list[int]:
 
 
 def test_exactly_one_side_trains_at_a_time_in_the_order_of_the_blocks(tmp_path: Path, book: Path, case: Case) -> None:
-    recorded = pair(tmp_path, book).round(case, images=64, number=4)
+    recorded = pair(tmp_path, book).run_round(case, images=64, number=4)
     turns = [line.split() for line in book.read_text().splitlines() if "job" not in line]
     assert all(begin == [side, "begins"] and end == [side, "ends"] for (begin, end, side) in pairs(turns))
     letters = "".join({"base": "A", "candidate": "B"}[begin[0]] for begin in turns[::2])
@@ -112,14 +112,14 @@ def pairs(turns: list[list[str]]) -> list[tuple[list[str], list[str], str]]:
 
 
 def test_both_sides_get_the_rounds_number_as_seed_and_the_same_images(tmp_path: Path, book: Path, case: Case) -> None:
-    recorded = pair(tmp_path, book).round(case, images=64, number=4)
+    recorded = pair(tmp_path, book).run_round(case, images=64, number=4)
     jobs = sorted(line for line in book.read_text().splitlines() if "job" in line)
     assert jobs == ["base job 4 64", "candidate job 4 64"]
     assert (recorded.base_memory.peak_rss_mib, recorded.candidate_memory.peak_rss_mib) == (104.0, 109.0)
 
 
 def test_the_turns_of_a_side_are_kept_under_its_name(tmp_path: Path, book: Path, case: Case) -> None:
-    recorded = pair(tmp_path, book, candidate="play(seconds=lambda job: 0.5)").round(case, images=64, number=1)
+    recorded = pair(tmp_path, book, candidate="play(seconds=lambda job: 0.5)").run_round(case, images=64, number=1)
     assert {turn.wall_s for block in recorded.blocks for turn in block.base} == {0.18}
     assert {turn.wall_s for block in recorded.blocks for turn in block.candidate} == {0.5}
     assert recorded.blocks[0].noise == ()
@@ -128,7 +128,7 @@ def test_the_turns_of_a_side_are_kept_under_its_name(tmp_path: Path, book: Path,
 @pytest.mark.parametrize("culprit", ["base", "candidate"])
 def test_a_block_is_noisy_when_any_turn_of_either_side_is(tmp_path: Path, book: Path, case: Case, culprit: str) -> None:
     beside_another = "dataclasses.replace(QUIET, other_cores=1.0, cpu_pressure_percent=60.0)"
-    recorded = pair(tmp_path, book, **{culprit: f"play(noise={beside_another})"}).round(case, images=64, number=1)
+    recorded = pair(tmp_path, book, **{culprit: f"play(noise={beside_another})"}).run_round(case, images=64, number=1)
     assert {block.noise for block in recorded.blocks} == {("other-load",)}
 
 
@@ -137,7 +137,7 @@ def test_images_are_counted_so_that_a_turn_is_short(
     tmp_path: Path, book: Path, case: Case, per_image: float, expected: int
 ) -> None:
     executor = pair(tmp_path, book, base=f"play(seconds=lambda job: {per_image} * job['images'])", candidate="1 / 0")
-    images = executor.images(case)
+    images = executor.choose_image_count(case)
     assert images % case.batch_size == 0
     assert images == expected
 
@@ -149,14 +149,14 @@ def test_a_base_without_the_gate_is_incomparable_by_name(tmp_path: Path, book: P
     executor = pair(tmp_path, book)
     executor.base = Side("base 1234567", tmp_path)
     with pytest.raises(Incomparable, match="base 1234567 is too old"):
-        executor.images(case)
+        executor.choose_image_count(case)
 
 
 @pytest.mark.parametrize("first", ["hello(protocol=99)", "print('welcome', flush=True)"])
 def test_another_protocol_is_incomparable_by_name(tmp_path: Path, book: Path, case: Case, first: str) -> None:
     executor = pair(tmp_path, book, base=f"{first}; heard()")
     with pytest.raises(Incomparable, match=r"base .*protocol"):
-        executor.round(case, images=64, number=1)
+        executor.run_round(case, images=64, number=1)
     assert children() == []
 
 
@@ -171,8 +171,8 @@ def test_another_protocol_is_incomparable_by_name(tmp_path: Path, book: Path, ca
         ("play(turns=3)", "exit code 0"),
         ("hello(root='/elsewhere'); heard()", "ran the code of /elsewhere"),
         ("play(seconds=lambda job: os.abort())", "exit code -6"),
-        ("hello(); heard(); os.write(1, b'nonsense\\n'); heard()", "no event"),
-        ("hello(); heard(); say(turn()); heard()", "out of turn"),
+        ("hello(); heard(); os.write(1, b'nonsense\\n'); heard()", "no message"),
+        ("hello(); heard(); say(turn()); heard()", "sent 'turn' where ReadyEvent was expected"),
     ],
 )
 @pytest.mark.parametrize("culprit", ["base", "candidate"])
@@ -181,27 +181,27 @@ def test_a_failure_of_one_side_is_reported_by_name_and_ends_both(
 ) -> None:
     executor = pair(tmp_path, book, **{culprit: script})
     with pytest.raises(PairedRunFailed, match=rf"(?s){culprit}: .*{said}"):
-        executor.round(case, images=64, number=1)
+        executor.run_round(case, images=64, number=1)
     assert children() == []
 
 
 def test_the_logs_last_lines_are_reported(tmp_path: Path, book: Path, case: Case) -> None:
     executor = pair(tmp_path, book, base="print('last words', file=sys.stderr); sys.exit(7)")
     with pytest.raises(PairedRunFailed, match="last words"):
-        executor.round(case, images=64, number=1)
+        executor.run_round(case, images=64, number=1)
 
 
 def test_a_side_that_stands_still_in_its_turn_is_ended(tmp_path: Path, book: Path, case: Case) -> None:
     executor = pair(tmp_path, book, candidate="play(seconds=lambda job: time.sleep(600))", stall_s=3.0)
-    with pytest.raises(PairedRunFailed, match="candidate: said nothing"):
-        executor.round(case, images=64, number=1)
+    with pytest.raises(PairedRunFailed, match="candidate: was silent for too long"):
+        executor.run_round(case, images=64, number=1)
     assert children() == []
 
 
 def test_waiting_for_the_other_side_is_not_standing_still(tmp_path: Path, book: Path, case: Case) -> None:
     slow = "play(seconds=lambda job: time.sleep(0.8) or 0.8)"
     executor = pair(tmp_path, book, candidate=slow, stall_s=3.0, blocks=2)
-    assert len(executor.round(case, images=64, number=1).blocks) == 2
+    assert len(executor.run_round(case, images=64, number=1).blocks) == 2
 
 
 @pytest.fixture
@@ -223,5 +223,5 @@ def test_an_interruption_leaves_no_process(tmp_path: Path, book: Path, case: Cas
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        executor.round(case, images=64, number=1)
+        executor.run_round(case, images=64, number=1)
     assert children() == []

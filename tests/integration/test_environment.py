@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.gate.environment import prepared
+from bench.gate.environment import prepare_environment
 
 
 @pytest.mark.skipif(os.name == "nt", reason="paths without uv are a shell's")
@@ -24,6 +24,6 @@ def test_without_uv_python_and_pip_make_it(tmp_path: Path, monkeypatch: pytest.M
     said: list[str] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     environ = {"PATH": str(tmp_path / "bin")}
-    made = prepared(tmp_path / "base", tmp_path / "candidate", (), sys.executable, said.append, environ)
+    made = prepare_environment(tmp_path / "base", tmp_path / "candidate", (), sys.executable, said.append, environ)
     assert made.versions == "keras 3.1.4"
     assert "pip" in said[0]

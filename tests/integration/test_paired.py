@@ -26,7 +26,7 @@ def test_a_pair_of_real_processes_trains_in_turns_and_equal_code_has_equal_losse
     executor = PairedExecutor(
         base, candidate, tmp_path / "data.npz", logs, blocks=5, val_images=128, chance=random.Random(1)
     )
-    recorded = executor.round(case, images=1024, number=7)
+    recorded = executor.run_round(case, images=1024, number=7)
     sides = (
         [turn for block in recorded.blocks for turn in block.base],
         [turn for block in recorded.blocks for turn in block.candidate],

@@ -6,12 +6,12 @@ from typing import Any
 
 import scripted
 
-from bench.compare.points import Machine, machine
+from bench.compare.cases import Machine, read_machine
 from bench.results.reader import Report, Row
 from bench.results.schema import ResultRow
 
 
-def narrowed(row: ResultRow) -> Row:
+def narrow(row: ResultRow) -> Row:
     """The columns that a comparison reads."""
     return Row(**{field.name: getattr(row, field.name) for field in fields(Row)})
 
@@ -20,7 +20,7 @@ def of(
     *rows: Row, machine_id: str = "ma1b2c3d4", environment_id: str = "", source: str = "here", **fingerprint: Any
 ) -> Machine:
     """A machine of these rows; its environment is named like the machine where no other is given."""
-    return machine(
+    return read_machine(
         Report(
             path=Path(source) / "results.csv",
             machine_id=machine_id,

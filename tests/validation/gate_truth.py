@@ -14,9 +14,9 @@ from resampling import Proportion, count_word
 from rules import RULES, Rule, Times
 
 from bench.console.table import Table
-from bench.gate.sequential import LOOKS, MINIMUM_EFFECT, MOST_DISCARDED, Student
-from bench.gate.verdict import BAD, CaseVerdict, Figures, after_warmup, reduce_round
-from bench.gate.verdict import share as change
+from bench.gate.sequential import LOOKS, MINIMUM_EFFECT, MOST_DISCARDED
+from bench.gate.verdict import BAD, CaseVerdict, Figures, cut_warmup, reduce_round, to_change
+from bench.results.stats import StudentMean
 
 RUNS = 10_000
 FOUND = {"slower-10": "slower", "slower-5": "slower", "more-memory-5": "more-memory", "higher-loss": "higher-loss"}
@@ -136,8 +136,8 @@ def _describe_change(rounds: Sequence[Recording]) -> str:
     walls = [found.wall for each in rounds if (found := reduce_round(each.round)).wall is not None]
     if len(walls) < 2:
         return "–"
-    t = Student.of(walls)
-    return f"{change(t.mean):+.1%} ({change(t.below(0.025)):+.1%} to {change(t.above(0.025)):+.1%})"
+    t = StudentMean.of(walls)
+    return f"{to_change(t.mean):+.1%} ({to_change(t.below(0.025)):+.1%} to {to_change(t.above(0.025)):+.1%})"
 
 
 def _try_other_rule(name: str, rule: Rule, recorded: Mapping[str, Sequence[Recording]]) -> list[tuple[str, ...]]:
@@ -154,7 +154,7 @@ def _try_other_rule(name: str, rule: Rule, recorded: Mapping[str, Sequence[Recor
 
 
 def _collect_walls(recording: Recording) -> tuple[Times, Times]:
-    blocks = after_warmup(recording.round.blocks)
+    blocks = cut_warmup(recording.round.blocks)
     base = np.array([turn.wall_s for block in blocks for turn in block.base])
     return base, np.array([turn.wall_s for block in blocks for turn in block.candidate])
 

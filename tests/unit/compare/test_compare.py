@@ -120,7 +120,7 @@ def test_fewer_than_two_reports_are_nothing_to_compare(
     assert "Traceback" not in printed.err
 
 
-def test_where_nothing_may_be_compared_the_exit_code_says_so(
+def test_where_nothing_can_be_compared_the_exit_code_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert aebench(monkeypatch, "slow", "strange") == 4
@@ -146,7 +146,7 @@ def test_a_place_that_cannot_be_written_is_one_message(
 def test_what_is_written_again_is_the_same_to_the_last_byte(here: Path) -> None:
     reports = [here / "slow", here / "fast"]
     for out in ("one", "two"):
-        assert compare.show_comparison(reports, out=here / out, console=Console(file=io.StringIO())) == 0
+        assert compare.compare_reports(reports, out=here / out, console=Console(file=io.StringIO())) == 0
     for name in ("comparison.csv", "comparison.md", "comparison.html"):
         assert (here / "one" / name).read_bytes() == (here / "two" / name).read_bytes()
     assert sorted(path.name for path in (here / "one").iterdir()) == [
@@ -158,11 +158,11 @@ def test_what_is_written_again_is_the_same_to_the_last_byte(here: Path) -> None:
 
 def test_no_path_is_written_into_the_files(here: Path) -> None:
     out = here / "out"
-    compare.show_comparison([here / "slow", here / "fast"], out=out, console=Console(file=io.StringIO()))
+    compare.compare_reports([here / "slow", here / "fast"], out=out, console=Console(file=io.StringIO()))
     for path in out.iterdir():
         assert str(here) not in path.read_text()
 
 
 def test_no_report_at_all_is_refused() -> None:
     with pytest.raises(InvalidInput, match="two reports or more"):
-        compare.show_comparison([])
+        compare.compare_reports([])

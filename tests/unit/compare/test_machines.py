@@ -7,10 +7,18 @@ import pytest
 import scripted
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.machines import narrowed, of
+from unit.machines import narrow, of
 
-from bench.compare.machines import CasePair, Ratio, Versus, compare, geometric_mean, ratio, versus
-from bench.compare.points import Machine, labelled
+from bench.compare.cases import Machine, add_labels
+from bench.compare.machines import (
+    CasePair,
+    MachineComparison,
+    Ratio,
+    compare_machine,
+    compare_machines,
+    divide,
+    geometric_mean,
+)
 from bench.results import stats
 from bench.results.reader import Row
 from bench.results.stats import Median
@@ -35,15 +43,15 @@ def row(model: str = "basic", epochs: int = 50, seconds: float | None = 1.0, **c
         "anon_peak_mib": 400.0,
         "peak_rss_mib": 800.0,
     }
-    return narrowed(scripted.result_row(**measured | changes))
+    return narrow(scripted.result_row(**measured | changes))
 
 
 def other(*rows: Row, **fingerprint: Any) -> Machine:
     return of(*rows, **{"machine_id": "mffff0000", "cpu_model": "Other CPU"} | fingerprint)
 
 
-def only_pair(held: Versus) -> CasePair:
-    [each] = held.pairs
+def only_pair(compared: MachineComparison) -> CasePair:
+    [each] = compared.pairs
     return each
 
 
@@ -52,13 +60,13 @@ def only_pair(held: Versus) -> CasePair:
 
 def test_a_single_process_brings_its_own_interval() -> None:
     [case] = of(row(seconds=2.0)).cases.values()
-    assert case.points[0].seconds == Median(2.0, 2.0 / 1.1, 2.0 * 1.1, 1)
+    assert case.checkpoints[0].seconds == Median(2.0, 2.0 / 1.1, 2.0 * 1.1, 1)
 
 
 def test_of_several_processes_the_process_is_the_unit() -> None:
     times = [1.0, 1.2, 1.1]
     [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate(times))).cases.values()
-    seconds = case.points[0].seconds
+    seconds = case.checkpoints[0].seconds
     assert seconds is not None
     assert (seconds.value, seconds.count) == (1.1, 3)
     assert seconds.low is not None
@@ -73,13 +81,13 @@ def test_of_several_processes_the_process_is_the_unit() -> None:
 @given(st.lists(st.floats(0.01, 100), min_size=6, max_size=30))
 def test_from_six_processes_on_the_interval_is_the_reports(times: list[float]) -> None:
     [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate(times))).cases.values()
-    assert case.points[0].seconds == stats.median(times)
+    assert case.checkpoints[0].seconds == stats.median(times)
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=5))
 def test_below_six_the_median_lies_within_the_interval(times: list[float]) -> None:
     [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate(times))).cases.values()
-    seconds = case.points[0].seconds
+    seconds = case.checkpoints[0].seconds
     assert seconds is not None
     assert seconds.low is not None
     assert seconds.high is not None
@@ -87,29 +95,29 @@ def test_below_six_the_median_lies_within_the_interval(times: list[float]) -> No
     assert seconds.value <= seconds.high * (1 + 1e-9)
 
 
-def test_a_process_that_failed_is_told_of_and_not_measured() -> None:
+def test_a_process_that_failed_is_listed_and_not_measured() -> None:
     [case] = of(row(), row(repeat=1, status="killed", seconds=None)).cases.values()
-    assert [(point.epochs, point.processes) for point in case.points] == [(50, 1)]
+    assert [(each.epochs, each.processes) for each in case.checkpoints] == [(50, 1)]
     assert case.failures == ("killed at 50 epochs",)
 
 
 def test_machines_are_named_by_processor_cores_and_the_beginning_of_their_environments_id() -> None:
-    machines = labelled([of(row()), other(row()), of(row())])
+    machines = add_labels([of(row()), other(row()), of(row())])
     assert [each.label for each in machines] == ["scripted-2c-ea1b2", "other-2c-effff", "scripted-2c-ea1b2#2"]
 
 
 def test_threads_that_were_asked_for_are_in_the_name() -> None:
-    [plain, single] = labelled([of(row()), of(row(), environment_id="e5dcb0000", threads=1)])
+    [plain, single] = add_labels([of(row()), of(row(), environment_id="e5dcb0000", threads=1)])
     assert (plain.label, single.label) == ("scripted-2c-ea1b2", "scripted-2c-1t-e5dcb")
 
 
-def test_ids_that_begin_alike_are_told_apart() -> None:
-    machines = labelled([of(row()), of(row(), environment_id="ea1b2ffff")])
+def test_ids_that_begin_alike_are_distinguished_by_more_characters() -> None:
+    machines = add_labels([of(row()), of(row(), environment_id="ea1b2ffff")])
     assert [each.label for each in machines] == ["scripted-2c-ea1b2c3d4", "scripted-2c-ea1b2ffff"]
 
 
-def test_a_label_holds_nothing_that_a_stranger_made_up_of_signs() -> None:
-    [each] = labelled([of(row(), environment_id="=<b>|`$", cpu_model="=cmd()|<script>\x1b[31m")])
+def test_a_label_has_only_letters_digits_dots_and_hyphens() -> None:
+    [each] = add_labels([of(row(), environment_id="=<b>|`$", cpu_model="=cmd()|<script>\x1b[31m")])
     assert set(each.label) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
 
 
@@ -117,14 +125,14 @@ def test_a_label_holds_nothing_that_a_stranger_made_up_of_signs() -> None:
 
 
 def test_a_ratios_ends_combine_both_sides_on_the_log_scale() -> None:
-    found = ratio(Median(4.0, 4.0 / 1.1, 4.0 * 1.2, 9), Median(2.0, 2.0 / 1.3, 2.0 * 1.05, 9))
+    found = divide(Median(4.0, 4.0 / 1.1, 4.0 * 1.2, 9), Median(2.0, 2.0 / 1.3, 2.0 * 1.05, 9))
     assert found.value == approx(2.0)
     assert found.low == approx(2 / math.exp(math.hypot(math.log(1.1), math.log(1.05))))
     assert found.high == approx(2 * math.exp(math.hypot(math.log(1.2), math.log(1.3))))
 
 
 def test_a_side_without_an_interval_leaves_the_ratio_without_one() -> None:
-    assert ratio(Median(4.0, None, None, 2), Median(2.0, 1.9, 2.1, 9)) == Ratio(approx(2.0), None, None)
+    assert divide(Median(4.0, None, None, 2), Median(2.0, 1.9, 2.1, 9)) == Ratio(approx(2.0), None, None)
 
 
 def test_a_mean_of_ratios_is_geometric() -> None:
@@ -170,26 +178,28 @@ def test_a_mean_lies_within_its_interval_and_among_its_ratios(given: list[tuple[
     assert min(values) * (1 - 1e-9) <= found.value <= max(values) * (1 + 1e-9)
 
 
-# --- a machine against the reference ---------------------------------------------------------------------------------
+# --- a machine compared with the reference --------------------------------------------------------------------------
 
 
 def test_half_the_seconds_are_twice_the_speed() -> None:
-    held = versus(of(row(seconds=2.0)), other(row(seconds=1.0, anon_peak_mib=300.0, peak_rss_mib=900.0, val_bce=0.12)))
-    each = only_pair(held)
+    compared = compare_machine(
+        of(row(seconds=2.0)), other(row(seconds=1.0, anon_peak_mib=300.0, peak_rss_mib=900.0, val_bce=0.12))
+    )
+    each = only_pair(compared)
     assert each.speed is not None
     assert each.speed.value == approx(2.0)
     assert each.anon == approx(0.75)
     assert each.rss == approx(1.125)
     assert each.loss == approx(0.02)
-    assert held.memory is not None
-    assert held.memory.value == approx(0.75)
-    assert [group.state for group in (held.time, held.space, held.losses)] == ["yes", "yes", "yes"]
+    assert compared.memory is not None
+    assert compared.memory.value == approx(0.75)
+    assert [group.state for group in (compared.time, compared.space, compared.losses)] == ["yes", "yes", "yes"]
 
 
 @given(st.floats(0.001, 1000), st.floats(0.001, 1000))
 def test_two_machines_swapped_are_each_others_inverse(one: float, two: float) -> None:
-    there, back = only_pair(versus(of(row(seconds=one)), other(row(seconds=two)))).speed, None
-    back = only_pair(versus(other(row(seconds=two)), of(row(seconds=one)))).speed
+    there, back = only_pair(compare_machine(of(row(seconds=one)), other(row(seconds=two)))).speed, None
+    back = only_pair(compare_machine(other(row(seconds=two)), of(row(seconds=one)))).speed
     assert there is not None
     assert back is not None
     assert back.low is not None
@@ -198,91 +208,103 @@ def test_two_machines_swapped_are_each_others_inverse(one: float, two: float) ->
     assert there.high * back.low == approx(1)
 
 
-def test_a_report_held_against_itself_shows_no_difference() -> None:
-    held = versus(of(row(), row("deep")), of(row(), row("deep")))
-    assert held.speed is not None
-    assert held.speed.value == approx(1.0)
-    assert held.differences == ()
-    assert all(each.loss == 0 for each in held.pairs)
-    assert held.time.reasons == ("the same machine at another moment",)
+def test_a_report_compared_with_itself_shows_no_difference() -> None:
+    compared = compare_machine(of(row(), row("deep")), of(row(), row("deep")))
+    assert compared.speed is not None
+    assert compared.speed.value == approx(1.0)
+    assert compared.differences == ()
+    assert all(each.loss == 0 for each in compared.pairs)
+    assert compared.time.reasons == ("the same machine at another moment",)
 
 
-def test_times_are_taken_at_the_last_mark_that_both_know_with_an_interval() -> None:
+def test_times_are_compared_at_the_last_checkpoint_that_both_know_with_an_interval() -> None:
     short: dict[str, Any] = {"epoch_s_ci_low": None, "epoch_s_ci_high": None}
     reference = of(row(epochs=5, **short), row(epochs=50, seconds=3.0), row(epochs=100, seconds=9.0))
-    each = only_pair(versus(reference, other(row(epochs=5, **short), row(epochs=50, seconds=1.0))))
+    each = only_pair(compare_machine(reference, other(row(epochs=5, **short), row(epochs=50, seconds=1.0))))
     assert each.timed is not None
     assert [point.epochs for point in each.timed] == [50, 50]
     assert each.speed is not None
     assert each.speed.value == approx(3.0)
 
 
-def test_without_such_a_mark_each_ones_last_is_taken_and_it_is_said() -> None:
-    held = versus(of(row(epochs=40, seconds=2.0)), other(row(epochs=50)))
-    each = only_pair(held)
+def test_without_such_a_checkpoint_each_sides_last_is_taken_and_that_is_said() -> None:
+    compared = compare_machine(of(row(epochs=40, seconds=2.0)), other(row(epochs=50)))
+    each = only_pair(compared)
     assert each.timed is not None
     assert [point.epochs for point in each.timed] == [40, 50]
     assert each.speed is not None
-    assert "after different numbers of epochs in 1 case" in held.time.reasons
+    assert "after different numbers of epochs in 1 case" in compared.time.reasons
 
 
 def test_losses_are_compared_after_the_same_epochs_or_not_at_all() -> None:
-    held = versus(of(row(epochs=40, val_bce=0.2)), other(row(epochs=50, val_bce=0.1)))
-    assert only_pair(held).loss is None
-    assert held.losses.state == "no"
-    both = versus(of(row(epochs=40), row(epochs=50)), other(row(epochs=40, val_bce=0.3), row(epochs=60, val_bce=0.1)))
+    compared = compare_machine(of(row(epochs=40, val_bce=0.2)), other(row(epochs=50, val_bce=0.1)))
+    assert only_pair(compared).loss is None
+    assert compared.losses.state == "no"
+    both = compare_machine(
+        of(row(epochs=40), row(epochs=50)), other(row(epochs=40, val_bce=0.3), row(epochs=60, val_bce=0.1))
+    )
     assert only_pair(both).loss == approx(0.2)
 
 
 def test_without_anonymous_memory_the_resident_is_taken_with_care() -> None:
-    held = versus(of(row(anon_peak_mib=None)), other(row(peak_rss_mib=400.0)))
-    assert held.memory is not None
-    assert held.memory.value == approx(0.5)
-    assert "only peaks of resident memory, mapped files included" in held.space.reasons
+    compared = compare_machine(of(row(anon_peak_mib=None)), other(row(peak_rss_mib=400.0)))
+    assert compared.memory is not None
+    assert compared.memory.value == approx(0.5)
+    assert "only peaks of resident memory, mapped files included" in compared.space.reasons
 
 
-def test_cases_of_one_side_are_listed_and_not_dropped() -> None:
-    held = versus(of(row(), row("deep")), other(row(), row("sparse")))
-    [lacking], [alone] = held.alone
+def test_each_case_is_compared_by_anonymous_memory_if_both_have_it_and_else_by_resident_memory() -> None:
+    reference = of(row(anon_peak_mib=400.0, peak_rss_mib=800.0), row("deep", anon_peak_mib=None, peak_rss_mib=800.0))
+    machine = other(row(anon_peak_mib=200.0, peak_rss_mib=400.0), row("deep", anon_peak_mib=500.0, peak_rss_mib=1600.0))
+    compared = compare_machine(reference, machine)
+    assert [each.memory for each in compared.pairs] == [approx(0.5), approx(2.0)]
+    assert compared.memory is not None
+    assert (compared.memory.value, compared.memory.cases) == (approx(1.0), 2)
+    assert "peaks of resident memory, mapped files included, in 1 of 2 cases" in compared.space.reasons
+
+
+def test_cases_that_only_one_side_has_are_listed() -> None:
+    compared = compare_machine(of(row(), row("deep")), other(row(), row("sparse")))
+    [lacking], [alone] = compared.unmatched
     assert lacking.startswith("deep.")
     assert alone.startswith("sparse.")
-    assert held.speed is not None
-    assert held.speed.cases == 1
+    assert compared.speed is not None
+    assert compared.speed.cases == 1
 
 
 def test_cases_that_failed_are_listed_and_not_compared() -> None:
-    held = versus(of(row(), row("deep")), other(row(status="oom", seconds=None), row("deep")))
-    assert [(name.partition(".")[0], why) for name, why in held.failures] == [("basic", "oom at 50 epochs")]
-    assert [each.row.model for each in held.common] == ["deep"]
-    assert held.alone == ((), ())
+    compared = compare_machine(of(row(), row("deep")), other(row(status="oom", seconds=None), row("deep")))
+    assert [(name.partition(".")[0], why) for name, why in compared.failures] == [("basic", "oom at 50 epochs")]
+    assert [each.row.model for each in compared.common] == ["deep"]
+    assert compared.unmatched == ((), ())
 
 
-# --- what may be compared --------------------------------------------------------------------------------------------
+# --- what can be compared --------------------------------------------------------------------------------------------
 
 
 def test_other_data_refuse_times_and_losses_and_say_so() -> None:
-    held = versus(of(row()), other(row(dataset_digest="e" * 64)))
-    each = only_pair(held)
+    compared = compare_machine(of(row()), other(row(dataset_digest="e" * 64)))
+    each = only_pair(compared)
     assert (each.speed, each.loss) == (None, None)
     assert each.anon is not None
-    assert (held.time.state, held.losses.state, held.space.state) == ("no", "no", "yes")
-    assert held.time.reasons == held.losses.reasons == ("other data under the same name",)
-    assert held.comparable
+    assert (compared.time.state, compared.losses.state, compared.space.state) == ("no", "no", "yes")
+    assert compared.time.reasons == compared.losses.reasons == ("other data under the same name",)
+    assert compared.is_comparable
 
 
-def test_other_numbers_of_digits_refuse_memory_too() -> None:
-    held = versus(of(row()), other(row(dataset_digest="e" * 64, train_samples=4_000)))
-    assert (held.time.state, held.losses.state, held.space.state) == ("no", "no", "no")
-    assert not held.comparable
-    assert held.rank is None
+def test_other_numbers_of_images_refuse_memory_too() -> None:
+    compared = compare_machine(of(row()), other(row(dataset_digest="e" * 64, train_samples=4_000)))
+    assert (compared.time.state, compared.losses.state, compared.space.state) == ("no", "no", "no")
+    assert not compared.is_comparable
+    assert compared.rank is None
 
 
 def test_other_data_in_some_cases_leave_the_others() -> None:
-    held = versus(of(row(), row("deep")), other(row(), row("deep", dataset_digest="e" * 64)))
-    assert held.speed is not None
-    assert held.speed.cases == 1
-    assert held.time.state == "with care"
-    assert held.time.reasons == ("other data under the same name in 1 of 2 cases",)
+    compared = compare_machine(of(row(), row("deep")), other(row(), row("deep", dataset_digest="e" * 64)))
+    assert compared.speed is not None
+    assert compared.speed.cases == 1
+    assert compared.time.state == "with care"
+    assert compared.time.reasons == ("other data under the same name in 1 of 2 cases",)
 
 
 @pytest.mark.parametrize(
@@ -300,44 +322,44 @@ def test_other_data_in_some_cases_leave_the_others() -> None:
 def test_what_differs_in_the_fingerprints_is_to_be_borne_in_mind(
     changes: dict[str, Any], reason: str, groups: tuple[str, ...]
 ) -> None:
-    held = versus(of(row()), other(row(), **changes))
+    compared = compare_machine(of(row()), other(row(), **changes))
     for name in ("time", "space", "losses"):
-        assert (reason in getattr(held, name).reasons) == (name in groups)
-        assert getattr(held, name).state == ("with care" if name in groups else "yes")
-    assert {name for name, _, _ in held.differences} == {"cpu_model", *changes}
+        assert (reason in getattr(compared, name).reasons) == (name in groups)
+        assert getattr(compared, name).state == ("with care" if name in groups else "yes")
+    assert {name for name, _, _ in compared.differences} == {"cpu_model", *changes}
 
 
 def test_a_backend_that_no_case_used_makes_no_difference() -> None:
-    held = versus(of(row()), other(row(), jax="0.4.35"))
-    assert held.time.state == "yes"
-    assert ("jax", None, "0.4.35") in held.differences
+    compared = compare_machine(of(row()), other(row(), jax="0.4.35"))
+    assert compared.time.state == "yes"
+    assert ("jax", None, "0.4.35") in compared.differences
 
 
 def test_noise_on_either_side_is_said() -> None:
     noisy, quiet = row(noisy_epochs=20), row(noisy_epochs=0)
-    assert "40 % of its epochs were noisy" in versus(of(quiet), other(noisy)).time.reasons
-    assert "40 % of the reference's epochs were noisy" in versus(of(noisy), other(quiet)).time.reasons
-    assert versus(of(quiet), other(row(noisy_epochs=4))).time.state == "yes"
-    unsteady = versus(of(quiet), other(row(steady=False)))
+    assert "40 % of its epochs were noisy" in compare_machine(of(quiet), other(noisy)).time.reasons
+    assert "40 % of the reference's epochs were noisy" in compare_machine(of(noisy), other(quiet)).time.reasons
+    assert compare_machine(of(quiet), other(row(noisy_epochs=4))).time.state == "yes"
+    unsteady = compare_machine(of(quiet), other(row(steady=False)))
     assert unsteady.time.reasons == ("its times were not steady in 1 of 1 case",)
 
 
-def test_peaks_that_were_read_otherwise_are_told() -> None:
-    held = versus(of(row()), other(row(peak_rss_method="psutil, since the process' start")))
-    assert "peaks read by different methods" in held.space.reasons
+def test_peaks_that_were_read_by_another_method_are_named() -> None:
+    compared = compare_machine(of(row()), other(row(peak_rss_method="psutil, since the process' start")))
+    assert "peaks read by different methods" in compared.space.reasons
 
 
 def test_nothing_in_common_is_not_comparable() -> None:
-    held = versus(of(row()), other(row("deep")))
-    assert not held.comparable
-    assert held.time.reasons == ("no case went well on both",)
+    compared = compare_machine(of(row()), other(row("deep")))
+    assert not compared.is_comparable
+    assert compared.time.reasons == ("no case succeeded on both",)
 
 
 # --- ranks -----------------------------------------------------------------------------------------------------------
 
 
 def test_machines_are_ranked_by_speed_the_reference_among_them() -> None:
-    machines = labelled(
+    machines = add_labels(
         [
             of(row(seconds=2.0)),
             other(row(seconds=4.0), machine_id="slow"),
@@ -346,21 +368,21 @@ def test_machines_are_ranked_by_speed_the_reference_among_them() -> None:
             other(row(seconds=1.5), machine_id="mild"),
         ]
     )
-    compared = compare(machines[0], machines[1:])
-    ranks = {held.machine.machine_id: held.rank for held in compared.others}
+    comparison = compare_machines(machines[0], machines[1:])
+    ranks = {each.machine.machine_id: each.rank for each in comparison.others}
     assert ranks == {"fast": 1, "mild": 2, "slow": 4, "lost": None}
-    assert compared.rank == 3
-    assert [held.machine.machine_id for held in compared.others] == ["fast", "mild", "slow", "lost"]
-    assert compared.comparable
+    assert comparison.rank == 3
+    assert [each.machine.machine_id for each in comparison.others] == ["fast", "mild", "slow", "lost"]
+    assert comparison.is_comparable
 
 
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=12))
 def test_every_rank_is_one_more_than_the_number_of_faster_machines(times: list[float]) -> None:
     reference = of(row(seconds=1.0))
-    compared = compare(reference, [other(row(seconds=each)) for each in times])
-    speeds = [held.speed.value for held in compared.others if held.speed]
-    for held in compared.others:
-        assert held.speed is not None
-        faster = sum(speed > held.speed.value for speed in (*speeds, 1.0))
-        assert held.rank == 1 + faster
-    assert compared.rank == 1 + sum(speed > 1 for speed in speeds)
+    comparison = compare_machines(reference, [other(row(seconds=each)) for each in times])
+    speeds = [each.speed.value for each in comparison.others if each.speed]
+    for compared in comparison.others:
+        assert compared.speed is not None
+        faster = sum(speed > compared.speed.value for speed in (*speeds, 1.0))
+        assert compared.rank == 1 + faster
+    assert comparison.rank == 1 + sum(speed > 1 for speed in speeds)

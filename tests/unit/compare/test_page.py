@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import scripted
 from rich.console import Console
-from unit.machines import narrowed, of
+from unit.machines import narrow, of
 
 from bench.compare import plots, sentences, tables
-from bench.compare.machines import Comparison, compare
-from bench.compare.page import csv_text, html, markdown
-from bench.compare.points import Machine, labelled
+from bench.compare.cases import Machine, add_labels
+from bench.compare.machines import Comparison, compare_machines
+from bench.compare.page import format_csv, format_markdown, render_html
 from bench.results.reader import Row
 
 NASTY = "=cmd|'/c calc'!A1<script>alert(1)</script>|`*$x^$&amp;"
@@ -36,12 +36,12 @@ def result(model: str = "basic", seconds: float | None = 1.0, **changes: Any) ->
         "peak_rss_mib": 800.0,
         "noisy_epochs": 0,
     }
-    return narrowed(scripted.result_row(**measured | changes))
+    return narrow(scripted.result_row(**measured | changes))
 
 
 def against(*others: Machine, reference: Machine | None = None) -> Comparison:
-    [first, *rest] = labelled([reference or of(result(seconds=2.0), result("deep", seconds=4.0)), *others])
-    return compare(first, rest)
+    [first, *rest] = add_labels([reference or of(result(seconds=2.0), result("deep", seconds=4.0)), *others])
+    return compare_machines(first, rest)
 
 
 def fast(**fingerprint: Any) -> Machine:
@@ -50,14 +50,14 @@ def fast(**fingerprint: Any) -> Machine:
 
 
 def said(compared: Comparison) -> str:
-    [held] = compared.others
-    return sentences.verdict(held, compared.reference)
+    [only] = compared.others
+    return sentences.summarize(only, compared.reference)
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
 
 
-def test_a_verdict_says_what_a_person_would_conclude() -> None:
+def test_a_sentence_says_what_a_person_would_conclude() -> None:
     assert re.fullmatch(
         r"scripted-2c-effff trains 1\.98 times as fast as scripted-2c-ea1b2 over 2 cases \(1\.7\d–2\.2\d\), "
         r"in 97 % of its memory; the same losses to the last bit\.",
@@ -83,10 +83,10 @@ def test_a_wide_interval_around_one_is_no_proof_of_the_same_speed() -> None:
     mixed = of(result(seconds=1.0), result("deep", seconds=6.0), machine_id="mmixed")
     text = said(against(mixed))
     assert text.startswith(
-        "scripted-2c-emixe's speed cannot be told from scripted-2c-ea1b2's: 1.15 times as fast over 2"
+        "scripted-2c-emixe's speed cannot be distinguished from scripted-2c-ea1b2's: 1.15 times as fast over 2"
     )
     assert "; slower in 1 of them, faster in 1 of them)" in text
-    assert "Not told apart from the reference" in tables.rank_table(against(mixed)).notes[0]
+    assert "Not distinguishable from the reference" in tables.rank_table(against(mixed)).notes[0]
     assert tables.rank_table(against(fast())).notes == ()
 
 
@@ -114,7 +114,7 @@ def test_the_same_machine_in_another_environment_is_called_so() -> None:
         (0.27, "losses differ by up to 63 % (basic after 50 epochs: 0.2700, not 0.1000)"),
     ],
 )
-def test_losses_are_told_by_how_far_they_differ(loss: float, words: str) -> None:
+def test_losses_are_described_by_how_far_they_differ(loss: float, words: str) -> None:
     assert f"; {words}." in said(against(of(result(val_bce=loss), machine_id="other")))
 
 
@@ -134,7 +134,7 @@ def test_the_same_memory_within_a_percent_is_the_same() -> None:
 def printed(compared: Comparison, width: int) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width)
-    for table in tables.tables(compared, width, most=20):
+    for table in tables.build_tables(compared, width, most=20):
         console.print(table.rich())
     return out.getvalue()
 
@@ -163,18 +163,26 @@ def test_hundreds_of_machines_are_ranked_and_the_rest_is_counted() -> None:
     assert "281 more lines: --out DIR writes all." in text
     assert "The reference is number 101 of 301." in text
     assert len(text.splitlines()) < 110
-    assert sentences.verdicts(compared, most=5)[-1] == "… and 295 more; --out DIR writes all."
-    assert len(markdown(compared).splitlines()) > 900
+    assert sentences.summarize_all(compared, most=5)[-1] == "… and 295 more; --out DIR writes all."
+    assert len(format_markdown(compared).splitlines()) > 900
+
+
+def test_the_table_of_differences_says_which_of_the_two_ids_differs() -> None:
+    upgraded = of(result(), environment_id="e0", keras="9.0")
+    fields = [cells[0] for cells in tables.difference_table(against(upgraded)).rows]
+    assert fields == ["environment_id", "keras"]
+    fields = [cells[0] for cells in tables.difference_table(against(fast(cpu_limit=4.0))).rows]
+    assert fields == ["machine_id", "environment_id", "cpu_limit"]
 
 
 def test_a_case_that_one_side_lacks_or_that_failed_is_listed() -> None:
     reference = of(result(), result("deep"), result("sparse", status="oom", seconds=None, error="no memory"))
     other = of(result(), result("convolutional"), machine_id="other")
-    text = "\n".join(sentences.remarks(against(other, reference=reference)))
+    text = "\n".join(sentences.describe_missing(against(other, reference=reference)))
     assert "scripted-2c-ea1b2 failed in sparse b4 (oom at 50 epochs)." in text
     assert "othe lacks 2 cases of the reference: deep b4, sparse b4." in text
     assert "othe alone has 1 case: convolutional b4." in text
-    for written in (markdown, html):
+    for written in (format_markdown, render_html):
         for name in ("deep", "sparse", "convolutional"):
             assert name in written(against(other, reference=reference))
 
@@ -183,23 +191,61 @@ def test_cases_are_named_by_what_differs_among_them() -> None:
     xla = scripted.case(loop="xla")
     rows = (result(), result(case_id=xla.case_id, loop="xla"))
     compared = against(of(*rows, machine_id="other"), reference=of(*rows))
-    assert set(sentences.names(compared.cases).values()) == {"basic b4 fit", "basic b4 xla"}
+    assert set(sentences.name_cases(compared.cases).values()) == {"basic b4 fit", "basic b4 xla"}
 
 
-def test_two_cases_that_would_share_a_name_are_told_by_their_ids() -> None:
+def test_two_cases_that_would_have_one_name_are_named_by_their_ids() -> None:
     rows = (result(), result(case_id="basic.strange.r0"))
     compared = against(of(*rows, machine_id="other"), reference=of(*rows))
-    assert set(sentences.names(compared.cases).values()) == {scripted.case().case_id[:-3], "basic.strange"}
+    assert set(sentences.name_cases(compared.cases).values()) == {scripted.case().case_id[:-3], "basic.strange"}
+
+
+def test_the_reference_is_shown_at_the_checkpoint_that_each_machine_is_compared_at() -> None:
+    reference = of(
+        result(epochs=50, seconds=2.0, anon_peak_mib=400.0, val_bce=0.2),
+        result(epochs=100, run_epochs=100, seconds=3.0, anon_peak_mib=500.0, val_bce=0.1),
+    )
+    long = of(result(epochs=100, run_epochs=100, seconds=1.5), machine_id="long")
+    short = of(result(epochs=50, seconds=1.0), machine_id="shrt")
+    speed, memory, losses = tables.build_tables(against(long, short, reference=reference))[1:4]
+    assert speed.headers[1] == "reference s"
+    lines = {cells[0]: (cells[1], *(cell[:4] for cell in cells[2:])) for cells in speed.rows}
+    assert lines == {"basic b4, 50 epochs": ("2", "–", "2.00"), "basic b4, 100 epochs": ("3", "2.00", "–")}
+    assert [cells[:2] for cells in memory.rows] == [("basic b4, 100 epochs", "500"), ("basic b4, 50 epochs", "400")]
+    assert {cells[1] for cells in losses.rows} == {"0.2000", "0.1000"}
+
+
+def test_many_machines_are_summed_up_by_the_references_checkpoint() -> None:
+    reference = of(result(epochs=50, seconds=2.0), result(epochs=100, run_epochs=100, seconds=3.0))
+    machines = [of(result(epochs=100, run_epochs=100), machine_id=f"{number:04d}") for number in range(5)]
+    comparison = against(*machines, of(result(epochs=50), machine_id="shrt"), reference=reference)
+    rows = {cells[0]: cells[1:6] for cells in tables.spread_table(comparison).rows}
+    assert rows == {
+        "basic b4, 100 epochs": ("3", "5", "3.00", "3.00", "3.00"),
+        "basic b4, 50 epochs": ("2", "1", "2.00", "2.00", "2.00"),
+    }
+
+
+def test_a_case_that_is_compared_by_two_kinds_of_memory_has_a_line_for_each() -> None:
+    reference = of(result(anon_peak_mib=400.0, peak_rss_mib=800.0))
+    both = of(result(anon_peak_mib=200.0), machine_id="both")
+    resident = of(result(anon_peak_mib=None, peak_rss_mib=1600.0), machine_id="rsdt")
+    memory = tables.build_tables(against(both, resident, reference=reference))[2]
+    cells = {line[0]: line[1:] for line in memory.rows}
+    assert cells == {
+        "basic b4, 50 epochs": ("400", "50 %", "–"),
+        "basic b4, 50 epochs, resident": ("800", "–", "200 %"),
+    }
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
 def rows_of(compared: Comparison) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(csv_text(compared))))
+    return list(csv.DictReader(io.StringIO(format_csv(compared))))
 
 
-def test_the_csv_has_a_row_a_machine_and_case_with_full_precision() -> None:
+def test_the_csv_has_a_row_per_machine_and_case_with_full_precision() -> None:
     compared = against(fast(), of(result("sparse"), machine_id="lost"))
     found = rows_of(compared)
     assert [(row["machine_id"], row["model"]) for row in found] == [
@@ -216,7 +262,7 @@ def test_the_csv_has_a_row_a_machine_and_case_with_full_precision() -> None:
     assert (found[2]["status"], found[2]["reference_status"], found[4]["reference_status"]) == ("", "ok", "")
 
 
-def test_what_may_not_be_compared_is_empty_and_its_reason_is_there() -> None:
+def test_what_cannot_be_compared_is_empty_and_its_reason_is_there() -> None:
     [found, _] = rows_of(against(of(result(dataset_digest="e" * 64), machine_id="other")))
     for column in ("times_as_fast", "times_as_fast_low", "times_as_fast_high", "val_bce_difference"):
         assert found[column] == ""
@@ -268,7 +314,7 @@ class Page(HTMLParser):
 def test_the_page_needs_no_network_and_says_what_the_tables_say(others: int) -> None:
     machines = [of(result(seconds=1.5 + number), machine_id=f"{number:04d}") for number in range(others)]
     compared = against(*machines)
-    text = html(compared)
+    text = render_html(compared)
     page = Page(text)
     assert page.open == []
     assert all(address.startswith("#") for address in page.addresses)
@@ -278,8 +324,8 @@ def test_the_page_needs_no_network_and_says_what_the_tables_say(others: int) -> 
     for media in ("prefers-color-scheme: dark", "@media print", "width=device-width"):
         assert media in text
     for line in (
-        *sentences.verdicts(compared),
-        *(cell for table in tables.tables(compared) for cell in table.headers),
+        *sentences.summarize_all(compared),
+        *(cell for table in tables.build_tables(compared) for cell in table.headers),
     ):
         assert line in page.text
 
@@ -288,15 +334,15 @@ def test_a_strangers_name_is_text_on_the_page_in_markdown_and_in_the_plot() -> N
     rows = (result(NASTY, case_id=f"{NASTY}.r0"), result())
     nasty = of(*rows, machine_id=NASTY, cpu_model=NASTY, keras=NASTY)
     compared = against(nasty, reference=of(*rows))
-    page = Page(html(compared))
+    page = Page(render_html(compared))
     assert "script" not in page.tags
     assert NASTY in page.text
-    assert "<script>" not in markdown(compared)
-    assert NASTY[:20] in Page(plots.svg(compared)).text
+    assert "<script>" not in format_markdown(compared)
+    assert NASTY[:20] in Page(plots.draw_svg(compared)).text
 
 
 def test_the_plot_is_the_same_for_the_same_comparison_and_takes_the_pages_colours() -> None:
-    drawn = [plots.svg(against(fast())) for _ in range(2)]
+    drawn = [plots.draw_svg(against(fast())) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert drawn[0].startswith("<svg")
     for absent in ("<metadata", "http", "#0102", "<?xml", "<!DOCTYPE"):
@@ -306,10 +352,10 @@ def test_the_plot_is_the_same_for_the_same_comparison_and_takes_the_pages_colour
 
 def test_a_letter_that_the_plots_font_lacks_is_left_to_the_readers() -> None:
     rows = (result("自動符号化"),)
-    assert "自動符号化" in plots.svg(against(of(*rows, machine_id="other"), reference=of(*rows)))
+    assert "自動符号化" in plots.draw_svg(against(of(*rows, machine_id="other"), reference=of(*rows)))
 
 
 def test_nothing_to_draw_is_no_plot() -> None:
     compared = against(of(result("sparse"), machine_id="other"))
-    assert plots.svg(compared) == ""
-    assert "<figure>" not in html(compared)
+    assert plots.draw_svg(compared) == ""
+    assert "<figure>" not in render_html(compared)

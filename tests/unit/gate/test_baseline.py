@@ -2,13 +2,14 @@
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import scripted
-from unit.machines import narrowed
+from unit.machines import narrow
 
 from bench.gate import baseline
 from bench.gate.baseline import Check, CheckedCase
@@ -33,7 +34,7 @@ def row(seconds: float = 1.0, repeat: int = 0, **changes: Any) -> Row:
         "noisy_epochs": 0,
         "reference_gflop_per_s": 200.0,
     }
-    return narrowed(scripted.result_row(**fields | changes))
+    return narrow(scripted.result_row(**fields | changes))
 
 
 def processes(times: float = 1.0, spread: Sequence[float] = EVEN, **changes: Any) -> list[Row]:
@@ -52,7 +53,7 @@ def report(*rows: Row, **fingerprint: Any) -> Report:
 
 
 def check(before: Sequence[Row], after: Sequence[Row], effect: float = 0.05, **fingerprint: Any) -> Check:
-    return baseline.check(report(*before), report(*after, **fingerprint), effect)
+    return baseline.check_report(report(*before), report(*after, **fingerprint), effect)
 
 
 def only(before: Sequence[Row], after: Sequence[Row], **options: Any) -> CheckedCase:
@@ -99,8 +100,8 @@ def test_a_wide_spread_is_undecided_and_says_how_many_processes_would_decide() -
 
 
 def test_a_spread_beyond_use_advises_another_way() -> None:
-    told = only(processes(spread=(1, 3, 1, 3)), processes(spread=(1, 3, 1, 3))).verdict.time.reason
-    assert "`aebench regress`" in told
+    reason = only(processes(spread=(1, 3, 1, 3)), processes(spread=(1, 3, 1, 3))).verdict.time.reason
+    assert "`aebench regress`" in reason
 
 
 def test_the_advised_number_of_processes_does_find_the_effect() -> None:
@@ -119,7 +120,7 @@ def test_epochs_that_are_not_known_well_widen_what_agreeing_processes_say() -> N
     assert only(processes(**loose), processes(1.08, **loose)).verdicts == ("undecided",)
 
 
-def test_disturbed_epochs_leave_time_undecided() -> None:
+def test_noisy_epochs_leave_time_undecided() -> None:
     found = only(processes(), processes(1.2, noisy_epochs=10))
     assert found.verdicts == ("undecided",)
     assert "33% of the epochs were noisy" in found.verdict.time.reason
@@ -142,7 +143,7 @@ def test_the_minimum_effect_is_what_the_person_says() -> None:
     assert only(processes(), processes(1.02), effect=0.01).verdicts == ("slower",)
 
 
-def test_the_last_common_mark_is_compared() -> None:
+def test_the_last_common_checkpoint_is_compared() -> None:
     before = [*processes(), *(row(5.0, repeat, epochs=100, run_epochs=100) for repeat in range(6))]
     found = only(before, [*processes(), *processes(9.0, epochs=5)])
     assert (found.epochs, found.verdicts) == (30, ("ok",))
@@ -166,7 +167,7 @@ def test_equal_code_raises_an_alarm_in_one_run_of_a_hundred_at_most() -> None:
 # --------------------------------------------------------------------------------------------------------- memory, loss
 
 
-def test_more_memory_is_fatter_though_time_is_equal() -> None:
+def test_more_memory_is_found_though_time_is_equal() -> None:
     found = only(processes(), processes(anon_peak_mib=430.0))
     assert found.verdicts == ("more-memory",)
     assert "anonymous memory" in found.verdict.memory.reason
@@ -182,12 +183,12 @@ def test_equal_losses_are_equal_from_one_process_on() -> None:
     assert only([row()], [row()]).verdict.loss.reason == "equal to the last bit"
 
 
-def test_a_loss_beyond_what_a_seed_may_do_is_worse_from_one_process_on() -> None:
+def test_a_loss_beyond_what_a_seed_may_change_is_higher_from_one_process_on() -> None:
     assert only([row()], [row(val_bce=0.3)]).verdicts == ("higher-loss",)
     assert only(processes(), processes(0.5, val_bce=0.3)).verdicts == ("higher-loss",)
 
 
-def test_a_loss_that_differs_within_what_a_seed_may_do_is_told_with_its_size() -> None:
+def test_a_loss_that_differs_within_what_a_seed_may_change_is_ok_with_its_size() -> None:
     judged = only(processes(), processes(val_bce=0.202)).verdict.loss
     assert judged.verdict == "ok"
     assert judged.estimate is not None
@@ -201,11 +202,11 @@ def test_a_loss_that_spreads_widely_from_process_to_process_needs_more_than_chan
     assert only(spread(0.1, 0.2, 0.3), spread(0.2, 0.3, 0.4)).verdict.loss.verdict == "ok"
 
 
-# ------------------------------------------------------------------------------------------------ what may be compared
+# ------------------------------------------------------------------------------------------------ what can be compared
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "difference"),
     [
         ("keras", "3.14.0", "keras 3.14.0, not 3.13.2"),
         ("cpu_limit", 1.0, "cpu_limit 1.0, not 2.0"),
@@ -214,11 +215,21 @@ def test_a_loss_that_spreads_widely_from_process_to_process_needs_more_than_chan
         ("kernel", "6.2.0", "kernel 6.2.0, not 6.1.0"),
     ],
 )
-def test_another_machine_or_software_is_incomparable_by_name(field: str, value: Any, told: str) -> None:
+def test_another_machine_or_software_is_incomparable_by_name(field: str, value: Any, difference: str) -> None:
     found = only(processes(), processes(2.0), **{field: value})
     assert found.verdicts == ("incomparable",)
-    assert told in found.reason
+    assert difference in found.reason
     assert found.verdict.time.estimate is None
+
+
+@pytest.mark.parametrize(
+    ("machine_id", "whose"),
+    [("ma1b2c3d4", "of another environment on the same machine ("), ("mffff0000", "of another machine (")],
+)
+def test_whether_the_machine_or_its_environment_differs_is_said(machine_id: str, whose: str) -> None:
+    after = replace(report(*processes(), keras="9.9"), machine_id=machine_id)
+    (result,) = baseline.check_report(report(*processes()), after, 0.05).results
+    assert result.reason == f"the baseline is {whose}keras 9.9, not 3.13.2)"
 
 
 @pytest.mark.parametrize("field", ["aebench", "jax", "torch"])
@@ -244,13 +255,13 @@ def test_cases_that_only_one_side_has_are_listed() -> None:
     assert (found.only_baseline, found.only_report) == ((row(model="deep").case,), (row(model="sparse").case,))
 
 
-def test_a_case_that_failed_in_the_report_is_said_though_the_baseline_lacks_it() -> None:
+def test_a_case_that_failed_in_the_report_is_reported_though_the_baseline_lacks_it() -> None:
     found = check(processes(), [*processes(), row(model="deep", status="oom")])
     assert [each.verdicts for each in found.results] == [("ok",), ("failed",)]
     assert found.results[1].reason == "oom at 30 epochs"
 
 
-def test_a_failure_is_said_though_nothing_may_be_compared() -> None:
+def test_a_failure_is_reported_though_nothing_can_be_compared() -> None:
     assert only(processes(), [row(status="oom")], keras="9.9").verdicts == ("failed",)
     assert only(processes(), [row(status="diverged")], keras="9.9").verdicts == ("failed",)
     foreign = only(processes(), [*processes(2.0, dataset_digest="e" * 64)[:5], row(repeat=5, status="oom")])
@@ -264,7 +275,7 @@ def test_one_failed_process_of_many_is_a_failed_case() -> None:
     assert only(processes(), [*processes()[:5], row(repeat=5, status="killed")]).verdicts == ("failed",)
 
 
-def test_a_case_that_diverged_where_the_baseline_did_not_is_worse() -> None:
+def test_a_case_that_diverged_where_the_baseline_did_not_has_a_higher_loss() -> None:
     assert only(processes(), [row(status="diverged", epoch_s_median=None, val_bce=None)]).verdicts == ("higher-loss",)
 
 

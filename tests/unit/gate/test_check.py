@@ -140,7 +140,7 @@ def test_a_missing_baseline_says_what_to_do(check: Check, monkeypatch: pytest.Mo
     assert "kept/" not in Path("out/report.md").read_text()
 
 
-def test_a_baseline_without_any_common_case_is_incomparable_and_both_sides_are_told(check: Check) -> None:
+def test_a_baseline_without_any_common_case_is_incomparable(check: Check) -> None:
     assert check("same", "--baseline", "other") == 4
     assert "other has no case of this report" in check.out
 
@@ -153,7 +153,7 @@ def test_cases_of_one_side_are_listed(check: Check, here: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--baseline", "base", "--save-baseline", "kept.csv")])
-def test_exactly_one_of_both_ways_is_asked_for(check: Check, flags: tuple[str, ...]) -> None:
+def test_exactly_one_of_the_two_flags_is_needed(check: Check, flags: tuple[str, ...]) -> None:
     assert check("same", *flags) == 2
     assert "--save-baseline FILE" in check.err
     assert not Path("kept.csv").exists()
@@ -175,7 +175,7 @@ def test_ci_gets_its_summary_and_annotations(check: Check, monkeypatch: pytest.M
     assert "::error title=basic" in check.out
 
 
-# ------------------------------------------------------------------------------------------------------------- to keep
+# ------------------------------------------------------------------------------------------------------------- to store
 
 
 def test_a_baseline_is_the_reports_table_to_the_last_byte(check: Check) -> None:
@@ -200,10 +200,10 @@ def test_a_baseline_of_another_machine_is_not_replaced(check: Check) -> None:
     assert Path("kept.csv").read_bytes() == Path("base/results.csv").read_bytes()
 
 
-def test_what_is_no_baseline_is_not_replaced(check: Check) -> None:
+def test_a_file_that_is_no_baseline_is_not_replaced(check: Check) -> None:
     Path("mine.csv").write_text("name,mean\nx,1\n")
     assert check("base", "--save-baseline", "mine.csv") == 2
-    assert "will not replace what is no baseline" in check.err
+    assert "will not replace a file that is no baseline" in check.err
     assert Path("mine.csv").read_text() == "name,mean\nx,1\n"
 
 
@@ -212,13 +212,13 @@ def test_a_folder_is_no_place_for_a_baseline(check: Check) -> None:
     assert "takes a file" in check.err
 
 
-def test_a_report_with_a_failed_case_is_not_kept(check: Check) -> None:
+def test_a_report_with_a_failed_case_is_not_stored(check: Check) -> None:
     assert check("broken", "--save-baseline", "kept.csv") == 3
     assert "oom at 3 epochs" in check.out
     assert not Path("kept.csv").exists()
 
 
-def test_too_few_processes_are_kept_with_a_warning(check: Check) -> None:
+def test_too_few_processes_are_stored_with_a_warning(check: Check) -> None:
     assert check("single", "--save-baseline", "kept.csv") == 0
     assert "Checks against it stay undecided" in check.out
     assert "--repeats 6" in check.out

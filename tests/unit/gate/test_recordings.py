@@ -1,4 +1,3 @@
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import scripted_paired
 from recordings import Recording
 
 from bench.gate.regress import SENTINELS
-from bench.gate.sequential import LOOKS, MOST_DISCARDED, Plan
+from bench.gate.sequential import LOOKS, MOST_DISCARDED, RiskPlan
 from bench.gate.verdict import BAD, Figures, reduce_round
 
 RUNS = 500
@@ -22,13 +21,13 @@ def recording(**changes: Any) -> Recording:
     return Recording("basic:fit:256", 4864, "2026-01-02T03:04:05+00:00", 25.0, replace(made, **changes))
 
 
-def there_and_back(before: Recording) -> Recording:
-    return recordings._parse(json.loads(recordings.to_line(before)))
+def write_and_read(before: Recording) -> Recording:
+    return recordings.parse_line(recordings.to_line(before))
 
 
 def test_a_recording_keeps_a_rounds_figures() -> None:
     before = recording()
-    kept, found = reduce_round(before.round), reduce_round(there_and_back(before).round)
+    kept, found = reduce_round(before.round), reduce_round(write_and_read(before).round)
     assert found.wall == pytest.approx(kept.wall, abs=1e-4)
     assert found.cpu == pytest.approx(kept.cpu, abs=1e-4)
     assert replace(found, wall=kept.wall, cpu=kept.cpu) == kept
@@ -36,7 +35,7 @@ def test_a_recording_keeps_a_rounds_figures() -> None:
 
 def test_a_recording_keeps_orders_and_flags() -> None:
     first, *rest = recording().round.blocks
-    found = there_and_back(recording(blocks=(replace(first, noise=("steal",)), *rest))).round
+    found = write_and_read(recording(blocks=(replace(first, noise=("steal",)), *rest))).round
     assert [block.order for block in found.blocks] == [block.order for block in (first, *rest)]
     assert [block.noise for block in found.blocks] == [("steal",)] + [()] * len(rest)
 
@@ -44,7 +43,7 @@ def test_a_recording_keeps_orders_and_flags() -> None:
 def test_a_recording_keeps_that_losses_differed_and_the_last_ones() -> None:
     *rest, last = recording().round.blocks
     differing = replace(last, candidate=(last.candidate[0], replace(last.candidate[1], val_loss=None)))
-    found = reduce_round(there_and_back(recording(blocks=(*rest, differing))).round)
+    found = reduce_round(write_and_read(recording(blocks=(*rest, differing))).round)
     assert not found.equal_losses
     assert found.losses == (0.11, None)
 
@@ -72,13 +71,13 @@ def test_a_rule_that_measures_one_side_after_the_other_gets_two_stretches_that_m
 
 def test_swapping_a_round_twice_gives_it_back() -> None:
     found = reduce_round(recording().round)
-    assert found.swapped.wall == -(found.wall or 0)
-    assert found.swapped.swapped == found
+    assert resampling.swap_sides(found).wall == -(found.wall or 0)
+    assert resampling.swap_sides(resampling.swap_sides(found)) == found
 
 
 def test_a_drawn_course_ends_at_the_first_look_that_decides() -> None:
     slow = [reduce_round(each) for each in scripted_paired.rounds([1.2, 1.21, 1.19, 1.2, 1.22, 1.2] * 4)]
-    found = resampling.simulate_case(slow, Plan(cases=1), np.random.default_rng(0), swap=False)
+    found = resampling.simulate_case(slow, RiskPlan(cases=1), np.random.default_rng(0), swap=False)
     assert (found.rounds, found.verdicts) == (LOOKS[0], ("slower",))
 
 

@@ -40,17 +40,17 @@ class Script:
         self.base, self.candidate, self.options = base, candidate, options
         return self
 
-    def images(self, case: Case) -> int:
+    def choose_image_count(self, case: Case) -> int:
         return 16 * case.batch_size
 
-    def round(self, case: Case, images: int, number: int) -> Round:
+    def run_round(self, case: Case, images: int, number: int) -> Round:
         self.order.append(case.model)
         if case.model in self.errors:
             raise self.errors[case.model]
         return scripted_paired.recorded(number, self.ratios.get(case.model, 1.0) * EVEN[number % 6])
 
     def run(self, folder: Path, **request: Any) -> int:
-        return regress.gate(RegressRequest(**{"base": "main", "out": folder, **request}), self.console)
+        return regress.regress(RegressRequest(**{"base": "main", "out": folder, **request}), self.console)
 
     @property
     def said(self) -> str:
@@ -65,19 +65,20 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
     base = tmp_path / "base"
     (base / "models").mkdir(parents=True)
     (base / "bench" / "worker" / "loops").mkdir(parents=True)
+    (base / "bench" / "launch.py").touch()
     for model in ("basic", "convolutional", "deep"):
         (base / "models" / f"{model}.py").touch()
     for loop in ("fit", "xla"):
         (base / "bench" / "worker" / "loops" / f"{loop}.py").touch()
 
     @contextlib.contextmanager
-    def checked_out(_root: Path, _commit: str) -> Iterator[Path]:
+    def check_out(_root: Path, _commit: str) -> Iterator[Path]:
         yield base
 
     monkeypatch.setattr(regress, "PairedExecutor", made)
-    monkeypatch.setattr(revision, "resolve", lambda _root, name: f"{name or 'merge-base'}-0123456789")
-    monkeypatch.setattr(revision, "checked_out", checked_out)
-    monkeypatch.setattr(revision, "changed_dependencies", lambda *_: [])
+    monkeypatch.setattr(revision, "find_base_commit", lambda _root, name: f"{name or 'merge-base'}-0123456789")
+    monkeypatch.setattr(revision, "check_out", check_out)
+    monkeypatch.setattr(revision, "compare_dependencies", lambda *_: [])
     monkeypatch.setattr(fingerprint, "check_backends", lambda _names: None)
     monkeypatch.setattr(find, "find_dataset", scripted.Script().find)
     for name in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
@@ -144,7 +145,7 @@ def test_cases_are_named_by_model_loop_and_batch(script: Script, out: Path) -> N
         (["basic", "basic:fit"], "more than once"),
     ],
 )
-def test_a_case_that_is_none_is_refused(script: Script, out: Path, cases: list[str], said: str) -> None:
+def test_a_name_that_is_no_case_is_refused(script: Script, out: Path, cases: list[str], said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         script.run(out, cases=cases)
 
@@ -160,7 +161,7 @@ def test_a_case_that_is_none_is_refused(script: Script, out: Path, cases: list[s
         ({"budget_s": -60.0}, "--budget takes minutes, zero or more; got -1"),
     ],
 )
-def test_a_bound_that_nothing_can_be_held_against_is_refused(
+def test_a_bound_that_is_no_sensible_number_is_refused(
     script: Script, out: Path, bound: dict[str, float], said: str
 ) -> None:
     with pytest.raises(InvalidInput, match=said):
@@ -175,20 +176,29 @@ def test_a_folder_with_something_in_it_is_refused(script: Script, out: Path) -> 
         script.run(out)
 
 
-def test_a_base_that_is_too_old_is_incomparable(script: Script, out: Path) -> None:
-    script.errors = dict.fromkeys(regress.SENTINELS, Incomparable("base main-0123 is too old."))
+def test_a_base_that_is_too_old_is_incomparable(script: Script, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "prepare_environment", None)
+    (out.parent / "base" / "bench" / "launch.py").unlink()
     assert script.run(out) == 4
-    assert "too old" in script.said
+    assert "base main-0123 is too old to be compared: its code has no bench/launch.py." in script.said
+    assert script.order == []
+    assert [case["verdicts"] for case in status(out)["cases"]] == [["incomparable"]] * 3
+
+
+def test_a_base_that_speaks_another_protocol_is_incomparable(script: Script, out: Path) -> None:
+    script.errors = dict.fromkeys(regress.SENTINELS, Incomparable("base main-0123 speaks protocol 0 of the gate."))
+    assert script.run(out) == 4
+    assert "speaks protocol 0" in script.said
     assert script.order == ["basic", "convolutional", "deep"]
 
 
-def test_a_model_that_the_base_has_not_is_incomparable_and_keeps_no_other(script: Script, out: Path) -> None:
+def test_a_model_that_the_base_lacks_is_incomparable_and_the_others_go_on(script: Script, out: Path) -> None:
     assert script.run(out, cases=["sparse", "basic"]) == 4
     assert [case["verdicts"] for case in status(out)["cases"]] == [["incomparable"], ["ok"]]
     assert "has no models/sparse.py" in script.said
 
 
-def test_a_loop_that_the_base_has_not_is_incomparable(script: Script, out: Path) -> None:
+def test_a_loop_that_the_base_lacks_is_incomparable(script: Script, out: Path) -> None:
     assert script.run(out, cases=["basic:graph"]) == 4
     assert "has no bench/worker/loops/graph.py" in script.said
     assert script.order == []
@@ -197,7 +207,7 @@ def test_a_loop_that_the_base_has_not_is_incomparable(script: Script, out: Path)
 @pytest.fixture
 def other_packages(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     """A base that asks for what the candidate does not."""
-    monkeypatch.setattr(revision, "changed_dependencies", lambda *_: ["base: keras>=3.1"])
+    monkeypatch.setattr(revision, "compare_dependencies", lambda *_: ["base: keras>=3.1"])
 
 
 @pytest.mark.usefixtures("other_packages")
@@ -205,7 +215,7 @@ def test_a_base_of_other_dependencies_runs_in_an_environment_of_its_own(
     script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = environment.Environment("/cache/python", "keras 3.1.1")
-    monkeypatch.setattr(environment, "prepared", lambda *_: made)
+    monkeypatch.setattr(environment, "prepare_environment", lambda *_: made)
     assert script.run(out) == 0
     assert (script.base.python, script.candidate.python) == ("/cache/python", sys.executable)
     assert status(out)["base"] == "base main-0123 with keras 3.1.1"
@@ -217,9 +227,11 @@ def test_a_base_whose_environment_cannot_be_made_is_incomparable(
     script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
-        raise environment.NotMade(f"uv ended with exit code 1 in {Path.home()}\nno such version\nat /a/folder")
+        raise environment.EnvironmentFailed(
+            f"uv ended with exit code 1 in {Path.home()}\nno such version\nat /a/folder"
+        )
 
-    monkeypatch.setattr(environment, "prepared", refuse)
+    monkeypatch.setattr(environment, "prepare_environment", refuse)
     assert script.run(out) == 4
     assert script.order == []
     assert "no such version" in script.said
@@ -231,19 +243,19 @@ def test_a_base_whose_environment_cannot_be_made_is_incomparable(
 
 @pytest.mark.usefixtures("other_packages")
 def test_an_environment_that_is_named_is_used(script: Script, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "prepared", None)
+    monkeypatch.setattr(environment, "prepare_environment", None)
     assert script.run(out, base_python="python3") == 0
 
 
 def test_the_same_environment_is_used_where_dependencies_are_the_same(
     script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "prepared", None)
+    monkeypatch.setattr(environment, "prepare_environment", None)
     assert script.run(out) == 0
     assert script.base.python == script.candidate.python
 
 
-def test_a_case_that_fails_is_told_and_keeps_no_other(script: Script, out: Path) -> None:
+def test_a_case_that_fails_is_reported_and_the_others_go_on(script: Script, out: Path) -> None:
     script.errors["basic"] = PairedRunFailed(f"the candidate: ValueError: no {Path.home()}\nlast words in /a/folder")
     assert script.run(out) == 3
     assert "last words" in script.said
@@ -276,17 +288,17 @@ def test_an_interruption_keeps_what_was_recorded(script: Script, out: Path) -> N
 FULL = OSError(errno.ENOSPC, "No space left on device", "/a/folder/deep.log")
 
 
-def test_a_disk_that_is_full_ends_the_run_and_what_was_found_until_then_is_told(script: Script, out: Path) -> None:
+def test_a_full_disk_ends_the_run_and_what_was_found_until_then_is_reported(script: Script, out: Path) -> None:
     script.errors["deep"] = FULL
     assert script.run(out) == 3
     assert status(out)["exit_code"] == 3
-    assert "deep.log (No space left on device)" in status(out)["stopped"]
+    assert "deep.log could not be written (No space left on device)" in status(out)["stopped"]
     assert "/a/folder" not in (out / "report.md").read_text() + (out / "status.json").read_text()
     assert len((out / "rounds.jsonl").read_text().splitlines()) == 2
     assert not (out / ".data.npz").exists()
 
 
-def test_verdicts_are_told_though_no_report_can_be_written(
+def test_verdicts_are_printed_though_no_report_can_be_written(
     script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
@@ -336,7 +348,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> RegressRequest:
         requests.append(request)
         return 5
 
-    monkeypatch.setattr(regress, "gate", kept)
+    monkeypatch.setattr(regress, "regress", kept)
     monkeypatch.setattr(sys, "argv", ["aebench", "regress", *arguments])
     with pytest.raises(SystemExit) as ended:
         cli.main()

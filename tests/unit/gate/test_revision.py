@@ -34,34 +34,36 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_the_default_base_is_where_the_branch_left_the_main_one(checkout: Path) -> None:
-    assert revision.resolve(checkout, None) == git(checkout, "rev-parse", "main")
+    assert revision.find_base_commit(checkout, None) == git(checkout, "rev-parse", "main")
 
 
-def test_a_revision_is_what_git_calls_so(checkout: Path) -> None:
-    assert revision.resolve(checkout, "HEAD~2") == git(checkout, "rev-parse", "main~1")
-    assert revision.short(revision.resolve(checkout, "main")) == git(checkout, "rev-parse", "--short=9", "main")
+def test_a_revision_is_named_as_git_names_it(checkout: Path) -> None:
+    assert revision.find_base_commit(checkout, "HEAD~2") == git(checkout, "rev-parse", "main~1")
+    assert revision.shorten(revision.find_base_commit(checkout, "main")) == git(
+        checkout, "rev-parse", "--short=9", "main"
+    )
 
 
 @pytest.mark.parametrize("name", ["no-such-branch", "", "--help", "HEAD:bench"])
-def test_a_revision_that_is_none_is_refused(checkout: Path, name: str) -> None:
+def test_a_name_that_is_no_revision_is_refused(checkout: Path, name: str) -> None:
     with pytest.raises(InvalidInput, match="--base takes a revision"):
-        revision.resolve(checkout, name)
+        revision.find_base_commit(checkout, name)
 
 
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no git checkout"):
-        revision.resolve(tmp_path, "HEAD")
+        revision.find_base_commit(tmp_path, "HEAD")
 
 
 def test_a_repository_without_a_main_branch_asks_for_a_base(checkout: Path) -> None:
     git(checkout, "branch", "--quiet", "-D", "main")
     with pytest.raises(InvalidInput, match="--base REVISION"):
-        revision.resolve(checkout, None)
+        revision.find_base_commit(checkout, None)
 
 
 def test_the_bases_code_is_there_and_gone_afterwards(checkout: Path) -> None:
     (checkout / "bench" / "__init__.py").write_text("NUMBER = 99\n")
-    with revision.checked_out(checkout, revision.resolve(checkout, "main")) as place:
+    with revision.check_out(checkout, revision.find_base_commit(checkout, "main")) as place:
         assert (place / "bench" / "__init__.py").read_text() == "NUMBER = 1\n"
         (place / "left.pyc").write_text("by a process")
     assert not place.parent.exists()
@@ -71,8 +73,8 @@ def test_the_bases_code_is_there_and_gone_afterwards(checkout: Path) -> None:
 
 
 def test_the_worktree_is_gone_after_an_interruption_too(checkout: Path) -> None:
-    commit = revision.resolve(checkout, "main")
-    with pytest.raises(KeyboardInterrupt), revision.checked_out(checkout, commit):
+    commit = revision.find_base_commit(checkout, "main")
+    with pytest.raises(KeyboardInterrupt), revision.check_out(checkout, commit):
         raise KeyboardInterrupt
     assert len(git(checkout, "worktree", "list").splitlines()) == 1
 
@@ -83,7 +85,7 @@ def test_dependencies_that_a_measured_process_has_are_compared(checkout: Path, t
 
     def changed(project: str) -> list[str]:
         (other / "pyproject.toml").write_text(project)
-        return revision.changed_dependencies(checkout, other, ("tensorflow",))
+        return revision.compare_dependencies(checkout, other, ("tensorflow",))
 
     extras = '[project.optional-dependencies]\ntensorflow = ["tensorflow>=2.20"]\ntorch = ["torch>=2.4"]\n'
     assert changed(PROJECT.replace("rich>=13", "rich>=14")) == []

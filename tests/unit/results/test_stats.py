@@ -62,6 +62,26 @@ def test_the_interval_holds_the_median_and_is_made_of_values(values: list[float]
         assert {found.low, found.high} <= set(values)
 
 
+def test_the_median_of_known_values_leaves_out_what_was_not_measured() -> None:
+    assert stats.median_of_known([3.0, None, 1.0, 2.0, None]) == 2.0
+    assert stats.median_of_known([None]) is None
+
+
+def test_students_interval_has_the_tabled_width() -> None:
+    found = stats.StudentMean.of([1.0, 2.0, 3.0, 4.0])
+    assert (found.mean, found.freedom) == (2.5, 3)
+    assert found.error == pytest.approx(0.6454972243679028)
+    assert found.width() == pytest.approx(3.182446305284263 * found.error)  # t of 3 degrees of freedom at 0.975
+    assert found.width(0.05) == pytest.approx(2.3533634348018264 * found.error)
+    assert found.below(0.05) + found.above(0.05) == pytest.approx(2 * found.mean)
+
+
+def test_students_interval_misses_the_true_mean_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(3)
+    means = [stats.StudentMean.of(rng.normal(size=6).tolist()) for _ in range(2000)]
+    assert sum(each.below(0.05) > 0 for each in means) / 2000 == pytest.approx(0.05, abs=0.015)
+
+
 STEADY = [1.0, 1.1, 0.9, 1.05, 0.95, 1.0, 1.1, 0.9, 1.02, 0.98]
 
 

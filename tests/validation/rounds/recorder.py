@@ -60,7 +60,7 @@ def main() -> int:
     if unknown := sorted(set(asked.kinds) - set(KINDS)):
         print(f"recorder: unknown {', '.join(unknown)}; known: {', '.join(KINDS)}", file=sys.stderr)
         return 2
-    cases = [regress.named_case(name) for name in asked.cases.split(",")]
+    cases = [regress.parse_case(name) for name in asked.cases.split(",")]
     with tempfile.TemporaryDirectory(prefix="aebench-rounds-") as directory:
         recorder = Recorder(Path(directory), cases, asked.blocks)
         with find.provide_npz(find.find_dataset("mnist-5k"), recorder.data):
@@ -90,14 +90,14 @@ class Recorder:
 
     def record(self, kind: str, case: Case) -> None:
         """One round, appended to its kind's file."""
-        name = regress.name_of(case)
+        name = regress.format_case(case)
         before = recordings.read(kind).get(name, [])
         executor = self._make_executor(kind)
         images = self._count_images(executor, case, name)
         number = len(before) + 1
         began, clock = datetime.now(UTC), time.monotonic()
         with _keep_core_busy() if kind == "busy" else contextlib.nullcontext():
-            recorded = executor.round(case, images, number)
+            recorded = executor.run_round(case, images, number)
         seconds = time.monotonic() - clock
         line = recordings.to_line(
             recordings.Recording(name, images, began.isoformat(timespec="seconds"), seconds, recorded)
@@ -157,7 +157,9 @@ class Recorder:
         executor = PairedExecutor(
             Side("base", self.folder / "base"), Side("candidate", burdened), self.data, self.folder, blocks=self.blocks
         )
-        wall = reduce_round(executor.round(case, self._count_images(executor, case, regress.name_of(case)), 0)).wall
+        wall = reduce_round(
+            executor.run_round(case, self._count_images(executor, case, regress.format_case(case)), 0)
+        ).wall
         shutil.rmtree(burdened)
         if wall is None:
             raise RuntimeError(f"the machine is too busy to calibrate on: no figure of {case.model}")
@@ -166,12 +168,12 @@ class Recorder:
     def _count_images(self, executor: PairedExecutor, case: Case, name: str) -> int:
         """As many as in every recording of the case, so that they can be compared; else counted."""
         known = [each.images for kind in KINDS for each in recordings.read(kind).get(name, ())[:1]]
-        return known[0] if known else executor.images(case)
+        return known[0] if known else executor.choose_image_count(case)
 
 
 def _read_base_memory(case: Case) -> float:
     """Peak MiB of the case's base, in what was recorded of equal code."""
-    name = regress.name_of(case)
+    name = regress.format_case(case)
     return statistics.median(each.round.base_memory.peak_rss_mib for each in recordings.read("equal")[name])
 
 

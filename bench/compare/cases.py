@@ -1,0 +1,149 @@
+"""What one machine measured: the rows of its report as cases with their checkpoints, each over its processes."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bench.errors import shown
+from bench.host.fingerprint import Fingerprint, make_label
+from bench.results.reader import Report, Row
+from bench.results.stats import Median, StudentMean, median, median_of_known
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFigures:
+    """A case at one of its checkpoints on one machine, over its processes."""
+
+    epochs: int
+    processes: int
+    seconds: Median | None
+    """Of an epoch: the median over processes, with its interval."""
+    anon_mib: float | None
+    rss_mib: float | None
+    loss: float | None
+    """Mean binary cross-entropy per pixel of the validation images."""
+    dataset_digest: str
+    samples: tuple[int, int]
+    """Training and validation images."""
+    noisy: int
+    """Noisy epochs, of all epochs of its processes."""
+    observed_epochs: int
+    """Epochs of the processes whose noise was observed."""
+    steady: bool
+    peak_method: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCase:
+    """One case on one machine."""
+
+    row: Row
+    """One of its rows: what is trained."""
+    checkpoints: tuple[CheckpointFigures, ...]
+    """Those that were reached, in ascending order."""
+    failures: tuple[str, ...]
+    """Of the processes that failed: "killed at 50 epochs"."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a comparison needs of a report."""
+
+    source: str
+    """The report's folder or file, by its name alone."""
+    machine_id: str
+    environment_id: str
+    fingerprint: Fingerprint
+    started_at: str
+    cases: dict[str, MeasuredCase]
+    kernel_gflop_per_s: float | None
+    """The median rate of the reference kernel beside its cases."""
+    label: str = ""
+    """Its name in the comparison: processor, cores, threads if asked for, the beginning of its environment_id."""
+
+
+def read_machine(report: Report) -> Machine:
+    """A report's rows as cases with checkpoints."""
+    cases: dict[str, list[Row]] = {}
+    for row in report.rows:
+        cases.setdefault(row.case, []).append(row)
+    source = report.path.parent.resolve().name if report.path.name == "results.csv" else report.path.name
+    return Machine(
+        source=shown(source or report.path.name, 100),
+        machine_id=report.machine_id,
+        environment_id=report.environment_id,
+        fingerprint=report.fingerprint,
+        started_at=report.started_at,
+        cases={name: _build_case(rows) for name, rows in cases.items()},
+        kernel_gflop_per_s=median_of_known(row.reference_gflop_per_s for row in report.rows),
+    )
+
+
+def _build_case(rows: Sequence[Row]) -> MeasuredCase:
+    checkpoints: dict[int, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.epochs, row.repeat)):
+        if row.status == "ok":
+            checkpoints.setdefault(row.epochs, []).append(row)
+    failures = [f"{row.status} at {row.epochs} epochs" for row in rows if row.status != "ok"]
+    figures = tuple(_summarize_processes(epochs, processes) for epochs, processes in checkpoints.items())
+    return MeasuredCase(rows[0], figures, tuple(dict.fromkeys(failures)))
+
+
+def _summarize_processes(epochs: int, rows: Sequence[Row]) -> CheckpointFigures:
+    observed = [row.noisy_epochs for row in rows if row.noisy_epochs is not None]
+    return CheckpointFigures(
+        epochs=epochs,
+        processes=len(rows),
+        seconds=_estimate_seconds(rows),
+        anon_mib=median_of_known(row.anon_peak_mib for row in rows),
+        rss_mib=median_of_known(row.peak_rss_mib for row in rows),
+        loss=median_of_known(row.val_bce for row in rows),
+        dataset_digest="+".join(sorted({row.dataset_digest for row in rows})),
+        samples=(rows[0].train_samples, rows[0].val_samples),
+        noisy=sum(observed),
+        observed_epochs=epochs * len(observed),
+        steady=all(row.steady is not False for row in rows),
+        peak_method=rows[0].peak_rss_method,
+    )
+
+
+def _estimate_seconds(rows: Sequence[Row]) -> Median | None:
+    """Of one process: its own median and interval. Of several: the median of theirs, with the process as the unit.
+
+    From six processes on the interval is distribution-free, as in the report. From two to five it is Student's t on the
+    logarithms; the median of so few always lies in it.
+    """
+    timed = [row for row in rows if row.epoch_s_median is not None]
+    values = sorted(row.epoch_s_median for row in timed if row.epoch_s_median is not None)
+    if len(values) < 2:
+        return Median(values[0], timed[0].epoch_s_ci_low, timed[0].epoch_s_ci_high, 1) if values else None
+    found = median(values)
+    if found is None or found.low is not None:
+        return found
+    logs = StudentMean.of([math.log(value) for value in values])
+    low, high = math.exp(logs.mean - logs.width()), math.exp(logs.mean + logs.width())
+    return replace(found, low=low, high=high)
+
+
+def add_labels(machines: Sequence[Machine]) -> list[Machine]:
+    """The machines in the same order, each with a label of its own; reports of one environment are numbered."""
+    length = next((length for length in (5, 9) if _are_distinct(machines, length)), 13)
+    seen: dict[str, int] = {}
+    found = []
+    for each in machines:
+        name = _make_label(each, length)
+        seen[name] = seen.get(name, 0) + 1
+        found.append(replace(each, label=name if seen[name] == 1 else f"{name}#{seen[name]}"))
+    return found
+
+
+def _are_distinct(machines: Sequence[Machine], length: int) -> bool:
+    """Whether labels with so many characters of the environment_id are as many as there are environments."""
+    return len({each.environment_id for each in machines}) == len({_make_label(each, length) for each in machines})
+
+
+def _make_label(each: Machine, length: int) -> str:
+    plain = re.sub(r"[^0-9A-Za-z]", "", each.environment_id)
+    asked = "" if each.fingerprint.threads is None else f"-{each.fingerprint.threads}t"
+    return f"{make_label(each.fingerprint)}{asked}-{plain[:length]}"
