@@ -39,14 +39,14 @@ def write_report(
     write_tables(folder, outcomes, header)
     write_environment(folder, header)
     write_exports(folder, outcomes, header)
-    write_whole(folder.report, markdown(header, outcomes, notes, choices))
+    write_whole(folder.report, format_markdown(header, outcomes, notes, choices))
     write_status(folder, header, outcomes, exit_code)
     from bench.report.html import write_page  # noqa: PLC0415 - matplotlib only for those who draw
 
-    write_page(folder, header, outcomes, [*notes, *remarks(header, outcomes, choices)], choices)
+    write_page(folder, header, outcomes, [*notes, *list_remarks(header, outcomes, choices)], choices)
 
 
-def tables(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = AS_THEY_ARE) -> list[Table]:
+def make_tables(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = AS_THEY_ARE) -> list[Table]:
     """Make one table per model, in the catalog's order, then those over all models."""
     rows = make_result_rows(outcomes, header, without_noisy=choices.without_noisy)
     of_models = [
@@ -60,13 +60,13 @@ def tables(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = 
     return [*of_models, *(table for table in over_all if not table.is_empty)]
 
 
-def markdown(
+def format_markdown(
     header: SweepHeader, outcomes: Sequence[Outcome], notes: Sequence[str], choices: Choices = AS_THEY_ARE
 ) -> str:
     """Return the text of report.md."""
-    notes = [*map(escaped, notes), *remarks(header, outcomes, choices)]
+    notes = [*map(escaped, notes), *list_remarks(header, outcomes, choices)]
     failed = [outcome for outcome in outcomes if outcome.status != "ok"]
-    shown = tables(header, outcomes, choices)
+    shown = make_tables(header, outcomes, choices)
     columns = [
         f"**{column.label}**{f' ({column.unit})' if column.unit else ''}: {column.hint}."
         for column in list_explained(map(list_columns, shown))
@@ -94,7 +94,7 @@ def _describe_failure(outcome: Outcome) -> str:
     return head + "\n\n" + "\n".join(f"    {line}" for line in outcome.log_tail.splitlines())
 
 
-def remarks(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = AS_THEY_ARE) -> list[str]:
+def list_remarks(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choices = AS_THEY_ARE) -> list[str]:
     """List what a reader must know before trusting the tables."""
     rows = make_result_rows(outcomes, header)
     return [

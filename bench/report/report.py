@@ -57,10 +57,10 @@ class SweepReport:
 
     def print_tables(self, console: Console) -> None:
         """Print the tables of the report and what a reader must know of them."""
-        for table in page.tables(self.header, self.outcomes, self.choices):
+        for table in page.make_tables(self.header, self.outcomes, self.choices):
             console.print()
             console.print(table.rich())
-        for remark in page.remarks(self.header, self.outcomes, self.choices):
+        for remark in page.list_remarks(self.header, self.outcomes, self.choices):
             say(console, f"Note: {remark}")
 
 

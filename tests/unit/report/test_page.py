@@ -25,14 +25,14 @@ def headings(text: str) -> list[str]:
 
 def test_every_model_has_a_table_in_the_catalogs_order() -> None:
     order = list(catalog.model_settings())
-    text = page.markdown(EVERY, outcomes(*reversed(order)), ())
+    text = page.format_markdown(EVERY, outcomes(*reversed(order)), ())
     assert [heading.split(":")[0] for heading in headings(text)[: len(order)]] == order
     for settings in catalog.model_settings().values():
         assert settings.title in text
 
 
 def test_the_head_says_what_ran_on_what() -> None:
-    text = page.markdown(EVERY, outcomes("basic"), ())
+    text = page.format_markdown(EVERY, outcomes("basic"), ())
     head = text.split("\n## ")[0]
     for expected in ("Scripted CPU", "2 cores", "1 of 9 cases", "40 training", "10 validation", "mnist-5k", "made up"):
         assert expected in head
@@ -41,20 +41,20 @@ def test_the_head_says_what_ran_on_what() -> None:
 def test_the_head_names_the_backends_that_ran_and_no_other() -> None:
     versions = scripted.fingerprint().model_copy(update={"tensorflow": None, "jax": "0.9.1", "torch": "2.9.0"})
     profile = scripted.profile(backends=("jax",))
-    head = page.markdown(scripted.header(profile=profile, fingerprint=versions), [], ()).split("\n## ")[0]
+    head = page.format_markdown(scripted.header(profile=profile, fingerprint=versions), [], ()).split("\n## ")[0]
     assert f"**Software**: Keras {versions.keras}, JAX 0.9.1, {versions.python}" in head
     assert not [word for word in ("TensorFlow", "PyTorch", "None") if word in head]
 
 
 @pytest.mark.parametrize(("genuine", "warned"), [(True, False), (None, False), (False, True)])
 def test_arrays_that_are_not_what_their_name_says_are_pointed_out(genuine: bool | None, warned: bool) -> None:
-    text = page.markdown(scripted.header(dataset_genuine=genuine), outcomes("basic"), ())
+    text = page.format_markdown(scripted.header(dataset_genuine=genuine), outcomes("basic"), ())
     assert ("not the arrays" in text) == warned
 
 
 def test_a_failed_case_comes_first_with_the_end_of_its_log_and_stays_in_its_table() -> None:
     failed = scripted.outcome(scripted.case(model="deep"), reached=1, log_tail="line one\n  MemoryError | <b>")
-    text = page.markdown(scripted.header(), [*outcomes("basic"), failed], ())
+    text = page.format_markdown(scripted.header(), [*outcomes("basic"), failed], ())
     assert headings(text)[0] == "Cases that failed"
     last_words = "    line one\n      MemoryError | <b>"
     for expected in (failed.case.case_id, "**failed**", "ValueError: scripted", last_words):
@@ -66,34 +66,34 @@ def test_a_failed_case_comes_first_with_the_end_of_its_log_and_stays_in_its_tabl
 
 def test_an_error_of_several_lines_with_markup_stays_text() -> None:
     failed = scripted.outcome(reached=0, error="first line\n\n## Not a heading\n<script>alert(1)</script>")
-    text = page.markdown(scripted.header(), [failed], ())
+    text = page.format_markdown(scripted.header(), [failed], ())
     assert "Not a heading" not in headings(text)
     assert "<script>" not in text
 
 
 def test_without_failures_there_is_no_word_of_them() -> None:
-    assert "failed" not in page.markdown(scripted.header(), outcomes("basic", "deep"), ()).lower()
+    assert "failed" not in page.format_markdown(scripted.header(), outcomes("basic", "deep"), ()).lower()
 
 
 def test_what_could_not_be_read_is_noted() -> None:
-    text = page.markdown(scripted.header(), outcomes("basic"), ["line 3 is set aside"])
+    text = page.format_markdown(scripted.header(), outcomes("basic"), ["line 3 is set aside"])
     assert "- line 3 is set aside" in text
 
 
 def test_no_cell_is_none_or_nan() -> None:
     mixed = [*outcomes("basic"), scripted.outcome(scripted.case(model="deep"), reached=1)]
-    text = page.markdown(scripted.header(git_commit=None, git_dirty=None), mixed, ())
+    text = page.format_markdown(scripted.header(git_commit=None, git_dirty=None), mixed, ())
     assert "None" not in text
     assert "nan" not in text.lower()
 
 
 def test_a_sweep_that_measured_nothing_has_a_report_that_says_so() -> None:
-    assert "0 of 2 cases" in page.markdown(scripted.header(), [], ())
+    assert "0 of 2 cases" in page.format_markdown(scripted.header(), [], ())
 
 
 def test_the_machines_fields_cannot_break_their_table() -> None:
     odd = scripted.fingerprint(cpu_model="A | B\nC", env_flags="XLA_FLAGS=--a|b")
-    table = page.markdown(scripted.header(fingerprint=odd), outcomes("basic"), ()).split("## The machine")[1]
+    table = page.format_markdown(scripted.header(fingerprint=odd), outcomes("basic"), ()).split("## The machine")[1]
     assert r"| cpu\_model | A \| B C |" in table
     assert "gpu" not in table
 
@@ -122,9 +122,9 @@ def reference(gflop_per_s: float) -> Reference:
 
 def test_a_machine_that_changed_its_speed_is_reported() -> None:
     steady = scripted.outcome(reference_before=reference(100.0), reference_after=reference(96.0))
-    assert page.remarks(scripted.header(), [steady]) == []
+    assert page.list_remarks(scripted.header(), [steady]) == []
     drifting = scripted.outcome(reference_before=reference(100.0), reference_after=reference(60.0))
-    (remark,) = page.remarks(scripted.header(), [drifting])
+    (remark,) = page.list_remarks(scripted.header(), [drifting])
     assert "60 to 100 GFLOP/s" in remark
 
 
@@ -134,19 +134,19 @@ def followed(mib: float) -> Outcome:
 
 
 def test_sampling_that_sees_more_than_the_peak_is_reported_once() -> None:
-    assert page.remarks(scripted.header(), [followed(602.0)]) == []
-    (remark,) = page.remarks(scripted.header(), [followed(700.0)])
+    assert page.list_remarks(scripted.header(), [followed(602.0)]) == []
+    (remark,) = page.list_remarks(scripted.header(), [followed(700.0)])
     assert remark.count("basic.tensorflow") == 1
     assert "trust neither" in remark
 
 
 def test_a_peak_that_sampling_missed_by_far_is_reported() -> None:
-    (remark,) = page.remarks(scripted.header(), [followed(300.0)])
+    (remark,) = page.list_remarks(scripted.header(), [followed(300.0)])
     assert "less than a sampling interval" in remark
 
 
 def test_noisy_epochs_are_reported_with_the_flag_that_leaves_them_out() -> None:
     outcome = scripted.outcome(epochs=(scripted.epoch(1), scripted.epoch(2, noise=scripted.NOISY), scripted.epoch(3)))
-    (remark,) = page.remarks(scripted.header(), [outcome])
+    (remark,) = page.list_remarks(scripted.header(), [outcome])
     assert remark.startswith("1 of 3 epochs")
     assert "--without-noisy" in remark

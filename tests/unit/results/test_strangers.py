@@ -77,7 +77,7 @@ def test_every_text_and_name_of_a_journal_is_shown_without_what_a_terminal_would
 def test_markdown_of_a_journal_is_text(begun: ReportFolder) -> None:
     evil = "[x](javascript:1) <img src=x> `a` | b"
     header = scripted.header(fingerprint=scripted.fingerprint(cpu_model=evil), dataset_origin=evil, created_at=evil)
-    text = page.markdown(header, [scripted.outcome()], [evil])
+    text = page.format_markdown(header, [scripted.outcome()], [evil])
     assert "<img" not in text
     assert "[x](" not in text.replace("\\[x\\](", "")
 
