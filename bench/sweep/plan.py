@@ -42,6 +42,6 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
         console.print(
             f"{format_count(len(cases) - len(known), 'case')} without an estimate: that way to train that model was "
             "never measured. On a processor, XLA trains convolutions 10 to 150 times slower than the other loops "
-            "(docs/method.md); try few epochs first, or set --timeout."
+            "(docs/research/loops.md); try few epochs first, or set --timeout."
         )
     return ExitCode.OK
