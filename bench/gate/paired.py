@@ -38,7 +38,7 @@ from bench.worker.paired_protocol import (
     Round,
     Turn,
     TurnEvent,
-    together,
+    combine_intervals,
 )
 from bench.worker.protocol import to_line
 
@@ -189,7 +189,7 @@ def _block(base: "_PairedWorker", candidate: "_PairedWorker", order: Order) -> B
         seen.append(told.noise)
         for worker in sides.values():
             worker.watch.note_progress()  # whoever waits for the other is not standing still
-    noisy = tuple(flag for flag in find_noise(together(seen)) if flag != _TOO_FINE)
+    noisy = tuple(flag for flag in find_noise(combine_intervals(seen)) if flag != _TOO_FINE)
     return Block(order, (turns["A"][0], turns["A"][1]), (turns["B"][0], turns["B"][1]), noisy)
 
 

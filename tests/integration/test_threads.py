@@ -36,7 +36,7 @@ def test_tensorflows_pools_are_distinguished_by_their_threads_names() -> None:
         "from bench.worker.threads import started",
         "tf.config.threading.set_intra_op_parallelism_threads(3)",
         "tf.config.threading.set_inter_op_parallelism_threads(5)",
-        "seen = started(tf.config.list_logical_devices)",
+        "seen = count_started_threads(tf.config.list_logical_devices)",
         "print((seen[''], seen['tf_Compute']))",
     )
     assert counted == (3, 5)

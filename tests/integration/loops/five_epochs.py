@@ -1,8 +1,8 @@
 """Trains models for five epochs in one process and prints, a JSON line each, how good they got.
 
 Run as ``five_epochs.py IMAGES.npz RUN...`` with ``KERAS_BACKEND`` set. A RUN is ``MODEL/LOOP/SEED/IMAGES``, the last
-the number of training images; a quarter as many validate. Seeds, inputs, batches and losses are those of a measured case
-with Adam, and what is told is its ``val_bce``.
+the number of training images; a quarter as many validate. Seeds, inputs, batches and losses are those of a measured
+case with Adam; a line holds its ``val_bce``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 from bench.datasets.files import LabelledImages, load
 from bench.worker.clock import Clock
 from bench.worker.evaluation import evaluate
-from bench.worker.inputs import Examples, floats, prepare_uint8
+from bench.worker.inputs import Examples, prepare_uint8, to_floats
 from bench.worker.memory import Meter
 
 EPOCHS = 5
@@ -58,7 +58,7 @@ def trained(model: str, loop: str, seed: int, images: LabelledImages, training: 
     )
     batch_size = model_file.SETTINGS.batch_size
     loop_file.train(autoencoder.model, x, y, epochs=EPOCHS, batch_size=batch_size, clock=clock)
-    return evaluate(autoencoder, floats(y.x), floats(y.y), epochs=EPOCHS).val_bce
+    return evaluate(autoencoder, to_floats(y.x), to_floats(y.y), epochs=EPOCHS).val_bce
 
 
 def viewed(model_file: Any, loop_file: Any, images: Any, rng: np.random.Generator) -> Examples:

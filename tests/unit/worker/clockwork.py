@@ -172,7 +172,7 @@ def staged(
         patch.setattr(clock_file, "time", time)
         patch.setattr(clock_file, "read_machine_counters", read_machine_counters)
         patch.setattr(clock_file, "read_process_counters", read_process_counters)
-        patch.setattr(clock_file, "threads_alive", lambda: 9)
+        patch.setattr(clock_file, "count_threads", lambda: 9)
         memory = Memory(time, costs.meter)
         clock = Clock(
             started_ns=STARTED,

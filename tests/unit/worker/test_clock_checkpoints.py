@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from unit.worker.clockwork import Costs, S, Stage, staged
 
-from bench.worker.clock import Diverged, finite
+from bench.worker.clock import Diverged, keep_finite
 
 
 def test_marks_are_told_at_their_epochs_alone_and_after_them() -> None:
@@ -77,5 +77,5 @@ def test_a_loss_that_is_not_finite_ends_the_run_after_its_epoch_was_told(
     ("value", "expected"), [(0.25, 0.25), (math.nan, None), (math.inf, None), (-math.inf, None), (0, 0.0)]
 )
 def test_a_finite_value_is_a_plain_float_and_any_other_is_empty(value: Any, expected: float | None) -> None:
-    assert finite(value) == expected
-    assert type(finite(value)) is type(expected)
+    assert keep_finite(value) == expected
+    assert type(keep_finite(value)) is type(expected)

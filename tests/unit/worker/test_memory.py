@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.worker import memory
-from bench.worker.memory import Meter, Reading, threads_alive
+from bench.worker.memory import Meter, Reading
 
 MIB = 1 << 20
 STATUS = """\
@@ -160,7 +160,7 @@ def test_a_peak_is_not_forgotten_where_none_is_told(proc: Path) -> None:
 # ---------------------------------------------------------------------------- threads
 
 
-def test_threads_are_counted_where_proc_tells_them(proc: Path) -> None:
-    assert threads_alive(proc / "status") == 7
-    assert threads_alive(without(proc, "Threads") / "status") is None
-    assert threads_alive(proc / "none") is None
+def test_threads_are_counted_where_proc_lists_them(proc: Path) -> None:
+    assert memory.count_threads(proc / "status") == 7
+    assert memory.count_threads(without(proc, "Threads") / "status") is None
+    assert memory.count_threads(proc / "none") is None

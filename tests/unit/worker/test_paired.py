@@ -9,7 +9,7 @@ import pytest
 from bench.worker import paired
 from bench.worker.inputs import Examples
 from bench.worker.memory import Meter
-from bench.worker.paired import Stopped, Turns, part, take_turns
+from bench.worker.paired import Stopped, TurnClock, take_images, take_turns
 from bench.worker.paired_protocol import GO, PROTOCOL, STOP, PairedEvent, PairedJob, ReadyEvent, TurnEvent
 from bench.worker.protocol import to_line
 
@@ -33,11 +33,11 @@ class Wire:
         self.last = event
 
 
-def turns(wire: Wire) -> Turns:
-    return Turns(wire, wire.send, Meter(), pending=READY)  # type: ignore[arg-type]
+def turns(wire: Wire) -> TurnClock:
+    return TurnClock(wire, wire.send, Meter(), pending=READY)  # type: ignore[arg-type]
 
 
-def epoch(clock: Turns, losses: Mapping[str, float] = LOSSES) -> None:
+def epoch(clock: TurnClock, losses: Mapping[str, float] = LOSSES) -> None:
     clock.epoch_begin()
     clock.validation_begin()
     clock.validation_end()
@@ -109,7 +109,7 @@ def test_the_end_tells_the_largest_memory_of_all_units() -> None:
     epoch(clock)
     del held
     epoch(clock)
-    done = clock.done()
+    done = clock.end()
     before, with_it, after = clock.readings
     assert done.peak_rss_mib >= with_it.rss
     assert done.anon_mib is None or done.anon_mib == with_it.anon
@@ -118,10 +118,10 @@ def test_the_end_tells_the_largest_memory_of_all_units() -> None:
 
 def test_a_part_begins_again_where_there_are_not_so_many_digits() -> None:
     images = np.arange(5, dtype=np.uint8).reshape(5, 1)
-    same = part(Examples(images, images), 12)
+    same = take_images(Examples(images, images), 12)
     assert same.x is same.y
     assert same.x[:, 0].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
-    other = part(Examples(images, images + 1), 3)
+    other = take_images(Examples(images, images + 1), 3)
     assert (other.x[:, 0].tolist(), other.y[:, 0].tolist()) == ([0, 1, 2], [1, 2, 3])
 
 
@@ -140,7 +140,7 @@ def spoken(monkeypatch: pytest.MonkeyPatch, train: Any, text: bytes) -> tuple[in
     return code, [json.loads(to_line(event))["kind"] for event in told]
 
 
-def train(job: PairedJob, clock: Turns) -> None:
+def train(job: PairedJob, clock: TurnClock) -> None:
     assert job == JOB
     clock.pending = READY
     while True:
@@ -157,7 +157,7 @@ def test_a_parent_that_only_asks_for_the_protocol_is_answered(monkeypatch: pytes
 
 
 def test_whatever_goes_wrong_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def raises(_job: PairedJob, _clock: Turns) -> None:
+    def raises(_job: PairedJob, _clock: TurnClock) -> None:
         raise ValueError("no such layer")
 
     assert spoken(monkeypatch, raises, to_line(JOB)) == (1, ["hello", "broken"])
