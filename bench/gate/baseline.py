@@ -34,7 +34,7 @@ from bench.gate.verdict import (
     share,
 )
 from bench.host.fingerprint import Fingerprint
-from bench.plan.catalog import BACKENDS
+from bench.plan import catalog
 from bench.results.reader import Report, Row
 
 FEWEST = 3
@@ -121,7 +121,7 @@ def differences(baseline: Report, report: Report) -> list[str]:
     Versions of backends that no case of either trains on may differ, and so may the harness' own.
     """
     backends = {row.backend for each in (baseline, report) for row in each.rows}
-    idle = {name for name in BACKENDS if name not in backends}
+    idle = {name for name in catalog.backends() if name not in backends}
     names = (name for name in Fingerprint.model_fields if name not in _DECIDES_NOTHING | idle)
     sides = ((name, getattr(report.fingerprint, name), getattr(baseline.fingerprint, name)) for name in names)
     return [f"{name} {_told(now)}, not {_told(then)}" for name, now, then in sides if now != then]

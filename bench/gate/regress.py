@@ -44,7 +44,7 @@ SENTINELS = ("basic", "convolutional", "deep")
 one of them.
 """
 _DATASET = "mnist-5k"
-_BACKENDS = ("tensorflow",)
+_BACKENDS = (catalog.DEFAULT_BACKEND,)
 """What the cases train on: the extras that an environment needs."""
 _CASE = re.compile(r"([^:]*)(?::([^:]*)(?::([1-9][0-9]{0,8}))?)?")
 _WIDE = 200
@@ -307,9 +307,10 @@ class _Run:
 
     def _check_base(self, case: profile.Case) -> None:
         """Raise `Incomparable` where the base has not what the case trains."""
-        for file in (Path("models", f"{case.model}.py"), Path("bench", "worker", "loops", f"{case.loop}.py")):
-            if not (self.executor.base.root / file).is_file():
-                raise Incomparable(f"{self.executor.base.name} has no {file.as_posix()}")
+        root = self.executor.base.root
+        for file in (catalog.model_file(case.model, root), catalog.loop_file(case.loop, root)):
+            if not file.is_file():
+                raise Incomparable(f"{self.executor.base.name} has no {file.relative_to(root).as_posix()}")
 
     def _keep(self, course: _Course, recorded: Round) -> None:
         """Append the round to the folder's. Raises `OSError`."""

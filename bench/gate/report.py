@@ -15,7 +15,7 @@ from bench.errors import printable
 from bench.gate.baseline import CheckedCase
 from bench.gate.sequential import MOST_DISCARDED
 from bench.gate.verdict import BAD, CaseResult, Estimate, Judgement, exit_code
-from bench.plan.estimate import duration
+from bench.plan.estimate import format_duration
 from bench.report.files import write_json
 from bench.results.folder import ReportFolder, write_whole
 
@@ -162,7 +162,7 @@ def markdown(gate: Gate) -> str:
         *([f"Stopped early: {escaped(gate.stopped)}."] if gate.stopped else []),
         *([table(gate).markdown()] if gate.results else []),
         "\n".join(f"- {escaped(line)}" for line in (*reasons(gate), *gate.remarks)),
-        f"Took {duration(gate.seconds)}; exit code {gate.exit_code}."
+        f"Took {format_duration(gate.seconds)}; exit code {gate.exit_code}."
         if gate.seconds
         else f"Exit code {gate.exit_code}.",
     ]

@@ -12,12 +12,13 @@ from typing import Any
 from bench.errors import InvalidInput
 from bench.host import git
 from bench.host.signals import hold_signals
+from bench.plan import catalog
 
 _SECONDS = 120.0
 """That git is given: a worktree on a slow disk takes a while."""
 _DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _SHORT = 9
-_MEASURED = frozenset({"keras", "numpy", "tensorflow", "jax", "torch"})
+_MEASURED = frozenset({"keras", "numpy", *catalog.backends()})
 _NAME = re.compile(r"[^a-z0-9_.-]")
 
 

@@ -108,14 +108,9 @@ _PERSONAL = ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", 
 _DISTRIBUTIONS = {
     "numpy": ("numpy",),
     "keras": ("keras", "keras-nightly"),
-    "tensorflow": (
-        *("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu", "tensorflow-macos", "tensorflow-intel"),
-        *("tensorflow-cpu-aws", "tensorflow-aarch64", "tensorflow-rocm", "intel-tensorflow"),
-    ),
-    "jax": ("jax", "jax-nightly"),
-    "torch": ("torch", "torch-nightly"),
+    **{name: backend.distributions for name, backend in catalog.backends().items()},
 }
-"""Distributions that install a library, in the order they are looked for: TensorFlow has several names."""
+"""Distributions that install a library, in the order they are looked for; a backend is a column of `Fingerprint`."""
 
 _GIT_SECONDS = 5.0
 
@@ -155,7 +150,7 @@ def take_fingerprint(
 
 def find_backends() -> list[str]:
     """The Keras backends that a worker could import, found without importing any."""
-    specs = {name: importlib.util.find_spec(name) for name in catalog.BACKENDS}
+    specs = {name: importlib.util.find_spec(name) for name in catalog.backends()}
     # A mere folder of that name on the path is found too, but has no file.
     return [name for name, spec in specs.items() if spec is not None and spec.origin is not None]
 

@@ -130,7 +130,7 @@ class Profile(BaseModel):
     models: Annotated[_Names, _MODEL, _ONCE] = Field(default_factory=lambda: tuple(catalog.model_settings()))
     epochs: _Epochs
     batch_sizes: _BatchSizes
-    backends: Annotated[_Names, _known("backend", lambda: catalog.BACKENDS), _ONCE] = ("tensorflow",)
+    backends: Annotated[_Names, _known("backend", catalog.backends), _ONCE] = (catalog.DEFAULT_BACKEND,)
     loops: _Loops = ("fit",)
     precisions: Annotated[tuple[Literal["float32", "mixed_bfloat16"], ...], Field(min_length=1), _ONCE] = ("float32",)
     optimizer: Literal["adam", "adadelta", "blog"] = "adam"
