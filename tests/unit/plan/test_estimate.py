@@ -25,14 +25,14 @@ def remaining() -> Remaining:
     return Remaining(CASES, 60_000, 10_000)
 
 
-def test_more_epochs_more_digits_and_smaller_batches_take_longer() -> None:
+def test_more_epochs_more_images_and_smaller_batches_take_longer() -> None:
     base = seconds_of(scripted.case(checkpoints=(10,), batch_size=256))
     assert seconds_of(scripted.case(checkpoints=(20,), batch_size=256)) > base
     assert seconds_of(scripted.case(checkpoints=(10,), batch_size=64)) > base
     assert seconds_of(scripted.case(checkpoints=(10,), batch_size=256), 60_000) > base
 
 
-def test_only_the_last_mark_counts_since_the_others_lie_on_its_way() -> None:
+def test_only_the_last_checkpoint_counts_since_the_others_lie_on_its_way() -> None:
     one, three = (seconds_of(scripted.case(checkpoints=checkpoints)) for checkpoints in [(10,), (1, 2, 10)])
     assert one == three
 
@@ -81,7 +81,7 @@ def test_a_machine_twice_as_slow_as_planned_doubles_what_is_left(remaining: Rema
     assert remaining.seconds() == pytest.approx(2 * planned(*CASES[1:]))
 
 
-def test_the_running_case_counts_down_but_not_below_its_own_share(remaining: Remaining) -> None:
+def test_the_running_case_counts_down_but_not_below_its_own_part(remaining: Remaining) -> None:
     assert remaining.seconds(CASES[0], 5.0) == pytest.approx(planned() - 5)
     assert remaining.seconds(CASES[0], 1e9) == pytest.approx(planned(*CASES[1:]))
 

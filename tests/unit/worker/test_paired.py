@@ -44,7 +44,7 @@ def epoch(clock: TurnClock, losses: Mapping[str, float] = LOSSES) -> None:
     clock.epoch_end(losses)
 
 
-def test_each_unit_is_told_when_the_process_is_idle_and_waits_again() -> None:
+def test_each_turn_is_sent_when_the_process_is_idle_and_waits_again() -> None:
     wire = Wire(GO, GO, STOP)
     clock = turns(wire)
     epoch(clock)
@@ -56,7 +56,7 @@ def test_each_unit_is_told_when_the_process_is_idle_and_waits_again() -> None:
 
 
 class Time:
-    """The clocks that a turn is timed with, in nanoseconds; they stand still unless they are told to go on."""
+    """The clocks that a turn is timed with, in nanoseconds; they stand still unless a test moves them on."""
 
     def __init__(self) -> None:
         self.wall = self.cpu = 0
@@ -72,7 +72,7 @@ class Time:
         return self.cpu
 
 
-def test_a_unit_is_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_is_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     passing = Time()
     monkeypatch.setattr(paired, "time", passing)
     clock = turns(Wire(GO))
@@ -94,7 +94,7 @@ def test_a_parent_that_is_gone_ends_the_process() -> None:
         turns(Wire()).epoch_begin()
 
 
-def test_a_loss_that_is_not_finite_is_told_as_none() -> None:
+def test_a_loss_that_is_not_finite_is_none() -> None:
     wire = Wire(GO)
     clock = turns(wire)
     epoch(clock, losses={"loss": float("nan"), "val_loss": float("inf")})
@@ -102,7 +102,7 @@ def test_a_loss_that_is_not_finite_is_told_as_none() -> None:
     assert (clock.pending.train_loss, clock.pending.val_loss) == (None, None)
 
 
-def test_the_end_tells_the_largest_memory_of_all_units() -> None:
+def test_the_last_event_has_the_largest_memory_of_all_turns() -> None:
     clock = turns(Wire(GO, GO, GO))
     epoch(clock)
     held = np.ones(8 << 20)
@@ -116,7 +116,7 @@ def test_the_end_tells_the_largest_memory_of_all_units() -> None:
     assert before.anon is None or after.anon is None or (done.anon_mib or 0) > max(before.anon, after.anon) + 32
 
 
-def test_a_part_begins_again_where_there_are_not_so_many_digits() -> None:
+def test_images_are_taken_from_the_start_again_where_there_are_too_few() -> None:
     images = np.arange(5, dtype=np.uint8).reshape(5, 1)
     same = take_images(Examples(images, images), 12)
     assert same.x is same.y
@@ -135,9 +135,9 @@ JOB = PairedJob(
 
 def spoken(monkeypatch: pytest.MonkeyPatch, train: Any, text: bytes) -> tuple[int, list[str]]:
     monkeypatch.setattr(paired, "_train", train)
-    told: list[PairedEvent] = []
-    code = take_turns(io.BytesIO(text), told.append)
-    return code, [json.loads(to_line(event))["kind"] for event in told]
+    sent: list[PairedEvent] = []
+    code = take_turns(io.BytesIO(text), sent.append)
+    return code, [json.loads(to_line(event))["kind"] for event in sent]
 
 
 def train(job: PairedJob, clock: TurnClock) -> None:
@@ -148,15 +148,15 @@ def train(job: PairedJob, clock: TurnClock) -> None:
 
 
 def test_the_whole_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, told = spoken(monkeypatch, train, to_line(JOB) + GO + GO + STOP)
-    assert (code, told) == (0, ["hello", "ready", "turn", "turn", "done"])
+    code, sent = spoken(monkeypatch, train, to_line(JOB) + GO + GO + STOP)
+    assert (code, sent) == (0, ["hello", "ready", "turn", "turn", "done"])
 
 
 def test_a_parent_that_only_asks_for_the_protocol_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert spoken(monkeypatch, train, b"") == (0, ["hello"])
 
 
-def test_whatever_goes_wrong_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_whatever_goes_wrong_is_sent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def raises(_job: PairedJob, _clock: TurnClock) -> None:
         raise ValueError("no such layer")
 

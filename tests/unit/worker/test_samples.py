@@ -38,7 +38,7 @@ def images(n: int = 40, shape: tuple[int, ...] = (16,)) -> tuple[Array, NDArray[
 IDENTITY = autoencoder(lambda batch: batch[:, :4], lambda codes: np.tile(codes, 4))
 
 
-def test_the_digits_are_the_first_of_each_class_by_class_and_then_others() -> None:
+def test_the_images_are_the_first_of_each_class_by_class_and_then_others() -> None:
     _, labels = images()
     chosen = samples.choose_images(labels)
     assert chosen == [1, 6, 0, 2, 4, 7, 5, 3, 8, 9]
@@ -46,7 +46,7 @@ def test_the_digits_are_the_first_of_each_class_by_class_and_then_others() -> No
 
 
 @pytest.mark.parametrize("n", [1, 3, 10, 25])
-def test_the_digits_are_distinct_and_ten_at_most(n: int) -> None:
+def test_the_images_are_distinct_and_ten_at_most(n: int) -> None:
     chosen = samples.choose_images(np.zeros(n, np.uint8))
     assert len(set(chosen)) == len(chosen) == min(n, 10)
 
@@ -121,7 +121,7 @@ def job(tmp_path: Path) -> Job:
     )  # fmt: skip
 
 
-def test_a_mark_is_one_small_file_without_pickles(job: Job, tmp_path: Path) -> None:
+def test_a_checkpoint_is_one_small_file_without_pickles(job: Job, tmp_path: Path) -> None:
     x, _ = images(shape=(784,))
     noise = autoencoder(
         lambda batch: batch[:, :2],

@@ -50,7 +50,7 @@ def test_a_thread_that_comes_late_is_counted(task: Path, pauses: list[Callable[[
     assert count_started_threads(lambda: show(task, {3: ("python", "S")}), task) == {"": 2}
 
 
-def test_threads_that_find_no_rest_are_not_told(task: Path, pauses: list[Callable[[], None]]) -> None:
+def test_threads_that_find_no_rest_are_not_counted(task: Path, pauses: list[Callable[[], None]]) -> None:
     assert count_started_threads(lambda: show(task, {3: ("python", "R")}), task) == {}
 
 
@@ -58,7 +58,7 @@ def test_a_call_that_starts_nothing_leaves_nothing(task: Path, pauses: list[Call
     assert count_started_threads(lambda: None, task) == {}
 
 
-def test_where_the_system_does_not_tell_nothing_is_called(tmp_path: Path) -> None:
+def test_without_proc_nothing_is_called(tmp_path: Path) -> None:
     called: list[int] = []
     assert count_started_threads(lambda: called.append(1), tmp_path / "no-proc") == {}
     assert not called
