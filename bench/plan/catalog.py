@@ -32,6 +32,8 @@ class Backend:
     title: str
     distributions: tuple[str, ...]
     """Packages that bring the library, in the order in which they are looked for."""
+    environment: tuple[str, ...]
+    """Names in the environment that change its speed or memory."""
 
 
 @functools.cache
@@ -48,9 +50,11 @@ def model_settings() -> dict[str, Settings]:
 @functools.cache
 def backends() -> dict[str, Backend]:
     """The Keras backends by Keras' name for them, the default one first, then by name."""
-    titles, distributions = (dict(_declarations(_ROOT / _BACKENDS, name)) for name in ("TITLE", "DISTRIBUTIONS"))
+    titles, distributions, environments = (
+        dict(_declarations(_ROOT / _BACKENDS, name)) for name in ("TITLE", "DISTRIBUTIONS", "ENVIRONMENT")
+    )
     return {
-        name: Backend(titles[name], distributions[name])
+        name: Backend(titles[name], distributions.get(name, (name,)), environments.get(name, ()))
         for name in sorted(titles, key=lambda name: (name != DEFAULT_BACKEND, name))
     }
 

@@ -207,7 +207,7 @@ def list_profiles() -> list[str]:
 def read_profile(name_or_file: str, overrides: Mapping[str, Any] | None = None) -> Profile:
     """A profile by its name or its TOML file, with flags laid over it.
 
-    A flag that names epochs, batch sizes or loops speaks for every model, so the profile's exceptions fall. Raises
+    A flag for epochs, batch sizes or loops applies to every model: the profile's exceptions are dropped. Raises
     `InvalidInput` with every mistake, each with its path in the file.
     """
     source, text = _read_text(name_or_file)

@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
 TITLE = "JAX"
 DISTRIBUTIONS = ("jax", "jax-nightly")
+ENVIRONMENT = (
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_ENABLE_X64",
+    "JAX_PLATFORMS",
+    "NPROC",
+    "XLA_FLAGS",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+)
 
 _XLA_OPTIONS: Mapping[str, str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """What XLA is asked for on a processor: to compile what it otherwise hands to the library YNNPACK, whose sums of
@@ -153,7 +162,7 @@ def _xla_arguments() -> dict[str, Mapping[str, str]]:
 
 
 def _move_to_device(arrays: list[Array]) -> tuple[jax.Array, ...]:
-    """An array that JAX copies, and that nobody else holds, is gone before the next one is copied."""
+    """The arrays on the device; each that nobody else refers to is freed before the next one is copied."""
     import jax.numpy as jnp
 
     return tuple(jnp.asarray(arrays.pop(0)) for _ in range(len(arrays)))

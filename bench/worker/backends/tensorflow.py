@@ -29,6 +29,17 @@ DISTRIBUTIONS = (
     "tensorflow-rocm",
     "intel-tensorflow",
 )
+ENVIRONMENT = (
+    "TF_CPU_ALLOCATOR_USE_BFC",
+    "TF_DETERMINISTIC_OPS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_FORCE_GPU_ALLOW_GROWTH",
+    "TF_GPU_ALLOCATOR",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+)
 
 
 class TensorFlowGpu(NvmlDevice):
@@ -147,8 +158,9 @@ class TensorFlowEpoch:
 
 
 def _move_to_device(arrays: list[Array]) -> tuple[tf.Tensor, ...]:
-    """On a processor the arrays' own memory, which nobody writes to; on a GPU copies, and so where TensorFlow could not
-    use it as it lies (its operations end the process over memory that is not aligned).
+    """The arrays as tensors: on a processor their own memory, which nobody writes to, and copies on a GPU.
+
+    Memory that is not aligned is copied too, since TensorFlow's operations end the process over it.
     """
     import tensorflow as tf
 

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from integration.loops.spread import installed
 
+from bench.plan import catalog
+
 Steps = Mapping[str, Any]
 """What `first_steps` wrote."""
 PROGRAM = Path(__file__).with_name("first_steps.py")
@@ -26,7 +28,7 @@ LONG_TASKS = (
 )
 
 
-@pytest.fixture(scope="session", params=["tensorflow", "jax", "torch"])
+@pytest.fixture(scope="session", params=list(catalog.backends()))
 def backend(request: pytest.FixtureRequest) -> str:
     """Every installed backend in turn."""
     name = str(request.param)

@@ -1,6 +1,6 @@
 """Losses and weights of each loop beside those of Keras' own `fit`, fed the same batches in the same order.
 
-`pytest -m long` trains the remaining models, optimizers and layers.
+With `-m long` the remaining models, optimizers and layers are trained too.
 """
 
 from __future__ import annotations
