@@ -33,7 +33,7 @@ def test_tensorflows_pools_are_distinguished_by_their_threads_names() -> None:
     counted = run_fresh(
         "tensorflow",
         "import tensorflow as tf",
-        "from bench.worker.threads import started",
+        "from bench.worker.threads import count_started_threads",
         "tf.config.threading.set_intra_op_parallelism_threads(3)",
         "tf.config.threading.set_inter_op_parallelism_threads(5)",
         "seen = count_started_threads(tf.config.list_logical_devices)",
