@@ -354,7 +354,9 @@ class _Apart:
     def _versions(self) -> list[str]:
         backends = dict.fromkeys(each.row.backend for each in self.common)
         names = ("keras", *(name for name in backends if name in Fingerprint.model_fields), "aebench")
-        found = [self._field(name, "Keras" if name == "keras" else catalog.backend_title(name), "absent") for name in names]
+        found = [
+            self._field(name, "Keras" if name == "keras" else catalog.backend_title(name), "absent") for name in names
+        ]
         return [reason for reasons in found for reason in reasons]
 
     def _field(self, name: str, title: str, nothing: str) -> list[str]:
