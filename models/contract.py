@@ -10,8 +10,8 @@ A model file holds
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _QUANTITIES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """One figure that somebody published for a model, to hold ours against.
+    """One figure that somebody published for a model, to compare ours with.
 
     ``fit_s`` is seconds of training with validation, ``ram_mb`` megabytes of memory, ``code_mean`` the mean activation
     of the code units over the test images, ``val_bce`` a validation loss without penalties; the other losses are as
@@ -83,9 +83,16 @@ class Settings:
     codes: int
     """Numbers in one image's code."""
     epoch_s: float
-    """Seconds that an epoch of 60,000 images took with `model.fit` on two cores of a 2024 server processor: a start for
-    the estimate of a sweep's length, never a result."""
+    """Seconds that an epoch of 60,000 images took with `model.fit` on TensorFlow in float32, on two cores of a 2024
+    server processor: a start for the estimate of a sweep's length, never a result."""
+    epoch_factors: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
+    """How many times as long an epoch took there with another backend, loop and precision, to a figure or two, where
+    somebody measured it; for most of these runs see docs/method.md."""
+    position: int | None = None
+    """Place in lists of models, from 1, as the blog orders them; models without one come last, by name."""
     published: tuple[Published, ...] = ()
+    why_codes_die: str = ""
+    """Sentences for a reader whose run ended with most code units dead, where that is what this model is for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +116,7 @@ class ModelFile(Protocol):
 
     def prepare(self, images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """``images``: (n, 28, 28) uint8. Returns what the model is fed and what it is to give back, float32 in [0, 1],
-        one row a image in the same order; the same array twice where input and target are one. Whatever is random
+        one row per image in the same order; the same array twice where input and target are one. Whatever is random
         in it (noise) is drawn from ``rng``, image by image: two calls for two halves give what one call for both does.
         """
         ...

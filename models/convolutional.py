@@ -32,6 +32,14 @@ SETTINGS = Settings(
     parameters=4_385,
     codes=128,
     epoch_s=11.0,
+    epoch_factors={
+        ("tensorflow", "fit", "mixed_bfloat16"): 0.5,
+        ("tensorflow", "graph", "float32"): 0.7,
+        ("tensorflow", "graph", "mixed_bfloat16"): 0.4,
+        ("jax", "fit", "float32"): 6.0,
+        ("torch", "fit", "float32"): 13.0,
+    },
+    position=5,
     published=(
         Published(source="blog", epochs=50, quantity="train_loss", value=0.094, note="the post says loss, not which"),
         Published(source="field notes", epochs=50, quantity="train_loss", value=0.1024),

@@ -33,6 +33,12 @@ SETTINGS = Settings(
     parameters=28_353,
     codes=1_568,
     epoch_s=20.0,
+    epoch_factors={
+        ("tensorflow", "fit", "mixed_bfloat16"): 0.5,
+        ("tensorflow", "graph", "float32"): 0.6,
+        ("tensorflow", "graph", "mixed_bfloat16"): 0.3,
+    },
+    position=7,
 )
 
 

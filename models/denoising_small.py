@@ -8,18 +8,8 @@ Differs from the blog: the narrower model; channels last; Adadelta's learning ra
 Keras 3). The noise is `denoising`'s: the same generator gives the same noisy images.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-import keras
-import numpy as np
-from keras import layers
-
-from models.contract import Autoencoder, Settings
-
-if TYPE_CHECKING:
-    from models.contract import Floats, Images
+from models import convolutional, denoising
+from models.contract import Settings
 
 SETTINGS = Settings(
     title="the convolutional model on noisy images",
@@ -32,50 +22,16 @@ SETTINGS = Settings(
     parameters=4_385,
     codes=128,
     epoch_s=11.0,
+    epoch_factors={
+        ("tensorflow", "fit", "mixed_bfloat16"): 0.5,
+        ("tensorflow", "graph", "float32"): 0.7,
+        ("tensorflow", "graph", "mixed_bfloat16"): 0.4,
+        ("jax", "fit", "float32"): 6.0,
+        ("torch", "fit", "float32"): 13.0,
+    },
+    position=6,
 )
 
 
-def prepare(images: Images, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Noisy images and the clean ones that they are to become, both (n, 28, 28, 1) float32 in [0, 1].
-
-    The noise is gaussian with a standard deviation of 0.5, drawn from ``rng``; what it pushes out of [0, 1] is clipped.
-    """
-    clean = np.divide(images[..., np.newaxis], 255, dtype=np.float32)
-    # In place, and drawn as float32: a second copy of the images is held, never a third.
-    noisy = rng.standard_normal(clean.shape, dtype=np.float32)
-    noisy *= np.float32(0.5)
-    noisy += clean
-    np.clip(noisy, 0, 1, out=noisy)
-    return noisy, clean
-
-
-def build(seed: int) -> Autoencoder:  # noqa: ARG001
-    """(n, 28, 28, 1) pixels to (n, 4, 4, 8) codes and back."""
-    encoder = keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.Conv2D(16, 3, activation="relu", padding="same"),
-            layers.MaxPooling2D(2, padding="same"),
-            layers.Conv2D(8, 3, activation="relu", padding="same"),
-            layers.MaxPooling2D(2, padding="same"),
-            layers.Conv2D(8, 3, activation="relu", padding="same"),
-            layers.MaxPooling2D(2, padding="same"),
-        ],
-        name="encoder",
-    )
-    decoder = keras.Sequential(
-        [
-            keras.Input((4, 4, 8)),
-            layers.Conv2D(8, 3, activation="relu", padding="same"),
-            layers.UpSampling2D(2),
-            layers.Conv2D(8, 3, activation="relu", padding="same"),
-            layers.UpSampling2D(2),
-            # Unpadded, as in the blog: 16 by 16 becomes 14 by 14, which doubles to 28 by 28.
-            layers.Conv2D(16, 3, activation="relu"),
-            layers.UpSampling2D(2),
-            layers.Conv2D(1, 3, activation="sigmoid", padding="same"),
-        ],
-        name="decoder",
-    )
-    model = keras.Sequential([keras.Input((28, 28, 1)), encoder, decoder], name="denoising_small")
-    return Autoencoder(model=model, loss="binary_crossentropy", encoder=encoder, decoder=decoder)
+prepare = denoising.prepare
+build = convolutional.build

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from bench.compare.cases import CheckpointFigures, Machine, MeasuredCase
 from bench.errors import format_count, shown
 from bench.host.fingerprint import Fingerprint
+from bench.plan import catalog
 from bench.results.reader import Row
 from bench.results.stats import Median, StudentMean
 
@@ -371,7 +372,9 @@ class _Caveats:
     def _versions(self) -> list[str]:
         backends = dict.fromkeys(each.row.backend for each in self.common)
         names = ("keras", *(name for name in backends if name in Fingerprint.model_fields), "aebench")
-        found = [self._field(name, _TITLES.get(name, name), "absent") for name in names]
+        found = [
+            self._field(name, "Keras" if name == "keras" else catalog.backend_title(name), "absent") for name in names
+        ]
         return [reason for reasons in found for reason in reasons]
 
     def _field(self, name: str, title: str, nothing: str) -> list[str]:
@@ -405,6 +408,3 @@ class _Caveats:
     def _checkpoints(self) -> list[str]:
         unequal = sum(each.timed is not None and each.timed[0].epochs != each.timed[1].epochs for each in self.common)
         return [f"after different numbers of epochs in {format_count(unequal, 'case')}"] if unequal else []
-
-
-_TITLES = {"keras": "Keras", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}

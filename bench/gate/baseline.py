@@ -39,7 +39,7 @@ from bench.gate.verdict import (
     worst_memory,
 )
 from bench.host.fingerprint import Fingerprint
-from bench.plan.catalog import BACKENDS
+from bench.plan import catalog
 from bench.results.reader import Report, Row
 from bench.results.stats import StudentMean
 
@@ -127,7 +127,7 @@ def describe_difference(baseline: Report, report: Report) -> str | None:
     those of backends that no case of either report trains on.
     """
     trained = {row.backend for each in (baseline, report) for row in each.rows}
-    may_differ = {"aebench", *BACKENDS} - trained
+    may_differ = {"aebench", *catalog.backends()} - trained
     names = [name for name in Fingerprint.model_fields if name not in may_differ]
     sides = [(name, getattr(report.fingerprint, name), getattr(baseline.fingerprint, name)) for name in names]
     differences = "; ".join(f"{name} {_show(now)}, not {_show(then)}" for name, now, then in sides if now != then)

@@ -38,7 +38,7 @@ from bench.worker.paired_protocol import (
     Round,
     Turn,
     TurnEvent,
-    together,
+    combine_intervals,
 )
 from bench.worker.protocol import to_line
 
@@ -187,7 +187,7 @@ def _run_block(base: "_PairedWorker", candidate: "_PairedWorker", order: Order) 
         intervals.append(turn.noise)
         for worker in sides.values():
             worker.watch.note_progress()  # whoever waits for the other has not stalled
-    noise = tuple(indicator for indicator in find_noise(together(intervals)) if indicator != _TOO_FINE)
+    noise = tuple(indicator for indicator in find_noise(combine_intervals(intervals)) if indicator != _TOO_FINE)
     return Block(order, (turns["A"][0], turns["A"][1]), (turns["B"][0], turns["B"][1]), noise)
 
 

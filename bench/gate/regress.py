@@ -36,7 +36,7 @@ SENTINELS = ("basic", "convolutional", "deep")
 `deep` with its six layers of small products lies in between. A slower loop, layer or optimizer shows in one of them.
 """
 _DATASET = "mnist-5k"
-_BACKENDS = ("tensorflow",)
+_BACKENDS = (catalog.DEFAULT_BACKEND,)
 """What the cases train on: the extras that an environment needs."""
 _CASE = re.compile(r"([^:]*)(?::([^:]*)(?::([1-9][0-9]{0,8}))?)?")
 _WIDE = 200
@@ -367,6 +367,6 @@ class _GateRun:
 
 def _check_base_has(case: profile.Case, base: Side) -> None:
     """Raise `Incomparable` where the base lacks the case's model or loop."""
-    for file in (Path("models", f"{case.model}.py"), Path("bench", "worker", "loops", f"{case.loop}.py")):
-        if not (base.root / file).is_file():
-            raise Incomparable(f"{base.name} has no {file.as_posix()}")
+    for file in (catalog.model_file(case.model, base.root), catalog.loop_file(case.loop, base.root)):
+        if not file.is_file():
+            raise Incomparable(f"{base.name} has no {file.relative_to(base.root).as_posix()}")

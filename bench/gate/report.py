@@ -15,7 +15,7 @@ from bench.errors import printable
 from bench.gate.baseline import CheckedCase
 from bench.gate.sequential import MOST_DISCARDED
 from bench.gate.verdict import BAD, CaseResult, Estimate, Judgement, choose_exit_code
-from bench.plan.estimate import duration
+from bench.plan.estimate import format_duration
 from bench.report.files import write_json
 from bench.results.folder import ReportFolder, write_whole
 
@@ -183,7 +183,7 @@ def _explain_judgement(name: str, judged: Judgement) -> str:
 
 def format_markdown(report: GateReport) -> str:
     """The text of report.md and of a CI job's summary."""
-    took = f"Took {duration(report.seconds)}; exit code" if report.seconds else "Exit code"
+    took = f"Took {format_duration(report.seconds)}; exit code" if report.seconds else "Exit code"
     parts = [
         f"# {_WORDING[report.kind].title}",
         escaped(summarize(report)),

@@ -12,13 +12,14 @@ from typing import Any
 from bench.errors import InvalidInput
 from bench.host import git
 from bench.host.signals import hold_signals
+from bench.plan import catalog
 
 _SECONDS = 120.0
 """Time that git gets: a worktree on a slow disk takes a while."""
 _DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _SHORT = 9
 """Characters of a commit that people read."""
-_MEASURED = frozenset({"keras", "numpy", "tensorflow", "jax", "torch"})
+_MEASURED = frozenset({"keras", "numpy", *catalog.backends()})
 """Packages that a measured process runs on."""
 _NAME = re.compile(r"[^a-z0-9_.-]")
 

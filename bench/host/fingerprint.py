@@ -68,16 +68,11 @@ class Fingerprint(StrictModel):
 
 ENV_FLAGS = (
     "CUDA_VISIBLE_DEVICES",
-    "JAX_DEFAULT_MATMUL_PRECISION",
-    "JAX_ENABLE_X64",
-    "JAX_PLATFORMS",
-    "KERAS_TORCH_DEVICE",
     "KMP_AFFINITY",
     "KMP_BLOCKTIME",
     "LD_PRELOAD",
     "MALLOC_ARENA_MAX",
     "MKL_NUM_THREADS",
-    "NPROC",
     "NUMEXPR_NUM_THREADS",
     "NVIDIA_TF32_OVERRIDE",
     "OMP_NUM_THREADS",
@@ -86,19 +81,8 @@ ENV_FLAGS = (
     "ONEDNN_MAX_CPU_ISA",
     "OPENBLAS_CORETYPE",
     "OPENBLAS_NUM_THREADS",
-    "PYTORCH_CUDA_ALLOC_CONF",
-    "TF_CPU_ALLOCATOR_USE_BFC",
-    "TF_DETERMINISTIC_OPS",
-    "TF_ENABLE_ONEDNN_OPTS",
-    "TF_FORCE_GPU_ALLOW_GROWTH",
-    "TF_GPU_ALLOCATOR",
-    "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_XLA_FLAGS",
     "VECLIB_MAXIMUM_THREADS",
-    "XLA_FLAGS",
-    "XLA_PYTHON_CLIENT_MEM_FRACTION",
-    "XLA_PYTHON_CLIENT_PREALLOCATE",
+    *dict.fromkeys(flag for backend in catalog.backends().values() for flag in backend.environment),
 )
 """Names in the environment that change speed or memory and so belong to the fingerprint; no other is shown."""
 
@@ -108,14 +92,9 @@ _PERSONAL = ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", 
 _DISTRIBUTIONS = {
     "numpy": ("numpy",),
     "keras": ("keras", "keras-nightly"),
-    "tensorflow": (
-        *("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu", "tensorflow-macos", "tensorflow-intel"),
-        *("tensorflow-cpu-aws", "tensorflow-aarch64", "tensorflow-rocm", "intel-tensorflow"),
-    ),
-    "jax": ("jax", "jax-nightly"),
-    "torch": ("torch", "torch-nightly"),
+    **{name: backend.distributions for name, backend in catalog.backends().items()},
 }
-"""Distributions that install a library, in the order they are looked for: TensorFlow has several names."""
+"""Distributions that install a library, in the order they are looked for; a backend is a column of `Fingerprint`."""
 
 _GIT_SECONDS = 5.0
 
@@ -155,7 +134,7 @@ def take_fingerprint(
 
 def find_backends() -> list[str]:
     """The Keras backends that a worker could import, found without importing any."""
-    specs = {name: importlib.util.find_spec(name) for name in catalog.BACKENDS}
+    specs = {name: importlib.util.find_spec(name) for name in catalog.backends()}
     # A mere folder of that name on the path is found too, but has no file.
     return [name for name, spec in specs.items() if spec is not None and spec.origin is not None]
 

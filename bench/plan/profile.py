@@ -1,4 +1,4 @@
-"""Profile → cases: what to train, validated in one pass so that every mistake is told at once."""
+"""Profile → cases: what to train, checked as a whole so that every mistake is listed at once."""
 
 import itertools
 import tomllib
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from bench.errors import InvalidInput, unknown
+from bench.errors import InvalidInput, format_count, unknown
 from bench.plan import catalog
 
 PROFILE_FOLDER = Path(__file__).parent / "profiles"
@@ -64,7 +64,7 @@ class Case(BaseModel):
         return self.checkpoints[-1]
 
 
-def _known(kind: str, known: Callable[[], Iterable[str]]) -> AfterValidator:
+def _require_known(kind: str, known: Callable[[], Iterable[str]]) -> AfterValidator:
     """Refuses a name that this checkout does not have, be it the value itself or one within, unless it is stored."""
 
     def check(value: _Named, info: ValidationInfo) -> _Named:
@@ -80,7 +80,7 @@ def _known(kind: str, known: Callable[[], Iterable[str]]) -> AfterValidator:
 _Named = TypeVar("_Named", bound=Iterable[str])
 
 
-def _ascending(value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+def _check_ascending(value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
     if any(later <= earlier for earlier, later in itertools.pairwise(value)):
         raise PydanticCustomError(
             "order", "epochs must ascend without repeats, for example [50, 100, 500]; got {got}", {"got": list(value)}
@@ -94,19 +94,19 @@ def _ascending(value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
     return value
 
 
-def _distinct(value: tuple[Any, ...]) -> tuple[Any, ...]:
+def _check_distinct(value: tuple[Any, ...]) -> tuple[Any, ...]:
     doubled = sorted({item for item in value if value.count(item) > 1})
     if doubled:
         raise PydanticCustomError("doubled", "named more than once: {names}", {"names": doubled})
     return value
 
 
-_ONCE = AfterValidator(_distinct)
-_MODEL = _known("model", catalog.model_settings)
+_ONCE = AfterValidator(_check_distinct)
+_MODEL = _require_known("model", catalog.model_settings)
 _Names = Annotated[tuple[str, ...], Field(min_length=1)]
-_Epochs = Annotated[Counts, AfterValidator(_ascending)]
+_Epochs = Annotated[Counts, AfterValidator(_check_ascending)]
 _BatchSizes = Annotated[Counts, _ONCE]
-_Loops = Annotated[_Names, _known("loop", catalog.loop_backends), _ONCE]
+_Loops = Annotated[_Names, _require_known("loop", catalog.loop_backends), _ONCE]
 
 
 class ModelOverride(BaseModel):
@@ -126,11 +126,11 @@ class Profile(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")] = "custom"
     description: str = ""
-    dataset: Annotated[str, _known("dataset", lambda: DATASET_SIZES)] = "mnist-5k"
+    dataset: Annotated[str, _require_known("dataset", lambda: DATASET_SIZES)] = "mnist-5k"
     models: Annotated[_Names, _MODEL, _ONCE] = Field(default_factory=lambda: tuple(catalog.model_settings()))
     epochs: _Epochs
     batch_sizes: _BatchSizes
-    backends: Annotated[_Names, _known("backend", lambda: catalog.BACKENDS), _ONCE] = ("tensorflow",)
+    backends: Annotated[_Names, _require_known("backend", catalog.backends), _ONCE] = (catalog.DEFAULT_BACKEND,)
     loops: _Loops = ("fit",)
     precisions: Annotated[tuple[Literal["float32", "mixed_bfloat16"], ...], Field(min_length=1), _ONCE] = ("float32",)
     optimizer: Literal["adam", "adadelta", "blog"] = "adam"
@@ -143,10 +143,10 @@ class Profile(BaseModel):
     model: Annotated[Mapping[str, ModelOverride], _MODEL] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _loops_run_on_backends(self, info: ValidationInfo) -> Self:
+    def _check_loops_run_on_backends(self, info: ValidationInfo) -> Self:
         if info.context == STORED:
             return self
-        wanted = dict.fromkeys(loop for model in self.models for loop in self._override(model).loops or self.loops)
+        wanted = dict.fromkeys(loop for model in self.models for loop in self._get_override(model).loops or self.loops)
         for loop, backend in itertools.product(wanted, self.backends):
             supported = catalog.loop_backends()[loop]
             if backend not in supported:
@@ -159,25 +159,25 @@ class Profile(BaseModel):
         self._refuse_too_many()
         axes = itertools.product(range(self.repeats), self.models, self.backends)
         return [
-            self._case(repeat, model, backend, loop, precision, batch_size)
+            self._make_case(repeat, model, backend, loop, precision, batch_size)
             for repeat, model, backend in axes
-            for loop in self._override(model).loops or self.loops
+            for loop in self._get_override(model).loops or self.loops
             for precision in self.precisions
-            for batch_size in self._override(model).batch_sizes or self.batch_sizes
+            for batch_size in self._get_override(model).batch_sizes or self.batch_sizes
         ]
 
     def _refuse_too_many(self) -> None:
-        own = [self._override(model) for model in self.models]
+        own = [self._get_override(model) for model in self.models]
         varied = sum(len(each.batch_sizes or self.batch_sizes) * len(each.loops or self.loops) for each in own)
         count = self.repeats * len(self.backends) * len(self.precisions) * varied
         if count > _MAX_CASES:
             raise InvalidInput(f"profile {self.name!r} expands to {count:,} cases; at most {_MAX_CASES:,} are run.")
 
-    def _override(self, model: str) -> ModelOverride:
+    def _get_override(self, model: str) -> ModelOverride:
         return self.model.get(model, ModelOverride())
 
-    def _case(self, repeat: int, model: str, backend: str, loop: str, precision: str, batch_size: int) -> Case:
-        optimizer, learning_rate = self._optimizer(model)
+    def _make_case(self, repeat: int, model: str, backend: str, loop: str, precision: str, batch_size: int) -> Case:
+        optimizer, learning_rate = self._choose_optimizer(model)
         return Case(
             model=model,
             backend=backend,
@@ -189,17 +189,17 @@ class Profile(BaseModel):
             dataset=self.dataset,
             seed=self.seed,
             repeat=repeat,
-            checkpoints=self._override(model).epochs or self.epochs,
+            checkpoints=self._get_override(model).epochs or self.epochs,
         )
 
-    def _optimizer(self, model: str) -> tuple[str, float]:
+    def _choose_optimizer(self, model: str) -> tuple[str, float]:
         if self.optimizer == "blog":
             settings = catalog.model_settings()[model]
             return settings.optimizer, settings.learning_rate
         return self.optimizer, LEARNING_RATES[self.optimizer]
 
 
-def profile_names() -> list[str]:
+def list_profiles() -> list[str]:
     """The profiles that come with the harness."""
     return sorted(path.stem for path in PROFILE_FOLDER.glob("*.toml"))
 
@@ -207,16 +207,16 @@ def profile_names() -> list[str]:
 def read_profile(name_or_file: str, overrides: Mapping[str, Any] | None = None) -> Profile:
     """A profile by its name or its TOML file, with flags laid over it.
 
-    A flag that names epochs, batch sizes or loops speaks for every model, so the profile's exceptions fall. Raises
+    A flag for epochs, batch sizes or loops applies to every model: the profile's exceptions are dropped. Raises
     `InvalidInput` with every mistake, each with its path in the file.
     """
-    source, text = _profile_text(name_or_file)
+    source, text = _read_text(name_or_file)
     try:
         fields = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also numbers of thousands of images, lists thousands deep
         raise InvalidInput(f"{source} is not TOML: {error}.") from error
-    fields.setdefault("name", _name_from(source))
-    return _validated(_overlaid(fields, overrides or {}), source, set(overrides or {}))
+    fields.setdefault("name", _make_name(source))
+    return _validate(_overlay(fields, overrides or {}), source, set(overrides or {}))
 
 
 def published_batch_sizes() -> dict[str, dict[str, list[int]]]:
@@ -224,17 +224,17 @@ def published_batch_sizes() -> dict[str, dict[str, list[int]]]:
     return {name: {"batch_sizes": [settings.batch_size]} for name, settings in catalog.model_settings().items()}
 
 
-def changed(stored: Profile, overrides: Mapping[str, Any]) -> Profile:
+def change_profile(stored: Profile, overrides: Mapping[str, Any]) -> Profile:
     """A profile that was measured before with flags laid over it, checked against what there is today."""
     fields = stored.model_dump(mode="json", exclude_none=True)
-    return _validated(_overlaid(fields, overrides), stored.name, set(overrides))
+    return _validate(_overlay(fields, overrides), stored.name, set(overrides))
 
 
-def _profile_text(name_or_file: str) -> tuple[str, str]:
+def _read_text(name_or_file: str) -> tuple[str, str]:
     path = Path(name_or_file)
     if path.suffix != ".toml":
-        if name_or_file not in profile_names():
-            message = unknown("profile", name_or_file, profile_names())
+        if name_or_file not in list_profiles():
+            message = unknown("profile", name_or_file, list_profiles())
             raise InvalidInput(f"{message}; or give the path of a .toml file.")
         path = PROFILE_FOLDER / f"{name_or_file}.toml"
     try:
@@ -249,7 +249,7 @@ def _profile_text(name_or_file: str) -> tuple[str, str]:
         raise InvalidInput(f"profile {name_or_file} is not UTF-8 text.") from error
 
 
-def _name_from(source: str) -> str:
+def _make_name(source: str) -> str:
     kept = "".join(char if char.isalnum() and char.isascii() else "-" for char in Path(source).stem).strip("-")
     return kept[:40] or "custom"
 
@@ -258,7 +258,7 @@ _AXES = {"epochs", "batch_sizes", "loops", "backends", "precisions"}
 """Flags that make another sweep of a profile: loops that it adds for one model do not belong to that one."""
 
 
-def _overlaid(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _overlay(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     axes = set(ModelOverride.model_fields) & set(overrides)
     if set(overrides) & _AXES:
         axes.add("loops")
@@ -272,22 +272,24 @@ def _overlaid(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str,
     return {**fields, **overrides}
 
 
-def _validated(fields: dict[str, Any], source: str, flags: set[str]) -> Profile:
+def _validate(fields: dict[str, Any], source: str, flags: set[str]) -> Profile:
     try:
         return Profile.model_validate(fields)
     except ValidationError as error:
         details = [detail for detail in error.errors(include_url=False) if not _is_echo(detail)]
-        problems = [_problem(detail, flags) for detail in details]
-    count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-    raise InvalidInput(f"profile {source} has {count}:\n" + "\n".join(f"  {problem}" for problem in problems))
+        problems = [_describe_mistake(detail, flags) for detail in details]
+    raise InvalidInput(
+        f"profile {source} has {format_count(len(problems), 'mistake')}:\n"
+        + "\n".join(f"  {problem}" for problem in problems)
+    )
 
 
 def _is_echo(detail: ErrorDetails) -> bool:
-    """Whether a list is called too short only because its items, each told of by itself, were refused."""
+    """Whether a list is called too short only because its items, each of which is listed by itself, were refused."""
     return detail["type"] == "too_short" and bool(detail["input"])
 
 
-def _problem(detail: ErrorDetails, flags: set[str]) -> str:
+def _describe_mistake(detail: ErrorDetails, flags: set[str]) -> str:
     """One line for one mistake: where, what is wrong, what was given."""
     where = ".".join(str(part) for part in detail["loc"])
     if detail["loc"] and detail["loc"][0] in flags:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.plan import catalog
 from bench.report.files import write_json
 from bench.results import rows
 from bench.results.folder import ReportFolder
@@ -209,7 +210,7 @@ def make_github_action_benchmark(outcomes: Sequence[Outcome], header: SweepHeade
 
 
 _TOOLTIP = (
-    *("machine_id", "environment_id", "cpu_model", "cpu_limit", "keras", "tensorflow", "jax", "torch"),
+    *("machine_id", "environment_id", "cpu_model", "cpu_limit", "keras", *catalog.backends()),
     *("steady_epochs", "noisy_epochs"),
 )
 

@@ -101,7 +101,7 @@ def list_remarks(header: SweepHeader, outcomes: Sequence[Outcome], choices: Choi
         *_describe_noise(outcomes, choices),
         *_describe_drift(outcomes),
         *_describe_sampling(rows),
-        *published.explain_dead_units(rows),
+        *published.explain_dead_units(rows, catalog.model_settings()),
     ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.plan import catalog
 from bench.results.schema import ResultRow
 from bench.results.stats import median_of_known
 from models.contract import Published, Settings
@@ -90,7 +91,7 @@ def _list_differences(row: ResultRow, settings: Settings) -> str:
         f"batch {row.batch_size}": row.batch_size != settings.batch_size,
         f"{row.optimizer} {row.learning_rate:g}": (row.optimizer, row.learning_rate)
         != (settings.optimizer, settings.learning_rate),
-        row.backend: row.backend != "tensorflow",
+        row.backend: row.backend != catalog.DEFAULT_BACKEND,
         row.loop: row.loop != "fit",
         row.precision: row.precision != "float32",
     }
@@ -126,19 +127,16 @@ def _project_s(row: ResultRow, epochs: int) -> float:
     return epochs * (step_s * math.ceil(_FULL_TRAIN / row.batch_size) + val_s)
 
 
-def explain_dead_units(rows: Sequence[ResultRow]) -> list[str]:
+def explain_dead_units(rows: Sequence[ResultRow], settings: Mapping[str, Settings]) -> list[str]:
     """Explain the loss of 0.27 that readers of the blog have wondered about, where ``rows`` show it."""
-    killed = [row for row in rows if row.model == "sparse_batch_sum" and _mostly_dead(row)]
-    if not killed:
-        return []
-    last = max(killed, key=lambda row: row.epochs)
-    sentence = (
-        f"In sparse_batch_sum {last.dead_units} of {last.code_units} code units are zero for every image: for years "
-        "Keras summed the activity penalty over the batch instead of averaging it, so that it was as many times too "
-        'strong as a batch has images. That is the 0.27 that readers of the blog got "for some unknown reason" '
-        "(keras-team/keras #22018, fixed by #22021; fchollet/keras-blog #5)."
-    )
-    return [sentence]
+    sentences = []
+    for model, own in settings.items():
+        killed = [row for row in rows if row.model == model and own.why_codes_die and _mostly_dead(row)]
+        if killed:
+            last = max(killed, key=lambda row: row.epochs)
+            units = f"{last.dead_units} of {last.code_units} code units"
+            sentences.append(f"In {model} {units} are zero for every image: {own.why_codes_die}")
+    return sentences
 
 
 def _mostly_dead(row: ResultRow) -> bool:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.plan import catalog
 from bench.report.figures import INK, PALETTE, Plot, apply_style, make_plain, render_plot, use_plain_labels
 from bench.report.summary import select_last_rows
 from bench.results.schema import ResultRow
@@ -65,7 +66,7 @@ def _make_point(row: ResultRow) -> _Point | None:
     if len(shown) < len(measured):
         return None
     flops_per_sample, step_bytes, rate, peak_rate, peak_traffic = shown
-    way = row.loop if row.backend == "tensorflow" else f"{row.backend} {row.loop}"
+    way = row.loop if row.backend == catalog.DEFAULT_BACKEND else f"{row.backend} {row.loop}"
     intensity = flops_per_sample * row.batch_size / step_bytes
     return _Point(
         make_plain(row.model), make_plain(way), make_plain(row.precision), intensity, rate, peak_rate, peak_traffic

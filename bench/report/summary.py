@@ -52,13 +52,12 @@ def list_facts(header: SweepHeader, outcomes: Sequence[Outcome]) -> dict[str, st
     }
 
 
-_BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
-
-
 def _list_versions(header: SweepHeader) -> list[str]:
     """List Keras and the sweep's backends with their versions; one that is not installed is left out."""
     versions = {"Keras": header.fingerprint.keras}
-    versions |= {_BACKENDS.get(name, name): getattr(header.fingerprint, name, None) for name in header.profile.backends}
+    versions |= {
+        catalog.backend_title(name): getattr(header.fingerprint, name, None) for name in header.profile.backends
+    }
     return [f"{name} {version}" for name, version in versions.items() if version]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.console.table import Table
-from bench.plan.estimate import duration
+from bench.plan.estimate import format_duration
 from bench.plan.profile import Case
 from bench.report import variants
 from bench.report.published import PublishedComparison
@@ -227,7 +227,7 @@ def _format_comparison(comparison: PublishedComparison) -> tuple[str, ...]:
 def _format_figure(value: float, comparison: PublishedComparison) -> str:
     match comparison.published.quantity:
         case "fit_s":
-            return duration(value)
+            return format_duration(value)
         case "ram_mb":
             return f"{value:.0f} MB"
         case _:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from bench.plan import catalog
 from bench.plan.profile import Case
 from bench.results.roofline import Bound
 from bench.results.schema import ResultRow
@@ -88,7 +89,7 @@ def _compare_ways(model: str, batch_size: int, rows: Sequence[ResultRow]) -> Sid
 def _find_plain(ways: Sequence[_Key]) -> _Key | None:
     """Find the way that the others are compared with; TensorFlow's is the blog's."""
     plain = [key for key in ways if key[1:] == ("fit", "float32")]
-    return min(plain, key=lambda key: key[0] != "tensorflow", default=None)
+    return min(plain, key=lambda key: key[0] != catalog.DEFAULT_BACKEND, default=None)
 
 
 def _make_variant(key: _Key, processes: Sequence[ResultRow], plain: Sequence[ResultRow]) -> Variant:
@@ -108,7 +109,7 @@ def _make_variant(key: _Key, processes: Sequence[ResultRow], plain: Sequence[Res
 
 def name_way(backend: str, loop: str, precision: str) -> str:
     """Name a way to train by what is not the default: "fit", "jax xla", "graph mixed_bfloat16"."""
-    parts = (backend if backend != "tensorflow" else "", loop, precision if precision != "float32" else "")
+    parts = (backend if backend != catalog.DEFAULT_BACKEND else "", loop, precision if precision != "float32" else "")
     return " ".join(filter(None, parts))
 
 

@@ -23,13 +23,13 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
         train, val = found.train_samples, found.val_samples
     cases = profile.cases()
     session.check_batches(cases, train)
-    seconds = [estimate.case_seconds(case, train, val) for case in cases]
+    seconds = [estimate.estimate_seconds(case, train, val) for case in cases]
     rows = tuple(
         (
             describe(case),
             ", ".join(map(str, case.checkpoints)),
             f"{case.optimizer} {case.learning_rate:g}",
-            "no estimate" if took is None else estimate.duration(took),
+            "no estimate" if took is None else estimate.format_duration(took),
         )
         for case, took in zip(cases, seconds, strict=True)
     )
@@ -37,7 +37,7 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
     console.print(Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3).rich())
     known = [took for took in seconds if took is not None]
     if known:
-        console.print(f"About {estimate.duration(sum(known))} on two cores of a server; other machines differ.")
+        console.print(f"About {estimate.format_duration(sum(known))} on two cores of a server; other machines differ.")
     if len(known) < len(cases):
         console.print(
             f"{format_count(len(cases) - len(known), 'case')} without an estimate: that way to train that model was "

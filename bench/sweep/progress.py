@@ -20,7 +20,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.plan.estimate import Remaining, duration
+from bench.plan import catalog
+from bench.plan.estimate import Remaining, format_duration
 from bench.plan.profile import Case
 from bench.results.schema import Outcome
 from bench.worker.protocol import EpochEvent, Event
@@ -33,7 +34,7 @@ _DOWNLOAD_STEP = 10 << 20
 def describe(case: Case) -> str:
     """Describe a case in a few words; axes that have their default value are left out."""
     extras = [
-        *([case.backend] if case.backend != "tensorflow" else []),
+        *([case.backend] if case.backend != catalog.DEFAULT_BACKEND else []),
         *([case.loop] if case.loop != "fit" else []),
         *([case.precision] if case.precision != "float32" else []),
         *([f"repeat {case.repeat}"] if case.repeat else []),
@@ -48,7 +49,7 @@ def summarize(outcome: Outcome) -> str:
     last, checkpoint, times = outcome.epochs[-1], outcome.checkpoints[-1], outcome.epochs.column("train_s")
     typical = _format_seconds(statistics.median(times[1:] or times))
     return (
-        f"{len(outcome.epochs)} epochs in {duration(outcome.duration_s)}, {typical} per epoch, "
+        f"{len(outcome.epochs)} epochs in {format_duration(outcome.duration_s)}, {typical} per epoch, "
         f"loss {last.train_loss:.4f}, val_loss {last.val_loss:.4f}, peak {checkpoint.peak_rss_mib:.0f} MiB"
     )
 
@@ -87,7 +88,7 @@ class Display(AbstractContextManager["Display"]):
 
     def finish(self, outcome: Outcome) -> None:
         """Take the outcome of the case that was running."""
-        self._remaining.finished(outcome.case, outcome.duration_s)
+        self._remaining.finish(outcome.case, outcome.duration_s)
         self._case = None
         self._finished += 1
         self.show_outcome(outcome)
@@ -106,7 +107,7 @@ class Display(AbstractContextManager["Display"]):
 
     def describe_remaining(self) -> str:
         """Return the time that the sweep may still take."""
-        return f"{self._remaining.words(self._case, time.monotonic() - self._began)} left"
+        return f"{self._remaining.describe(self._case, time.monotonic() - self._began)} left"
 
 
 class PlainDisplay(Display):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import InvalidInput
-from bench.plan.profile import Profile, changed, published_batch_sizes, read_profile
+from bench.plan.profile import Profile, change_profile, published_batch_sizes, read_profile
 from bench.results.folder import ReportFolder
 from bench.sweep.session import read_stored_profile
 
@@ -32,7 +32,7 @@ class SweepRequest:
         if self.resume and self.out is None:
             raise InvalidInput("--resume continues a report folder; name it with --out DIR.")
         if self.resume and self.out is not None and self.profile is None:
-            return changed(read_stored_profile(ReportFolder(self.out)), self.overrides)
+            return change_profile(read_stored_profile(ReportFolder(self.out)), self.overrides)
         if self.profile is None and "epochs" in self.overrides and "batch_sizes" not in self.overrides:
             # Whoever names epochs alone wants runs like the blog's, not the quick profile's two batch sizes.
             return read_profile(_DEFAULT_PROFILE, {**self.overrides, "model": published_batch_sizes()})

@@ -154,7 +154,7 @@ def print_start(sweep: Sweep, remaining: estimate.Remaining, console: Console) -
     resumed = f", {kept} of them kept from before" if kept else ""
     say(
         console,
-        f"Profile {header.profile.name}: {format_count(total, 'case')}{resumed}, {remaining.words()}; "
+        f"Profile {header.profile.name}: {format_count(total, 'case')}{resumed}, {remaining.describe()}; "
         f"{header.train_samples:,} training and {header.val_samples:,} validation images of {header.profile.dataset}.",
     )
 

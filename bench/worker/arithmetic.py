@@ -20,11 +20,11 @@ _CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseCo
 _KERNELS = (layers.Dense, *_CONVOLUTIONS, *_TRANSPOSED, *_SEPARABLE)
 _NORMALIZATIONS = (layers.BatchNormalization, layers.LayerNormalization)
 _RECURRENT = {layers.LSTM: (17, 6), layers.GRU: (17, 4), layers.SimpleRNN: (3, 1)}
-"""A unit and step: elementwise operations (biases, sums, activations, gating), numbers kept for the way back."""
+"""Per unit and step: elementwise operations (biases, sums, activations, gating), numbers kept for the way back."""
 _PRODUCTS = {"Attention", "Conv", "ConvTranspose", "DepthwiseConv", "Dot", "Einsum", "Matmul", "Tensordot"}
 """Layers and functions that multiply activations, or may."""
 _OPTIMIZERS = {"Adam": (12, 2), "Adadelta": (17, 2), "RMSprop": (9, 1), "SGD": (2, 0)}
-"""Operations and slots a parameter, from Keras' `update_step`; any other optimizer, or none yet, is taken for Adam."""
+"""Operations and slots per parameter, from Keras' `update_step`; any other optimizer, or none, is taken for Adam."""
 _LOSS = 11
 """Operations for each number that is compared: binary cross-entropy with its clipping, logarithms and mean."""
 
@@ -71,8 +71,8 @@ class _Call:
         return 1 + (self.reached or self.trainable)
 
 
-def work(model: keras.Model, batch_size: int) -> Work | None:
-    """Count a model of known shapes, compiled or not; ``batch_size`` samples a step.
+def count_work(model: keras.Model, batch_size: int) -> Work | None:
+    """Count a model of known shapes, compiled or not; ``batch_size`` samples per step.
 
     None where something can't be counted: weights outside of Keras' own dense, convolutional, recurrent and normalizing
     layers, a product of activations, a shape left open.
@@ -82,11 +82,11 @@ def work(model: keras.Model, batch_size: int) -> Work | None:
     calls: list[_Call] = []
     try:
         _walk(model, [False] * len(model.inputs), calls)
-        flops = [_flops(call) for call in calls]
-        compared = _size(*(tensor.shape for tensor in model.outputs))
-        elementwise = sum(_inside(call)[0] * call.passes for call in calls) + 2 * _LOSS * compared
+        flops = [_count_flops(call) for call in calls]
+        compared = _count_numbers(*(tensor.shape for tensor in model.outputs))
+        elementwise = sum(_count_elementwise(call)[0] * call.passes for call in calls) + 2 * _LOSS * compared
         # The loss reads target and reconstruction twice and writes a gradient.
-        sample_bytes = sum(map(_activation_bytes, calls)) + 5 * compared * _width(keras.config.floatx())
+        sample_bytes = sum(map(_count_activation_bytes, calls)) + 5 * compared * _count_bytes(keras.config.floatx())
     except _Uncounted:
         return None
     updates, slots = _OPTIMIZERS.get(type(getattr(model, "optimizer", None)).__name__, _OPTIMIZERS["Adam"])
@@ -94,13 +94,13 @@ def work(model: keras.Model, batch_size: int) -> Work | None:
         forward_flops=float(sum(forward for forward, _ in flops)),
         training_flops=float(sum(training for _, training in flops)),
         elementwise_flops=float(elementwise),
-        optimizer_flops=float(updates * _numbers(*model.trainable_weights)),
-        step_bytes=float(batch_size * sample_bytes + _weight_bytes(calls, slots)),
+        optimizer_flops=float(updates * _count_weights(*model.trainable_weights)),
+        step_bytes=float(batch_size * sample_bytes + _count_weight_bytes(calls, slots)),
     )
 
 
 def _walk(model: Any, reached: Sequence[bool], calls: list[_Call]) -> list[bool]:
-    """Append the calls of a model and of those nested in it, inputs first; tell which outputs depend on weights."""
+    """Append the calls of a model and of those nested in it, inputs first; returns which outputs depend on weights."""
     learned = dict(zip(map(id, model.inputs), reached, strict=True))
     # Keras has no public way to a layer's second call, which may see other shapes.
     nodes = keras.Function(model.inputs, model.outputs)._nodes_by_depth  # noqa: SLF001
@@ -122,78 +122,80 @@ def _is_graph(layer: Any) -> bool:
     return isinstance(layer, keras.Model) and type(layer).__module__.startswith("keras.") and hasattr(layer, "inputs")
 
 
-def _flops(call: _Call) -> tuple[int, int]:
+def _count_flops(call: _Call) -> tuple[int, int]:
     """Operations of a call's matrix products: forward, and all of training."""
-    places, kernels = _kernels(call)
-    products = [2 * places * _numbers(kernel) for kernel in kernels]
+    places, kernels = _find_kernels(call)
+    products = [2 * places * _count_weights(kernel) for kernel in kernels]
     by_weights = sum(products) if call.trainable else 0
     by_inputs = sum(products if call.reached else products[1:] if call.trainable else [])
     return sum(products), sum(products) + by_weights + by_inputs
 
 
-def _kernels(call: _Call) -> tuple[int, list[Any]]:
-    """How often a layer uses its matrices, and those; all but the first work on what others of the layer gave."""
+def _find_kernels(call: _Call) -> tuple[int, list[Any]]:
+    """How often a layer uses its matrices, and those; all but the first work on what the others of the layer gave."""
     layer, kind, before, after = call.layer, type(call.layer), call.inputs[0], call.outputs[0]
     if kind in _RECURRENT:
-        return _size(before[:2]), [layer.cell.kernel, layer.cell.recurrent_kernel]
+        return _count_numbers(before[:2]), [layer.cell.kernel, layer.cell.recurrent_kernel]
     if kind in _SEPARABLE:
-        return _places(layer, after), [layer.depthwise_kernel, layer.pointwise_kernel]
+        return _count_places(layer, after), [layer.depthwise_kernel, layer.pointwise_kernel]
     if kind in _KERNELS and not getattr(layer, "lora_enabled", False):
         # A transposed convolution uses its kernel at every place of its input, others at every place of their output.
-        return _places(layer, before if kind in _TRANSPOSED else after), [layer.kernel]
+        return _count_places(layer, before if kind in _TRANSPOSED else after), [layer.kernel]
     if (getattr(layer, "weights", ()) and kind not in _NORMALIZATIONS) or kind.__name__ in _PRODUCTS:
         raise _Uncounted
     return 0, []
 
 
-def _inside(call: _Call) -> tuple[int, int]:
+def _count_elementwise(call: _Call) -> tuple[int, int]:
     """One sample's elementwise operations forward, and the numbers that they leave for the way back."""
-    layer, outputs = call.layer, _size(*call.outputs)
+    layer, outputs = call.layer, _count_numbers(*call.outputs)
     if type(layer) in _RECURRENT:
-        unit_steps = _size(call.inputs[0][:2]) * int(layer.units)
+        unit_steps = _count_numbers(call.inputs[0][:2]) * int(layer.units)
         operations, kept = _RECURRENT[type(layer)]
         return operations * unit_steps, kept * unit_steps
     if type(layer) in _KERNELS:
         return outputs * (bool(layer.use_bias) + (layer.activation is not keras.activations.linear)), outputs
-    return max(_size(*call.inputs), outputs), outputs  # pooling has the more inputs, upsampling the more outputs
+    return max(
+        _count_numbers(*call.inputs), outputs
+    ), outputs  # pooling has the more inputs, upsampling the more outputs
 
 
-def _activation_bytes(call: _Call) -> int:
+def _count_activation_bytes(call: _Call) -> int:
     """One sample's inputs, outputs and their gradients; biases and activations are fused into their layer."""
-    inputs, outputs, kept = _size(*call.inputs), _size(*call.outputs), _inside(call)[1]
+    inputs, outputs, kept = _count_numbers(*call.inputs), _count_numbers(*call.outputs), _count_elementwise(call)[1]
     gradients = (outputs if call.passes > 1 else 0) + (inputs if call.reached else 0)
-    width = _width(getattr(call.layer, "compute_dtype", None) or keras.config.floatx())
+    width = _count_bytes(getattr(call.layer, "compute_dtype", None) or keras.config.floatx())
     return width * ((inputs + kept) * call.passes + gradients)
 
 
-def _weight_bytes(calls: Iterable[_Call], slots: int) -> int:
+def _count_weight_bytes(calls: Iterable[_Call], slots: int) -> int:
     """A step's traffic for weights, their gradients and the optimizer's slots; a layer that is called twice is one."""
     total = 0
     for call in {id(call.layer): call for call in calls if getattr(call.layer, "weights", ())}.values():
-        stored, width = _width(call.layer.variable_dtype), _width(call.layer.compute_dtype)
-        total += _numbers(*call.layer.weights) * (2 * width + (stored + width if stored != width else 0))
+        stored, width = _count_bytes(call.layer.variable_dtype), _count_bytes(call.layer.compute_dtype)
+        total += _count_weights(*call.layer.weights) * (2 * width + (stored + width if stored != width else 0))
         # A gradient is written and read, weights and slots are read and written.
-        total += _numbers(*call.layer.trainable_weights) * stored * (4 + 2 * slots)
+        total += _count_weights(*call.layer.trainable_weights) * stored * (4 + 2 * slots)
     return total
 
 
-def _places(layer: Any, shape: _Shape) -> int:
+def _count_places(layer: Any, shape: _Shape) -> int:
     """Places in a shape of (batch, places ..., channels), or channels first."""
     first = getattr(layer, "data_format", "channels_last") == "channels_first"
-    return _size([shape[0], *shape[2:]] if first else shape[:-1])
+    return _count_numbers([shape[0], *shape[2:]] if first else shape[:-1])
 
 
-def _size(*shapes: _Shape) -> int:
+def _count_numbers(*shapes: _Shape) -> int:
     """Numbers of one sample: the first dimension is the batch."""
     if any(None in shape[1:] for shape in shapes):
         raise _Uncounted
     return sum(math.prod(length or 0 for length in shape[1:]) for shape in shapes)
 
 
-def _numbers(*weights: Any) -> int:
+def _count_weights(*weights: Any) -> int:
     return sum(math.prod(weight.shape) for weight in weights)
 
 
-def _width(dtype: str) -> int:
-    """Bytes of a number: ``bfloat16`` has two; a truth value, without images, one."""
+def _count_bytes(dtype: str) -> int:
+    """Bytes of one number: ``bfloat16`` has two, a bool one."""
     return int((re.findall(r"\d+", dtype) or [8])[0]) // 8

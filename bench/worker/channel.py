@@ -1,4 +1,4 @@
-"""The child's line to its parent."""
+"""How a measured process talks to its parent."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from io import FileIO
 from bench.worker.protocol import Event, Job, to_line
 
 _ORPHANED = 113
-"""Exit code of a child whose parent is gone: nobody reads it, so any will do."""
+"""Exit code of a process whose parent is gone: nobody reads it, so any will do."""
 
 
 class Channel:
     """Events to the parent over what was standard output."""
 
     def __init__(self) -> None:
-        self._out = claimed_output()
+        self._out = claim_output()
 
     def receive_job(self) -> Job:
         """Read the job's line from standard input, then watch that pipe: when the parent dies, so does this process."""
@@ -29,10 +29,10 @@ class Channel:
         self._out.write(to_line(event))
 
 
-def claimed_output() -> FileIO:
-    """What was standard output; whatever else writes there goes to the log from now on.
+def claim_output() -> FileIO:
+    """Take standard output for events; whatever else writes there goes to the log from now on.
 
-    It is unbuffered: a line that was sent survives whatever happens to this process afterwards.
+    The file is unbuffered: a line that was sent survives whatever happens to this process afterwards.
     """
     sys.stdout.flush()
     claimed = os.dup(1)

@@ -1,10 +1,9 @@
-"""The stopwatch that every training loop drives: it splits each epoch, reads memory between the parts and tells the
-parent.
+"""The stopwatch that every training loop drives: it splits each epoch, reads memory between the parts, sends events.
 
 An epoch runs begin → validation begins → validation ends → end. Readings are taken between two time stamps of their
-own, so that no part holds them. What the loop itself does from an epoch's end to the next one's begin (Keras resets its
-metrics there) is in no epoch's part, but in the time of a checkpoint. Clocks: `perf_counter_ns` (monotonic) for wall time,
-`process_time_ns` for CPU time.
+own, so that no part contains them. What the loop itself does from an epoch's end to the next one's begin (Keras resets
+its metrics there) is in no epoch's part, but in the time of a checkpoint. Clocks: `perf_counter_ns` (monotonic) for
+wall time, `process_time_ns` for CPU time.
 """
 
 import math
@@ -20,7 +19,7 @@ from bench.host.noise import (
     read_process_counters,
 )
 from bench.worker.device import Device
-from bench.worker.memory import Meter, Reading, threads_alive
+from bench.worker.memory import Meter, Reading, count_threads
 from bench.worker.protocol import CheckpointEvent, EpochEvent, Event, PhaseEvent, PhaseName
 
 _NS = 1e9
@@ -33,13 +32,13 @@ class Diverged(Exception):
 
 @dataclass
 class _Phase:
-    """What was seen of a phase over its turns."""
+    """What was measured of a phase each time that it ran."""
 
     last: Reading
     seconds: float = 0.0
     peak: float = 0.0
     anon: float | None = None
-    """Largest at the end of any turn."""
+    """Largest at its end, over all times."""
 
     def add(self, seconds: float, reading: Reading) -> None:
         self.seconds += seconds
@@ -53,7 +52,8 @@ class _Phase:
 class Clock:
     """Phases before training are ended with `end_phase`; then the loop drives it as its `EpochClock`.
 
-    ``remember`` is called with the epoch count at each of ``checkpoints`` (ascending); its time and memory are kept apart.
+    ``remember`` is called with the epoch count at each of ``checkpoints`` (ascending); its time and memory count as the
+    harness' own.
     """
 
     started_ns: int
@@ -75,10 +75,10 @@ class Clock:
     )
 
     def end_phase(self, name: PhaseName, since_ns: int) -> int:
-        """End a phase of the set-up that began at ``since_ns`` and tell it; returns where the next one begins."""
+        """End a phase of the set-up that began at ``since_ns`` and send it; returns where the next one begins."""
         now = time.perf_counter_ns()
         self._add(name, (now - since_ns) / _NS)
-        self.send(self._told(name))
+        self.send(self._describe(name))
         resumed = time.perf_counter_ns()
         self._harness_ns += resumed - now
         return resumed
@@ -100,11 +100,11 @@ class Clock:
 
     def validation_begin(self) -> None:
         """See `bench.worker.loops.EpochClock`."""
-        self._part("first_epoch" if self._epoch == 1 else "train")
+        self._end_part("first_epoch" if self._epoch == 1 else "train")
 
     def validation_end(self) -> None:
         """See `bench.worker.loops.EpochClock`."""
-        self._part("val")
+        self._end_part("val")
 
     def epoch_end(self, losses: Mapping[str, float]) -> None:
         """See `bench.worker.loops.EpochClock`. Raises `Diverged` where a loss is not finite."""
@@ -114,9 +114,9 @@ class Clock:
         noise = measure_interval(self._counters[0], read_machine_counters(), self._counters[1], read_process_counters())
         self._stamps.append(now)
         reading = self._add("val", 0.0)
-        train, val, callback = (self._between(part) for part in range(3))
-        told_ns = time.perf_counter_ns()
-        self._epoch_harness_ns += told_ns - now
+        train, val, callback = (self._part_seconds(part) for part in range(3))
+        measured_ns = time.perf_counter_ns()
+        self._epoch_harness_ns += measured_ns - now
         event = EpochEvent(
             epoch=self._epoch,
             train_s=train,
@@ -125,8 +125,8 @@ class Clock:
             harness_s=self._epoch_harness_ns / _NS,
             between_s=self._between_ns / _NS,
             cpu_s=cpu_ns / _NS,
-            train_loss=finite(losses["loss"]),
-            val_loss=finite(losses["val_loss"]),
+            train_loss=keep_finite(losses["loss"]),
+            val_loss=keep_finite(losses["val_loss"]),
             rss_mib=reading.rss,
             noise=noise,
         )
@@ -134,12 +134,12 @@ class Clock:
         if event.train_loss is None or event.val_loss is None:
             raise Diverged(f"epoch {self._epoch}: loss {losses['loss']}, validation loss {losses['val_loss']}")
         if self._epoch in self.checkpoints:
-            self._checkpoint(now)
+            self._send_checkpoint(now)
         ended_ns = time.perf_counter_ns()
         self._harness_ns += ended_ns - now
-        self._between_ns = ended_ns - told_ns
+        self._between_ns = ended_ns - measured_ns
 
-    def _part(self, name: PhaseName) -> None:
+    def _end_part(self, name: PhaseName) -> None:
         """End the epoch's part that is running, read memory, begin the next part."""
         self.device.synchronise()
         now = time.perf_counter_ns()
@@ -149,7 +149,7 @@ class Clock:
         self._epoch_harness_ns += resumed - now
         self._harness_ns += resumed - now
 
-    def _between(self, part: int) -> float:
+    def _part_seconds(self, part: int) -> float:
         """Seconds of the epoch's part, 0 train, 1 validation, 2 callbacks, without the readings between them."""
         return (self._stamps[2 * part + 1] - self._stamps[2 * part]) / _NS
 
@@ -159,7 +159,7 @@ class Clock:
         self._phases.setdefault(name, _Phase(reading)).add(seconds, reading)
         return reading
 
-    def _told(self, name: PhaseName) -> PhaseEvent:
+    def _describe(self, name: PhaseName) -> PhaseEvent:
         phase = self._phases[name]
         return PhaseEvent(
             name=name,
@@ -170,8 +170,8 @@ class Clock:
             file_mib=phase.last.file,
         )
 
-    def _checkpoint(self, ended_ns: int) -> None:
-        """Tell the checkpoint that was reached at ``ended_ns``."""
+    def _send_checkpoint(self, ended_ns: int) -> None:
+        """Send and remember the checkpoint that was reached at ``ended_ns``."""
         measured = {name: phase for name, phase in self._phases.items() if name != "harness"}
         anon = [phase.anon for phase in measured.values() if phase.anon is not None]
         self.send(
@@ -184,13 +184,13 @@ class Clock:
                 anon_peak_mib=max(anon, default=None),
                 gpu_peak_mib=self.device.peak_mib(),
                 gpu_used_mib=self.device.used_mib,
-                threads_alive=threads_alive(),
-                phases=tuple(self._told(name) for name in _TRAINING if name in self._phases),
+                threads_alive=count_threads(),
+                phases=tuple(self._describe(name) for name in _TRAINING if name in self._phases),
             )
         )
         self.remember(self._epoch)
 
 
-def finite(value: float) -> float | None:
+def keep_finite(value: float) -> float | None:
     """The value as a plain float; None where it is NaN or infinite."""
     return float(value) if math.isfinite(value) else None

@@ -1,6 +1,6 @@
-"""Images as compiled loops keep them on the device: bytes where what the model makes of them is no more than that.
+"""Images as models and loops take them: float32, or for compiled loops uint8 wherever that loses nothing.
 
-Images are prepared chunk by chunk, so that the float arrays of a whole dataset, four times its size, never exist.
+uint8 images are prepared chunk by chunk, so that the float arrays of a whole dataset, four times its size, never exist.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CHUNK = 1_000
 """Images per chunk: 3 MB as floats."""
 _ALIGNMENT = 64
-"""Bytes: where backends want memory to begin that they use as it is."""
+"""Bytes: memory that begins at a multiple of this can be used by a backend without a copy."""
 
 Array = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Prepare = Callable[
@@ -29,31 +29,32 @@ Prepare = Callable[
 
 @dataclass(eq=False)
 class Examples:
-    """What a model is fed and what it is to give back, (n, …) each; one array twice where they are one.
+    """What a model is fed and what it is to give back, (n, …) each; the same array twice where they are one.
 
-    Bytes stand for 255ths; whatever is not made of 255ths (noise) stays float32.
+    A uint8 stands for so many 255ths; images that are not made of 255ths (noisy ones) are float32.
     """
 
     x: Array
     y: Array
 
+    @property
     def arrays(self) -> list[Array]:
         """Both, or one where they are one."""
         return [self.x] if self.y is self.x else [self.x, self.y]
 
-    def handed_over(self) -> list[Array]:
-        """The same, and no longer held here: whoever copies them to a device need not hold them twice."""
-        arrays = self.arrays()
+    def hand_over(self) -> list[Array]:
+        """Return `arrays` and forget them, so that they are not held twice while they are copied to a device."""
+        arrays = self.arrays
         self.x = self.y = np.empty((0,), np.uint8)
         return arrays
 
 
 def prepare_uint8(prepare: Prepare, images: Images, rng: np.random.Generator) -> Examples:
-    """What a model makes of ``images``, (n, 28, 28) uint8, as small as it can be held without loss.
+    """What ``prepare`` makes of ``images``, (n, 28, 28) uint8: as uint8 again where that loses nothing.
 
-    Its random numbers are those that it would draw for all images at once, since it draws them image by image.
+    It draws the random numbers that it would draw for all images at once, since it draws them image by image.
     """
-    x, y, same = _Packing(len(images)), _Packing(len(images)), True
+    x, y, same = _CompactArray(len(images)), _CompactArray(len(images)), True
     for start in range(0, len(images), _CHUNK):
         given, wanted = prepare(images[start : start + _CHUNK], rng)
         same = same and given is wanted
@@ -63,7 +64,7 @@ def prepare_uint8(prepare: Prepare, images: Images, rng: np.random.Generator) ->
     return Examples(x.array, x.array if same else y.array)
 
 
-def floats(array: Array) -> Floats:
+def to_floats(array: Array) -> Floats:
     """The array as a model takes it: float32 in [0, 1]."""
     return np.divide(array, 255, dtype=np.float32) if array.dtype == np.uint8 else array.astype(np.float32, copy=False)
 
@@ -73,16 +74,16 @@ def is_aligned(array: Array) -> bool:
     return array.flags.c_contiguous and array.ctypes.data % _ALIGNMENT == 0
 
 
-def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An array of no particular values, whose memory a backend can use without a copy of its own."""
+def _allocate(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array of no particular values, aligned as `is_aligned` asks for."""
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + _ALIGNMENT, np.uint8)
     begin = -memory.ctypes.data % _ALIGNMENT
     return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
-class _Packing:
-    """An array that holds bytes for as long as all that is put into it is made of 255ths."""
+class _CompactArray:
+    """An array that is uint8 as long as all that is put into it is made of 255ths, and float32 from then on."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
@@ -90,12 +91,12 @@ class _Packing:
 
     def put(self, start: int, values: Floats) -> None:
         if self.array.size == 0:
-            self.array = _aligned((self._rows, *values.shape[1:]), np.dtype(np.uint8))
+            self.array = _allocate((self._rows, *values.shape[1:]), np.dtype(np.uint8))
         if self.array.dtype == np.uint8:
             quantised = np.rint(values * np.float32(255)).clip(0, 255).astype(np.uint8)
-            if np.array_equal(floats(quantised), values):
+            if np.array_equal(to_floats(quantised), values):
                 self.array[start : start + len(values)] = quantised
                 return
-            packed, self.array = self.array, _aligned(self.array.shape, np.dtype(np.float32))
-            self.array[:start] = floats(packed[:start])
+            integers, self.array = self.array, _allocate(self.array.shape, np.dtype(np.float32))
+            self.array[:start] = to_floats(integers[:start])
         self.array[start : start + len(values)] = values

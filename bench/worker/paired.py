@@ -1,7 +1,7 @@
 """Entry of a process that trains in turns with another one: job and tokens come in, events go out.
 
-The loops are those of a sweep, unchanged: they drive `Turns` as they drive the clock of a case, and it lets each of
-their epochs begin only when this process has the token. See `bench.worker.paired_protocol` for what is said in which order.
+The loops are those of a sweep, unchanged: they drive a `TurnClock` as they drive the clock of a case, and it lets each
+of their epochs begin only when this process has the token. The order of messages is `bench.worker.paired_protocol`'s.
 """
 
 import contextlib
@@ -24,9 +24,10 @@ from bench.host.noise import (
     read_machine_counters,
     read_process_counters,
 )
-from bench.worker.channel import claimed_output
-from bench.worker.clock import finite
-from bench.worker.device import Device, device, limit_threads
+from bench.worker.backends import load_backend
+from bench.worker.channel import claim_output
+from bench.worker.clock import keep_finite
+from bench.worker.device import Device
 from bench.worker.inputs import Array, Examples
 from bench.worker.memory import Meter, Reading
 from bench.worker.paired_protocol import (
@@ -45,31 +46,31 @@ from bench.worker.training import build_model, count_parameters, import_parts, p
 
 _NS = 1e9
 _ENDLESS = 1_000_000_000
-"""Epochs that a loop is asked for: it is stopped from outside."""
+"""Epochs that a loop is asked for; `Stopped` ends it."""
 
 Send = Callable[[PairedEvent], None]
 
 
 class Stopped(Exception):
-    """The parent wants no more turns, or is gone."""
+    """The parent sent STOP, or is gone."""
 
 
 @dataclass
-class Turns:
-    """A clock for `bench.worker.loops`: it waits for a token before each epoch, and times its training alone."""
+class TurnClock:
+    """An `EpochClock` that waits for a token before each epoch, and times its training alone."""
 
     tokens: BinaryIO
     send: Send
     meter: Meter
     device: Device = field(default_factory=Device)
     pending: PairedEvent | None = None
-    """What is told right before the next wait: by then the loop has done all that it does between two epochs."""
+    """Sent right before the next wait: by then the loop has done all that it does between two epochs."""
     readings: list[Reading] = field(default_factory=list)
     _before: tuple[MachineCounters, ProcessCounters, int, int] | None = None
     _fields: dict[str, Any] = field(default_factory=dict)
 
     def epoch_begin(self) -> None:
-        """Tell that this process is idle, and wait for its turn. Raises `Stopped`."""
+        """Send what is pending, which says that this process is idle, and wait for its turn. Raises `Stopped`."""
         self.device.synchronise()
         if self.pending is not None:
             self.send(self.pending)
@@ -90,70 +91,74 @@ class Turns:
         }
 
     def validation_end(self) -> None:
-        """Validation is in no turn."""
+        """Validation belongs to no turn."""
 
     def epoch_end(self, losses: Mapping[str, float]) -> None:
-        """Keep what the turn gave until the loop is idle. A loss that is not finite is told as None."""
+        """Keep what the turn gave until the loop is idle; a loss that is not finite is None."""
         reading = self.meter.end_phase()
         self.readings.append(reading)
         self.pending = TurnEvent(
-            train_loss=finite(losses["loss"]), val_loss=finite(losses["val_loss"]), rss_mib=reading.rss, **self._fields
+            train_loss=keep_finite(losses["loss"]),
+            val_loss=keep_finite(losses["val_loss"]),
+            rss_mib=reading.rss,
+            **self._fields,
         )
 
-    def done(self) -> DoneEvent:
-        """What this process held."""
+    def end(self) -> DoneEvent:
+        """The last event: the process' memory over all turns."""
         readings = [*self.readings, self.meter.end_phase()]
         anon = [reading.anon for reading in readings if reading.anon is not None]
         return DoneEvent(peak_rss_mib=max(each.peak for each in readings), anon_mib=max(anon, default=None))
 
 
 def take_turns(tokens: BinaryIO, send: Send) -> int:
-    """Speak the protocol to its end and return the exit code."""
+    """Follow the protocol to its end and return the exit code."""
     meter = Meter()
     send(HelloEvent(protocol=PROTOCOL, root=str(Path(bench.__file__).resolve().parent.parent)))
     line = tokens.readline()
     if not line:
-        return 0  # the parent has heard the protocol, and wants no more
+        return 0  # the parent wanted to know the protocol, no more
     try:
         job = PairedJob(**json.loads(line))
-        turns = Turns(tokens, send, meter)
+        clock = TurnClock(tokens, send, meter)
         try:
-            _train(job, turns)
+            _train(job, clock)
         except Stopped:
-            send(turns.done())
-    except Exception as error:  # noqa: BLE001 - a model file may raise anything, and the parent is told of all of it
+            send(clock.end())
+    except Exception as error:  # noqa: BLE001 - a model file may raise anything, and the parent receives all of it
         traceback.print_exc()
         send(BrokenEvent(error=f"{type(error).__name__}: {error}"[:1000]))
         return 1
     return 0
 
 
-def _train(job: PairedJob, turns: Turns) -> None:
+def _train(job: PairedJob, clock: TurnClock) -> None:
     keras, model_file, loop = import_parts(job)
-    limit_threads(job.backend, job.threads)
-    turns.device = device(job.backend)
+    backend = load_backend(job.backend)
+    backend.limit_threads(job.threads)
+    clock.device = backend.find_device()
     training, validation = prepare_examples(job, model_file, loop)
     model = build_model(job, keras, model_file).model
-    turns.pending = ReadyEvent(params=count_parameters(model), peak_rss_method=turns.meter.method)
+    clock.pending = ReadyEvent(params=count_parameters(model), peak_rss_method=clock.meter.method)
     loop.train(
         model,
-        part(training, job.images),
-        part(validation, job.val_images),
+        take_images(training, job.images),
+        take_images(validation, job.val_images),
         epochs=_ENDLESS,
         batch_size=job.batch_size,
-        clock=turns,
+        clock=clock,
     )
 
 
-def part(pairs: Examples, images: int) -> Examples:
-    """The first so many pairs, from the start again where there are not so many."""
-    chosen = np.arange(images) % len(pairs.x)
-    x: Array = pairs.x[chosen]
-    return Examples(x, x if pairs.y is pairs.x else pairs.y[chosen])
+def take_images(examples: Examples, count: int) -> Examples:
+    """The first so many images, from the start again where there are too few."""
+    chosen = np.arange(count) % len(examples.x)
+    x: Array = examples.x[chosen]
+    return Examples(x, x if examples.y is examples.x else examples.y[chosen])
 
 
 def _main() -> int:
-    out = claimed_output()
+    out = claim_output()
 
     def send(event: PairedEvent) -> None:
         with contextlib.suppress(BrokenPipeError):  # a parent that is gone: the next read ends this process

@@ -1,8 +1,8 @@
-"""Two processes that take turns on one machine: what they are told, what they tell, and what is recorded of them.
+"""Two processes that take turns on one machine: their messages, and what is recorded of them.
 
-The parent of one revision speaks with a child of another: a change that the other side would not understand raises
-`PROTOCOL`, also where it is made to `bench.worker.protocol.Training` or `bench.host.noise.Interval`, which messages are made of. The
-child writes a line for each message and reads one:
+The parent's revision and the child's may differ: a change that the other side would not understand raises `PROTOCOL`,
+also where it is made to `bench.worker.protocol.Training` or `bench.host.noise.Interval`, which messages are made of.
+The child writes one line per message, then reads one:
 
     child                                      parent
     hello: its protocol, its code         →
@@ -23,30 +23,30 @@ from typing import Any, Literal
 from bench.host.noise import Interval
 from bench.worker.protocol import StrictMessage, Training
 
-PROTOCOL = 1
-"""1: the first."""
+PROTOCOL = 2
+"""2: turns of images, where 1 had units of digits."""
 
 GO, STOP = b"go\n", b"stop\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedJob(Training):
-    """What a process trains, turn by turn, until it is told to stop."""
+    """What a process trains, turn by turn, until it receives STOP."""
 
     protocol: int
     images: int
-    """Training images a turn: the first ones of the data, from the start again where there are not so many."""
+    """Training images per turn: the first ones of the data, from the start again where there are too few."""
     val_images: int
-    """Validation images after each turn, likewise; their time is in no turn."""
+    """Validation images after each turn, likewise; their time belongs to no turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HelloEvent(StrictMessage):
-    """The process' first word."""
+    """The first message of a process."""
 
     protocol: int
     root: str
-    """Folder of the code that it runs: two sides of one code would always be equal."""
+    """Folder of the code that it runs; the parent compares it with the one that it meant to start."""
     kind: Literal["hello"] = field(default="hello")
 
 
@@ -82,7 +82,7 @@ class TurnEvent(StrictMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class DoneEvent(StrictMessage):
-    """The process was told to stop and ends."""
+    """The process received STOP and ends."""
 
     peak_rss_mib: float
     """Peak resident memory of its whole life."""
@@ -102,27 +102,27 @@ class BrokenEvent(StrictMessage):
 PairedEvent = HelloEvent | ReadyEvent | TurnEvent | DoneEvent | BrokenEvent
 
 
-def together(intervals: Sequence[Interval]) -> Interval:
-    """Several intervals as one: rates over all their seconds, counts added up, None where any of them is.
+def combine_intervals(intervals: Sequence[Interval]) -> Interval:
+    """Several intervals as one: rates over all their seconds, counts added up, None where one of them is None.
 
-    The kernel counts the time of everything else in ticks of 10 ms, of which a turn has too few to judge it by.
+    The kernel counts the time of other processes in ticks of 10 ms, and a single turn has too few of them to be judged.
     """
     seconds = sum(each.seconds for each in intervals)
 
-    def rate(name: str) -> float | None:
+    def average(name: str) -> float | None:
         values = [getattr(each, name) for each in intervals]
         if any(value is None for value in values):
             return None
         return float(sum(value * each.seconds for value, each in zip(values, intervals, strict=True)) / seconds)
 
-    def count(name: str) -> int | None:
+    def add_up(name: str) -> int | None:
         values = [getattr(each, name) for each in intervals]
         return None if any(value is None for value in values) else sum(values)
 
     last = intervals[-1]
-    rates: dict[str, Any] = {name: rate(name) for name in _RATES}
+    rates: dict[str, Any] = {name: average(name) for name in _RATES}
     return replace(
-        last, seconds=seconds, **rates, major_faults=count("major_faults"), minor_faults=count("minor_faults")
+        last, seconds=seconds, **rates, major_faults=add_up("major_faults"), minor_faults=add_up("minor_faults")
     )
 
 
@@ -157,13 +157,13 @@ Order = Literal["ABBA", "BAAB"]
 
 @dataclass(frozen=True)
 class Block:
-    """Four turns, two of each side in this order, so that a drift across them is in both sides alike."""
+    """Four turns, two of each side in this order, so that a drift across them affects both sides alike."""
 
     order: Order
     base: tuple[Turn, Turn]
     candidate: tuple[Turn, Turn]
     noise: tuple[str, ...] = ()
-    """Noise indicators that were out of bounds over all four turns together, so that none can tell whose turn it was."""
+    """Noise indicators that were out of bounds over all four turns together, so that they favour neither side."""
 
 
 @dataclass(frozen=True)

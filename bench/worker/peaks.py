@@ -26,39 +26,39 @@ _NUMBERS = 1 << 24
 """Numbers in each of the three arrays of a sum, 64 MiB each in float32: beyond most caches."""
 _STEPS = 200
 _ROWS = 1_000_000
-"""The near-empty model sees no more rows than this an epoch, however large the batch."""
+"""The near-empty model sees no more rows than this per epoch, however large the batch."""
 
 
 def measure_peaks(job: Job, loop: ModuleType, device: Device) -> PeaksEvent:
     """Measure all three; under a second on a processor, where compiling the near-empty model takes no longer."""
     return PeaksEvent(
-        gflop_per_s=_product_gflop_per_s(device),
-        gb_per_s=_sum_gb_per_s(device),
-        dispatch_s=_dispatch_s(job, loop, device),
+        gflop_per_s=_measure_product(device),
+        gb_per_s=_measure_sum(device),
+        dispatch_s=_measure_dispatch(job, loop, device),
     )
 
 
-def _product_gflop_per_s(device: Device) -> float:
-    """Best rate of a square matrix product in the precision of the run."""
+def _measure_product(device: Device) -> float:
+    """Best rate of a square matrix product in the precision of the run, GFLOP/s."""
     dtype = keras.config.dtype_policy().compute_dtype
     best = 0.0
     for side in _SIDES:
         # Halves, not random numbers: the product takes no longer for them, and makes no infinities.
         matrix = keras.ops.full((side, side), 0.5, dtype=dtype)
-        seconds = _fastest(partial(keras.ops.matmul, matrix, matrix), device)
+        seconds = _time_fastest(partial(keras.ops.matmul, matrix, matrix), device)
         best = max(best, 2 * side**3 / seconds / 1e9)
         if seconds > _LONG_ENOUGH_S:
             break
     return best
 
 
-def _sum_gb_per_s(device: Device) -> float:
-    """Best rate of STREAM's Add, a = b + c: two arrays read, one written."""
+def _measure_sum(device: Device) -> float:
+    """Best rate of STREAM's Add, a = b + c: two arrays read, one written; GB/s."""
     first, second = keras.ops.ones((_NUMBERS,), "float32"), keras.ops.ones((_NUMBERS,), "float32")
-    return 3 * 4 * _NUMBERS / _fastest(partial(keras.ops.add, first, second), device) / 1e9
+    return 3 * 4 * _NUMBERS / _time_fastest(partial(keras.ops.add, first, second), device) / 1e9
 
 
-def _fastest(operation: Callable[[], Any], device: Device) -> float:
+def _time_fastest(operation: Callable[[], Any], device: Device) -> float:
     """Seconds of the fastest repeat, after one that is not counted."""
     seconds = []
     for _ in range(_REPEATS + 1):
@@ -71,7 +71,7 @@ def _fastest(operation: Callable[[], Any], device: Device) -> float:
     return min(seconds[1:])
 
 
-def _dispatch_s(job: Job, loop: ModuleType, device: Device) -> float:
+def _measure_dispatch(job: Job, loop: ModuleType, device: Device) -> float:
     """Seconds of a step that has next to nothing to compute, in the run's loop, batch size and optimizer."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
     optimizer = {"class_name": job.optimizer, "config": {"learning_rate": job.learning_rate}}
@@ -79,12 +79,12 @@ def _dispatch_s(job: Job, loop: ModuleType, device: Device) -> float:
     steps = max(1, min(_STEPS, _ROWS // job.batch_size))
     pixels = np.zeros((steps * job.batch_size, 1), np.uint8 if loop.TAKES_UINT8 else np.float32)
     training, validation = Examples(pixels, pixels), Examples(pixels[: job.batch_size], pixels[: job.batch_size])
-    watch = _Stopwatch(device)
+    watch = _TrainingStopwatch(device)
     loop.train(model, training, validation, epochs=3, batch_size=job.batch_size, clock=watch)
     return min(watch.seconds[1:]) / steps
 
 
-class _Stopwatch(EpochClock):
+class _TrainingStopwatch(EpochClock):
     """Takes the time of each epoch's training and nothing else."""
 
     def __init__(self, device: Device) -> None:

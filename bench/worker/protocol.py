@@ -1,4 +1,4 @@
-"""What passes between the parent and a measured process: the job, and what the process tells of itself, in order.
+"""What passes between the parent and a measured process: the job, then the events of the process, in order.
 
 Plain dataclasses and JSON lines, since the measured process must carry no library that training does not need; the
 parent validates each line against these types.
@@ -17,14 +17,14 @@ PhaseName = Literal[
 
 
 class StrictMessage:
-    """A message that the parent takes to the letter: with no field that it does not know, NaN or infinity."""
+    """A message in which the parent accepts no field that it does not know, no NaN and no infinity."""
 
     __slots__ = ()
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "allow_inf_nan": False}
 
 
 class Message(Protocol):
-    """Any dataclass that is told."""
+    """Any dataclass that is sent."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -54,24 +54,24 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Training):
-    """What a measured process is told to do: a case, without what only the parent needs."""
+    """What a measured process is to do: a case, without what only the parent needs."""
 
     checkpoints: tuple[int, ...]
     started_ns: int
     """The parent's `perf_counter_ns` when it started the process; that clock is the system's, so both may use it."""
     samples: str | None = None
-    """Path of the checkpoints' samples, each of which ends it with its epochs; None for none."""
+    """Where to write each checkpoint's samples: this path, then "-", its epochs and ".npz"; None for nowhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseEvent(StrictMessage):
-    """A phase of the process' life; those of training come with every checkpoint and speak of all their turns so far."""
+    """A phase of the process' life; those of training come with every checkpoint and cover all epochs so far."""
 
     name: PhaseName
     seconds: float
-    """Wall seconds, over all turns."""
+    """Wall seconds, added up over epochs."""
     peak_mib: float | None
-    """Peak resident memory within the phase, over all turns; None where the system cannot tell phases apart."""
+    """Peak resident memory within the phase; None where the system keeps one peak for the whole process."""
     rss_mib: float
     """Resident memory at the phase's end."""
     anon_mib: float | None
@@ -83,14 +83,14 @@ class PhaseEvent(StrictMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class SetupEvent(StrictMessage):
-    """The model stands, compiled."""
+    """The model is built and compiled."""
 
     params: int
     """Trainable parameters."""
     peak_rss_method: str
     """How peaks of resident memory are read in this process."""
     intra_threads: int | None
-    """Threads for one operation as the backend tells them, else counted as it starts them; None where neither works."""
+    """Threads for one operation, as the backend reports or starts them; None where neither is known."""
     inter_threads: int | None
     """Threads for operations side by side, likewise."""
     forward_flops: float | None = None
@@ -114,7 +114,7 @@ class EpochEvent(StrictMessage):
     harness_s: float
     """Seconds of the harness' own readings, within the epoch and at its end."""
     between_s: float
-    """Seconds of the harness' own work between the epoch before and this one: readings, telling, copying weights."""
+    """Seconds of the harness' own work between the epoch before and this one: readings, sending, copying weights."""
     cpu_s: float
     """CPU seconds of the process, user and system, within train, validation and callbacks."""
     train_loss: float | None
@@ -156,11 +156,11 @@ class CheckpointEvent(StrictMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationEvent(StrictMessage):
-    """What the model was at a checkpoint, found out after training so that training was not noisy."""
+    """How good the model was at a checkpoint, computed after training so that it does not disturb training."""
 
     epochs: int
     val_bce: float | None
-    """Mean binary cross-entropy a pixel, nats; None where it is not finite."""
+    """Mean binary cross-entropy per pixel, nats; None where it is not finite."""
     code_mean: float | None
     """Mean activation of the code units; None where it is not finite."""
     code_units: int
@@ -193,7 +193,7 @@ class FailureEvent(StrictMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedEvent(StrictMessage):
-    """The last word of a process that did all it had to."""
+    """The last event of a process that did all that it had to."""
 
     kind: Literal["finished"] = field(default="finished")
 

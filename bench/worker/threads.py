@@ -1,28 +1,27 @@
-"""Thread pools as the kernel sees them: what a backend starts tells what it uses, where it does not say so itself."""
+"""Thread pools as the kernel sees them, for backends that do not say how many threads they use."""
 
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from time import sleep
 
-_LOOKS = 200
+_ATTEMPTS = 200
 _PAUSE_S = 0.001
 
 
-def started(call: Callable[[], object], task: Path = Path("/proc/self/task")) -> Counter[str]:
+def count_started_threads(call: Callable[[], object], task: Path = Path("/proc/self/task")) -> Counter[str]:
     """How many threads ``call`` leaves waiting for work, by their names; "" for those that have no name of their own.
 
-    Empty where the system does not tell (``call`` is then not called), and where they do not come to rest. Names are
-    those of proc_pid_stat(5): at most 15 characters, and without one a thread bears the name of its starter
-    (pthread_setname_np(3)).
+    Empty where there is no ``/proc`` (``call`` is then not called), and where they do not come to rest. Names are those
+    of proc_pid_stat(5): at most 15 characters; a thread without one has its starter's (pthread_setname_np(3)).
     """
-    before = _threads(task)
+    before = _read_threads(task)
     if not before:
         return Counter()
     call()
     last = None
-    for _ in range(_LOOKS):
-        new = {thread: seen for thread, seen in _threads(task).items() if thread not in before}
+    for _ in range(_ATTEMPTS):
+        new = {thread: seen for thread, seen in _read_threads(task).items() if thread not in before}
         # A thread names itself, so that its name counts only once it has got as far as waiting.
         if new == last and all(state == "S" for _, state in new.values()):
             inherited = {name for name, _ in before.values()}
@@ -32,7 +31,7 @@ def started(call: Callable[[], object], task: Path = Path("/proc/self/task")) ->
     return Counter()
 
 
-def _threads(task: Path) -> dict[str, tuple[str, str]]:
+def _read_threads(task: Path) -> dict[str, tuple[str, str]]:
     """Name and state of this process' threads by their ids; empty where there is no ``/proc``."""
     found = {}
     for stat in task.glob("*/stat"):

@@ -1,8 +1,6 @@
 """One case from an empty process to its last checkpoint."""
 
 import importlib
-import os
-import sys
 import time
 import traceback
 from pathlib import Path
@@ -12,24 +10,24 @@ from typing import Any
 import numpy as np
 
 from bench.datasets.files import load
+from bench.worker.backends import import_keras, load_backend
 from bench.worker.channel import Channel
 from bench.worker.clock import Clock, Diverged
-from bench.worker.device import device, limit_threads
 from bench.worker.evaluation import evaluate
-from bench.worker.inputs import Examples, floats, prepare_uint8
+from bench.worker.inputs import Examples, prepare_uint8, to_floats
 from bench.worker.memory import Meter
 from bench.worker.protocol import FailureEvent, FinishedEvent, Job, SetupEvent, Training
-from bench.worker.samples import keep
+from bench.worker.samples import keep_samples
 from models.contract import Autoencoder
 
 
 def train(job: Job, channel: Channel) -> int:
     """Run the job and return the exit code.
 
-    Whatever goes wrong is told to the parent in a line and written to the log in full.
+    Whatever goes wrong is sent to the parent as one line and written to the log in full.
     """
     try:
-        _run(job, channel)
+        _run_case(job, channel)
     except Diverged as error:
         channel.send(FailureEvent(error=str(error), diverged=True))
         return 1
@@ -41,53 +39,56 @@ def train(job: Job, channel: Channel) -> int:
     return 0
 
 
-def _run(job: Job, channel: Channel) -> None:
+def _run_case(job: Job, channel: Channel) -> None:
     snapshots: dict[int, list[Any]] = {}
     clock = Clock(
         started_ns=job.started_ns,
         checkpoints=job.checkpoints,
-        remember=lambda epochs: snapshots.update({epochs: _weights(autoencoder.model)}),
+        remember=lambda epochs: snapshots.update({epochs: _copy_weights(autoencoder.model)}),
         send=channel.send,
         meter=Meter(),
     )
     now = clock.end_phase("interpreter", job.started_ns)
     keras, model_file, loop = import_parts(job)
-    intra, inter = limit_threads(job.backend, job.threads)
-    clock.device = device(job.backend)
+    backend = load_backend(job.backend)
+    intra, inter = backend.limit_threads(job.threads)
+    clock.device = backend.find_device()
     now = clock.end_phase("import", now)
     training, validation = prepare_examples(job, model_file, loop)
     now = clock.end_phase("data", now)
     autoencoder = build_model(job, keras, model_file)
     clock.end_phase("build", now)
-    channel.send(_setup(job, autoencoder, clock, intra, inter))
+    channel.send(_describe_setup(job, autoencoder, clock, intra, inter))
+
+    def evaluate_checkpoints() -> int:
+        began = time.perf_counter_ns()
+        x, y = to_floats(validation.x), to_floats(validation.y)
+        for epochs, weights in snapshots.items():
+            autoencoder.model.set_weights(weights)
+            channel.send(evaluate(autoencoder, x, y, epochs=epochs))
+            keep_samples(job, autoencoder, x, y, epochs=epochs)
+        return clock.end_phase("evaluation", began)
+
     try:
         loop.train(
             autoencoder.model, training, validation, epochs=job.checkpoints[-1], batch_size=job.batch_size, clock=clock
         )
-    finally:  # what was reached before a loss ran away is evaluated all the same
-        now = time.perf_counter_ns()
-        x, y = floats(validation.x), floats(validation.y)
-        for epochs, weights in snapshots.items():
-            autoencoder.model.set_weights(weights)
-            channel.send(evaluate(autoencoder, x, y, epochs=epochs))
-            keep(job, autoencoder, x, y, epochs=epochs)
-        now = clock.end_phase("evaluation", now)
+    except Exception:
+        # The checkpoints that were reached are evaluated all the same; the case failed of what ended its training.
+        try:
+            evaluate_checkpoints()
+        except Exception:  # noqa: BLE001 - see `train`
+            traceback.print_exc()
+        raise
+    now = evaluate_checkpoints()
     channel.send(importlib.import_module("bench.worker.peaks").measure_peaks(job, loop, clock.device))
     clock.end_phase("peaks", now)
 
 
 def import_parts(job: Training) -> tuple[Any, ModuleType, ModuleType]:
     """Keras on the job's backend, the model's file and the loop's."""
-    os.environ["KERAS_BACKEND"] = job.backend
-    if job.backend != "tensorflow":
-        # Keras would import TensorFlow wherever it is installed: rows of other backends would carry its memory here
-        # and not elsewhere.
-        sys.modules["tensorflow"] = None  # type: ignore[assignment]
-    keras = importlib.import_module("keras")
-    if keras.backend.backend() != job.backend:
-        raise RuntimeError(f"Keras runs on {keras.backend.backend()!r}, asked for {job.backend!r}")
     return (
-        keras,
+        import_keras(job.backend),
         importlib.import_module(f"models.{job.model}"),
         importlib.import_module(f"bench.worker.loops.{job.loop}"),
     )
@@ -120,9 +121,11 @@ def count_parameters(model: Any) -> int:
     return int(sum(np.prod(weight.shape) for weight in model.trainable_weights))
 
 
-def _setup(job: Job, autoencoder: Autoencoder, clock: Clock, intra: int | None, inter: int | None) -> SetupEvent:
+def _describe_setup(
+    job: Job, autoencoder: Autoencoder, clock: Clock, intra: int | None, inter: int | None
+) -> SetupEvent:
     model = autoencoder.model
-    work = importlib.import_module("bench.worker.arithmetic").work(model, job.batch_size)
+    work = importlib.import_module("bench.worker.arithmetic").count_work(model, job.batch_size)
     return SetupEvent(
         params=count_parameters(model),
         peak_rss_method=clock.meter.method,
@@ -134,6 +137,6 @@ def _setup(job: Job, autoencoder: Autoencoder, clock: Clock, intra: int | None, 
     )
 
 
-def _weights(model: Any) -> list[Any]:
+def _copy_weights(model: Any) -> list[Any]:
     """Copies: what PyTorch and JAX give may be the very memory that the next step writes to."""
     return [np.array(weight) for weight in model.get_weights()]

@@ -25,7 +25,7 @@ from bench.worker.channel import Channel
 from bench.worker.training import train
 from bench.worker.protocol import EpochEvent
 
-begun, told = [], []
+begun, sent = [], []
 
 class Stopwatch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
@@ -38,17 +38,17 @@ def fit_watched(model, *arguments, callbacks, **options):
 
 def send_watched(channel, event):
     if isinstance(event, EpochEvent):
-        told.append(time.perf_counter_ns())
+        sent.append(time.perf_counter_ns())
     send(channel, event)
 
 keras.Model.fit, Channel.send = fit_watched, send_watched
 channel = Channel()
 code = train(channel.receive_job(), channel)
 with open(sys.argv[1], "w", encoding="utf-8") as file:
-    json.dump([begun, told], file)
+    json.dump([begun, sent], file)
 sys.exit(code)
 """
-"""A measured process in which somebody else, too, notes when each epoch begins and when it is told."""
+"""A measured process in which somebody else, too, notes when each epoch begins and when it is sent."""
 
 
 def watched(backend: str, folder: Path) -> tuple[Outcome, Any]:
@@ -68,13 +68,13 @@ def watched(backend: str, folder: Path) -> tuple[Outcome, Any]:
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_the_parts_of_real_epochs_add_up_to_their_wall_time(backend: str, tmp_path: Path) -> None:
-    outcome, (begun, told) = watched(backend, tmp_path)
-    assert len(told) == len(outcome.epochs) == EPOCHS
+    outcome, (begun, sent) = watched(backend, tmp_path)
+    assert len(sent) == len(outcome.epochs) == EPOCHS
     begun = begun[:EPOCHS]  # what is trained once the case is over is nobody's epoch
     parts = [epoch.train_s + epoch.val_s + epoch.callback_s + epoch.harness_s for epoch in outcome.epochs]
-    missed = [(end - begin) / 1e9 - part for begin, end, part in zip(begun, told, parts, strict=True)]
+    missed = [(end - begin) / 1e9 - part for begin, end, part in zip(begun, sent, parts, strict=True)]
     # Whoever is set aside between two looks at the clock misses more; that may befall an epoch, not most of them.
     assert statistics.median(map(abs, missed)) < 0.001
-    between = [(begin - end) / 1e9 for begin, end in zip(begun[1:], told, strict=False)]
+    between = [(begin - end) / 1e9 for begin, end in zip(begun[1:], sent, strict=False)]
     harness = [epoch.between_s for epoch in outcome.epochs[1:]]
     assert all(own < passed + 0.001 for own, passed in zip(harness, between, strict=True))

@@ -1,12 +1,31 @@
-"""A whole epoch as one compiled function, for each backend that can; the loops `graph` and `xla` drive them."""
+"""Keras backends, one file each, called what Keras calls the backend.
 
+A file declares, as literals that the harness reads without importing it,
+
+- ``TITLE``: the backend's name for people;
+- ``DISTRIBUTIONS``: the packages that bring the library, in the order in which they are looked for;
+- ``ENVIRONMENT``: names in the environment that change its speed or memory, which a report shows;
+
+and defines
+
+- ``find_device()``: the `bench.worker.device.Device` that the backend trains on;
+- ``limit_threads(threads)``: let the backend use so many threads, or as many as it likes where that is None. It starts
+  the backend's pools of threads, so it is called before the first operation. It returns how many threads are really
+  used for one operation and for operations side by side, each None where nobody knows;
+- ``compile_epoch(model, training, validation, *, batch_size)``: a `CompiledEpoch` by XLA, where the backend has one.
+
+Importing a file imports no library; calling its functions does.
+"""
+
+import importlib
+import os
+import sys
+from types import ModuleType
 from typing import Any, Protocol
-
-from bench.worker.loops import EpochClock
 
 
 class CompiledEpoch(Protocol):
-    """Training and validation over all images, their data on the device."""
+    """Training and validation over all images as one compiled function each, their data on the device."""
 
     def order(self) -> Any:
         """A fresh random order of the training images, drawn on the device from Keras' seed."""
@@ -20,13 +39,19 @@ class CompiledEpoch(Protocol):
         """The mean loss over the validation images, likewise."""
 
 
-def drive(passes: CompiledEpoch, model: Any, *, epochs: int, clock: EpochClock) -> None:
-    """Train for so many epochs, drive the clock, and end as `fit` does (an optimizer that averages its weights)."""
-    for _ in range(epochs):
-        clock.epoch_begin()
-        loss = passes.train(passes.order())
-        clock.validation_begin()
-        val_loss = passes.validate()
-        clock.validation_end()
-        clock.epoch_end({"loss": loss, "val_loss": val_loss})
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+def load_backend(name: str) -> ModuleType:
+    """The file of the backend that Keras calls ``name``."""
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def import_keras(backend: str) -> Any:
+    """The module `keras`, computing with that backend. Raises `RuntimeError` where it was imported with another one."""
+    os.environ["KERAS_BACKEND"] = backend
+    if backend != "tensorflow":
+        # Keras would import TensorFlow wherever it is installed: rows of other backends would carry its memory here
+        # and not elsewhere.
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    keras = importlib.import_module("keras")
+    if keras.backend.backend() != backend:
+        raise RuntimeError(f"Keras runs on {keras.backend.backend()!r}, asked for {backend!r}")
+    return keras

@@ -2,15 +2,18 @@
 
 A file declares
 
-- ``BACKENDS``: a literal tuple of the Keras backends that it runs on, which the harness reads without importing it;
-- ``TAKES_UINT8``: whether it takes images as bytes where they are no more than that (`bench.worker.inputs`), else as floats;
+- ``BACKENDS``: the Keras backends that it runs on, a literal tuple or "all", which the harness reads without importing
+  the file;
+- ``TAKES_UINT8``: whether it takes images as uint8 where that loses nothing (`bench.worker.inputs`), else as float32;
 - ``train(model, training, validation, *, epochs, batch_size, clock)``, which trains a compiled model on `Examples`, the
   last batch of an epoch smaller where the images do not divide, drives an `EpochClock`, and leaves the model's
   variables up to date whenever it calls that.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
+
+from bench.worker.backends import CompiledEpoch
 
 
 class EpochClock(Protocol):
@@ -27,3 +30,15 @@ class EpochClock(Protocol):
 
     def epoch_end(self, losses: Mapping[str, float]) -> None:
         """At the epoch's very end, with Keras' ``loss`` and ``val_loss``."""
+
+
+def train_by_compiled_epochs(compiled: CompiledEpoch, model: Any, *, epochs: int, clock: EpochClock) -> None:
+    """Train for so many epochs, drive the clock, and end as `fit` does (an optimizer that averages its weights)."""
+    for _ in range(epochs):
+        clock.epoch_begin()
+        loss = compiled.train(compiled.order())
+        clock.validation_begin()
+        val_loss = compiled.validate()
+        clock.validation_end()
+        clock.epoch_end({"loss": loss, "val_loss": val_loss})
+    model.optimizer.finalize_variable_values(model.trainable_variables)

@@ -8,7 +8,7 @@ import keras
 from bench.worker.inputs import Examples
 from bench.worker.loops import EpochClock
 
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = "all"
 TAKES_UINT8 = False
 
 

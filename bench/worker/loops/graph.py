@@ -2,10 +2,9 @@
 
 import keras
 
-from bench.worker.backends import drive
-from bench.worker.backends.tensorflow import TensorFlowEpoch
+from bench.worker.backends.tensorflow import compile_epoch
 from bench.worker.inputs import Examples
-from bench.worker.loops import EpochClock
+from bench.worker.loops import EpochClock, train_by_compiled_epochs
 
 BACKENDS = ("tensorflow",)
 TAKES_UINT8 = True
@@ -15,5 +14,5 @@ def train(
     model: keras.Model, training: Examples, validation: Examples, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
     """See `bench.worker.loops`."""
-    passes = TensorFlowEpoch(model, training, validation, batch_size=batch_size, compiled=False)
-    drive(passes, model, epochs=epochs, clock=clock)
+    compiled = compile_epoch(model, training, validation, batch_size=batch_size, xla=False)
+    train_by_compiled_epochs(compiled, model, epochs=epochs, clock=clock)

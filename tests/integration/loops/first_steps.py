@@ -1,18 +1,19 @@
 """Trains small tasks in every loop of one backend, each from the same weights on the same batches.
 
-Run as ``first_steps.py FILE.npz`` with ``KERAS_BACKEND`` set; a process has one backend. The file holds, under
-``TASK/LOOP/losses``, ``…/val_losses`` (an epoch each), ``…/weights/N`` and ``…/moved`` (how far from where they began,
-at most), what came of it; under ``orders/LOOP`` the random orders that a loop draws; under ``shuffled/LOOP`` losses of
-loops that draw their own.
+Run as ``first_steps.py BACKEND FILE.npz TASK...``; a process has one backend. The file holds, under
+``TASK/LOOP/losses``, ``…/val_losses`` (one per epoch), ``…/weights/N`` and ``…/moved`` (how far from where they began,
+at most), what came of it. For the task ``basic`` it also holds, under ``orders/LOOP``, the random orders that a loop
+draws, and under ``shuffled/LOOP`` the losses of loops that draw their own.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 
-if os.environ["KERAS_BACKEND"] != "tensorflow":
-    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # as in the measured process
+from bench.worker.backends import import_keras, load_backend
+
+BACKEND = sys.argv[1]
+import_keras(BACKEND)  # before anything else imports it
 
 import importlib
 import time
@@ -31,7 +32,6 @@ from bench.worker.inputs import Examples, prepare_uint8
 from bench.worker.memory import Meter
 from bench.worker.protocol import EpochEvent, Event
 
-BACKEND = keras.backend.backend()
 RANDOM = ("variational", "dropout")
 """Tasks that draw random numbers while they train."""
 COMPILED_FIT = ("fit by xla",) if BACKEND == "tensorflow" else ()
@@ -137,20 +137,20 @@ SMALL: dict[str, Callable[[], tuple[keras.Model, Any]]] = {
 
 
 def main() -> None:
-    """Train everything and write the file."""
+    """Train the tasks that are asked for, the models among them also in bfloat16, and write the file."""
     found: Arrays = {}
     for task in tasks():
+        if task.name.removesuffix(" in bfloat16") not in sys.argv[3:]:
+            continue
         began = time.perf_counter()
         for loop in task.loops + COMPILED_FIT * (task.name in RANDOM):
             found |= {f"{task.name}/{loop}/{key}": value for key, value in trained(task, loop).items()}
         print(f"{task.name}: {time.perf_counter() - began:.1f} s", flush=True)  # noqa: T201
-    basic = next(tasks())
-    for loop in LOOPS:
-        found[f"shuffled/{loop}"] = shuffled(basic, loop)
-        if loop != "fit":
-            found[f"orders/{loop}"] = orders(basic, loop)
-    found["shuffled/keras"] = shuffled_by_keras(basic)
-    np.savez(Path(sys.argv[1]), **found)
+        if task.name == "basic":
+            found |= {f"shuffled/{loop}": shuffled(task, loop) for loop in LOOPS}
+            found |= {f"orders/{loop}": orders(task, loop) for loop in LOOPS if loop != "fit"}
+            found["shuffled/keras"] = shuffled_by_keras(task)
+    np.savez(Path(sys.argv[2]), **found)
 
 
 def trained(task: Task, loop: str) -> Arrays:
@@ -165,9 +165,9 @@ def trained(task: Task, loop: str) -> Arrays:
         ).history
         losses, val_losses = history["loss"], history["val_loss"]
     else:
-        passes = compiled_epoch(model, loop, *uint8_examples(task))
+        compiled = compile_epoch(model, loop, *uint8_examples(task))
         order = np.arange(TRAINING, dtype=np.int32)
-        losses, val_losses = zip(*((passes.train(order), passes.validate()) for _ in range(EPOCHS)), strict=True)
+        losses, val_losses = zip(*((compiled.train(order), compiled.validate()) for _ in range(EPOCHS)), strict=True)
     last = model.get_weights()
     moved = [np.abs(after - before).max() for before, after in zip(first, last, strict=True)]
     weights = {f"weights/{index:02}": np.array(weight) for index, weight in enumerate(last)}
@@ -190,35 +190,32 @@ def uint8_examples(task: Task) -> tuple[Examples, Examples]:
     )
 
 
-def compiled_epoch(model: keras.Model, loop: str, training: Examples, validation: Examples) -> Any:
+def compile_epoch(model: keras.Model, loop: str, training: Examples, validation: Examples) -> Any:
     """What the loop drives."""
-    if BACKEND == "jax":
-        file = importlib.import_module("bench.worker.backends.jax")
-        return file.JaxEpoch(model, training, validation, batch_size=BATCH)
-    file = importlib.import_module("bench.worker.backends.tensorflow")
-    return file.TensorFlowEpoch(model, training, validation, batch_size=BATCH, compiled=loop == "xla")
+    options = {"xla": False} if loop == "graph" else {}
+    return load_backend(BACKEND).compile_epoch(model, training, validation, batch_size=BATCH, **options)
 
 
 def orders(task: Task, loop: str) -> Any:
     """Three orders, and three more after the seed was set again, (2, 3, images)."""
-    passes = compiled_epoch(task.compiled(), loop, *uint8_examples(task))
+    compiled = compile_epoch(task.compiled(), loop, *uint8_examples(task))
     drawn = []
     for _ in range(2):
         keras.utils.set_random_seed(SEED)
-        drawn.append([np.asarray(passes.order()) for _ in range(3)])
+        drawn.append([np.asarray(compiled.order()) for _ in range(3)])
     return np.array(drawn)
 
 
 def shuffled(task: Task, loop: str) -> Any:
     """Losses of the loop as the measured process calls it, (2, epochs)."""
-    events: list[Event] = []
+    sent: list[Event] = []
     clock = Clock(
-        started_ns=time.perf_counter_ns(), checkpoints=(), remember=lambda _: None, send=events.append, meter=Meter()
+        started_ns=time.perf_counter_ns(), checkpoints=(), remember=lambda _: None, send=sent.append, meter=Meter()
     )
     file = importlib.import_module(f"bench.worker.loops.{loop}")
     training, validation = uint8_examples(task) if file.TAKES_UINT8 else float_examples(task)
     file.train(task.compiled(), training, validation, epochs=EPOCHS, batch_size=BATCH, clock=clock)
-    epochs = [event for event in events if isinstance(event, EpochEvent)]
+    epochs = [event for event in sent if isinstance(event, EpochEvent)]
     return np.array([[epoch.train_loss for epoch in epochs], [epoch.val_loss for epoch in epochs]])
 
 

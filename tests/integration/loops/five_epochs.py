@@ -1,17 +1,17 @@
-"""Trains models for five epochs in one process and prints, a JSON line each, how good they got.
+"""Trains models for five epochs in one process and prints one JSON line per run: how good the model got.
 
-Run as ``five_epochs.py IMAGES.npz RUN...`` with ``KERAS_BACKEND`` set. A RUN is ``MODEL/LOOP/SEED/IMAGES``, the last
-the number of training images; a quarter as many validate. Seeds, inputs, batches and losses are those of a measured case
-with Adam, and what is told is its ``val_bce``.
+Run as ``five_epochs.py BACKEND IMAGES.npz RUN...``. A RUN is ``MODEL/LOOP/SEED/IMAGES``, the last
+the number of training images; a quarter as many validate. Seeds, inputs, batches and losses are those of a measured
+case with Adam; a line holds its ``val_bce``.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 
-if os.environ["KERAS_BACKEND"] != "tensorflow":
-    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # as in the measured process
+from bench.worker.backends import import_keras
+
+import_keras(sys.argv[1])  # before anything else imports it
 
 import importlib
 import json
@@ -25,7 +25,7 @@ import numpy as np
 from bench.datasets.files import LabelledImages, load
 from bench.worker.clock import Clock
 from bench.worker.evaluation import evaluate
-from bench.worker.inputs import Examples, floats, prepare_uint8
+from bench.worker.inputs import Examples, prepare_uint8, to_floats
 from bench.worker.memory import Meter
 
 EPOCHS = 5
@@ -33,13 +33,13 @@ EPOCHS = 5
 
 def main() -> None:
     """Do the runs in turn."""
-    images = load(Path(sys.argv[1]))
-    for run in sys.argv[2:]:
+    images = load(Path(sys.argv[2]))
+    for run in sys.argv[3:]:
         began = time.perf_counter()
         model, loop, seed, training = run.split("/")
         val_bce = trained(model, loop, int(seed), images, int(training))
-        told = {"run": run, "val_bce": val_bce, "seconds": time.perf_counter() - began}
-        print(json.dumps(told), flush=True)  # noqa: T201
+        result = {"run": run, "val_bce": val_bce, "seconds": time.perf_counter() - began}
+        print(json.dumps(result), flush=True)  # noqa: T201
 
 
 def trained(model: str, loop: str, seed: int, images: LabelledImages, training: int) -> float | None:
@@ -49,8 +49,8 @@ def trained(model: str, loop: str, seed: int, images: LabelledImages, training: 
     model_file = importlib.import_module(f"models.{model}")
     loop_file = importlib.import_module(f"bench.worker.loops.{loop}")
     rng = np.random.default_rng(seed)
-    x = viewed(model_file, loop_file, images.x_train[:training], rng)
-    y = viewed(model_file, loop_file, images.x_val[: training // 4], rng)
+    x = prepare(model_file, loop_file, images.x_train[:training], rng)
+    y = prepare(model_file, loop_file, images.x_val[: training // 4], rng)
     autoencoder = model_file.build(seed)
     autoencoder.model.compile(optimizer=keras.optimizers.Adam(0.001), loss=autoencoder.loss)
     clock = Clock(
@@ -58,10 +58,10 @@ def trained(model: str, loop: str, seed: int, images: LabelledImages, training: 
     )
     batch_size = model_file.SETTINGS.batch_size
     loop_file.train(autoencoder.model, x, y, epochs=EPOCHS, batch_size=batch_size, clock=clock)
-    return evaluate(autoencoder, floats(y.x), floats(y.y), epochs=EPOCHS).val_bce
+    return evaluate(autoencoder, to_floats(y.x), to_floats(y.y), epochs=EPOCHS).val_bce
 
 
-def viewed(model_file: Any, loop_file: Any, images: Any, rng: np.random.Generator) -> Examples:
+def prepare(model_file: Any, loop_file: Any, images: Any, rng: np.random.Generator) -> Examples:
     """The images as model and loop take them."""
     return (
         prepare_uint8(model_file.prepare, images, rng)

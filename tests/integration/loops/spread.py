@@ -51,7 +51,7 @@ Found = Mapping[tuple[str, str], float]
 
 
 def judgeable(cell: Cell) -> bool:
-    """Whether this Python has the cell's backend and, for `fit`, the one that it is compared with."""
+    """Whether this Python has what the cell is trained on and, for `fit`, what that is compared with."""
     return installed(cell.backend) and (cell.loop != "fit" or installed("tensorflow"))
 
 
@@ -63,7 +63,7 @@ def installed(backend: str) -> bool:
 def measured(
     cells: Iterable[Cell], images: Path, each: Callable[[str, str], None] = lambda _backend, _line: None
 ) -> Found:
-    """Train all that the cells need, one process per backend; ``each`` is called when a run is done.
+    """Train all that the cells need, one process per backend; ``each`` is called with every run when it is done.
 
     Another backend's `fit` is compared with TensorFlow's, which has to be among the cells.
     """
@@ -81,19 +81,19 @@ def measured(
 def _trained(
     backend: str, images: Path, runs: list[str], each: Callable[[str, str], None]
 ) -> Iterable[tuple[str, float]]:
-    command = (sys.executable, str(PROGRAM), str(images), *runs)
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = (sys.executable, str(PROGRAM), backend, str(images), *runs)
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
-            ended = json.loads(line)
+            result = json.loads(line)
             each(backend, line)
-            yield ended["run"], ended["val_bce"]
+            yield result["run"], result["val_bce"]
     if process.returncode:
         raise RuntimeError(f"{PROGRAM.name} on {backend} ended with {process.returncode}")
 
 
 def verdict(cell: Cell, found: Found) -> Verdict:
-    """A loop is compared with `fit` on its own backend; the mean of `fit` over the seeds with TensorFlow's."""
+    """A loop is compared with `fit` on its own backend; the mean of `fit` over the seeds against TensorFlow's."""
     of_fit = [found[cell.backend, cell.run("fit", seed)] for seed in SEEDS]
     if cell.loop == "fit":
         val_bce = sum(of_fit) / len(of_fit)

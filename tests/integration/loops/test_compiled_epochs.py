@@ -1,4 +1,4 @@
-"""What the compiled loops hold of the images, and what they ask of XLA."""
+"""Where the compiled loops keep the images, and what they ask of XLA."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from bench.worker.backends import jax
+from bench.worker.backends.tensorflow import _move_to_device
 from bench.worker.inputs import prepare_uint8
 
 if TYPE_CHECKING:
@@ -25,11 +27,9 @@ def test_tensorflow_on_a_processor_uses_images_where_they_lie() -> None:
     tensorflow = pytest.importorskip("tensorflow")
     if tensorflow.config.list_logical_devices("GPU"):
         pytest.skip("a GPU has memory of its own")
-    from bench.worker.backends.tensorflow import _on_device  # noqa: PLC0415 - imports TensorFlow
-
-    pairs = prepare_uint8(halves, np.full((1_001, 28, 28), 255, np.uint8), np.random.default_rng(0))
-    for array, expected in zip(pairs.arrays(), (255, 0.5), strict=True):
-        (tensor,) = _on_device([array])
+    examples = prepare_uint8(halves, np.full((1_001, 28, 28), 255, np.uint8), np.random.default_rng(0))
+    for array, expected in zip(examples.arrays, (255, 0.5), strict=True):
+        (tensor,) = _move_to_device([array])
         assert tensor.dtype == array.dtype
         assert float(tensor[1_000, 27, 27]) == expected
         array[1_000, 27, 27] = 3
@@ -39,40 +39,36 @@ def test_tensorflow_on_a_processor_uses_images_where_they_lie() -> None:
 @pytest.mark.parametrize("past", [4, 16, 32])
 def test_images_that_lie_where_tensorflow_could_not_use_them_are_copied(past: int) -> None:
     tensorflow = pytest.importorskip("tensorflow")
-    from bench.worker.backends.tensorflow import _on_device  # noqa: PLC0415 - imports TensorFlow
-
     memory = np.zeros(4_096, np.uint8)
     start = -memory.ctypes.data % 64 + past
     pixels = memory[start : start + 200 * 4].view(np.float32).reshape(200, 1)
     pixels[7] = 1
-    (tensor,) = _on_device([pixels])
+    (tensor,) = _move_to_device([pixels])
     gather = tensorflow.function(tensorflow.gather)
     assert gather(tensor, tensorflow.constant([7, 8])).numpy().tolist() == [[1], [0]]
 
 
 @pytest.fixture
-def passes() -> Iterator[Any]:
+def jax_file() -> Iterator[Any]:
     pytest.importorskip("jax")
-    from bench.worker.backends import jax as file  # noqa: PLC0415 - imports JAX
-
-    file._compiling.cache_clear()
-    yield file
-    file._compiling.cache_clear()
+    jax._xla_arguments.cache_clear()
+    yield jax
+    jax._xla_arguments.cache_clear()
 
 
-def test_an_option_that_xla_does_not_know_is_not_asked_for(passes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes, "_OPTIONS", {"xla_of_another_year": "1"})
-    assert passes._compiling() == {}
+def test_an_option_that_xla_does_not_know_is_not_asked_for(jax_file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax_file, "_XLA_OPTIONS", {"xla_of_another_year": "1"})
+    assert jax_file._xla_arguments() == {}
 
 
-def test_a_jax_that_takes_no_options_is_given_none(passes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jax_that_takes_no_options_is_given_none(jax_file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def jit(function: Any) -> Any:
         return function
 
-    monkeypatch.setattr(passes.jax, "jit", jit)
-    assert passes._compiling() == {}
+    monkeypatch.setattr("jax.jit", jit)
+    assert jax_file._xla_arguments() == {}
 
 
-def test_on_a_gpu_no_option_of_a_processor_is_asked_for(passes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes.jax, "default_backend", lambda: "gpu")
-    assert passes._compiling() == {}
+def test_on_a_gpu_no_option_of_a_processor_is_asked_for(jax_file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    assert jax_file._xla_arguments() == {}

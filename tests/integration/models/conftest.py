@@ -7,22 +7,18 @@ import os
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # before anything imports keras
 
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-import models
+from bench.plan import catalog
 
 if TYPE_CHECKING:
     from models.contract import Images
 
-FOLDER = Path(models.__file__).parent
-NAMES = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in {"__init__", "contract"})
 
-
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=sorted(catalog.model_settings()))
 def name(request: pytest.FixtureRequest) -> str:
     """Every model file in turn."""
     return str(request.param)

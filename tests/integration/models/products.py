@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from bench.worker.arithmetic import Work, work
+from bench.worker.arithmetic import Work, count_work
 
 
 def dense(inputs: int, units: int) -> int:
@@ -63,7 +63,7 @@ PRODUCTS = {
 
 
 def counted(model: keras.Model, batch_size: int = 1) -> Work:
-    result = work(model, batch_size)
+    result = count_work(model, batch_size)
     assert result is not None
     return result
 

@@ -9,7 +9,7 @@ import pytest
 from integration.models.products import counted, dense, stack
 from keras import layers, ops
 
-from bench.worker.arithmetic import work
+from bench.worker.arithmetic import count_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,12 +125,12 @@ class Opaque(keras.Model):  # type: ignore[misc]
     ],
 )
 def test_weights_in_a_layer_of_an_unknown_kind_are_not_guessed_at(layer: Callable[[], Any]) -> None:
-    assert work(stack(keras.Input((6, 4)), layer()), 1) is None
+    assert count_work(stack(keras.Input((6, 4)), layer()), 1) is None
 
 
 def test_the_unknown_is_found_in_a_nested_model_too() -> None:
     inner = stack(keras.Input((4,)), Scale())
-    assert work(stack(keras.Input((4,)), layers.Dense(4), inner), 1) is None
+    assert count_work(stack(keras.Input((4,)), layers.Dense(4), inner), 1) is None
 
 
 def test_a_custom_layer_without_weights_is_elementwise() -> None:
@@ -142,11 +142,11 @@ def test_a_custom_layer_without_weights_is_elementwise() -> None:
 
 def test_products_of_activations_are_not_guessed_at() -> None:
     x = keras.Input((6, 4))
-    assert work(keras.Model(x, layers.Dot(axes=2)([x, x])), 1) is None
-    assert work(keras.Model(x, ops.matmul(x, ops.transpose(x, (0, 2, 1)))), 1) is None
+    assert count_work(keras.Model(x, layers.Dot(axes=2)([x, x])), 1) is None
+    assert count_work(keras.Model(x, ops.matmul(x, ops.transpose(x, (0, 2, 1)))), 1) is None
 
 
 def test_shapes_left_open_are_not_guessed_at() -> None:
-    assert work(stack(keras.Input((None, None, 1)), layers.Conv2D(4, 3)), 1) is None
-    assert work(keras.Sequential([layers.Dense(4)]), 1) is None
-    assert work(Opaque(), 1) is None
+    assert count_work(stack(keras.Input((None, None, 1)), layers.Conv2D(4, 3)), 1) is None
+    assert count_work(keras.Sequential([layers.Dense(4)]), 1) is None
+    assert count_work(Opaque(), 1) is None

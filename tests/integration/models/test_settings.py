@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import math
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import keras
 import pytest
 
-import models
+from bench.plan import catalog
 from models.contract import Settings
-
-FOLDER = Path(models.__file__).parent
 
 
 def dense(inputs: int, units: int) -> int:
@@ -107,36 +102,10 @@ def test_published_figures_are_of_published_epochs(file: Any) -> None:
 def test_training_is_as_published(
     model: str, optimizer: str, learning_rate: float, batch_size: int, epochs: tuple[int, ...]
 ) -> None:
-    settings = literal_settings(FOLDER / f"{model}.py")
-    assert settings["optimizer"] == optimizer
-    assert settings["learning_rate"] == learning_rate
-    assert settings["batch_size"] == batch_size
-    assert settings["epochs"] == epochs
+    settings = catalog.model_settings()[model]
+    found = (settings.optimizer, settings.learning_rate, settings.batch_size, settings.epochs)
+    assert found == (optimizer, learning_rate, batch_size, epochs)
 
 
 def test_settings_read_the_same_without_importing_the_file(name: str, file: Any) -> None:
-    read = literal_settings(FOLDER / f"{name}.py")
-    for field in fields(Settings):
-        if field.name in read and field.name != "published":
-            assert read[field.name] == getattr(file.SETTINGS, field.name)
-    assert read.get("published", ()) == tuple(vars(figure) for figure in file.SETTINGS.published)
-
-
-def literal_settings(path: Path) -> dict[str, Any]:
-    """The keywords of a file's ``SETTINGS = Settings(...)``, of literals and ``Published(...)`` calls alone."""
-    for statement in ast.parse(path.read_text()).body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id="SETTINGS")], value=ast.Call(func=ast.Name(id="Settings")) as call):
-                assert not call.args
-                return {str(keyword.arg): literal(keyword.value) for keyword in call.keywords}
-    pytest.fail(f"{path.name} assigns no SETTINGS")
-
-
-def literal(node: ast.expr) -> Any:
-    match node:
-        case ast.Tuple(elts=elements):
-            return tuple(literal(element) for element in elements)
-        case ast.Call(func=ast.Name(id="Published"), args=[], keywords=keywords):
-            return {"note": ""} | {str(keyword.arg): literal(keyword.value) for keyword in keywords}
-        case _:
-            return ast.literal_eval(node)
+    assert catalog.model_settings()[name] == file.SETTINGS

@@ -1,6 +1,7 @@
 """Models and loops are found and read without being run."""
 
 import importlib
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 
 import models
 from bench.errors import InvalidInput
+from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
 from models.contract import Published, Settings
 
+ROOT = Path(__file__).parents[3]
 SETTINGS = """
 SETTINGS = Settings(
     title="t", section="s", source="b", batch_size=8, optimizer="adam", learning_rate=0.001, epochs=(5,),
@@ -44,7 +47,7 @@ def test_every_model_file_is_found_in_the_blogs_order() -> None:
 
 
 def test_no_model_file_is_missing_from_the_catalog() -> None:
-    files = {path.stem for path in Path(next(iter(models.__path__))).glob("*.py")} - {"__init__", "contract"}
+    files = {path.stem for path in Path(next(iter(models.__path__))).glob("*.py")} - {"__init__", "contract", "images"}
     assert set(catalog.model_settings()) == files
 
 
@@ -61,10 +64,16 @@ def test_figures_are_published_in_order_for_epochs_that_the_settings_name() -> N
         assert settings.epoch_s > 0, name
 
 
-def test_a_new_file_is_a_new_model_after_the_blogs(package: Path) -> None:
-    for name in ("zebra", "basic", "aardvark"):
-        (package / f"{name}.py").write_text(SETTINGS)
-    assert list(catalog.model_settings()) == ["basic", "aardvark", "zebra"]
+def test_models_come_in_the_order_of_their_positions_and_then_by_name(package: Path) -> None:
+    for name, position in (("zebra", None), ("deep", 2), ("basic", 1), ("aardvark", None)):
+        (package / f"{name}.py").write_text(SETTINGS.replace("codes=2", f"codes=2, position={position}"))
+    assert list(catalog.model_settings()) == ["basic", "deep", "aardvark", "zebra"]
+
+
+def test_what_a_model_declares_in_a_dictionary_is_read(package: Path) -> None:
+    factors = 'epoch_factors={("jax", "fit", "float32"): 0.3}'
+    (package / "mine.py").write_text(SETTINGS.replace("codes=2", f"codes=2, {factors}"))
+    assert catalog.model_settings()["mine"].epoch_factors == {("jax", "fit", "float32"): 0.3}
 
 
 def test_settings_are_read_with_what_was_published_and_with_signs(package: Path) -> None:
@@ -95,8 +104,57 @@ def test_settings_that_are_no_literals_are_refused_with_file_and_line(package: P
         catalog.model_settings()
 
 
-def test_the_fit_loop_runs_on_tensorflow() -> None:
-    assert "tensorflow" in catalog.loop_backends()["fit"]
+def test_every_backend_is_a_file_and_the_default_one_comes_first() -> None:
+    assert list(catalog.backends()) == ["tensorflow", "jax", "torch"]
+    assert catalog.backends()["torch"] == catalog.Backend(
+        "PyTorch", ("torch", "torch-nightly"), ("KERAS_TORCH_DEVICE", "PYTORCH_CUDA_ALLOC_CONF")
+    )
+    assert next(iter(catalog.backends())) == catalog.DEFAULT_BACKEND
+
+
+def test_the_version_of_every_backend_is_in_the_fingerprint() -> None:
+    assert set(catalog.backends()) <= set(Fingerprint.model_fields)
+
+
+def test_every_backend_can_be_installed_by_an_extra_of_its_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(catalog.backends()) <= set(project["optional-dependencies"])
+
+
+def test_a_backend_has_a_title_for_people_and_an_unknown_one_its_name() -> None:
+    assert catalog.backend_title("torch") == "PyTorch"
+    assert catalog.backend_title("mlx") == "mlx"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder `bench/worker` of a checkout without a loop or a backend."""
+    monkeypatch.setattr(catalog, "_ROOT", tmp_path)
+    for name in ("loops", "backends"):
+        (tmp_path / "bench" / "worker" / name).mkdir(parents=True)
+    clear_catalog()
+    yield tmp_path / "bench" / "worker"
+    clear_catalog()
+
+
+def clear_catalog() -> None:
+    catalog.backends.cache_clear()
+    catalog.loop_backends.cache_clear()
+
+
+def test_a_new_file_is_a_new_backend_on_which_the_loops_for_all_run(checkout: Path) -> None:
+    (checkout / "loops" / "everywhere.py").write_text('BACKENDS = "all"\n')
+    (checkout / "loops" / "picky.py").write_text('BACKENDS = ("tensorflow",)\n')
+    for name in ("mlx", "tensorflow"):
+        text = f'import {name}_itself\nTITLE = "{name.upper()}"\n'
+        (checkout / "backends" / f"{name}.py").write_text(text)
+    assert catalog.backends()["mlx"] == catalog.Backend("MLX", ("mlx",), ())
+    assert catalog.loop_backends() == {"everywhere": ("tensorflow", "mlx"), "picky": ("tensorflow",)}
+
+
+def test_files_of_models_and_loops_lie_where_they_are_read_from() -> None:
+    assert all(catalog.model_file(name, ROOT).is_file() for name in catalog.model_settings())
+    assert all(catalog.loop_file(name, ROOT).is_file() for name in catalog.loop_backends())
 
 
 def test_every_loop_names_known_backends() -> None:
@@ -106,7 +164,7 @@ def test_every_loop_names_known_backends() -> None:
     assert set(loops) == files
     for backends in loops.values():
         assert backends
-        assert set(backends) <= set(catalog.BACKENDS)
+        assert set(backends) <= set(catalog.backends())
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "keras", "keras.layers", "jax", "torch"])

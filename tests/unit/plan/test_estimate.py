@@ -4,7 +4,7 @@ import pytest
 import scripted
 
 from bench.plan import catalog
-from bench.plan.estimate import Remaining, case_seconds, duration
+from bench.plan.estimate import Remaining, estimate_seconds, format_duration
 from bench.plan.profile import Case
 
 CASES = scripted.profile(models=("basic", "deep", "convolutional"), epochs=(10,), batch_sizes=(100,)).cases()
@@ -15,7 +15,7 @@ def planned(*cases: object) -> float:
 
 
 def seconds_of(case: Case, samples: int = 4_000) -> float:
-    seconds = case_seconds(case, samples, samples // 6)
+    seconds = estimate_seconds(case, samples, samples // 6)
     assert seconds is not None
     return seconds
 
@@ -25,14 +25,14 @@ def remaining() -> Remaining:
     return Remaining(CASES, 60_000, 10_000)
 
 
-def test_more_epochs_more_digits_and_smaller_batches_take_longer() -> None:
+def test_more_epochs_more_images_and_smaller_batches_take_longer() -> None:
     base = seconds_of(scripted.case(checkpoints=(10,), batch_size=256))
     assert seconds_of(scripted.case(checkpoints=(20,), batch_size=256)) > base
     assert seconds_of(scripted.case(checkpoints=(10,), batch_size=64)) > base
     assert seconds_of(scripted.case(checkpoints=(10,), batch_size=256), 60_000) > base
 
 
-def test_only_the_last_mark_counts_since_the_others_lie_on_its_way() -> None:
+def test_only_the_last_checkpoint_counts_since_the_others_lie_on_its_way() -> None:
     one, three = (seconds_of(scripted.case(checkpoints=checkpoints)) for checkpoints in [(10,), (1, 2, 10)])
     assert one == three
 
@@ -49,7 +49,7 @@ def test_a_loop_takes_as_much_longer_or_shorter_as_it_was_measured_to() -> None:
 @pytest.mark.parametrize("model", ["convolutional", "denoising", "denoising_small"])
 def test_convolutions_under_xla_have_no_estimate(model: str) -> None:
     for backend in ("tensorflow", "jax"):
-        assert case_seconds(scripted.case(model=model, loop="xla", backend=backend), 4_000, 1_000) is None
+        assert estimate_seconds(scripted.case(model=model, loop="xla", backend=backend), 4_000, 1_000) is None
 
 
 def test_every_model_has_an_estimate_as_the_blog_trains_it() -> None:
@@ -61,15 +61,15 @@ def test_cases_without_an_estimate_are_counted_apart_and_slow_nothing_down() -> 
     unknown = [scripted.case(model="convolutional", loop="xla", repeat=number) for number in (0, 1)]
     remaining = Remaining([*CASES, *unknown], 60_000, 10_000)
     assert remaining.seconds() == pytest.approx(planned())
-    assert remaining.words() == f"about {duration(planned())} and 2 cases without an estimate"
-    remaining.finished(unknown[0], 1e6)
+    assert remaining.describe() == f"about {format_duration(planned())} and 2 cases without an estimate"
+    remaining.finish(unknown[0], 1e6)
     assert remaining.seconds(unknown[1], 1e6) == pytest.approx(planned())
-    assert remaining.words().endswith(" and 1 case without an estimate")
+    assert remaining.describe().endswith(" and 1 case without an estimate")
     for case in CASES:
-        remaining.finished(case, 10.0)
-    assert remaining.words() == "1 case without an estimate"
-    remaining.finished(unknown[1], 1e6)
-    assert remaining.words() == "about 0 s"
+        remaining.finish(case, 10.0)
+    assert remaining.describe() == "1 case without an estimate"
+    remaining.finish(unknown[1], 1e6)
+    assert remaining.describe() == "about 0 s"
 
 
 def test_before_anything_ran_the_plan_is_what_is_left(remaining: Remaining) -> None:
@@ -77,18 +77,18 @@ def test_before_anything_ran_the_plan_is_what_is_left(remaining: Remaining) -> N
 
 
 def test_a_machine_twice_as_slow_as_planned_doubles_what_is_left(remaining: Remaining) -> None:
-    remaining.finished(CASES[0], 2 * planned(CASES[0]))
+    remaining.finish(CASES[0], 2 * planned(CASES[0]))
     assert remaining.seconds() == pytest.approx(2 * planned(*CASES[1:]))
 
 
-def test_the_running_case_counts_down_but_not_below_its_own_share(remaining: Remaining) -> None:
+def test_the_running_case_counts_down_but_not_below_its_own_part(remaining: Remaining) -> None:
     assert remaining.seconds(CASES[0], 5.0) == pytest.approx(planned() - 5)
     assert remaining.seconds(CASES[0], 1e9) == pytest.approx(planned(*CASES[1:]))
 
 
 def test_nothing_is_left_when_all_are_finished(remaining: Remaining) -> None:
     for case in CASES:
-        remaining.finished(case, 10.0)
+        remaining.finish(case, 10.0)
     assert remaining.seconds() == pytest.approx(0, abs=1e-9)
 
 
@@ -109,4 +109,4 @@ def test_nothing_is_left_of_nothing() -> None:
     ],
 )
 def test_durations_are_said_as_a_person_says_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text

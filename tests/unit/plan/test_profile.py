@@ -40,7 +40,7 @@ def refusal(profile: str, **overrides: Any) -> str:
 # --- cases -----------------------------------------------------------------------------------------------------------
 
 
-def test_one_run_has_all_epoch_counts_as_marks() -> None:
+def test_one_run_has_all_epoch_counts_as_checkpoints() -> None:
     [case] = Profile(models=("basic",), epochs=(50, 100, 500), batch_sizes=(256,)).cases()
     assert case.checkpoints == (50, 100, 500)
     assert case.run_epochs == 500
@@ -108,7 +108,7 @@ OVERRIDES = st.fixed_dictionaries({}, optional={"epochs": CHECKPOINTS, "batch_si
         }
     )
 )
-def test_any_valid_profile_expands_to_distinct_cases_whose_marks_ascend(fields: dict[str, Any]) -> None:
+def test_any_valid_profile_expands_to_distinct_cases_whose_checkpoints_ascend(fields: dict[str, Any]) -> None:
     profile = Profile.model_validate(fields)
     cases = profile.cases()
     assert len({case.case_id for case in cases}) == len(cases)
@@ -276,7 +276,7 @@ def test_a_missing_key_is_named(toml: Write) -> None:
     assert "batch_sizes: Field required" in message
 
 
-def test_four_mistakes_are_told_at_once_each_with_its_path(toml: Write) -> None:
+def test_four_mistakes_are_listed_at_once_each_with_its_path(toml: Write) -> None:
     path = toml('dataset = "mnits"\nmodels = ["deap"]\nepochs = [0]\nbatch_sizes = [8]\n[model.deep]\nepoch = [1]\n')
     message = refusal(path)
     first, *lines = message.splitlines()

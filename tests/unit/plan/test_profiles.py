@@ -5,13 +5,13 @@ import itertools
 import pytest
 
 from bench.plan import catalog
-from bench.plan.profile import profile_names, read_profile
+from bench.plan.profile import list_profiles, read_profile
 
 MODELS = set(catalog.model_settings())
 
 
 def test_four_profiles_come_with_the_harness() -> None:
-    assert profile_names() == ["blog", "ci", "full", "quick"]
+    assert list_profiles() == ["blog", "ci", "full", "quick"]
 
 
 @pytest.mark.parametrize("name", ["blog", "ci", "full", "quick"])
@@ -47,7 +47,9 @@ def test_the_blog_profile_gives_each_model_its_own_batch_size_and_reaches_its_pu
         assert set(settings[case.model].epochs) <= set(case.checkpoints), case.model
 
 
-def test_the_quick_profile_runs_nine_models_at_two_batch_sizes_and_three_marks_as_far_apart_as_the_blogs() -> None:
+def test_the_quick_profile_runs_nine_models_at_two_batch_sizes_and_three_checkpoints_as_far_apart_as_the_blogs() -> (
+    None
+):
     cases = read_profile("quick").cases()
     assert {case.model for case in cases} == MODELS
     assert len(cases) == 20

@@ -137,10 +137,13 @@ def test_a_run_with_other_settings_than_the_published_one_says_which() -> None:
 
 
 def test_the_units_that_a_summed_penalty_kills_are_explained_where_they_are_seen() -> None:
-    (sentence,) = explain_dead_units([row(model="sparse_batch_sum", dead_units=27, code_units=32)])
+    (sentence,) = explain_dead_units(
+        [row(model="sparse_batch_sum", dead_units=27, code_units=32)], catalog.model_settings()
+    )
     assert "27 of 32" in sentence
     assert "#22018" in sentence
-    assert explain_dead_units([row(model="sparse_batch_sum", dead_units=3, code_units=32), row(dead_units=32)]) == []
+    alive = [row(model="sparse_batch_sum", dead_units=3, code_units=32), row(dead_units=32)]
+    assert explain_dead_units(alive, catalog.model_settings()) == []
 
 
 def test_a_single_epoch_gives_no_step_to_project_from() -> None:

@@ -94,13 +94,13 @@ class Gpu(Device):
 
 @dataclass
 class Stage:
-    """A clock, what it told and remembered, and what drives it as a loop does."""
+    """A clock, what it sent and remembered, and what drives it as a loop does."""
 
     time: Time
     clock: Clock
     memory: Memory
-    told: list[Event]
-    told_ns: list[int]
+    sent: list[Event]
+    sent_ns: list[int]
     """When each event's sending began."""
     remembered: list[tuple[int, str]]
     """Epoch counts, each with the kind of the event before."""
@@ -122,11 +122,11 @@ class Stage:
 
     @property
     def epochs(self) -> list[EpochEvent]:
-        return [event for event in self.told if isinstance(event, EpochEvent)]
+        return [event for event in self.sent if isinstance(event, EpochEvent)]
 
     @property
     def checkpoints(self) -> list[CheckpointEvent]:
-        return [event for event in self.told if isinstance(event, CheckpointEvent)]
+        return [event for event in self.sent if isinstance(event, CheckpointEvent)]
 
 
 @dataclass(frozen=True)
@@ -160,19 +160,19 @@ def staged(
         return ProcessCounters(**{**fields, "cpu_s": time.cpu_ns / S})  # type: ignore[arg-type]
 
     def send(event: Event) -> None:
-        stage.told.append(event)
-        stage.told_ns.append(time.now_ns)
+        stage.sent.append(event)
+        stage.sent_ns.append(time.now_ns)
         time.spend(costs.send)
 
     def keep(epochs: int) -> None:
-        stage.remembered.append((epochs, stage.told[-1].kind))
+        stage.remembered.append((epochs, stage.sent[-1].kind))
         remember(stage)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock_file, "time", time)
         patch.setattr(clock_file, "read_machine_counters", read_machine_counters)
         patch.setattr(clock_file, "read_process_counters", read_process_counters)
-        patch.setattr(clock_file, "threads_alive", lambda: 9)
+        patch.setattr(clock_file, "count_threads", lambda: 9)
         memory = Memory(time, costs.meter)
         clock = Clock(
             started_ns=STARTED,

@@ -16,7 +16,8 @@ from bench.worker.protocol import FailureEvent, FinishedEvent, Job, to_line
 
 JOB = Job(
     model="basic", backend="tensorflow", loop="fit", precision="float32", optimizer="adam", learning_rate=0.1 + 0.2,
-    batch_size=256, seed=3, checkpoints=(50, 100), threads=None, data="/somewhere/with spaces/é.npz", started_ns=2**62 + 1,
+    batch_size=256, seed=3, checkpoints=(50, 100), threads=None,
+    data="/somewhere/with spaces/é.npz", started_ns=2**62 + 1,
 )  # fmt: skip
 LIMIT_S = 60.0
 """No process here takes a second; one that hangs is a failure, not a wait."""

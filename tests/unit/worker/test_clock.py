@@ -31,7 +31,7 @@ def test_an_epochs_parts_are_what_passes_between_the_loops_four_calls() -> None:
 
 
 @given(costs=costs_of_all_kinds, spans=epochs_of_all_kinds)
-def test_the_parts_add_up_to_the_wall_time_from_the_epochs_begin_to_its_telling(
+def test_the_parts_add_up_to_the_wall_time_from_the_epochs_begin_to_its_event(
     costs: Costs, spans: Sequence[tuple[int, int, int]]
 ) -> None:
     with staged(costs, checkpoints=(2,)) as stage:
@@ -45,10 +45,10 @@ def test_the_parts_add_up_to_the_wall_time_from_the_epochs_begin_to_its_telling(
             stage.clock.validation_end()
             stage.time.spend(callback_ns)
             stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
-    told = [at for event, at in zip(stage.told, stage.told_ns, strict=True) if isinstance(event, EpochEvent)]
-    for epoch, begin_ns, told_ns in zip(stage.epochs, begun, told, strict=True):
+    sent = [at for event, at in zip(stage.sent, stage.sent_ns, strict=True) if isinstance(event, EpochEvent)]
+    for epoch, begin_ns, sent_ns in zip(stage.epochs, begun, sent, strict=True):
         parts = epoch.train_s + epoch.val_s + epoch.callback_s + epoch.harness_s
-        assert parts == pytest.approx((told_ns - begin_ns) / S, abs=0.001)
+        assert parts == pytest.approx((sent_ns - begin_ns) / S, abs=0.001)
 
 
 @given(costs=costs_of_all_kinds, spans=epochs_of_all_kinds)
@@ -67,7 +67,7 @@ def test_the_harness_own_work_is_in_no_part_but_its_own(costs: Costs, spans: Seq
 
 
 @given(costs=costs_of_all_kinds, spans=epochs_of_all_kinds, import_ns=durations, evaluation_ns=durations)
-def test_the_time_of_a_mark_leaves_out_all_of_the_harness_work(
+def test_the_time_of_a_checkpoint_leaves_out_all_of_the_harness_work(
     costs: Costs, spans: Sequence[tuple[int, int, int]], import_ns: int, evaluation_ns: int
 ) -> None:
     every = tuple(range(1, len(spans) + 1))
@@ -91,13 +91,13 @@ def test_the_time_of_a_mark_leaves_out_all_of_the_harness_work(
         assert checkpoint.at_s == pytest.approx((ended_ns - STARTED) / S, abs=0.001)
 
 
-def test_what_the_loop_does_between_epochs_is_in_the_time_of_a_mark_and_in_no_epoch() -> None:
+def test_what_the_loop_does_between_epochs_is_in_the_time_of_a_checkpoint_and_in_no_epoch() -> None:
     with staged(Costs(look=0, read_machine_counters=0, send=S), checkpoints=(2,)) as stage:
         stage.epoch(S, S, S)
         stage.time.spend(5 * MS)
         stage.epoch(S, S, S)
     assert [(each.train_s, each.val_s, each.callback_s) for each in stage.epochs] == [(1.0, 1.0, 1.0)] * 2
-    assert stage.epochs[1].between_s == 1.0, "the telling alone"
+    assert stage.epochs[1].between_s == 1.0, "the sending alone"
     assert stage.checkpoints[0].wall_s == 6.005
 
 

@@ -1,13 +1,18 @@
-"""The device of each backend: what it is waited for, and what it tells of its memory."""
+"""The device of each backend: what it is waited for, and what it reports of its memory."""
 
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from unit.worker.fake_backends import MIB, Jax, Nvml, TensorFlow, Torch
 
-from bench.worker import device as device_file
-from bench.worker.device import Device, TensorFlowGpu, device, tensorflow_device, torch_device
+from bench.plan import catalog
+from bench.worker.backends import load_backend
+from bench.worker.device import Device
+
+Find = Callable[..., Device]
 
 
 @pytest.fixture(autouse=True)
@@ -17,13 +22,29 @@ def all_gpus_visible(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def tensorflow(monkeypatch: pytest.MonkeyPatch) -> TensorFlow:
-    made_up = TensorFlow()
-    monkeypatch.setitem(sys.modules, "tensorflow", made_up)
-    return made_up
+def find(monkeypatch: pytest.MonkeyPatch) -> Find:
+    """Find the device of a backend whose library, and NVIDIA's driver, are made up; no driver's module by default."""
+
+    def find(library: Any, nvml: Nvml | None = None) -> Device:
+        backend = {"TensorFlow": "tensorflow", "Jax": "jax"}.get(type(library).__name__, "torch")
+        monkeypatch.setitem(sys.modules, backend, library)
+        monkeypatch.setitem(sys.modules, "pynvml", nvml)
+        device: Device = load_backend(backend).find_device()
+        return device
+
+    return find
 
 
-def test_a_processor_has_nothing_to_wait_for_and_nothing_to_tell() -> None:
+def test_the_file_of_every_backend_is_imported_without_its_library() -> None:
+    for name, backend in catalog.backends().items():
+        file = load_backend(name)
+        assert backend == catalog.Backend(file.TITLE, file.DISTRIBUTIONS, file.ENVIRONMENT)
+        assert callable(file.find_device)
+        assert callable(file.limit_threads)
+    assert not {"tensorflow", "jax", "torch", "keras"} & set(sys.modules)
+
+
+def test_a_processor_has_nothing_to_wait_for_and_nothing_to_report() -> None:
     processor = Device()
     processor.synchronise()
     processor.observe()
@@ -31,47 +52,34 @@ def test_a_processor_has_nothing_to_wait_for_and_nothing_to_tell() -> None:
     assert not vars(processor)
 
 
-def test_tensorflow_without_a_gpu_trains_on_the_processor(tensorflow: TensorFlow) -> None:
-    tensorflow.gpus = 0
-    nvml = Nvml(broken=True)
-    assert type(tensorflow_device(tensorflow, nvml)) is Device
-    assert type(device("tensorflow")) is Device
+def test_tensorflow_without_a_gpu_trains_on_the_processor(find: Find) -> None:
+    assert type(find(TensorFlow(gpus=0), Nvml(broken=True))) is Device
 
 
-def test_torch_without_a_gpu_trains_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", Torch())
-    assert type(device("torch")) is Device
+def test_torch_without_a_gpu_trains_on_the_processor(find: Find) -> None:
+    assert type(find(Torch(), Nvml())) is Device
 
 
-def test_jax_on_the_processor_is_waited_for_and_has_no_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jax_on_the_processor_is_waited_for_and_has_no_memory_of_its_own(find: Find) -> None:
     jax = Jax("cpu")
-    monkeypatch.setitem(sys.modules, "jax", jax)
-    monkeypatch.setitem(sys.modules, "pynvml", Nvml(used_mib=[5]))
-    processor = device("jax")
+    processor = find(jax, Nvml(used_mib=[5]))
     processor.observe()
     processor.synchronise()
     assert (processor.used_mib, processor.peak_mib()) == (None, None)
     assert jax.waited_for == [["a", "b"]], "all that is being computed"
 
 
-def test_the_gpu_of_the_imported_tensorflow_is_found(tensorflow: TensorFlow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", Nvml(used_mib=[5]))
-    gpu = device("tensorflow")
-    gpu.observe()
-    assert isinstance(gpu, TensorFlowGpu)
-    assert gpu.used_mib == 5.0
-
-
-def test_synchronising_waits_for_the_devices(tensorflow: TensorFlow) -> None:
-    gpu = tensorflow_device(tensorflow, Nvml())
+def test_synchronising_waits_for_the_devices(find: Find) -> None:
+    tensorflow = TensorFlow()
+    gpu = find(tensorflow, Nvml())
     assert tensorflow.synchronised == 0
     gpu.synchronise()
     gpu.synchronise()
     assert tensorflow.synchronised == 2
 
 
-def test_used_memory_is_the_most_at_any_look() -> None:
-    gpu = tensorflow_device(TensorFlow(), Nvml(used_mib=[300, 900, 400]))
+def test_used_memory_is_the_most_at_any_look(find: Find) -> None:
+    gpu = find(TensorFlow(), Nvml(used_mib=[300, 900, 400]))
     seen = [gpu.used_mib]
     for _ in range(3):
         gpu.observe()
@@ -79,113 +87,99 @@ def test_used_memory_is_the_most_at_any_look() -> None:
     assert seen == [None, 300.0, 900.0, 900.0]
 
 
-def test_the_peak_is_the_frameworks_own() -> None:
-    assert tensorflow_device(TensorFlow(), Nvml(used_mib=[9999])).peak_mib() == 777.0
+def test_the_peak_is_the_frameworks_own(find: Find) -> None:
+    assert find(TensorFlow(), Nvml(used_mib=[9999])).peak_mib() == 777.0
 
 
 @pytest.mark.parametrize(
     ("visible", "index"), [(None, 0), ("", 0), ("2", 2), ("3,1", 3), (" 1 , 2", 1), ("GPU-8c1f2b,1", 3)]
 )
-def test_the_first_visible_gpu_is_looked_at(visible: str | None, index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_visible_gpu_is_looked_at(
+    visible: str | None, index: int, find: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     nvml = Nvml()
-    tensorflow_device(TensorFlow(), nvml).observe()
+    find(TensorFlow(), nvml).observe()
     assert nvml.looked_at == [index]
 
 
-def test_a_driver_that_tells_no_memory_does_not_end_the_case() -> None:
-    gpu = tensorflow_device(TensorFlow(), Nvml(used_mib=[]))
+def test_a_driver_that_reports_no_memory_does_not_end_the_case(find: Find) -> None:
+    gpu = find(TensorFlow(), Nvml(used_mib=[]))
     gpu.observe()
     assert (gpu.used_mib, gpu.peak_mib()) == (None, 777.0)
 
 
 @pytest.mark.parametrize("nvml", [Nvml(broken=True), Nvml(gpus=0)], ids=["no driver", "no such GPU"])
-def test_a_driver_that_refuses_leaves_the_frameworks_figure(nvml: Nvml) -> None:
-    gpu = tensorflow_device(TensorFlow(), nvml)
+def test_a_driver_that_refuses_leaves_the_frameworks_figure(nvml: Nvml, find: Find) -> None:
+    gpu = find(TensorFlow(), nvml)
     gpu.observe()
     assert (gpu.used_mib, gpu.peak_mib()) == (None, 777.0)
     assert not nvml.looked_at
 
 
-def test_without_the_drivers_module_the_frameworks_figure_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert device_file._imported_nvml() is None
-    gpu = tensorflow_device(TensorFlow())
+def test_without_the_drivers_module_the_frameworks_figure_is_left(find: Find) -> None:
+    gpu = find(TensorFlow())
     gpu.observe()
     assert (gpu.used_mib, gpu.peak_mib()) == (None, 777.0)
 
 
-def test_jax_on_a_gpu_tells_the_drivers_figure_and_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "jax", Jax("gpu", {"peak_bytes_in_use": 55 * MIB}))
-    monkeypatch.setitem(sys.modules, "pynvml", Nvml(used_mib=[300, 200]))
-    gpu = device("jax")
+def test_jax_on_a_gpu_reports_the_drivers_figure_and_its_own(find: Find) -> None:
+    gpu = find(Jax("gpu", {"peak_bytes_in_use": 55 * MIB}), Nvml(used_mib=[300, 200]))
     gpu.observe()
     gpu.observe()
     assert (gpu.used_mib, gpu.peak_mib()) == (300.0, 55.0)
 
 
 @pytest.mark.parametrize("stats", [None, {}, {"bytes_in_use": 3}])
-def test_a_jax_that_counts_no_peak_leaves_it_empty(
-    stats: dict[str, int] | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "jax", Jax("gpu", stats))
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert device("jax").peak_mib() is None
+def test_a_jax_that_counts_no_peak_leaves_it_empty(stats: dict[str, int] | None, find: Find) -> None:
+    assert find(Jax("gpu", stats)).peak_mib() is None
 
 
-def test_torch_on_a_gpu_is_waited_for_and_tells_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jax_waits_for_all_that_is_being_computed_on_a_gpu_too(find: Find) -> None:
+    jax = Jax("gpu")
+    gpu = find(jax, Nvml(broken=True))
+    gpu.synchronise()
+    gpu.observe()
+    assert (gpu.used_mib, jax.waited_for) == (None, [["a", "b"]])
+
+
+def test_torch_on_a_gpu_is_waited_for_and_reports_its_memory(find: Find) -> None:
     torch = Torch(("cuda", "xpu"))
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    monkeypatch.setitem(sys.modules, "pynvml", Nvml(used_mib=[9]))
-    gpu = device("torch")
+    gpu = find(torch, Nvml(used_mib=[9]))
     gpu.synchronise()
     gpu.observe()
     assert (gpu.used_mib, gpu.peak_mib(), torch.synchronised) == (9.0, 44.0, ["cuda"])
 
 
 @pytest.mark.parametrize(("kind", "peak"), [("mps", None), ("xpu", 33.0)])
-def test_torch_on_another_makers_gpu_has_no_figure_of_nvidias(
-    kind: str, peak: float | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torch_on_another_makers_gpu_has_no_figure_of_nvidias(kind: str, peak: float | None, find: Find) -> None:
     torch = Torch((kind,))
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    monkeypatch.setitem(sys.modules, "pynvml", Nvml(used_mib=[9]))
-    gpu = device("torch")
+    gpu = find(torch, Nvml(used_mib=[9]))
     gpu.synchronise()
     gpu.observe()
     assert (gpu.used_mib, gpu.peak_mib(), torch.synchronised) == (None, peak, [kind])
 
 
-def test_torch_without_gpus_of_other_makers_in_it_finds_none() -> None:
+def test_torch_without_gpus_of_other_makers_in_it_finds_none(find: Find) -> None:
     older = SimpleNamespace(backends=Torch().backends, cuda=Torch().cuda)
-    assert type(torch_device(older)) is Device
+    assert type(find(older)) is Device
 
 
 @pytest.mark.parametrize(("visible", "looked_at"), [(None, 1), ("3,2", 2), ("3", 1), ("0,GPU-8c1f2b", 3)])
-def test_the_gpu_that_keras_is_told_to_use_is_the_one_that_is_watched(
-    visible: str | None, looked_at: int, monkeypatch: pytest.MonkeyPatch
+def test_the_gpu_that_keras_is_set_to_is_the_one_that_is_watched(
+    visible: str | None, looked_at: int, find: Find, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_TORCH_DEVICE", "cuda:1")
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     torch, nvml = Torch(("cuda",)), Nvml()
-    gpu = torch_device(torch, nvml)
+    gpu = find(torch, nvml)
     gpu.synchronise()
     gpu.observe()
     assert (gpu.peak_mib(), torch.synchronised, nvml.looked_at) == (45.0, ["cuda:1"], [looked_at])
 
 
-def test_a_gpu_that_keras_is_told_to_leave_alone_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_keras_is_set_to_leave_alone_is_not_watched(find: Find, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_TORCH_DEVICE", "cpu")
-    assert type(torch_device(Torch(("cuda",)), Nvml())) is Device
-
-
-def test_jax_waits_for_all_that_is_being_computed_on_a_gpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    jax = Jax("gpu")
-    monkeypatch.setitem(sys.modules, "jax", jax)
-    monkeypatch.setitem(sys.modules, "pynvml", Nvml(broken=True))
-    gpu = device("jax")
-    gpu.synchronise()
-    gpu.observe()
-    assert (gpu.used_mib, jax.waited_for) == (None, [["a", "b"]])
+    assert type(find(Torch(("cuda",)), Nvml())) is Device

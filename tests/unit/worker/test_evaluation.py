@@ -56,7 +56,7 @@ def images(n: int, pixels: int = 3) -> NDArray[np.float32]:
     return np.linspace(0.05, 0.95, n * pixels, dtype=np.float32).reshape(n, pixels)
 
 
-def test_it_is_the_mean_over_all_pixels_of_the_digits_rebuilt_from_their_codes() -> None:
+def test_it_is_the_mean_over_all_pixels_of_the_images_rebuilt_from_their_codes() -> None:
     x = np.array([[0.9, 0.1], [0.2, 0.4]], np.float32)
     y = np.array([[1.0, 0.0], [0.5, 0.25]], np.float32)
     seen = evaluate(autoencoder(lambda batch: batch * 2, (2,), lambda codes: codes / 2), x, y, epochs=7)
@@ -67,7 +67,7 @@ def test_it_is_the_mean_over_all_pixels_of_the_digits_rebuilt_from_their_codes()
 
 
 @pytest.mark.parametrize("n", [1, 4, 7, 8, 9, 23])
-def test_digits_that_do_not_fill_the_last_step_count_as_much_as_any(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_do_not_fill_the_last_step_count_as_much_as_any(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "_CHUNK", 4)
     x = images(n)
     model = autoencoder(lambda batch: batch[:, :2], (2,), lambda codes: np.repeat(codes[:, :1], 3, axis=1))
@@ -94,8 +94,8 @@ def test_pixels_of_any_shape_count_one_by_one() -> None:
     codes = lambda batch: batch[:, :7, :14, :].reshape(-1, 7, 7, 2)  # noqa: E731
     model = autoencoder(codes, (7, 7, 2), lambda codes: np.full((len(codes), 28, 28, 1), 0.25, np.float32))
     seen = evaluate(model, x, x, epochs=1)
-    share = float(x.mean(dtype=np.float64))
-    assert seen.val_bce == pytest.approx(entropy(share, 0.25), rel=1e-6)
+    mean = float(x.mean(dtype=np.float64))
+    assert seen.val_bce == pytest.approx(entropy(mean, 0.25), rel=1e-6)
     assert (seen.code_units, seen.dead_units) == (98, 0)
 
 
@@ -113,7 +113,7 @@ def test_a_reconstruction_that_is_sure_and_right_costs_next_to_nothing(sure: flo
     assert seen.val_bce == pytest.approx(1e-7, rel=1e-3)
 
 
-def test_a_unit_is_dead_when_no_digit_moves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_unit_is_dead_when_no_image_moves_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "_CHUNK", 2)
     codes = np.zeros((5, 5), np.float32)
     codes[0, 0] = 1.0

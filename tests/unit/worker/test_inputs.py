@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench.worker.inputs import floats, prepare_uint8
+from bench.worker.inputs import prepare_uint8, to_floats
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -55,26 +55,26 @@ def test_nothing_is_lost(images: Images, prepare: object) -> None:
     pairs = prepare_uint8(prepare, images, np.random.default_rng(3))  # type: ignore[arg-type]
     if prepare is late:
         wanted = np.concatenate([late(images[start : start + 1_000], None)[0] for start in (0, 1_000, 2_000)])  # type: ignore[arg-type]
-        assert np.array_equal(floats(pairs.x), wanted)
+        assert np.array_equal(to_floats(pairs.x), wanted)
         return
     x, y = prepare(images, np.random.default_rng(3))  # type: ignore[operator]
-    assert np.array_equal(floats(pairs.x), x)
-    assert np.array_equal(floats(pairs.y), y)
+    assert np.array_equal(to_floats(pairs.x), x)
+    assert np.array_equal(to_floats(pairs.y), y)
 
 
 @pytest.mark.parametrize("prepare", [plain, noisy, late])
 def test_memory_begins_where_backends_want_it(images: Images, prepare: object) -> None:
     pairs = prepare_uint8(prepare, images, np.random.default_rng(0))  # type: ignore[arg-type]
-    assert [array.ctypes.data % 64 for array in pairs.arrays()] == [0] * len(pairs.arrays())
+    assert [array.ctypes.data % 64 for array in pairs.arrays] == [0] * len(pairs.arrays)
 
 
 def test_floats_are_not_copied() -> None:
     array = np.zeros((2, 3), np.float32)
-    assert floats(array) is array
+    assert to_floats(array) is array
 
 
 def test_what_is_handed_over_is_held_no_longer(images: Images) -> None:
     pairs = prepare_uint8(plain, images, np.random.default_rng(0))
-    (array,) = pairs.handed_over()
+    (array,) = pairs.hand_over()
     assert len(array) == COUNT
-    assert pairs.arrays()[0].size == 0
+    assert pairs.arrays[0].size == 0

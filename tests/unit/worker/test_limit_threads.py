@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 from unit.worker.fake_backends import TensorFlow
 
-from bench.worker import device as device_file
-from bench.worker.device import limit_threads
+from bench.worker.backends import load_backend
 
 
 @pytest.fixture
@@ -20,19 +19,29 @@ def tensorflow(monkeypatch: pytest.MonkeyPatch) -> TensorFlow:
     return made_up
 
 
+def limit_threads(backend: str, threads: int | None) -> tuple[int | None, int | None]:
+    limited: tuple[int | None, int | None] = load_backend(backend).limit_threads(threads)
+    return limited
+
+
 def start(monkeypatch: pytest.MonkeyPatch, **names: int) -> None:
     """Have whatever is called start so many threads of each name; those without a name are ``nameless``."""
 
-    def started(call: Callable[[], object]) -> Counter[str]:
+    def count(call: Callable[[], object]) -> Counter[str]:
         call()
-        return Counter({"" if name == "nameless" else name: count for name, count in names.items()})
+        return Counter({"" if name == "nameless" else name: number for name, number in names.items()})
 
-    monkeypatch.setattr(device_file, "started", started)
+    replace_count(monkeypatch, count)
+
+
+def replace_count(monkeypatch: pytest.MonkeyPatch, count: Callable[[Callable[[], object]], Counter[str]]) -> None:
+    for backend in ("tensorflow", "jax"):
+        monkeypatch.setattr(load_backend(backend), "count_started_threads", count)
 
 
 @pytest.fixture(autouse=True)
-def nothing_tells_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_file, "started", lambda _call: Counter())
+def no_threads_can_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_count(monkeypatch, lambda _call: Counter())
 
 
 def test_a_limit_holds_for_one_operation_and_for_operations_side_by_side(tensorflow: TensorFlow) -> None:
@@ -40,7 +49,7 @@ def test_a_limit_holds_for_one_operation_and_for_operations_side_by_side(tensorf
     assert (tensorflow.intra, tensorflow.inter) == (3, 3)
 
 
-def test_without_a_limit_nothing_is_set_and_what_there_is_is_told(tensorflow: TensorFlow) -> None:
+def test_without_a_limit_nothing_is_set_and_what_there_is_is_reported(tensorflow: TensorFlow) -> None:
     tensorflow.intra, tensorflow.inter = 4, 2
     assert limit_threads("tensorflow", None) == (4, 2)
 
@@ -85,7 +94,7 @@ def test_jax_shows_its_threads_for_one_operation_alone(threads: int | None, monk
     assert seen == ["7" if threads is None else "3"], "a limit is set before the pools are started"
 
 
-def test_torch_tells_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_reports_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     now = {"intra": 8, "inter": 4}
     torch = SimpleNamespace(
         get_num_threads=lambda: now["intra"],

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.worker import memory
-from bench.worker.memory import Meter, Reading, threads_alive
+from bench.worker.memory import Meter, Reading
 
 MIB = 1 << 20
 STATUS = """\
@@ -77,7 +77,7 @@ def test_each_reading_is_of_now(proc: Path) -> None:
     assert meter.end_phase().rss == 400.0
 
 
-def test_a_kernel_that_does_not_tell_anonymous_memory_leaves_it_empty(proc: Path) -> None:
+def test_a_kernel_that_does_not_report_anonymous_memory_leaves_it_empty(proc: Path) -> None:
     assert Meter(without(proc, "RssAnon")).end_phase() == Reading(peak=512.5, rss=300.0, anon=None, file=None)
 
 
@@ -152,7 +152,7 @@ def test_windows_has_a_peak_working_set(tmp_path: Path, monkeypatch: pytest.Monk
     assert meter.end_phase() == Reading(peak=512.0, rss=300.0, anon=None, file=None)
 
 
-def test_a_peak_is_not_forgotten_where_none_is_told(proc: Path) -> None:
+def test_a_peak_is_not_reset_where_none_is_reported(proc: Path) -> None:
     Meter(without(proc, "VmHWM"))
     assert (proc / "clear_refs").read_bytes() == b""
 
@@ -160,7 +160,7 @@ def test_a_peak_is_not_forgotten_where_none_is_told(proc: Path) -> None:
 # ---------------------------------------------------------------------------- threads
 
 
-def test_threads_are_counted_where_proc_tells_them(proc: Path) -> None:
-    assert threads_alive(proc / "status") == 7
-    assert threads_alive(without(proc, "Threads") / "status") is None
-    assert threads_alive(proc / "none") is None
+def test_threads_are_counted_where_proc_lists_them(proc: Path) -> None:
+    assert memory.count_threads(proc / "status") == 7
+    assert memory.count_threads(without(proc, "Threads") / "status") is None
+    assert memory.count_threads(proc / "none") is None

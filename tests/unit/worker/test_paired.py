@@ -9,7 +9,7 @@ import pytest
 from bench.worker import paired
 from bench.worker.inputs import Examples
 from bench.worker.memory import Meter
-from bench.worker.paired import Stopped, Turns, part, take_turns
+from bench.worker.paired import Stopped, TurnClock, take_images, take_turns
 from bench.worker.paired_protocol import GO, PROTOCOL, STOP, PairedEvent, PairedJob, ReadyEvent, TurnEvent
 from bench.worker.protocol import to_line
 
@@ -33,18 +33,18 @@ class Wire:
         self.last = event
 
 
-def turns(wire: Wire) -> Turns:
-    return Turns(wire, wire.send, Meter(), pending=READY)  # type: ignore[arg-type]
+def turns(wire: Wire) -> TurnClock:
+    return TurnClock(wire, wire.send, Meter(), pending=READY)  # type: ignore[arg-type]
 
 
-def epoch(clock: Turns, losses: Mapping[str, float] = LOSSES) -> None:
+def epoch(clock: TurnClock, losses: Mapping[str, float] = LOSSES) -> None:
     clock.epoch_begin()
     clock.validation_begin()
     clock.validation_end()
     clock.epoch_end(losses)
 
 
-def test_each_unit_is_told_when_the_process_is_idle_and_waits_again() -> None:
+def test_each_turn_is_sent_when_the_process_is_idle_and_waits_again() -> None:
     wire = Wire(GO, GO, STOP)
     clock = turns(wire)
     epoch(clock)
@@ -56,7 +56,7 @@ def test_each_unit_is_told_when_the_process_is_idle_and_waits_again() -> None:
 
 
 class Time:
-    """The clocks that a turn is timed with, in nanoseconds; they stand still unless they are told to go on."""
+    """The clocks that a turn is timed with, in nanoseconds; they stand still unless a test moves them on."""
 
     def __init__(self) -> None:
         self.wall = self.cpu = 0
@@ -72,7 +72,7 @@ class Time:
         return self.cpu
 
 
-def test_a_unit_is_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_is_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     passing = Time()
     monkeypatch.setattr(paired, "time", passing)
     clock = turns(Wire(GO))
@@ -94,7 +94,7 @@ def test_a_parent_that_is_gone_ends_the_process() -> None:
         turns(Wire()).epoch_begin()
 
 
-def test_a_loss_that_is_not_finite_is_told_as_none() -> None:
+def test_a_loss_that_is_not_finite_is_none() -> None:
     wire = Wire(GO)
     clock = turns(wire)
     epoch(clock, losses={"loss": float("nan"), "val_loss": float("inf")})
@@ -102,26 +102,26 @@ def test_a_loss_that_is_not_finite_is_told_as_none() -> None:
     assert (clock.pending.train_loss, clock.pending.val_loss) == (None, None)
 
 
-def test_the_end_tells_the_largest_memory_of_all_units() -> None:
+def test_the_last_event_has_the_largest_memory_of_all_turns() -> None:
     clock = turns(Wire(GO, GO, GO))
     epoch(clock)
     held = np.ones(8 << 20)
     epoch(clock)
     del held
     epoch(clock)
-    done = clock.done()
+    done = clock.end()
     before, with_it, after = clock.readings
     assert done.peak_rss_mib >= with_it.rss
     assert done.anon_mib is None or done.anon_mib == with_it.anon
     assert before.anon is None or after.anon is None or (done.anon_mib or 0) > max(before.anon, after.anon) + 32
 
 
-def test_a_part_begins_again_where_there_are_not_so_many_digits() -> None:
+def test_images_are_taken_from_the_start_again_where_there_are_too_few() -> None:
     images = np.arange(5, dtype=np.uint8).reshape(5, 1)
-    same = part(Examples(images, images), 12)
+    same = take_images(Examples(images, images), 12)
     assert same.x is same.y
     assert same.x[:, 0].tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
-    other = part(Examples(images, images + 1), 3)
+    other = take_images(Examples(images, images + 1), 3)
     assert (other.x[:, 0].tolist(), other.y[:, 0].tolist()) == ([0, 1, 2], [1, 2, 3])
 
 
@@ -135,12 +135,12 @@ JOB = PairedJob(
 
 def spoken(monkeypatch: pytest.MonkeyPatch, train: Any, text: bytes) -> tuple[int, list[str]]:
     monkeypatch.setattr(paired, "_train", train)
-    told: list[PairedEvent] = []
-    code = take_turns(io.BytesIO(text), told.append)
-    return code, [json.loads(to_line(event))["kind"] for event in told]
+    sent: list[PairedEvent] = []
+    code = take_turns(io.BytesIO(text), sent.append)
+    return code, [json.loads(to_line(event))["kind"] for event in sent]
 
 
-def train(job: PairedJob, clock: Turns) -> None:
+def train(job: PairedJob, clock: TurnClock) -> None:
     assert job == JOB
     clock.pending = READY
     while True:
@@ -148,16 +148,16 @@ def train(job: PairedJob, clock: Turns) -> None:
 
 
 def test_the_whole_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, told = spoken(monkeypatch, train, to_line(JOB) + GO + GO + STOP)
-    assert (code, told) == (0, ["hello", "ready", "turn", "turn", "done"])
+    code, sent = spoken(monkeypatch, train, to_line(JOB) + GO + GO + STOP)
+    assert (code, sent) == (0, ["hello", "ready", "turn", "turn", "done"])
 
 
 def test_a_parent_that_only_asks_for_the_protocol_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert spoken(monkeypatch, train, b"") == (0, ["hello"])
 
 
-def test_whatever_goes_wrong_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def raises(_job: PairedJob, _clock: Turns) -> None:
+def test_whatever_goes_wrong_is_sent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def raises(_job: PairedJob, _clock: TurnClock) -> None:
         raise ValueError("no such layer")
 
     assert spoken(monkeypatch, raises, to_line(JOB)) == (1, ["hello", "broken"])

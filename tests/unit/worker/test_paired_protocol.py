@@ -5,12 +5,12 @@ import pytest
 from scripted import NOISY, QUIET
 
 from bench.host.noise import Interval, find_noise
-from bench.worker.paired_protocol import GO, PROTOCOL, STOP, PairedEvent, PairedJob, together
+from bench.worker.paired_protocol import GO, PROTOCOL, STOP, PairedEvent, PairedJob, combine_intervals
 
 SPOKEN = {
-    1: {
-        "PairedJob": "backend batch_size data images learning_rate loop model optimizer precision protocol seed threads "
-        "val_images",
+    2: {
+        "PairedJob": "backend batch_size data images learning_rate loop model optimizer precision protocol seed "
+        "threads val_images",
         "HelloEvent": "kind protocol root",
         "ReadyEvent": "kind params peak_rss_method",
         "TurnEvent": "cpu_s kind noise rss_mib train_loss val_loss wall_s",
@@ -32,20 +32,22 @@ def test_messages_of_another_form_are_another_protocol() -> None:
 
 
 def test_rates_are_of_all_seconds_and_counts_of_all_intervals() -> None:
-    found = together([replace(QUIET, seconds=1.0, other_cores=0.0), replace(QUIET, seconds=3.0, other_cores=1.0)])
+    found = combine_intervals(
+        [replace(QUIET, seconds=1.0, other_cores=0.0), replace(QUIET, seconds=3.0, other_cores=1.0)]
+    )
     assert (found.seconds, found.other_cores) == (4.0, 0.75)
     assert found.minor_faults == 20
 
 
 def test_what_one_interval_does_not_know_is_not_known() -> None:
-    found = together([QUIET, replace(QUIET, steal_percent=None, major_faults=None)])
+    found = combine_intervals([QUIET, replace(QUIET, steal_percent=None, major_faults=None)])
     assert (found.steal_percent, found.major_faults) == (None, None)
     assert found.own_cores == pytest.approx(QUIET.own_cores)
 
 
-def test_ticks_that_a_single_unit_has_too_few_of_are_judged_over_four() -> None:
+def test_ticks_that_a_single_turn_has_too_few_of_are_judged_over_four() -> None:
     brief = replace(QUIET, seconds=0.18, other_cores=0.3)
     idle = replace(brief, other_cores=0.0)
     assert find_noise(brief) == ("other-load",)
-    assert find_noise(together([brief, idle, idle, idle])) == ()
-    assert find_noise(together([replace(NOISY, seconds=0.18), idle, idle, idle])) != ()
+    assert find_noise(combine_intervals([brief, idle, idle, idle])) == ()
+    assert find_noise(combine_intervals([replace(NOISY, seconds=0.18), idle, idle, idle])) != ()

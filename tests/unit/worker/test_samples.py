@@ -38,7 +38,7 @@ def images(n: int = 40, shape: tuple[int, ...] = (16,)) -> tuple[Array, NDArray[
 IDENTITY = autoencoder(lambda batch: batch[:, :4], lambda codes: np.tile(codes, 4))
 
 
-def test_the_digits_are_the_first_of_each_class_by_class_and_then_others() -> None:
+def test_the_images_are_the_first_of_each_class_by_class_and_then_others() -> None:
     _, labels = images()
     chosen = samples.choose_images(labels)
     assert chosen == [1, 6, 0, 2, 4, 7, 5, 3, 8, 9]
@@ -46,14 +46,14 @@ def test_the_digits_are_the_first_of_each_class_by_class_and_then_others() -> No
 
 
 @pytest.mark.parametrize("n", [1, 3, 10, 25])
-def test_the_digits_are_distinct_and_ten_at_most(n: int) -> None:
+def test_the_images_are_distinct_and_ten_at_most(n: int) -> None:
     chosen = samples.choose_images(np.zeros(n, np.uint8))
     assert len(set(chosen)) == len(chosen) == min(n, 10)
 
 
 def test_pixels_become_square_pictures_of_bytes() -> None:
     x, labels = images()
-    found = samples.samples(IDENTITY, x, 1 - x, labels)
+    found = samples.collect_samples(IDENTITY, x, 1 - x, labels)
     assert {name: (array.dtype.name, array.shape) for name, array in found.items()} == {
         "labels": ("uint8", (10,)),
         "input": ("uint8", (10, 4, 4)),
@@ -69,14 +69,16 @@ def test_pixels_become_square_pictures_of_bytes() -> None:
 def test_what_is_no_number_or_out_of_bounds_is_drawn_at_the_bounds() -> None:
     x, labels = images(1, (4,))
     wild = autoencoder(lambda _: np.array([[np.inf, np.nan, 1e30]]), lambda _: np.array([[np.nan, -1, 2, 0.5]]))
-    found = samples.samples(wild, x, x, labels)
+    found = samples.collect_samples(wild, x, x, labels)
     assert found["output"].ravel().tolist() == [0, 0, 255, 128]
     assert np.isfinite(found["codes"]).all()
 
 
 def test_without_a_decoder_the_model_itself_rebuilds() -> None:
     x, labels = images()
-    found = samples.samples(autoencoder(lambda batch: batch[:, :2], None, lambda batch: 1 - batch), x, x, labels)
+    found = samples.collect_samples(
+        autoencoder(lambda batch: batch[:, :2], None, lambda batch: 1 - batch), x, x, labels
+    )
     assert np.array_equal(found["output"], 255 - found["input"])
     assert "plane" in found
     assert "grid" not in found
@@ -85,17 +87,17 @@ def test_without_a_decoder_the_model_itself_rebuilds() -> None:
 def test_long_codes_are_not_kept() -> None:
     x, labels = images()
     long = autoencoder(lambda batch: np.zeros((len(batch), 3000)), lambda codes: codes[:, :16])
-    assert "codes" not in samples.samples(long, x, x, labels)
+    assert "codes" not in samples.collect_samples(long, x, x, labels)
 
 
 def test_a_plane_is_kept_with_its_labels_and_a_grid_of_the_normal_distribution() -> None:
     x, labels = images(2300)
     plane = autoencoder(lambda batch: batch[:, :2], lambda codes: np.repeat(codes, 2, axis=1))
-    found = samples.samples(plane, x, x, labels)
+    found = samples.collect_samples(plane, x, x, labels)
     assert found["plane"].shape == (2000, 2)
     assert np.array_equal(found["plane_labels"], labels[:2000])
     assert found["grid"].shape == (15, 15, 2, 2)
-    codes = samples._grid_codes().reshape(15, 15, 2)
+    codes = samples._make_grid_codes().reshape(15, 15, 2)
     assert codes[7, 7] == pytest.approx([0, 0], abs=1e-6)
     assert codes[0, 14] == pytest.approx([1.6449, 1.6449], abs=1e-4), "right and up"
     assert codes[14, 0] == pytest.approx([-1.6449, -1.6449], abs=1e-4)
@@ -104,7 +106,7 @@ def test_a_plane_is_kept_with_its_labels_and_a_grid_of_the_normal_distribution()
 def test_half_precision_is_understood() -> None:
     x, labels = images()
     low = autoencoder(lambda batch: batch[:, :4].astype(np.float16), lambda codes: np.tile(codes, 4).astype(np.float16))
-    assert samples.samples(low, x, x, labels)["output"].dtype == np.uint8
+    assert samples.collect_samples(low, x, x, labels)["output"].dtype == np.uint8
 
 
 @pytest.fixture
@@ -119,13 +121,13 @@ def job(tmp_path: Path) -> Job:
     )  # fmt: skip
 
 
-def test_a_mark_is_one_small_file_without_pickles(job: Job, tmp_path: Path) -> None:
+def test_a_checkpoint_is_one_small_file_without_pickles(job: Job, tmp_path: Path) -> None:
     x, _ = images(shape=(784,))
     noise = autoencoder(
         lambda batch: batch[:, :2],
         lambda codes: np.random.default_rng(1).random((len(codes), 784), np.float32),
     )
-    samples.keep(job, noise, x, x, epochs=2)
+    samples.keep_samples(job, noise, x, x, epochs=2)
     (path,) = (tmp_path / "samples").iterdir()
     assert path.name == "case-2.npz"
     assert path.stat().st_size < 300_000, "at the most that noise can take"
@@ -137,8 +139,8 @@ def test_a_model_that_cannot_be_drawn_costs_a_picture_and_not_the_case(
     job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     x, _ = images(shape=(15,))
-    samples.keep(job, autoencoder(lambda batch: batch, lambda codes: codes), x, x, epochs=2)
-    assert "15 pixels a image are no square" in capsys.readouterr().err
+    samples.keep_samples(job, autoencoder(lambda batch: batch, lambda codes: codes), x, x, epochs=2)
+    assert "15 pixels per image make no square" in capsys.readouterr().err
     assert not (tmp_path / "samples").exists()
 
 
@@ -147,5 +149,5 @@ def test_a_folder_that_cannot_be_written_costs_a_picture_and_not_the_case(
 ) -> None:
     (tmp_path / "samples").write_text("a file is in the way")
     x, _ = images()
-    samples.keep(job, IDENTITY, x, x, epochs=2)
+    samples.keep_samples(job, IDENTITY, x, x, epochs=2)
     assert "FileExistsError" in capsys.readouterr().err

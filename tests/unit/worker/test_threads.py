@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.worker import threads
-from bench.worker.threads import started
+from bench.worker.threads import count_started_threads
 
 THREADS = {1: ("python", "R"), 2: ("python", "S")}
 """What runs before the call: name and state by id."""
@@ -37,30 +37,30 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
 
 def test_new_threads_are_counted_by_their_names(task: Path, pauses: list[Callable[[], None]]) -> None:
     new = {3: ("python", "S"), 4: ("python", "S"), 5: ("tf_Compute", "S"), 6: ("a (b) c", "S")}
-    assert started(lambda: show(task, new), task) == {"": 2, "tf_Compute": 1, "a (b) c": 1}
+    assert count_started_threads(lambda: show(task, new), task) == {"": 2, "tf_Compute": 1, "a (b) c": 1}
 
 
 def test_a_thread_has_its_name_when_it_waits(task: Path, pauses: list[Callable[[], None]]) -> None:
     pauses.extend([lambda: show(task, {3: ("tf_Compute", "R")}), lambda: show(task, {3: ("tf_Compute", "S")})])
-    assert started(lambda: show(task, {3: ("python", "R")}), task) == {"tf_Compute": 1}
+    assert count_started_threads(lambda: show(task, {3: ("python", "R")}), task) == {"tf_Compute": 1}
 
 
 def test_a_thread_that_comes_late_is_counted(task: Path, pauses: list[Callable[[], None]]) -> None:
     pauses.append(lambda: show(task, {4: ("python", "S")}))
-    assert started(lambda: show(task, {3: ("python", "S")}), task) == {"": 2}
+    assert count_started_threads(lambda: show(task, {3: ("python", "S")}), task) == {"": 2}
 
 
-def test_threads_that_find_no_rest_are_not_told(task: Path, pauses: list[Callable[[], None]]) -> None:
-    assert started(lambda: show(task, {3: ("python", "R")}), task) == {}
+def test_threads_that_find_no_rest_are_not_counted(task: Path, pauses: list[Callable[[], None]]) -> None:
+    assert count_started_threads(lambda: show(task, {3: ("python", "R")}), task) == {}
 
 
 def test_a_call_that_starts_nothing_leaves_nothing(task: Path, pauses: list[Callable[[], None]]) -> None:
-    assert started(lambda: None, task) == {}
+    assert count_started_threads(lambda: None, task) == {}
 
 
-def test_where_the_system_does_not_tell_nothing_is_called(tmp_path: Path) -> None:
+def test_without_proc_nothing_is_called(tmp_path: Path) -> None:
     called: list[int] = []
-    assert started(lambda: called.append(1), tmp_path / "no-proc") == {}
+    assert count_started_threads(lambda: called.append(1), tmp_path / "no-proc") == {}
     assert not called
 
 
@@ -85,4 +85,4 @@ def waiting(count: int) -> Iterator[Callable[[], None]]:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_the_threads_of_this_process_are_seen() -> None:
     with waiting(3) as call:
-        assert started(call).total() == 3
+        assert count_started_threads(call).total() == 3
