@@ -11,7 +11,7 @@ from bench.results.reader import Row
 _SAME_SPEED = 1.05
 """Speeds are called the same where the whole interval of their ratio is closer to 1 than this."""
 _SAME_MEMORY = 0.01
-"""Twenty processes of one case differ by half a percent (docs/method.md)."""
+"""Twenty processes of one case differ by half a percent (docs/research/measurement.md)."""
 _SAME_LOSS = 0.01
 _ROUNDING = 1e-6
 

@@ -3,9 +3,10 @@
 Pure functions.
 
 **A round's figure** is the logarithm of the ratio, candidate to base, of the mean wall seconds of the faster half of
-its turns. Of the figures that were tried on recorded rounds of equal code, it varies least (docs/gate.md). Turns that
-follow each other meet the same noise of the machine, and all turns of a pair of processes have the same memory layout.
-Therefore the round, not the turn, is the independent unit: Student's t gets one figure per round.
+its turns. Of the figures that were tried on recorded rounds of equal code, it varies least
+(docs/research/gate-statistics.md). Turns that follow each other meet the same noise of the machine, and all turns of a
+pair of processes have the same memory layout. Therefore the round, not the turn, is the independent unit: Student's t
+gets one figure per round.
 
 `bench.gate.sequential` says after which rounds a case is judged and what each look may risk.
 
