@@ -29,10 +29,10 @@ class InvalidInput(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(strip_controls(message))
 
 
-def unknown(kind: str, value: str, names: Sequence[str]) -> str:
+def describe_unknown(kind: str, value: str, names: Sequence[str]) -> str:
     """Return "unknown model 'basci': did you mean 'basic'? Known: …"."""
     close = difflib.get_close_matches(value, names, n=1)
     hint = f": did you mean {close[0]!r}?" if close else "."
@@ -42,21 +42,21 @@ def unknown(kind: str, value: str, names: Sequence[str]) -> str:
 _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
-def printable(text: str) -> str:
+def strip_controls(text: str) -> str:
     """Remove colours, control characters and invisible characters from text, all but tabs and newlines."""
     if text.isprintable():  # nearly always
         return text
     return "".join(map(_clean, _COLOURS.sub("", text)))
 
 
-def one_line(text: str) -> str:
+def make_one_line(text: str) -> str:
     """Do the same, and replace tabs and newlines with a space."""
-    return text if text.isprintable() else " ".join(printable(text).split())
+    return text if text.isprintable() else " ".join(strip_controls(text).split())
 
 
-def shown(text: object, longest: int = 1_000) -> str:
+def quote(text: object, longest: int = 1_000) -> str:
     """Return what a message or a table may quote of text that others wrote: one line, cut to ``longest`` characters."""
-    kept = one_line(str(text))
+    kept = make_one_line(str(text))
     return kept if len(kept) <= longest else kept[: longest - 1] + "…"
 
 

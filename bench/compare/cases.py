@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.errors import shown
+from bench.errors import quote
 from bench.host.fingerprint import Fingerprint, make_label
 from bench.results.reader import Report, Row
 from bench.results.stats import Median, StudentMean, median, median_of_known
@@ -70,7 +70,7 @@ def read_machine(report: Report) -> Machine:
         cases.setdefault(row.case, []).append(row)
     source = report.path.parent.resolve().name if report.path.name == "results.csv" else report.path.name
     return Machine(
-        source=shown(source or report.path.name, 100),
+        source=quote(source or report.path.name, 100),
         machine_id=report.machine_id,
         environment_id=report.environment_id,
         fingerprint=report.fingerprint,

@@ -9,8 +9,8 @@ from rich.console import Console
 from bench.compare import page, sentences, tables
 from bench.compare.cases import Machine, add_labels, read_machine
 from bench.compare.machines import Comparison, compare_machines
-from bench.console.output import output, say
-from bench.errors import ExitCode, InvalidInput, shown
+from bench.console.output import make_console, say
+from bench.errors import ExitCode, InvalidInput, quote
 from bench.results import reader
 
 _FEW = 20
@@ -29,7 +29,7 @@ def compare_reports(
     2 where a report was refused, after the others were compared; 4 where nothing can be compared. Raises
     `InvalidInput` where no two reports can be read, or no report is the ``reference``.
     """
-    console = console or output()
+    console = console or make_console()
     reports = _read_reports(paths, reference)
     try:
         chosen = _choose_reference(reports, reference)
@@ -49,7 +49,7 @@ def compare_reports(
 def _print_comparison(comparison: Comparison, notes: Sequence[str], console: Console) -> None:
     for table in tables.build_tables(comparison, console.width, most=_FEW):
         console.print()
-        console.print(table.rich())
+        console.print(table.to_rich())
     for line in [*sentences.describe_missing(comparison, most=_FEW), *notes]:
         say(console, f"Note: {line}")
     say(console, "")
@@ -77,7 +77,7 @@ def _read_reports(paths: Sequence[Path], reference: str | None) -> _Reports:
     for path in paths:
         file = _identify_file(path)
         if file in reports.files:
-            reports.notes.append(f"{shown(path)} was named twice and is compared once.")
+            reports.notes.append(f"{quote(path)} was named twice and is compared once.")
         else:
             _add_report(reports, path)
     if reference is not None:
@@ -96,7 +96,7 @@ def _add_report(reports: _Reports, path: Path) -> None:
         return
     reports.files[_identify_file(path)] = len(reports.machines)
     reports.machines.append(read_machine(report))
-    reports.notes.extend(f"{shown(path)}: {note}." for note in report.notes)
+    reports.notes.extend(f"{quote(path)}: {note}." for note in report.notes)
 
 
 def _identify_file(path: Path) -> object:
@@ -124,5 +124,5 @@ def _choose_reference(reports: _Reports, reference: str | None) -> int:
         return reports.files[file]
     known = ", ".join(labels[:_SHOWN_LABELS]) + (", …" if len(labels) > _SHOWN_LABELS else "")
     raise InvalidInput(
-        f"--reference takes a report that can be read or a machine's label; got {shown(reference)!r}. Known: {known}"
+        f"--reference takes a report that can be read or a machine's label; got {quote(reference)!r}. Known: {known}"
     )

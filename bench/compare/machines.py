@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bench.compare.cases import CheckpointFigures, Machine, MeasuredCase
-from bench.errors import format_count, shown
+from bench.errors import format_count, quote
 from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
 from bench.results.reader import Row
@@ -381,7 +381,7 @@ class _Caveats:
         one, two = (getattr(side.fingerprint, name) for side in (self.reference, self.other))
         if one == two:
             return []
-        own, there = (nothing if value is None else shown(value, 100) for value in (two, one))
+        own, there = (nothing if value is None else quote(value, 100) for value in (two, one))
         return [f"{title} {own}, not {there}"]
 
     def _resident_memory(self) -> list[str]:

@@ -11,8 +11,8 @@ from bench.compare.cases import MeasuredCase
 from bench.compare.machines import CasePair, Comparison, MachineComparison
 from bench.compare.sentences import describe_missing, summarize_all
 from bench.compare.tables import build_tables, format_comparability, remark_on
-from bench.console.table import escaped
-from bench.errors import InvalidInput, format_count, shown
+from bench.console.table import escape_cell
+from bench.errors import InvalidInput, format_count, quote
 from bench.report.files import make_safe
 from bench.report.render import render_template
 from bench.results.folder import write_whole
@@ -44,7 +44,7 @@ def write_files(out: Path, comparison: Comparison, notes: Sequence[str] = ()) ->
         write_whole(out / "comparison.md", format_markdown(comparison, notes))
         write_whole(page, render_html(comparison, notes))
     except OSError as error:
-        raise InvalidInput(f"--out {shown(out)} cannot be written: {error.strerror}. Name a folder.") from error
+        raise InvalidInput(f"--out {quote(out)} cannot be written: {error.strerror}. Name a folder.") from error
     return page
 
 
@@ -55,7 +55,7 @@ def format_markdown(comparison: Comparison, notes: Sequence[str] = ()) -> str:
     sections = [
         f"# {_title(comparison)}",
         *([] if many else [words]),
-        *(f"## {table.title}\n\n{table.markdown()}" for table in build_tables(comparison)),
+        *(f"## {table.title}\n\n{table.to_markdown()}" for table in build_tables(comparison)),
         *([f"## In words\n\n{words}"] if many else []),
         *([f"## Not compared\n\n{_bullets(missing)}"] if missing else []),
         f"## How to read this\n\n{_bullets(_READING)}",
@@ -64,7 +64,7 @@ def format_markdown(comparison: Comparison, notes: Sequence[str] = ()) -> str:
 
 
 def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {escaped(line)}" for line in lines)
+    return "\n".join(f"- {escape_cell(line)}" for line in lines)
 
 
 def _title(comparison: Comparison) -> str:

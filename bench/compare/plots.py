@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.compare.machines import CasePair, Comparison, Ratio
 from bench.compare.sentences import name_cases
-from bench.errors import shown
+from bench.errors import quote
 from bench.report.figures import INK, PALETTE, RULE, apply_style, render_svg
 
 _SINGLE = 4
@@ -61,7 +61,7 @@ def _draw(axes: Axes, comparison: Comparison, cases: Sequence[str]) -> None:
     else:
         _draw_machines(axes, comparison, cases)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(cases)), [shown(short[case], 40) for case in cases])
+    axes.set_yticks(range(len(cases)), [quote(short[case], 40) for case in cases])
     axes.set_ylim(len(cases) - 0.4, -0.6)
     axes.set_xlabel(f"times as fast as {comparison.reference.label}")
     low, high = axes.get_xlim()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bench.compare.cases import Machine
 from bench.compare.machines import CasePair, Comparison, MachineComparison, Ratio
-from bench.errors import format_count, shown
+from bench.errors import format_count, quote
 from bench.report.tables import format_loss
 from bench.results.reader import Row
 
@@ -92,7 +92,7 @@ def _show_losses(each: CasePair) -> str:
     assert each.evaluated is not None  # noqa: S101 - it has a loss
     reference, own = each.evaluated
     losses = f"{format_loss(own.loss)}, not {format_loss(reference.loss)}"
-    return f"{shown(each.row.model, 40)} after {own.epochs} epochs: {losses}"
+    return f"{quote(each.row.model, 40)} after {own.epochs} epochs: {losses}"
 
 
 def _relative_difference(each: CasePair) -> float:
@@ -122,7 +122,7 @@ def name_cases(cases: Mapping[str, Row]) -> dict[str, str]:
     varying = [axis for axis in _AXES if len({getattr(row, axis) for row in cases.values()}) > 1]
     short = {case: _shorten(row, varying) for case, row in cases.items()}
     unique = len(set(short.values())) == len(short)
-    return short if unique else {case: shown(case, _LONGEST_NAME) for case in cases}
+    return short if unique else {case: quote(case, _LONGEST_NAME) for case in cases}
 
 
 _AXES = ("backend", "loop", "precision", "optimizer", "learning_rate", "dataset", "seed")
@@ -131,7 +131,7 @@ _LONGEST_NAME = 90
 
 def _shorten(row: Row, varying: Sequence[str]) -> str:
     words = (f"seed {row.seed}" if axis == "seed" else f"{getattr(row, axis)}" for axis in varying)
-    return shown(" ".join([row.model, f"b{row.batch_size}", *words]), _LONGEST_NAME)
+    return quote(" ".join([row.model, f"b{row.batch_size}", *words]), _LONGEST_NAME)
 
 
 def describe_missing(comparison: Comparison, most: int | None = None) -> list[str]:

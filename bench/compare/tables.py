@@ -9,7 +9,7 @@ from bench.compare.cases import Machine
 from bench.compare.machines import CasePair, Comparability, Comparison, MachineComparison
 from bench.compare.sentences import format_fraction, format_interval, format_ratio, name_cases
 from bench.console.table import Table
-from bench.errors import shown
+from bench.errors import quote
 from bench.report.tables import format_loss, format_seconds
 
 _SIDE_BY_SIDE = 4
@@ -122,7 +122,7 @@ def difference_table(comparison: Comparison) -> Table:
         counted = tuple((name, *_commonest_cells(name, machines)) for name in differing)
         return Table(title, ("field", comparison.reference.label, "of all machines"), counted, labels=3)
     rows = [(name, *(_fact_cell(name, machine) for machine in machines)) for name in differing]
-    ids = [(name, *(shown(getattr(machine, name), 30) for machine in machines)) for name in _IDS]
+    ids = [(name, *(quote(getattr(machine, name), 30) for machine in machines)) for name in _IDS]
     rows = [*(cells for cells in ids if len(set(cells[1:])) > 1), *rows]
     return Table(title, ("field", *(machine.label for machine in machines)), tuple(rows), labels=1 + len(machines))
 
@@ -132,7 +132,7 @@ _IDS = ("machine_id", "environment_id")
 
 def _fact_cell(name: str, machine: Machine) -> str:
     value = getattr(machine.fingerprint, name)
-    return _NOTHING if value is None else shown(value, 100)
+    return _NOTHING if value is None else quote(value, 100)
 
 
 def _commonest_cells(name: str, machines: Sequence[Machine]) -> tuple[str, str]:
@@ -150,8 +150,8 @@ def machine_table(comparison: Comparison, width: int = ENDLESS) -> Table:
         (
             machine.label,
             machine.source,
-            shown(machine.fingerprint.cpu_model or machine.fingerprint.cpu_arch, 60),
-            shown(machine.started_at[:16].replace("T", " "), 30),
+            quote(machine.fingerprint.cpu_model or machine.fingerprint.cpu_arch, 60),
+            quote(machine.started_at[:16].replace("T", " "), 30),
             f"{machine.fingerprint.cpu_limit:g}",
             f"{machine.fingerprint.ram_mib / 1024:.0f}",
             _NOTHING if machine.kernel_gflop_per_s is None else f"{machine.kernel_gflop_per_s:.0f}",

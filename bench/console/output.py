@@ -15,7 +15,7 @@ from rich.console import Console
 _WIDE = 160
 
 
-def output(width: int = _WIDE) -> Console:
+def make_console(width: int = _WIDE) -> Console:
     """Return a console on standard output, at least ``width`` characters wide where that is no terminal."""
     console = Console()
     if not console.is_terminal:

@@ -22,7 +22,7 @@ class Table:
         """Whether it has neither rows nor notes."""
         return not self.rows and not self.notes
 
-    def rich(self) -> RichTable:
+    def to_rich(self) -> RichTable:
         """Return the table for a terminal."""
         table = RichTable(
             title=Text(self.title, "bold"),
@@ -41,15 +41,15 @@ class Table:
         table.caption, table.caption_justify = Text("\n".join(self.notes)), "left"
         return table
 
-    def markdown(self) -> str:
+    def to_markdown(self) -> str:
         """Return the table for report.md, without its title."""
         rules = [":---" if number < self.labels else "---:" for number in range(len(self.headers))]
-        lines = [self.headers, tuple(rules), *(tuple(map(escaped, row)) for row in self.rows)]
+        lines = [self.headers, tuple(rules), *(tuple(map(escape_cell, row)) for row in self.rows)]
         text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         return "\n\n".join([text, *self.notes])
 
 
-def escaped(cell: str) -> str:
+def escape_cell(cell: str) -> str:
     """Escape a cell, so that it neither ends early nor becomes markup."""
     for char in "\\`*_<>|[]":
         cell = cell.replace(char, f"\\{char}") if char in "\\`*_[]|" else cell.replace(char, f"&#{ord(char)};")

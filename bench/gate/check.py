@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.console.output import output, say
-from bench.errors import ExitCode, InvalidInput, format_count, shown
+from bench.console.output import make_console, say
+from bench.errors import ExitCode, InvalidInput, format_count, quote
 from bench.gate.baseline import ADVISED, FEWEST, check_report, count_processes, describe_difference, find_failures
 from bench.gate.report import GateReport, publish_report
 from bench.gate.sequential import MINIMUM_EFFECT
@@ -42,7 +42,7 @@ def check(request: CheckRequest, console: Console | None = None) -> int:
 
     Raises `InvalidInput`.
     """
-    console = console or output(_WIDE)
+    console = console or make_console(_WIDE)
     if (request.baseline is None) == (request.save is None):
         raise InvalidInput(
             "check takes either --baseline REPORT, to compare the report with it, or --save-baseline FILE, to store "
@@ -108,12 +108,12 @@ def _list_names(names: tuple[str, ...]) -> str:
 
 def _show_time(report: Report) -> str:
     """When a report was measured, to the minute."""
-    return f"{shown(report.started_at[:16].replace('T', ' '))} UTC"
+    return f"{quote(report.started_at[:16].replace('T', ' '))} UTC"
 
 
 def _show_name(place: Path) -> str:
     """A path by its last name alone: a report is handed around."""
-    return shown(place.name or place.resolve().name, 100)
+    return quote(place.name or place.resolve().name, 100)
 
 
 # --------------------------------------------------------------------------------------------------------------- store
@@ -126,18 +126,18 @@ def save_baseline(report: Report, place: Path, console: Console) -> int:
         say(console, f"Not stored: nothing can be compared with a case that failed ({cases}). Mend it or leave it out.")
         return ExitCode.FAILED
     if place.is_dir():
-        raise InvalidInput(f"--save-baseline takes a file, such as baseline.csv; {shown(place)} is a folder.")
+        raise InvalidInput(f"--save-baseline takes a file, such as baseline.csv; {quote(place)} is a folder.")
     replaced = ""
     if place.exists():
         before = _read_baseline(place)
         if of_another := describe_difference(before, report):
-            say(console, f"Not stored: {shown(place)} is {of_another}. Name another file, or remove that one.")
+            say(console, f"Not stored: {quote(place)} is {of_another}. Name another file, or remove that one.")
             return ExitCode.INCOMPARABLE
         replaced = f", in place of that of {_show_time(before)}"
     _write(place, report)
     count, fewest = count_processes(report)
     size = f"{format_count(count, 'case')}, {format_count(fewest, 'process')} each"
-    say(console, f"Baseline: {shown(place)}: {size}, {make_label(report.fingerprint)}{replaced}.")
+    say(console, f"Baseline: {quote(place)}: {size}, {make_label(report.fingerprint)}{replaced}.")
     if fewest < FEWEST:
         needed = f"{FEWEST} processes per case on each side; measure with --repeats {ADVISED}"
         say(console, f"Checks against it stay undecided on time and memory: a verdict needs {needed}.")
@@ -157,4 +157,4 @@ def _write(place: Path, report: Report) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_whole(place, text)
     except OSError as error:
-        raise InvalidInput(f"--save-baseline {shown(place)} cannot be written: {error.strerror or error}.") from error
+        raise InvalidInput(f"--save-baseline {quote(place)} cannot be written: {error.strerror or error}.") from error

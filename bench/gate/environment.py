@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bench.datasets import find
-from bench.errors import printable
+from bench.errors import strip_controls
 from bench.gate import revision
 from bench.host.signals import hold_signals
 
@@ -213,5 +213,5 @@ class _Installation:
         except OSError as error:
             raise EnvironmentFailed(f"{step} could not be started: {error.strerror or error}") from error
         if done.returncode:
-            last = printable(done.stdout.decode(errors="replace")).strip().splitlines()[-_LAST_LINES:]
+            last = strip_controls(done.stdout.decode(errors="replace")).strip().splitlines()[-_LAST_LINES:]
             raise EnvironmentFailed("\n".join([f"{step} ended with exit code {done.returncode}", *last]))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.console.output import output, say
+from bench.console.output import make_console, say
 from bench.datasets import find
-from bench.errors import ExitCode, InvalidInput, unknown
+from bench.errors import ExitCode, InvalidInput, describe_unknown
 from bench.gate import environment, revision
 from bench.gate.paired import BLOCKS, Incomparable, PairedExecutor, PairedRunFailed, Side, check_age
 from bench.gate.report import GateReport, publish_report
@@ -72,7 +72,7 @@ def regress(request: RegressRequest, console: Console | None = None) -> int:
 
     For the main thread. Raises `InvalidInput`.
     """
-    console = console or output(_WIDE)
+    console = console or make_console(_WIDE)
     _check_bounds(request)
     cases = _parse_cases(request.cases or SENTINELS)
     folder = ReportFolder.pick_empty(request.out, "regress")
@@ -124,9 +124,9 @@ def parse_case(text: str) -> profile.Case:
     model, loop, batch = named[1], named[2] or "fit", named[3]
     settings, loops = catalog.model_settings(), catalog.loop_backends()
     if model not in settings:
-        raise InvalidInput(f"--cases: {unknown('model', model, list(settings))}")
+        raise InvalidInput(f"--cases: {describe_unknown('model', model, list(settings))}")
     if loop not in loops:
-        raise InvalidInput(f"--cases: {unknown('loop', loop, list(loops))}")
+        raise InvalidInput(f"--cases: {describe_unknown('loop', loop, list(loops))}")
     return profile.Case(
         model=model,
         backend=_BACKENDS[0],

@@ -10,8 +10,8 @@ from xml.etree import ElementTree as ET
 from rich.console import Console
 
 from bench.console.output import say
-from bench.console.table import Table, escaped
-from bench.errors import printable
+from bench.console.table import Table, escape_cell
+from bench.errors import strip_controls
 from bench.gate.baseline import CheckedCase
 from bench.gate.sequential import MOST_DISCARDED
 from bench.gate.verdict import BAD, CaseResult, Estimate, Judgement, choose_exit_code
@@ -172,7 +172,7 @@ def _explain(result: CaseResult) -> str:
     reasons = wrong or ([result.reason] if result.trouble else [_explain_judgement(*found.deciding)])
     if result.reason and not result.trouble and not wrong and result.verdicts == ("undecided",):
         reasons = [*reasons, result.reason]
-    return printable("; ".join(reasons)) + "."
+    return strip_controls("; ".join(reasons)) + "."
 
 
 def _explain_judgement(name: str, judged: Judgement) -> str:
@@ -186,10 +186,10 @@ def format_markdown(report: GateReport) -> str:
     took = f"Took {format_duration(report.seconds)}; exit code" if report.seconds else "Exit code"
     parts = [
         f"# {_WORDING[report.kind].title}",
-        escaped(summarize(report)),
-        *([f"Stopped early: {escaped(report.stopped)}."] if report.stopped else []),
-        *([build_table(report).markdown()] if report.results else []),
-        "\n".join(f"- {escaped(line)}" for line in (*explain_cases(report), *report.remarks)),
+        escape_cell(summarize(report)),
+        *([f"Stopped early: {escape_cell(report.stopped)}."] if report.stopped else []),
+        *([build_table(report).to_markdown()] if report.results else []),
+        "\n".join(f"- {escape_cell(line)}" for line in (*explain_cases(report), *report.remarks)),
         f"{took} {report.exit_code}.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -226,7 +226,7 @@ def _annotate(level: str, title: str, text: str) -> str:
     """One command, escaped as the runner reads it: actions/toolkit, packages/core/src/command.ts."""
 
     def escape(data: str) -> str:
-        return printable(data).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        return strip_controls(data).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
     return f"::{level} title={escape(title).replace(':', '%3A').replace(',', '%2C')}::{escape(text)}"
 
@@ -262,7 +262,7 @@ def publish_report(report: GateReport, folder: ReportFolder, console: Console) -
     """
     say(console, "")
     if report.results:
-        console.print(build_table(report).rich())
+        console.print(build_table(report).to_rich())
     for line in (*explain_cases(report), *report.remarks):
         say(console, line)
     if report.stopped:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from bench.console.output import output
+from bench.console.output import make_console
 from bench.console.table import Table
 from bench.host import quietness
 from bench.host.fingerprint import make_environment_id, make_machine_id, take_fingerprint
@@ -15,16 +15,16 @@ from bench.host.reference_kernels import Reference
 
 def show_machine(threads: int | None = None, console: Console | None = None) -> None:
     """Print the fingerprint, what the reference kernels reach, and how quiet the machine is; takes two seconds."""
-    console = console or output()
+    console = console or make_console()
     fingerprint = take_fingerprint(threads=threads)
     identities = {"machine_id": make_machine_id(fingerprint), "environment_id": make_environment_id(fingerprint)}
     fields = {**identities, **fingerprint.model_dump()}
     facts = tuple((name, str(value)) for name, value in fields.items() if value is not None)
-    console.print(Table("This machine", ("field", "value"), facts, labels=2).rich())
+    console.print(Table("This machine", ("field", "value"), facts, labels=2).to_rich())
     references, intervals = quietness.survey(threads=threads)
     figures = tuple(_format_figure(*column, references) for column in _KERNELS)
     headers = ("reference kernel", "best", "median", "lowest median", "unit")
-    console.print(Table(f"With {references[0].threads} threads, now", headers, figures).rich())
+    console.print(Table(f"With {references[0].threads} threads, now", headers, figures).to_rich())
     found = quietness.judge(references, intervals, fingerprint, quietness.read_conditions())
     console.print(Text(found.word, "bold"), *(f"- {sentence}" for sentence in found.advice), sep="\n", highlight=False)
 

@@ -3,13 +3,13 @@
 from rich.console import Console
 from rich.text import Text
 
-from bench.console.output import output
+from bench.console.output import make_console
 from bench.plan import catalog
 
 
 def show_models(console: Console | None = None) -> None:
     """Print each model with its blog section, parameters, settings and published figures."""
-    console = console or output()
+    console = console or make_console()
     for name, settings in catalog.model_settings().items():
         text = Text(f"\n{name}", "bold") + Text(f": {settings.title}\n", "not bold")
         facts = (

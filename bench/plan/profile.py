@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from bench.errors import InvalidInput, format_count, unknown
+from bench.errors import InvalidInput, describe_unknown, format_count
 from bench.plan import catalog
 
 PROFILE_FOLDER = Path(__file__).parent / "profiles"
@@ -71,7 +71,7 @@ def _require_known(kind: str, known: Callable[[], Iterable[str]]) -> AfterValida
         names = list(known())
         strange = next((name for name in ([value] if isinstance(value, str) else value) if name not in names), None)
         if strange is not None and info.context != STORED:
-            raise PydanticCustomError("unknown", "{message}", {"message": unknown(kind, strange, names)})
+            raise PydanticCustomError("unknown", "{message}", {"message": describe_unknown(kind, strange, names)})
         return value
 
     return AfterValidator(check)
@@ -234,7 +234,7 @@ def _read_text(name_or_file: str) -> tuple[str, str]:
     path = Path(name_or_file)
     if path.suffix != ".toml":
         if name_or_file not in list_profiles():
-            message = unknown("profile", name_or_file, list_profiles())
+            message = describe_unknown("profile", name_or_file, list_profiles())
             raise InvalidInput(f"{message}; or give the path of a .toml file.")
         path = PROFILE_FOLDER / f"{name_or_file}.toml"
     try:
@@ -296,7 +296,7 @@ def _describe_mistake(detail: ErrorDetails, flags: set[str]) -> str:
         where = "--" + where.removesuffix("_s").replace("_", "-")
     if detail["type"] == "extra_forbidden":
         known = ModelOverride.model_fields if detail["loc"][0] == "model" else Profile.model_fields
-        return f"{where}: {unknown('key', str(detail['loc'][-1]), list(known))}"
+        return f"{where}: {describe_unknown('key', str(detail['loc'][-1]), list(known))}"
     if detail["type"] in ("unknown", "order", "doubled", "too_many", "unsupported"):
         return f"{where}: {detail['msg']}" if where else detail["msg"]
     given = "" if detail["type"] == "missing" else f"; got {detail['input']!r}"

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from bench.errors import printable
+from bench.errors import strip_controls
 from bench.results import rows
 from bench.results.folder import ReportFolder, write_whole
 from bench.results.schema import EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
@@ -49,7 +49,7 @@ def make_safe(cell: Any) -> Any:
         return cell if math.isfinite(cell) else None
     if not isinstance(cell, str):
         return cell
-    text = printable(cell)
+    text = strip_controls(cell)
     return f"'{text}" if text[:1] in _FORMULA else text
 
 

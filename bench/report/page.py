@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.console.table import Table, escaped
+from bench.console.table import Table, escape_cell
 from bench.plan import catalog
 from bench.report import published, variants
 from bench.report.choices import AS_THEY_ARE, Choices
@@ -64,7 +64,7 @@ def format_markdown(
     header: SweepHeader, outcomes: Sequence[Outcome], notes: Sequence[str], choices: Choices = AS_THEY_ARE
 ) -> str:
     """Return the text of report.md."""
-    notes = [*map(escaped, notes), *list_remarks(header, outcomes, choices)]
+    notes = [*map(escape_cell, notes), *list_remarks(header, outcomes, choices)]
     failed = [outcome for outcome in outcomes if outcome.status != "ok"]
     shown = make_tables(header, outcomes, choices)
     columns = [
@@ -72,13 +72,13 @@ def format_markdown(
         for column in list_explained(map(list_columns, shown))
     ]
     sections = [
-        f"# Autoencoders on {escaped(name_machine(header.fingerprint))}",
-        _list([f"**{name}**: {escaped(fact)}" for name, fact in list_facts(header, outcomes).items()]),
+        f"# Autoencoders on {escape_cell(name_machine(header.fingerprint))}",
+        _list([f"**{name}**: {escape_cell(fact)}" for name, fact in list_facts(header, outcomes).items()]),
         *(["## Cases that failed", *map(_describe_failure, failed)] if failed else []),
         *([f"## Notes\n\n{_list(notes)}"] if notes else []),
-        *(f"## {table.title}\n\n{table.markdown()}" for table in shown),
+        *(f"## {table.title}\n\n{table.to_markdown()}" for table in shown),
         f"## How to read this\n\n{_list([*columns, *READING])}",
-        f"## The machine\n\n{tabulate_machine(header).markdown()}",
+        f"## The machine\n\n{tabulate_machine(header).to_markdown()}",
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -88,7 +88,7 @@ def _list(lines: Sequence[str]) -> str:
 
 
 def _describe_failure(outcome: Outcome) -> str:
-    head = f"`{outcome.case.case_id}`: **{outcome.status}**, {escaped(str(outcome.error))}"
+    head = f"`{outcome.case.case_id}`: **{outcome.status}**, {escape_cell(str(outcome.error))}"
     if not outcome.log_tail:
         return head
     return head + "\n\n" + "\n".join(f"    {line}" for line in outcome.log_tail.splitlines())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.console.output import output, say
+from bench.console.output import make_console, say
 from bench.errors import ExitCode
 from bench.report import page
 from bench.report.choices import AS_THEY_ARE, Choices
@@ -59,7 +59,7 @@ class SweepReport:
         """Print the tables of the report and what a reader must know of them."""
         for table in page.make_tables(self.header, self.outcomes, self.choices):
             console.print()
-            console.print(table.rich())
+            console.print(table.to_rich())
         for remark in page.list_remarks(self.header, self.outcomes, self.choices):
             say(console, f"Note: {remark}")
 
@@ -70,7 +70,7 @@ def redraw_report(root: Path, console: Console | None = None, choices: Choices =
     Its status.json says again how the sweep ended; the exit code is 3 only where the report could not be written as a
     whole. Raises `InvalidInput` where there is no journal, or where a sweep is still running in the folder.
     """
-    console = console or output()
+    console = console or make_console()
     folder = ReportFolder(root)
     stored = journal.read(folder.journal)
     report = SweepReport(folder, stored.header, list(stored.latest.values()), stored.notes, choices)

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from bench.errors import InvalidInput, printable
+from bench.errors import InvalidInput, strip_controls
 from bench.plan.profile import STORED
 from bench.results.epochs import Columns
 from bench.results.folder import ReportFolder, remove_leftovers, write_whole
@@ -138,11 +138,11 @@ def _clean(line: bytes) -> bytes:
 def _clean_texts(value: Any) -> Any:
     match value:
         case str():
-            return printable(value)
+            return strip_controls(value)
         case list():
             return [_clean_texts(item) for item in value]
         case dict():
-            return {printable(key): _clean_texts(item) for key, item in value.items()}
+            return {strip_controls(key): _clean_texts(item) for key, item in value.items()}
     return value
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from bench.errors import InvalidInput, one_line, shown
+from bench.errors import InvalidInput, make_one_line, quote
 from bench.host.fingerprint import Fingerprint
 from bench.results.folder import ReportFolder
 from bench.results.schema import SCHEMA_VERSION, ResultRow, Status, check_schema_version
@@ -122,7 +122,7 @@ def read(path: Path) -> Report:
         columns = _parse_columns(header, body, lines[1:])
         return _make_report(file, columns, lines[1:], _note_unknown(header))
     except InvalidInput as error:
-        raise InvalidInput(f"{shown(file)}{error}") from error
+        raise InvalidInput(f"{quote(file)}{error}") from error
 
 
 def find_results(path: Path) -> Path:
@@ -206,7 +206,7 @@ def _check_header(header: Sequence[str], body: Sequence[Sequence[str]]) -> None:
         raise InvalidInput(_describe_foreign(header))
     doubled = [name for name, following in zip(sorted(header), sorted(header)[1:], strict=False) if name == following]
     if doubled:
-        raise InvalidInput(f", line 1: the column {shown(doubled[0], _SHOWN)!r} is there twice.")
+        raise InvalidInput(f", line 1: the column {quote(doubled[0], _SHOWN)!r} is there twice.")
     if not body:
         raise InvalidInput(" has a header and no rows: its sweep measured nothing.")
     _check_version(body[0][header.index("schema_version") :])
@@ -219,7 +219,7 @@ def _describe_foreign(header: Sequence[str]) -> str:
     if len(header) == 1 and (separator := next((char for char in ";\t" if char in header[0]), None)):
         name = {";": "semicolons", "\t": "tabs"}[separator]
         return f", line 1: cells are separated by {name}; a spreadsheet may have saved it so. Give the original."
-    names = ", ".join(shown(name, 20) for name in header[:_FEW])
+    names = ", ".join(quote(name, 20) for name in header[:_FEW])
     return f", line 1: not a results.csv of aebench: no column schema_version; found {names or 'nothing'}."
 
 
@@ -227,7 +227,7 @@ def _check_version(cells: Sequence[str]) -> None:
     """Refuse another schema version first: its columns may have other names."""
     text = cells[0] if cells else ""
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        expected = f"expected {SCHEMA_VERSION}, got {shown(text, _SHOWN)!r}"
+        expected = f"expected {SCHEMA_VERSION}, got {quote(text, _SHOWN)!r}"
         raise InvalidInput(f", line 2, column schema_version: {expected}.")
     check_schema_version(int(text), file="")
 
@@ -235,14 +235,14 @@ def _check_version(cells: Sequence[str]) -> None:
 def _describe_missing(missing: Sequence[str], header: Sequence[str]) -> str:
     strange = [name for name in header if name not in ResultRow.model_fields]
     close = difflib.get_close_matches(missing[0], strange, n=1)
-    renamed = f"; is it {shown(close[0], _SHOWN)!r}, renamed?" if close else "."
+    renamed = f"; is it {quote(close[0], _SHOWN)!r}, renamed?" if close else "."
     others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
     return f"the column {missing[0]}{others} is missing{renamed}"
 
 
 def _note_unknown(header: Sequence[str]) -> tuple[str, ...]:
     """Columns that this aebench does not know are ignored: a later one may have added them."""
-    strange = [shown(name, _SHOWN) for name in header if name not in ResultRow.model_fields]
+    strange = [quote(name, _SHOWN) for name in header if name not in ResultRow.model_fields]
     if not strange:
         return ()
     more = f" and {len(strange) - _FEW} more" if len(strange) > _FEW else ""
@@ -268,11 +268,11 @@ def _parse_column(name: str, cells: Sequence[str], lines: Sequence[int]) -> list
     """A column's cells as values of its type."""
     different = list(dict.fromkeys(cells))
     try:
-        values = _make_adapter(name).validate_python([one_line(cell) or None for cell in different])
+        values = _make_adapter(name).validate_python([make_one_line(cell) or None for cell in different])
     except ValidationError as error:
         wrong = different[int(error.errors(include_url=False)[0]["loc"][0])]
         where = f", line {lines[cells.index(wrong)]}, column {name}"
-        got = f"got {shown(wrong, _SHOWN)!r}" if wrong else "the cell is empty"
+        got = f"got {quote(wrong, _SHOWN)!r}" if wrong else "the cell is empty"
         raise InvalidInput(f"{where}: expected {_describe_expected(name)}; {got}.") from error
     if len(values) == 1:
         return values * len(cells)
@@ -341,7 +341,7 @@ def _make_report(file: Path, columns: Mapping[str, list[Any]], lines: Sequence[i
 def _check_one_machine(name: str, values: Sequence[Any], lines: Sequence[int]) -> None:
     for value, line in zip(values, lines, strict=True):
         if value != values[0]:
-            both = f"{shown(values[0], _SHOWN)!r} in line {lines[0]}, {shown(value, _SHOWN)!r} here"
+            both = f"{quote(values[0], _SHOWN)!r} in line {lines[0]}, {quote(value, _SHOWN)!r} here"
             raise InvalidInput(
                 f", line {line}, column {name}: {both}. A results.csv is of one machine and environment; give each its "
                 "own file."
@@ -353,7 +353,7 @@ def _check_rows(rows: Iterable[Row], lines: Sequence[int], run_epochs: Sequence[
     for row, line, last in zip(rows, lines, run_epochs, strict=True):
         first = seen.setdefault((row.case_id, row.epochs), line)
         if first != line:
-            case = f"{shown(row.case_id, 100)} at {row.epochs} epochs"
+            case = f"{quote(row.case_id, 100)} at {row.epochs} epochs"
             raise InvalidInput(f", line {line}: the row of line {first} again ({case}).")
         mistake = _find_mistake(row, last)
         if mistake:

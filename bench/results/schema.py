@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
-from bench.errors import InvalidInput, printable
+from bench.errors import InvalidInput, strip_controls
 from bench.host.fingerprint import Fingerprint, StrictModel, column
 from bench.host.noise import Interval
 from bench.host.reference_kernels import Reference
@@ -49,7 +49,7 @@ sent some that make no sense.
 # ------------------------------------------------------------------- the journal
 
 
-Printable = Annotated[str, AfterValidator(printable)]
+Printable = Annotated[str, AfterValidator(strip_controls)]
 """Text of a process or of somebody else's journal, without the colours and commands that a terminal would obey."""
 
 

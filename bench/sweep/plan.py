@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from bench.console.output import output
+from bench.console.output import make_console
 from bench.console.table import Table
 from bench.datasets import find
 from bench.errors import ExitCode, format_count
@@ -15,7 +15,7 @@ from bench.sweep.request import SweepRequest
 
 def show_plan(request: SweepRequest, console: Console | None = None) -> int:
     """Print the cases and the time that they may take; nothing is run, downloaded or written."""
-    console = console or output()
+    console = console or make_console()
     profile = request.choose_profile()
     train, val = DATASET_SIZES[profile.dataset]
     if request.data is not None:
@@ -34,7 +34,7 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
         for case, took in zip(cases, seconds, strict=True)
     )
     title = f"Profile {profile.name}: {format_count(len(cases), 'case')} on {train:,} images of {profile.dataset}"
-    console.print(Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3).rich())
+    console.print(Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3).to_rich())
     known = [took for took in seconds if took is not None]
     if known:
         console.print(f"About {estimate.format_duration(sum(known))} on two cores of a server; other machines differ.")

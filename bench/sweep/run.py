@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from bench.console.output import output, say
+from bench.console.output import make_console, say
 from bench.datasets import find
 from bench.errors import ExitCode, format_count
 from bench.host import signals
@@ -36,7 +36,7 @@ def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
 
     Raises `InvalidInput` for what cannot be done, before anything is written.
     """
-    console = console or output()
+    console = console or make_console()
     with signals.catch_signals():
         profile = request.choose_profile()
         check_request(request, profile)

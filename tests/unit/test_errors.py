@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.errors import one_line, shown
+from bench.errors import make_one_line, quote
 
 
 @pytest.mark.parametrize(
@@ -17,9 +17,9 @@ from bench.errors import one_line, shown
     ],
 )
 def test_a_line_keeps_its_letters_and_loses_what_controls_a_terminal(text: str, left: str) -> None:
-    assert one_line(text) == left
+    assert make_one_line(text) == left
 
 
 def test_what_is_too_long_is_cut_with_a_sign_of_it() -> None:
-    assert shown("x" * 60, 60) == "x" * 60
-    assert shown("x" * 61, 60) == "x" * 59 + "…"
+    assert quote("x" * 60, 60) == "x" * 60
+    assert quote("x" * 61, 60) == "x" * 59 + "…"

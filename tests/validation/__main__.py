@@ -38,7 +38,7 @@ def main() -> int:
 
 def _print_result(result: tuple[Table, bool]) -> bool:
     table, holds = result
-    print(f"## {table.title}\n\n{table.markdown()}\n\n{'Holds.' if holds else 'DOES NOT HOLD.'}\n", flush=True)
+    print(f"## {table.title}\n\n{table.to_markdown()}\n\n{'Holds.' if holds else 'DOES NOT HOLD.'}\n", flush=True)
     return holds
 
 

@@ -135,7 +135,7 @@ def printed(compared: Comparison, width: int) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width)
     for table in tables.build_tables(compared, width, most=20):
-        console.print(table.rich())
+        console.print(table.to_rich())
     return out.getvalue()
 
 

@@ -27,13 +27,13 @@ def cells(markdown: str) -> list[list[str]]:
 
 def printed(table: Table, width: int = 120) -> str:
     out = io.StringIO()
-    Console(file=out, width=width).print(table.rich())
+    Console(file=out, width=width).print(table.to_rich())
     return out.getvalue()
 
 
 def test_a_cell_cannot_end_itself_break_the_line_or_become_markup() -> None:
     table = Table("t", ("a", "b"), (("x|y", "one\ntwo\r\nthree"), ("**bold** `code`", "<script>[l](u)</script>")))
-    text = table.markdown()
+    text = table.to_markdown()
     assert len(text.splitlines()) == 4
     assert [len(row) for row in cells(text)] == [2, 2, 2]
     assert "one two three" in text
@@ -44,7 +44,7 @@ def test_a_cell_cannot_end_itself_break_the_line_or_become_markup() -> None:
 
 @given(st.text(max_size=30))
 def test_no_text_breaks_a_markdown_row(text: str) -> None:
-    rows = Table("t", ("a", "b"), ((text, "end"),)).markdown().split("\n")
+    rows = Table("t", ("a", "b"), ((text, "end"),)).to_markdown().split("\n")
     assert len(rows) == 3
     assert len(rows[2].splitlines()) == 1
     unescaped = re.sub(r"\\.", "", rows[2])
@@ -60,13 +60,13 @@ def test_markup_is_shown_on_a_terminal_as_it_is() -> None:
 
 
 def test_labels_stand_left_and_numbers_right() -> None:
-    rule = Table("t", ("name", "n"), (("x", "1"),)).markdown().splitlines()[1]
+    rule = Table("t", ("name", "n"), (("x", "1"),)).to_markdown().splitlines()[1]
     assert rule == "| :--- | ---: |"
 
 
 def test_notes_stand_below() -> None:
     table = Table("t", ("a",), (("some words",),), notes=("read this",))
-    assert table.markdown().endswith("\n\nread this")
+    assert table.to_markdown().endswith("\n\nread this")
     assert "read this" in printed(table)
 
 
@@ -79,7 +79,7 @@ def row(**changes: Any) -> Any:
 
 def test_a_models_rows_are_epochs_within_batch_sizes() -> None:
     rows = [row(epochs=epochs, batch_size=size) for epochs, size in [(500, 256), (50, 256), (500, 64), (50, 64)]]
-    assert [cell[:2] for cell in cells(tabulate_model("t", rows).markdown())] == [
+    assert [cell[:2] for cell in cells(tabulate_model("t", rows).to_markdown())] == [
         ["epochs", "batch"],
         ["50", "64"],
         ["500", "64"],
@@ -101,7 +101,7 @@ def test_a_row_shows_times_losses_memory_and_dead_units() -> None:
         "dead_units": 32,
         "code_units": 32,
     }
-    [headers, shown] = cells(tabulate_model("t", [row(**measured)]).markdown())
+    [headers, shown] = cells(tabulate_model("t", [row(**measured)]).to_markdown())
     assert dict(zip(headers[2:], shown[2:], strict=True)) == {
         "s/epoch": "1.23",
         "95 %": "1.2–1.3",
@@ -115,41 +115,41 @@ def test_a_row_shows_times_losses_memory_and_dead_units() -> None:
 
 
 def test_axes_that_vary_get_a_column_and_others_none() -> None:
-    assert "loop" in cells(tabulate_model("t", [row(), row(loop="xla")]).markdown())[0]
-    assert cells(tabulate_model("t", [row(), row(epochs=1)]).markdown())[0][2] == "s/epoch"
+    assert "loop" in cells(tabulate_model("t", [row(), row(loop="xla")]).to_markdown())[0]
+    assert cells(tabulate_model("t", [row(), row(epochs=1)]).to_markdown())[0][2] == "s/epoch"
 
 
 def test_processes_of_one_case_are_on_one_line_with_their_median_and_range() -> None:
     times = (1.0, 4.0, 2.0)
     rows = [row(repeat=repeat, epoch_s_median=median, peak_rss_mib=700 + median) for repeat, median in enumerate(times)]
-    [headers, shown] = cells(tabulate_model("t", rows).markdown())
+    [headers, shown] = cells(tabulate_model("t", rows).to_markdown())
     line = dict(zip(headers, shown, strict=True))
     assert (line["s/epoch"], line["95 %"], line["MiB"]) == ("2", "1–4 (3)", "702")
 
 
 def test_from_six_processes_on_their_medians_have_an_interval() -> None:
     rows = [row(repeat=repeat, epoch_s_median=1.0 + repeat) for repeat in range(6)]
-    [headers, shown] = cells(tabulate_model("t", rows).markdown())
+    [headers, shown] = cells(tabulate_model("t", rows).to_markdown())
     line = dict(zip(headers, shown, strict=True))
     assert (line["s/epoch"], line["95 %"]) == ("3.5", "1–6")
 
 
 def test_a_process_that_failed_among_others_is_remarked() -> None:
     rows = [row(), row(repeat=1, status="killed", epoch_s_median=None)]
-    [headers, shown] = cells(tabulate_model("t", rows).markdown())
+    [headers, shown] = cells(tabulate_model("t", rows).to_markdown())
     assert dict(zip(headers, shown, strict=True))["remarks"] == "1 of 2 processes"
 
 
 def test_noisy_epochs_and_a_trend_are_remarked_and_without_them_there_are_no_remarks() -> None:
-    assert "remarks" not in cells(tabulate_model("t", [row()]).markdown())[0]
-    [_, shown] = cells(tabulate_model("t", [row(noisy_epochs=2, steady=False)]).markdown())
+    assert "remarks" not in cells(tabulate_model("t", [row()]).to_markdown())[0]
+    [_, shown] = cells(tabulate_model("t", [row(noisy_epochs=2, steady=False)]).to_markdown())
     assert shown[-1] == "2/3 noisy; not steady"
 
 
 @pytest.mark.parametrize("status", ["failed", "killed", "timeout", "diverged", "invalid"])
 def test_a_failed_row_says_how_it_ended_and_shows_no_number(status: str) -> None:
     table = tabulate_model("t", [row(), row(status=status, epochs=9)])
-    failed = cells(table.markdown())[-1]
+    failed = cells(table.to_markdown())[-1]
     assert failed[:3] == ["9", "4", status]
     assert set(failed[3:]) == {"–"}
     assert len(failed) == len(table.headers)
@@ -160,7 +160,7 @@ def test_what_was_not_measured_is_a_dash_and_never_none_or_nan() -> None:
     empty = dict.fromkeys(
         ("epoch_s_median", "epoch_s_ci_low", "epoch_s_ci_high", "val_bce", "dead_units", "peak_rss_mib", "val_loss")
     )
-    for text in (tabulate_model("t", [row(**empty)]).markdown(), printed(tabulate_model("t", [row(**empty)]))):
+    for text in (tabulate_model("t", [row(**empty)]).to_markdown(), printed(tabulate_model("t", [row(**empty)]))):
         assert "None" not in text
         assert "nan" not in text.lower()
         assert text.count("–") == len(empty) - 1  # an interval has two ends and one cell
@@ -220,7 +220,7 @@ def test_published_figures_stand_beside_ours_with_their_ratio() -> None:
     )
     settings = {"basic": replace(catalog.model_settings()["basic"], published=figures)}
     table = tabulate_published(published.compare_with_published(rows, settings))
-    shown = {line[1]: line[2:] for line in cells(table.markdown())[1:]}
+    shown = {line[1]: line[2:] for line in cells(table.to_markdown())[1:]}
     assert shown["validation loss, 50 epochs (blog)"] == ["0.11", "0.1017", "0.92", "measured: adam 0.001"]
     assert shown["time of training, 50 epochs (field notes: about)"] == [
         "1 min 0 s",

