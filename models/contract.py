@@ -87,7 +87,7 @@ class Settings:
     server processor: a start for the estimate of a sweep's length, never a result."""
     epoch_factors: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     """How many times as long an epoch took there with another backend, loop and precision, to a figure or two, where
-    somebody measured it; for most of these runs see docs/method.md."""
+    somebody measured it; for most of these runs see docs/research/loops.md."""
     position: int | None = None
     """Place in lists of models, from 1, as the blog orders them; models without one come last, by name."""
     published: tuple[Published, ...] = ()

@@ -2,7 +2,7 @@
 
 A model's file says how long its epochs take by `fit` on TensorFlow in float32, and how many times as long another way
 (backend, loop, precision) takes, where somebody measured it. Elsewhere there is no guess, since any would mislead: XLA
-trains the convolutional models 10 to 150 times slower than other loops do on a processor (docs/method.md).
+trains the convolutional models 10 to 150 times slower than other loops do on a processor (docs/research/loops.md).
 """
 
 from collections.abc import Iterable

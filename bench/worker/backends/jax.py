@@ -37,7 +37,7 @@ ENVIRONMENT = (
 
 _XLA_OPTIONS: Mapping[str, str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """What XLA is asked for on a processor: to compile what it otherwise hands to the library YNNPACK, whose sums of
-logarithms are slower than its own code (docs/method.md has figures)."""
+logarithms are slower than its own code (docs/research/loops.md has figures)."""
 
 
 class JaxDevice(NvmlDevice):
