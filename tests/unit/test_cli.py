@@ -10,6 +10,7 @@ from scripted import Script
 
 import bench
 from bench import cli
+from bench.plan import catalog
 from bench.sweep import run
 from bench.sweep.request import SweepRequest
 
@@ -165,8 +166,8 @@ def test_a_plan_prints_the_cases_and_writes_nothing(
 ) -> None:
     assert aebench(monkeypatch, "run", "--plan") == 0
     printed = capsys.readouterr().out
-    assert "20 cases" in printed
-    assert printed.count("· batch 128") == printed.count("· batch 256") == 10
+    assert f"{2 * len(catalog.model_settings()) + 2} cases" in printed
+    assert printed.count("· batch 128") == printed.count("· batch 256") == len(catalog.model_settings()) + 1
     assert list(here.iterdir()) == []
     assert script.ran == []
 

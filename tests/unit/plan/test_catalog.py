@@ -32,18 +32,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     catalog.model_settings.cache_clear()
 
 
-def test_every_model_file_is_found_in_the_blogs_order() -> None:
-    assert list(catalog.model_settings()) == [
-        "basic",
-        "sparse",
-        "sparse_batch_sum",
-        "deep",
-        "convolutional",
-        "denoising_small",
-        "denoising",
-        "sequence",
-        "variational",
-    ]
+def test_the_blogs_models_come_in_its_order() -> None:
+    order = (
+        *("basic", "sparse", "sparse_batch_sum", "deep", "convolutional"),
+        *("denoising_small", "denoising", "sequence", "variational"),
+    )
+    assert tuple(name for name in catalog.model_settings() if name in order) == order
 
 
 def test_no_model_file_is_missing_from_the_catalog() -> None:
