@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.errors import quote
+from bench.errors import format_count, quote
 from bench.host.fingerprint import Fingerprint, make_label
 from bench.results.reader import Report, Row
 from bench.results.stats import Median, StudentMean, median, median_of_known
@@ -85,7 +85,7 @@ def _build_case(rows: Sequence[Row]) -> MeasuredCase:
     for row in sorted(rows, key=lambda row: (row.epochs, row.repeat)):
         if row.status == "ok":
             checkpoints.setdefault(row.epochs, []).append(row)
-    failures = [f"{row.status} at {row.epochs} epochs" for row in rows if row.status != "ok"]
+    failures = [f"{row.status} at {format_count(row.epochs, 'epoch')}" for row in rows if row.status != "ok"]
     figures = tuple(_summarize_processes(epochs, processes) for epochs, processes in checkpoints.items())
     return MeasuredCase(rows[0], figures, tuple(dict.fromkeys(failures)))
 

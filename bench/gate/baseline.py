@@ -103,7 +103,9 @@ def _group_by_case(report: Report) -> dict[str, list[Row]]:
 
 def _describe_failures(rows: Sequence[Row]) -> list[str]:
     """How a case's processes failed: "oom at 50 epochs"."""
-    return list(dict.fromkeys(f"{row.status} at {row.epochs} epochs" for row in rows if row.status != "ok"))
+    return list(
+        dict.fromkeys(f"{row.status} at {format_count(row.epochs, 'epoch')}" for row in rows if row.status != "ok")
+    )
 
 
 def find_failures(report: Report) -> dict[str, list[str]]:

@@ -213,7 +213,7 @@ def read_profile(name_or_file: str, overrides: Mapping[str, Any] | None = None) 
     source, text = _read_text(name_or_file)
     try:
         fields = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also numbers of thousands of images, lists thousands deep
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, lists thousands deep
         raise InvalidInput(f"{source} is not TOML: {error}.") from error
     fields.setdefault("name", _make_name(source))
     return _validate(_overlay(fields, overrides or {}), source, set(overrides or {}))

@@ -221,7 +221,7 @@ def _draw_rows(samples: Sequence[SampleImages]) -> list[Picture]:
 
 
 def _list_images(checkpoint: SampleImages) -> str:
-    return "images " + ", ".join(str(label) for label in checkpoint.labels)
+    return "images of classes " + ", ".join(str(label) for label in checkpoint.labels)
 
 
 def _join_side_by_side(images: Pixels) -> Pixels:

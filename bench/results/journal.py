@@ -122,7 +122,7 @@ def _check_version(line: bytes, path: Path) -> None:
 
 
 _ESCAPES = re.compile(rb"\\[ubfr]")
-"""What in a line's JSON may stand for something that `printable` takes away."""
+"""What in a line's JSON may stand for something that `strip_controls` takes away."""
 
 
 def _clean(line: bytes) -> bytes:

@@ -1,1 +1,1 @@
-"""The measured side: one fresh process a case, and the only folder that imports Keras and its backend."""
+"""The measured side: one fresh process per case, and the only folder that imports Keras and its backend."""

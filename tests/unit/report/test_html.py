@@ -204,9 +204,9 @@ def test_pictures_are_in_the_page_and_in_the_folder(folder: ReportFolder) -> Non
     html.write_page(folder, scripted.header(), [outcome], ())
     images = Page(folder.page.read_text(encoding="utf-8")).all("img")
     assert [image["alt"] for image in images] == [
-        "images 0, 0, 0",
-        "images 0, 0, 0, rebuilt after 1 epoch",
-        "images 0, 0, 0, rebuilt after 3 epochs",
+        "images of classes 0, 0, 0",
+        "images of classes 0, 0, 0, rebuilt after 1 epoch",
+        "images of classes 0, 0, 0, rebuilt after 3 epochs",
     ]
     assert all(str(image["src"]).startswith("data:image/png;base64,") for image in images)
     assert {path.name for path in folder.plots.iterdir()} == {"curve.png", "basic-b4-e1.png", "basic-b4-e3.png"}

@@ -159,9 +159,9 @@ def test_a_row_of_originals_is_above_a_row_for_each_checkpoint() -> None:
     found = draw_gallery("batch 4", "case", [samples(1), samples(4)])
     assert [image.label for image in found.images] == ["original", "1 epoch", "4 epochs"]
     assert [image.alt for image in found.images] == [
-        "images 0, 1, 7",
-        "images 0, 1, 7, rebuilt after 1 epoch",
-        "images 0, 1, 7, rebuilt after 4 epochs",
+        "images of classes 0, 1, 7",
+        "images of classes 0, 1, 7, rebuilt after 1 epoch",
+        "images of classes 0, 1, 7, rebuilt after 4 epochs",
     ]
     seen = pixels(found.images[0].png)
     assert seen.shape == (4, 3 * 4 + 2 * 2)
