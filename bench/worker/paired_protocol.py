@@ -1,8 +1,8 @@
 """Two processes that take turns on one machine: their messages, and what is recorded of them.
 
-The parent's revision and the child's may differ: a change that the other side would not understand increases `PROTOCOL`,
-also where it is made to `bench.worker.protocol.Training` or `bench.host.noise.Interval`, which messages are made of.
-The child writes one line per message, then reads one:
+The parent's revision and the child's may differ: a change that the other side would not understand increases
+`PROTOCOL`, also where it is made to `bench.worker.protocol.Training` or `bench.host.noise.Interval`, which messages are
+made of. The child writes one line per message, then reads one:
 
     child                                      parent
     hello: its protocol, its code         →
