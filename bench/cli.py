@@ -100,7 +100,8 @@ def run(
         str | None, typer.Option(metavar="NAME", help="mnist-5k, mnist or fashion-mnist; see `aebench datasets`.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="npz file with x_train, y_train, x_test and y_test.")
+        Path | None,
+        typer.Option(metavar="PATH", help="The images: an npz file, or a folder of IDX or CSV files; see README.md."),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never download anything.")] = False,
     repeats: Annotated[int | None, typer.Option(metavar="N", help="Run each case in so many fresh processes.")] = None,

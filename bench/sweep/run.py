@@ -74,6 +74,8 @@ def find_images(request: SweepRequest, profile: Profile, console: Console) -> fi
         dataset = find.find_dataset(
             profile.dataset, data_file=request.data, offline=request.offline, on_progress=on_progress
         )
+    if dataset.images.remark:
+        say(console, f"Note: {dataset.images.remark}.")
     if dataset.genuine is False:
         say(
             console,

@@ -18,7 +18,7 @@ import scripted
 from faults.fuzz import mutations
 from faults.fuzz.mutations import Mutation
 
-from bench.datasets.files import IDX_FILES, read_idx, read_npz
+from bench.datasets.files import CSV_PAIRS, IDX_FILES, read_data, read_idx, read_npz
 from bench.errors import InvalidInput
 from bench.plan import profile
 from bench.report import files, pictures
@@ -78,6 +78,23 @@ def _make_idx() -> dict[str, bytes]:
 
     shapes = {"y_train": (3,), "x_train": (3, 28, 28), "y_test": (2,), "x_test": (2, 28, 28)}
     return {IDX_FILES[name]: pack(shape) for name, shape in shapes.items()}
+
+
+def _read_csv(data: bytes) -> object:
+    """Read a pair of files of which one is a stranger's."""
+    folder = _make_folder() / "csv"
+    folder.mkdir(exist_ok=True)
+    train, test = (folder / name for name in CSV_PAIRS[0])
+    train.write_bytes(_make_csv())
+    test.write_bytes(data)
+    return read_data(folder)
+
+
+@cache
+def _make_csv() -> bytes:
+    lines = [["label", *(f"pixel{number}" for number in range(784))]]
+    lines += [[str(label), *(str((label + number) % 256) for number in range(784))] for label in range(3)]
+    return "".join(",".join(line) + "\n" for line in lines).encode()
 
 
 def _draw(samples: pictures.SampleImages) -> pictures.Gallery:
@@ -167,6 +184,7 @@ READERS = {
     "results": Reader(lambda data: reader.read(_write("results.csv", data)), _make_results(), mutations.mutate_table),
     "images": Reader(lambda data: read_npz(_write("images.npz", data)), _make_images(), mutations.mutate_npz),
     "idx": Reader(_read_idx, _make_idx()[IDX_FILES["x_test"]], mutations.mutate_idx),
+    "csv": Reader(_read_csv, _make_csv(), mutations.mutate_table),
     "samples": Reader(
         lambda data: _draw(pictures.read_samples(_write("samples.npz", data), 1)), _make_samples(), mutations.mutate_npz
     ),

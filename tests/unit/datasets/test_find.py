@@ -255,7 +255,8 @@ def test_missing_data_names_each_source_and_what_would_help(house: House) -> Non
             "  download: https://storage.googleapis.com/tensorflow/tf-keras-datasets: refused by --offline",
             "What would help, one of:",
             "  --data FILE.npz           a file with x_train, y_train, x_test, y_test, as Keras' mnist.npz has them",
-            "  export AEBENCH_MNIST=FILE.npz",
+            "  --data FOLDER             a folder with the four IDX files, or with train.csv and test.csv",
+            "  export AEBENCH_MNIST=FILE.npz     or a folder",
             "  without --offline         downloads it",
             "  --dataset mnist-5k        5,000 real digits that need no network",
         ]
