@@ -5,10 +5,12 @@ be what the row type says, and text loses what a terminal would obey. Cells are 
 value once, since most columns have the same value in every row.
 """
 
+import codecs
 import csv
 import difflib
 import functools
 import io
+import itertools
 import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +20,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from bench.errors import InvalidInput, make_one_line, quote
+from bench.errors import InvalidInput, format_count, make_one_line, quote
 from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
 from bench.results.folder import ReportFolder
@@ -29,6 +31,7 @@ MAX_BYTES = 64 << 20
 _LONGEST_TEXT = 1_000
 _LONGEST_ERROR = 100_000
 _SHOWN = 60
+_DECIMAL_COMMA = " A spreadsheet may have saved it with decimal commas, and changed numbers. Give the original."
 _FEW = 5
 
 _COUNTED: dict[str, Any] = {"ge": 1, "le": 10**12}
@@ -119,7 +122,7 @@ def read(path: Path) -> Report:
     try:
         lines, cells = _parse_cells(_read_text(file))
         header, *body = cells
-        _check_header(header, body)
+        _check_header(header, body, lines)
         columns = _parse_columns(header, body, lines[1:])
         return _make_report(file, columns, lines[1:], _note_unknown(header))
     except InvalidInput as error:
@@ -142,13 +145,15 @@ def _read_text(file: Path) -> str:
     data = _read_bytes(file)
     if not data.strip():
         raise InvalidInput(" is empty: expected a results.csv of aebench. Did its sweep end, and was all of it copied?")
-    if b"\0" in data:
-        raise InvalidInput(f"{_name_line(data, data.index(0))}: a NUL byte; this is not a text file.")
+    encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"
+    if encoding == "UTF-8" and b"\0" in data:
+        where = _name_line(data, data.index(0))
+        raise InvalidInput(f"{where}: a NUL byte; this is not UTF-8 text. Give the file as aebench wrote it.")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig" if encoding == "UTF-8" else encoding)
     except UnicodeDecodeError as error:
         where = _name_line(data, error.start)
-        raise InvalidInput(f"{where}: not UTF-8 text. Give the file as aebench wrote it.") from error
+        raise InvalidInput(f"{where}: not {encoding} text. Give the file as aebench wrote it.") from error
 
 
 def _name_line(data: bytes, position: int) -> str:
@@ -175,12 +180,15 @@ def _read_bytes(file: Path) -> bytes:
 
 
 def _parse_cells(text: str) -> tuple[list[int], list[list[str]]]:
-    """The numbers of the lines at which rows begin, and the rows, the header first; blank lines are skipped."""
+    """The numbers of the lines at which rows begin, and the rows, the header first.
+
+    Lines without anything are skipped, and a first line `sep=,`, which is there for spreadsheets.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     lines, cells, line = [], [], 1
     try:
         for row in reader:
-            if row:
+            if any(row) and not (line == 1 and row[0].startswith("sep=")):
                 lines.append(line)
                 cells.append(row)
             line = reader.line_num + 1
@@ -202,34 +210,37 @@ def _explain_csv_error(message: str) -> str:
 # ------------------------------------------------------------------ the header
 
 
-def _check_header(header: Sequence[str], body: Sequence[Sequence[str]]) -> None:
+def _check_header(header: Sequence[str], body: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
     if "schema_version" not in header:
-        raise InvalidInput(_describe_foreign(header))
-    doubled = [name for name, following in zip(sorted(header), sorted(header)[1:], strict=False) if name == following]
+        raise InvalidInput(f", line {lines[0]}: {_describe_foreign(header)}")
+    names = sorted(filter(None, header))
+    doubled = [name for name, following in itertools.pairwise(names) if name == following]
     if doubled:
-        raise InvalidInput(f", line 1: the column {quote(doubled[0], _SHOWN)!r} is there twice.")
+        raise InvalidInput(f", line {lines[0]}: the column {quote(doubled[0], _SHOWN)!r} is there twice.")
     if not body:
         raise InvalidInput(" has a header and no rows: its sweep measured nothing.")
-    _check_version(body[0][header.index("schema_version") :])
+    _check_version(body[0][header.index("schema_version") :], lines[1])
     missing = [name for name in dict.fromkeys(_NEEDED) if name not in header]
     if missing:
-        raise InvalidInput(f", line 1: {_describe_missing(missing, header)}")
+        raise InvalidInput(f", line {lines[0]}: {_describe_missing(missing, header)}")
 
 
 def _describe_foreign(header: Sequence[str]) -> str:
     if len(header) == 1 and (separator := next((char for char in ";\t" if char in header[0]), None)):
         name = {";": "semicolons", "\t": "tabs"}[separator]
-        return f", line 1: cells are separated by {name}; a spreadsheet may have saved it so. Give the original."
+        return (
+            f"cells are separated by {name}: a spreadsheet may have saved it, and changed numbers. Give the original."
+        )
     names = ", ".join(quote(name, 20) for name in header[:_FEW])
-    return f", line 1: not a results.csv of aebench: no column schema_version; found {names or 'nothing'}."
+    return f"not a results.csv of aebench: no column schema_version; found {names or 'nothing'}."
 
 
-def _check_version(cells: Sequence[str]) -> None:
+def _check_version(cells: Sequence[str], line: int) -> None:
     """Refuse another schema version first: its columns may have other names."""
     text = cells[0] if cells else ""
     if not re.fullmatch(r"[0-9]{1,9}", text):
         expected = f"expected {SCHEMA_VERSION}, got {quote(text, _SHOWN)!r}"
-        raise InvalidInput(f", line 2, column schema_version: {expected}.")
+        raise InvalidInput(f", line {line}, column schema_version: {expected}.")
     check_schema_version(int(text), file="")
 
 
@@ -243,11 +254,11 @@ def _describe_missing(missing: Sequence[str], header: Sequence[str]) -> str:
 
 def _note_unknown(header: Sequence[str]) -> tuple[str, ...]:
     """Columns that this aebench does not know are ignored: a later one may have added them."""
-    strange = [quote(name, _SHOWN) for name in header if name not in ResultRow.model_fields]
-    if not strange:
-        return ()
+    strange = [quote(name, _SHOWN) for name in header if name and name not in ResultRow.model_fields]
     more = f" and {len(strange) - _FEW} more" if len(strange) > _FEW else ""
-    return (f"ignored columns that this aebench does not know: {', '.join(strange[:_FEW])}{more}",)
+    names = f"ignored columns that this aebench does not know: {', '.join(strange[:_FEW])}{more}"
+    unnamed = f"ignored {format_count(header.count(''), 'column')} without a name, such as a data frame's index"
+    return (*([names] if strange else []), *([unnamed] if "" in header else []))
 
 
 # ------------------------------------------------------------------ the columns
@@ -274,7 +285,8 @@ def _parse_column(name: str, cells: Sequence[str], lines: Sequence[int]) -> list
         wrong = different[int(error.errors(include_url=False)[0]["loc"][0])]
         where = f", line {lines[cells.index(wrong)]}, column {name}"
         got = f"got {quote(wrong, _SHOWN)!r}" if wrong else "the cell is empty"
-        raise InvalidInput(f"{where}: expected {_describe_expected(name)}; {got}.") from error
+        comma = _DECIMAL_COMMA if re.fullmatch(r"-?[0-9]{1,20},[0-9]{1,20}", wrong) else ""
+        raise InvalidInput(f"{where}: expected {_describe_expected(name)}; {got}.{comma}") from error
     if len(values) == 1:
         return values * len(cells)
     value_of = dict(zip(different, values, strict=True))

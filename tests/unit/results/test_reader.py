@@ -120,6 +120,41 @@ def test_a_spreadsheets_way_to_write_the_same_values_is_read(file: Path) -> None
     assert reader.read(file).rows[1].steady is True
 
 
+def test_a_file_in_utf_16_is_read_as_it_was(file: Path) -> None:
+    text = written(file, table(row(model="deep", error="größer"))).read_text(encoding="utf-8")
+    plain = reader.read(file)
+    for encoding in ("utf-16", "utf-16-be"):
+        file.write_bytes((text if encoding == "utf-16" else f"\ufeff{text}").encode(encoding))
+        assert reader.read(file) == plain
+
+
+def test_a_first_line_that_names_the_separator_changes_nothing(file: Path) -> None:
+    text = written(file, table()).read_text()
+    plain = reader.read(file)
+    file.write_text(f"sep=,\n{text}")
+    assert reader.read(file) == plain
+    file.write_text(f"sep=,\n{text.replace('ok', 'fine')}")
+    assert "line 3, column status" in refusal(file)
+
+
+def test_rows_of_nothing_but_separators_change_nothing(file: Path) -> None:
+    cells = table()
+    plain = reader.read(written(file, cells))
+    nothing = [""] * len(cells[0])
+    assert reader.read(written(file, [cells[0], nothing, *cells[1:], nothing, nothing])) == plain
+
+
+def test_a_data_frames_index_is_left_aside_with_a_note(file: Path) -> None:
+    cells = table()
+    plain = reader.read(written(file, cells))
+    numbers = ["", *map(str, range(len(cells)))]
+    found = reader.read(written(file, [[number, *line] for number, line in zip(numbers, cells, strict=False)]))
+    assert found.rows == plain.rows
+    assert found.notes == ("ignored 1 column without a name, such as a data frame's index",)
+    twice = reader.read(written(file, [[number, *line, ""] for number, line in zip(numbers, cells, strict=False)]))
+    assert twice.notes == ("ignored 2 columns without a name, such as a data frame's index",)
+
+
 # --- what is not -----------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +187,11 @@ def test_what_is_no_file_is_refused_by_its_name(tmp_path: Path) -> None:
         (b"name,mean,stddev\nfoo,1,2\n", "line 1: not a results.csv of aebench"),
         (b"name;mean\nfoo;1\n", "separated by semicolons"),
         (b"schema_version\tcase_id\n1\tx\n", "separated by tabs"),
+        (b"sep=;\nschema_version;case_id\n2;x\n", "line 2: cells are separated by semicolons"),
+        ("schema_version\tcase_id\n2\tx\n".encode("utf-16"), "line 1: cells are separated by tabs"),
+        ("schema_version,case_id\n".encode("utf-16-le"), "line 1: a NUL byte; this is not UTF-8 text"),
+        ("schema_version,case_id\n".encode("utf-16")[:-1], "not UTF-16 text"),
+        ("schema_version,case_id\n".encode("utf-32"), "not a results.csv of aebench"),
         (b'<html>"</html>', "line 1"),
         (b'{"schema_version": 1}', "not a results.csv"),
         (b"schema_version,case_id\n", "a header and no rows"),
@@ -234,6 +274,11 @@ def test_a_cell_of_the_wrong_kind_is_refused_with_line_and_column(
 ) -> None:
     message = refusal(changed(file, column, value))
     assert f"line 3, column {column}: expected {expected}" in message
+
+
+def test_a_decimal_comma_is_named(file: Path) -> None:
+    message = refusal(changed(file, "epoch_s_median", "0,168"))
+    assert "got '0,168'. A spreadsheet may have saved it with decimal commas, and changed numbers" in message
 
 
 @pytest.mark.parametrize(
