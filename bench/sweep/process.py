@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +17,17 @@ LAUNCHER = Path("bench", "launch.py")
 GRACE_S = 5.0
 """Seconds that a process has to end after it was asked to, before it is killed."""
 _MAX_LINE_BYTES = 1 << 20
-_TAIL_BYTES = 4096
+_READ_BYTES = 1 << 16
+_TAIL_CHARACTERS = 4096
 _TAIL_LINES = 25
+_CHATTER = re.compile(
+    r"[IWE]\d{4} \d\d:\d\d:\S+ +\d+ \S+:\d+\] "
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d:\S+: [IWE] \S+:\d+\] "
+    r"|WARNING: All log messages before absl::InitializeLog"
+    r"|To enable the following instructions: "
+)
+"""How lines begin that TensorFlow and XLA log in every process, in the newer form and the older, such as "failed call to
+cuInit" without a GPU: as the last of a log, one looks like the cause. What ends a process has level F or is an exception."""
 _DROPPED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONDONTWRITEBYTECODE")
 """Keras cuts training short where the first two are set, and says so in its log only; with the last one every process
 would compile all of TensorFlow's modules anew, which doubles the seconds of its import."""
@@ -126,14 +136,15 @@ def make_environment(backend: str, threads: int | None) -> dict[str, str]:
 
 
 def read_tail(log: Path) -> str | None:
-    """Read the last lines of a log; None where it cannot be read any more."""
+    """Read the last lines of a log, without what TensorFlow logs beside them; None where it cannot be read any more."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _READ_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
         return None
-    return "\n".join(text.splitlines()[-_TAIL_LINES:])
+    lines = [line for line in text.splitlines() if not _CHATTER.match(line)]
+    return "\n".join(lines[-_TAIL_LINES:])[-_TAIL_CHARACTERS:]
 
 
 def hide_folders(text: str) -> str:

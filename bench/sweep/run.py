@@ -168,7 +168,10 @@ def print_failures(report: SweepReport, stopped_by: BaseException | None, consol
             head = f"{describe(outcome.case)}: {outcome.status}: {outcome.error}"
             count = f" (run {outcome.attempt} of this case)" if outcome.attempt > 1 else ""
             log = report.folder.log(outcome.case.case_id)
-            say(console, f"\n{head}{count}\n{outcome.log_tail}\nLog: {log}")
+            say(
+                console,
+                "\n".join(["", f"{head}{count}", *([outcome.log_tail] if outcome.log_tail else []), f"Log: {log}"]),
+            )
     if isinstance(stopped_by, OSError):
         cases = f"{len(report.outcomes)} of {format_count(len(report.header.cases), 'case')}"
         reason = describe_refusal(stopped_by, report.folder)

@@ -31,6 +31,33 @@ def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
     assert read_tail(tmp_path / "none") is None
 
 
+CHATTER = """\
+WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
+I0000 00:00:1795716341.630020   10645 port.cc:153] oneDNN custom operations are on. You may see other results
+I0000 00:00:1795716341.792857   10645 cpu_feature_guard.cc:227] This TensorFlow binary is optimized to use available CPU
+To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow with other compiler flags.
+2026-01-02 03:04:05.678901: W tensorflow/core/common_runtime/gpu/gpu_device.cc:2342] Cannot dlopen some GPU libraries.
+E0000 00:00:1795716353.907497   10645 cuda_platform.cc:52] failed call to cuInit: INTERNAL: UNKNOWN ERROR (303)
+"""
+
+
+def test_the_tail_ends_with_the_exception_whatever_tensorflow_logs_after_it(tmp_path: Path) -> None:
+    raised = 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\nValueError: no such luck\n'
+    log = tmp_path / "log"
+    log.write_text(CHATTER + raised + CHATTER * 20)
+    assert read_tail(log) == raised.strip()
+    assert CHATTER in log.read_text()
+
+
+def test_what_ends_a_process_without_an_exception_stays_in_the_tail(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    fatal = "F0000 00:00:1795716353.907497   10645 tensor_shape.cc:52] Check failed: size >= 0\nAborted (core dumped)"
+    log.write_text(f"{CHATTER}{fatal}\n{CHATTER}")
+    assert read_tail(log) == fatal
+    log.write_text(CHATTER)
+    assert read_tail(log) == ""
+
+
 def test_folders_of_this_machine_are_not_shared() -> None:
     files = [ROOT / "bench" / "cli.py", Path(sys.prefix) / "lib", Path.home() / "mine"]
     assert hide_folders(" ".join(map(str, files))) == "<aebench>/bench/cli.py <python>/lib ~/mine"
