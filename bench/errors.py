@@ -66,7 +66,7 @@ def _clean(char: str) -> str:
     return " " if unicodedata.category(char) == "Zs" else ""
 
 
-def format_count(count: int, noun: str) -> str:
-    """Return a count with its noun: "1 case", "2 cases", "3 processes"."""
-    plural = "es" if noun.endswith("s") else "s"
-    return f"1 {noun}" if count == 1 else f"{count} {noun}{plural}"
+def format_count(count: float, noun: str) -> str:
+    """Return a count with its noun: "1 case", "2 cases", "3 processes", "0.5 seconds"."""
+    plural = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count if isinstance(count, int) else format(count, 'g')} {noun}{plural}"

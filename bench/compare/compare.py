@@ -10,7 +10,7 @@ from bench.compare import page, sentences, tables
 from bench.compare.cases import Machine, add_labels, read_machine
 from bench.compare.machines import Comparison, compare_machines
 from bench.console.output import make_console, say
-from bench.errors import ExitCode, InvalidInput, quote
+from bench.errors import ExitCode, InvalidInput, format_count, quote
 from bench.results import reader
 
 _FEW = 20
@@ -32,7 +32,7 @@ def compare_reports(
     console = console or make_console()
     reports = _read_reports(paths, reference)
     try:
-        chosen = _choose_reference(reports, reference)
+        chosen = _choose_reference(reports, paths, reference)
         machines = add_labels(reports.machines)
         comparison = compare_machines(machines[chosen], [*machines[:chosen], *machines[chosen + 1 :]])
         _print_comparison(comparison, reports.notes, console)
@@ -108,11 +108,16 @@ def _identify_file(path: Path) -> object:
     return (found.st_dev, found.st_ino)
 
 
-def _choose_reference(reports: _Reports, reference: str | None) -> int:
+def _choose_reference(reports: _Reports, paths: Sequence[Path], reference: str | None) -> int:
     """The number of the machine that is the reference. Raises `InvalidInput`."""
     machines = reports.machines
     if len(machines) < 2:
-        found = f"{len(machines)} could be read" if reports.refusals else f"got {len(machines)}"
+        if reports.refusals:
+            found = f"{len(machines)} could be read"
+        elif len(paths) > 1:
+            found = f"{quote(paths[0])} and {quote(paths[1])} are one and the same"
+        else:
+            found = f"got {format_count(len(machines), 'report')}"
         raise InvalidInput(f"compare takes two reports or more, folders or results.csv files; {found}.")
     if reference is None:
         return 0

@@ -284,7 +284,8 @@ def compare_machine(reference: Machine, other: Machine) -> MachineComparison:
     """One machine compared with the reference."""
     names = dict.fromkeys((*reference.cases, *other.cases))
     pairs = tuple(pair_case(name, reference.cases.get(name), other.cases.get(name)) for name in names)
-    caveats = _Caveats(reference, other, [each for each in pairs if each.timed])
+    has_shared = any(each.reference and each.machine for each in pairs)
+    caveats = _Caveats(reference, other, [each for each in pairs if each.timed], has_shared)
     return MachineComparison(
         machine=other,
         pairs=pairs,
@@ -313,6 +314,8 @@ class _Caveats:
     other: Machine
     common: Sequence[CasePair]
     """Cases that succeeded on both."""
+    has_shared: bool
+    """Whether there is a case that both have, well or not."""
 
     def judge_times(self) -> Comparability:
         count = sum(each.speed is not None for each in self.common)
@@ -345,7 +348,7 @@ class _Caveats:
         count = sum(each.loss is not None for each in self.common)
         missing = sum(each.same_data and each.loss is None for each in self.common)
         of_all = f"{missing} of {format_count(len(self.common), 'case')}"
-        caveats = [f"{of_all} were not evaluated after the same epochs"] if missing else []
+        caveats = [f"not evaluated after the same epochs in {of_all}"] if missing else []
         nothing = "no common case was evaluated after the same epochs"
         return self._judge(count, nothing, [*self._versions(), *caveats])
 
@@ -358,8 +361,9 @@ class _Caveats:
         else:
             unlike, why = other_sizes, "other numbers of images"
         if count == 0:
+            absent = "no case succeeded on both" if self.has_shared else "no case is in both reports"
             reason = why if unlike else nothing
-            return Comparability("no", (reason if self.common else "no case succeeded on both",))
+            return Comparability("no", (reason if self.common else absent,))
         partly = [f"{why} in {unlike} of {format_count(len(self.common), 'case')}"] if unlike else []
         return Comparability("with care" if partly or caveats else "yes", (*partly, *caveats))
 

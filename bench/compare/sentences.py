@@ -92,7 +92,7 @@ def _show_losses(each: CasePair) -> str:
     assert each.evaluated is not None  # noqa: S101 - it has a loss
     reference, own = each.evaluated
     losses = f"{format_loss(own.loss)}, not {format_loss(reference.loss)}"
-    return f"{quote(each.row.model, 40)} after {own.epochs} epochs: {losses}"
+    return f"{quote(each.row.model, 40)} after {format_count(own.epochs, 'epoch')}: {losses}"
 
 
 def _relative_difference(each: CasePair) -> float:

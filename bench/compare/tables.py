@@ -9,7 +9,7 @@ from bench.compare.cases import Machine
 from bench.compare.machines import CasePair, Comparability, Comparison, MachineComparison
 from bench.compare.sentences import format_fraction, format_interval, format_ratio, name_cases
 from bench.console.table import Table
-from bench.errors import quote
+from bench.errors import format_count, quote
 from bench.report.tables import format_loss, format_seconds
 
 _SIDE_BY_SIDE = 4
@@ -39,7 +39,7 @@ def _cut(table: Table, most: int) -> Table:
     """A table's first lines, with a note of how many more there are."""
     if len(table.rows) <= most:
         return table
-    note = f"{len(table.rows) - most} more lines: --out DIR writes all."
+    note = f"{format_count(len(table.rows) - most, 'more line')}: --out DIR writes all."
     return Table(table.title, table.headers, table.rows[:most], table.labels, (*table.notes, note))
 
 
@@ -139,7 +139,7 @@ def _commonest_cells(name: str, machines: Sequence[Machine]) -> tuple[str, str]:
     """The reference's value of a field, and the three values that most machines have."""
     counts = Counter(_fact_cell(name, machine) for machine in machines)
     commonest = "; ".join(f"{count}: {fact}" for fact, count in counts.most_common(3))
-    more = f"; {len(counts) - 3} other values" if len(counts) > 3 else ""
+    more = f"; {format_count(len(counts) - 3, 'other value')}" if len(counts) > 3 else ""
     return _fact_cell(name, machines[0]), commonest + more
 
 
@@ -281,7 +281,7 @@ def _loss_cell(each: CasePair) -> str:
 
 def _reference_checkpoint(each: CasePair) -> str | None:
     """Where the reference's time and memory were taken."""
-    return f"{each.timed[0].epochs} epochs" if each.timed else None
+    return format_count(each.timed[0].epochs, "epoch") if each.timed else None
 
 
 def _speed_checkpoint(each: CasePair) -> str | None:
@@ -296,7 +296,7 @@ def _memory_checkpoint(each: CasePair) -> str | None:
 
 def _loss_checkpoint(each: CasePair) -> str | None:
     """Where the reference's loss was evaluated; None where no loss is compared."""
-    return f"{each.evaluated[0].epochs} epochs" if each.evaluated and each.loss is not None else None
+    return format_count(each.evaluated[0].epochs, "epoch") if each.evaluated and each.loss is not None else None
 
 
 @dataclass(frozen=True)

@@ -243,7 +243,9 @@ def _check_pixel_values(name: str, images: npt.NDArray[Any]) -> None:
 
 def _check_labels(name: str, labels: npt.NDArray[Any], images: int) -> None:
     if len(labels) != images:
-        raise InvalidInput(f"{name} has {len(labels)} labels for {images} images; expected one for each")
+        raise InvalidInput(
+            f"{name} has {format_count(len(labels), 'label')} for {format_count(images, 'image')}; expected one each"
+        )
     low, high = labels.min(), labels.max()
     if low < 0 or high > 9:
         raise InvalidInput(f"{name} has labels from {low} to {high}; expected classes from 0 to 9")

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from bench.console.output import make_console
 from bench.console.table import Table
+from bench.errors import format_count
 from bench.host import quietness
 from bench.host.fingerprint import make_environment_id, make_machine_id, take_fingerprint
 from bench.host.reference_kernels import Reference
@@ -24,7 +25,7 @@ def show_machine(threads: int | None = None, console: Console | None = None) -> 
     references, intervals = quietness.survey(threads=threads)
     figures = tuple(_format_figure(*column, references) for column in _KERNELS)
     headers = ("reference kernel", "best", "median", "lowest median", "unit")
-    console.print(Table(f"With {references[0].threads} threads, now", headers, figures).to_rich())
+    console.print(Table(f"With {format_count(references[0].threads, 'thread')}, now", headers, figures).to_rich())
     found = quietness.judge(references, intervals, fingerprint, quietness.read_conditions())
     console.print(Text(found.word, "bold"), *(f"- {sentence}" for sentence in found.advice), sep="\n", highlight=False)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.errors import format_count
 from bench.host.cgroup import read_affinity
 from bench.host.fingerprint import Fingerprint
 from bench.host.noise import Interval, find_noise, measure_interval, read_machine_counters, read_process_counters
@@ -129,16 +130,17 @@ _INDICATORS = ("other_cores", "steal_percent", "cpu_pressure_percent")
 def _advise_on_threads(machine: Fingerprint) -> list[str]:
     if machine.threads is None or machine.threads <= machine.cpu_limit:
         return []
-    limit = machine.cpu_limit
-    return [f"{machine.threads} threads for {limit:g} cores' worth of time: use --threads {max(1, int(limit))}."]
+    limit, threads = machine.cpu_limit, format_count(machine.threads, "thread")
+    worth = "1 core's" if limit == 1 else f"{limit:g} cores'"
+    return [f"{threads} for {worth} worth of time: use --threads {max(1, int(limit))}."]
 
 
 def _advise_on_quota(machine: Fingerprint) -> list[str]:
     if machine.cpu_limit == int(machine.cpu_limit):
         return []
     sentence = (
-        f"A CPU quota of {machine.cpu_limit:g} cores pauses every thread once it is used up: give the container whole "
-        "cores (docker run --cpuset-cpus)."
+        f"A CPU quota of {format_count(machine.cpu_limit, 'core')} pauses every thread once it is used up: give the "
+        "container whole cores (docker run --cpuset-cpus)."
     )
     return [sentence]
 

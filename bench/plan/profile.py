@@ -277,11 +277,23 @@ def _validate(fields: dict[str, Any], source: str, flags: set[str]) -> Profile:
         return Profile.model_validate(fields)
     except ValidationError as error:
         details = [detail for detail in error.errors(include_url=False) if not _is_echo(detail)]
-        problems = [_describe_mistake(detail, flags) for detail in details]
+    of_flags = [_describe_mistake(detail, flags) for detail in details if _is_of_flag(detail, flags)]
+    of_profile = [_describe_mistake(detail, flags) for detail in details if not _is_of_flag(detail, flags)]
+    if not of_profile and len(of_flags) == 1:
+        raise InvalidInput(of_flags[0])
+    lists = ((f"profile {source} has", of_profile), ("the flags have", of_flags))
     raise InvalidInput(
-        f"profile {source} has {format_count(len(problems), 'mistake')}:\n"
-        + "\n".join(f"  {problem}" for problem in problems)
+        "\n".join(
+            "\n  ".join([f"{where} {format_count(len(mistakes), 'mistake')}:", *mistakes])
+            for where, mistakes in lists
+            if mistakes
+        )
     )
+
+
+def _is_of_flag(detail: ErrorDetails, flags: set[str]) -> bool:
+    """Whether a flag made the mistake: the one that it names, or one of those that do not go together."""
+    return bool(detail["loc"][0] in flags if detail["loc"] else flags & {"models", "backends", "loops"})
 
 
 def _is_echo(detail: ErrorDetails) -> bool:
@@ -293,7 +305,7 @@ def _describe_mistake(detail: ErrorDetails, flags: set[str]) -> str:
     """One line for one mistake: where, what is wrong, what was given."""
     where = ".".join(str(part) for part in detail["loc"])
     if detail["loc"] and detail["loc"][0] in flags:
-        where = "--" + where.removesuffix("_s").replace("_", "-")
+        where = "--" + str(detail["loc"][0]).removesuffix("_s").replace("_", "-")
     if detail["type"] == "extra_forbidden":
         known = ModelOverride.model_fields if detail["loc"][0] == "model" else Profile.model_fields
         return f"{where}: {describe_unknown('key', str(detail['loc'][-1]), list(known))}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.console.table import Table
-from bench.errors import InvalidInput
+from bench.errors import InvalidInput, format_count
 from bench.plan import catalog
 from bench.report import plots, summary, variants
 from bench.report.choices import AS_THEY_ARE, Choices
@@ -139,9 +139,9 @@ def _collect_gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[
         try:
             found.append(read_samples(folder.sample(case.case_id, epochs), epochs))
         except FileNotFoundError:
-            notes.append(f"No samples were saved at {epochs} epochs.")
+            notes.append(f"No samples were saved at {format_count(epochs, 'epoch')}.")
         except InvalidInput as error:
-            notes.append(f"The samples at {epochs} epochs are not drawn: {error}.")
+            notes.append(f"The samples at {format_count(epochs, 'epoch')} are not drawn: {error}.")
     varying = variants.find_varying([other.case for other in pictured])
     title = ", ".join([f"batch {case.batch_size}", *(str(getattr(case, axis)) for axis in varying)])
     return draw_gallery(title, case.case_id, found, notes)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.console.table import Table, escape_cell
+from bench.errors import format_count
 from bench.plan import catalog
 from bench.report import published, variants
 from bench.report.choices import AS_THEY_ARE, Choices
@@ -113,7 +114,8 @@ def _describe_noise(outcomes: Sequence[Outcome], choices: Choices) -> list[str]:
         "left out of the medians" if choices.without_noisy else "in the medians (`--without-noisy` leaves them out)"
     )
     why = "other programs or the hypervisor took the processor"
-    return [f"{noisy} of {epochs} epochs were noisy ({why}) and are {treatment}."]
+    are = ("was", "is") if noisy == 1 else ("were", "are")
+    return [f"{noisy} of {format_count(epochs, 'epoch')} {are[0]} noisy ({why}) and {are[1]} {treatment}."]
 
 
 def _describe_drift(outcomes: Sequence[Outcome]) -> list[str]:

@@ -16,8 +16,7 @@ from bench.results.stats import median_of_known
 
 def name_machine(fingerprint: Fingerprint) -> str:
     """Name a machine in a few words."""
-    cores = f"{fingerprint.cpu_limit:g} core" + ("" if fingerprint.cpu_limit == 1 else "s")
-    return f"{fingerprint.cpu_model or fingerprint.cpu_arch}, {cores}"
+    return f"{fingerprint.cpu_model or fingerprint.cpu_arch}, {format_count(fingerprint.cpu_limit, 'core')}"
 
 
 def list_models(rows: Sequence[ResultRow]) -> list[str]:
@@ -41,12 +40,12 @@ def list_facts(header: SweepHeader, outcomes: Sequence[Outcome]) -> dict[str, st
     processes = f", {profile.repeats} processes per case" if profile.repeats > 1 else ""
     gpu = f", {fingerprint.gpu}" if fingerprint.gpu else ""
     return {
-        "Sweep": f"profile {profile.name}, {ok} of {len(header.cases)} cases measured",
+        "Sweep": f"profile {profile.name}, {ok} of {format_count(len(header.cases), 'case')} measured",
         "Images": f"{header.train_samples:,} training, {header.val_samples:,} validation, of {profile.dataset} "
         f"({header.dataset_origin}){genuine}",
         "Training": f"optimizer {profile.optimizer}, seed {profile.seed}{processes}",
         "Machine": f"{fingerprint.cpu_model or fingerprint.cpu_arch}, {fingerprint.cpu_limit:g} of "
-        f"{fingerprint.cores_logical} hardware threads, {fingerprint.ram_mib / 1024:.1f} GiB{gpu}",
+        f"{format_count(fingerprint.cores_logical, 'hardware thread')}, {fingerprint.ram_mib / 1024:.1f} GiB{gpu}",
         "Software": ", ".join([*_list_versions(header), fingerprint.python, fingerprint.os]),
         "Begun": header.created_at,
     }
@@ -162,8 +161,8 @@ def _describe_trust(
     noisy, epochs = count_noisy_epochs(outcomes)
     unsteady = [_name_line(line, lines) for line in lines if any(row.steady is False for row in line)]
     reasons = {
-        f"{missing} of {len(header.cases)} cases failed or did not run": missing > 0,
-        f"{noisy} of {epochs} epochs were noisy": noisy > 0,
+        f"{missing} of {format_count(len(header.cases), 'case')} failed or did not run": missing > 0,
+        f"{noisy} of {format_count(epochs, 'epoch')} {'was' if noisy == 1 else 'were'} noisy": noisy > 0,
         f"epochs of {_join_names(unsteady)} never became steady": bool(unsteady),
         "the machine changed its own speed between cases, so their times compare only roughly": find_drift(outcomes)
         is not None,

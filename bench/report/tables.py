@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.console.table import Table
+from bench.errors import format_count
 from bench.plan.estimate import format_duration
 from bench.plan.profile import Case
 from bench.report import variants
@@ -194,20 +195,23 @@ def _describe_first(entry: Reached) -> str:
 
 
 def tabulate_published(comparisons: Sequence[PublishedComparison]) -> Table:
-    """Tabulate published figures with ours; a note names those that no run here can be compared with."""
+    """Tabulate published figures with ours; a note counts those that no run here can be compared with.
+
+    There is none where no figure was measured: such a sweep was not meant for it.
+    """
     headers = ("model", "figure", "published", "ours", "ratio", "how")
     rows = tuple(_format_comparison(comparison) for comparison in comparisons if comparison.ours is not None)
     missing = [comparison for comparison in comparisons if comparison.ours is None]
-    notes = (_describe_missing(missing),) if missing else ()
+    meant = any(comparison.kind == "measured" for comparison in comparisons)
+    notes = (_describe_missing(missing),) if missing and meant else ()
     return Table("Compared with the published figures", headers, rows, labels=2, notes=notes)
 
 
 def _describe_missing(missing: Sequence[PublishedComparison]) -> str:
     models = ", ".join(dict.fromkeys(comparison.model for comparison in missing))
-    figures = "1 published figure was" if len(missing) == 1 else f"{len(missing)} published figures were"
     return (
-        f"{figures} not run here ({models}): losses, activations and memory compare only after as many epochs on the "
-        "full MNIST. `aebench run --profile blog` runs them."
+        f"Without a figure of ours: {format_count(len(missing), 'published figure')} ({models}). Losses, activations "
+        "and memory compare only after as many epochs on the full MNIST; `aebench run --profile blog` trains for those."
     )
 
 

@@ -269,7 +269,9 @@ def _parse_columns(header: Sequence[str], body: Sequence[Sequence[str]], lines: 
     for cells, line in zip(body, lines, strict=True):
         if len(cells) != len(header):
             cut = " Was the file cut short?" if cells is body[-1] and len(cells) < len(header) else ""
-            raise InvalidInput(f", line {line}: {len(cells)} cells, where the header has {len(header)}.{cut}")
+            raise InvalidInput(
+                f", line {line}: {format_count(len(cells), 'cell')}, where the header has {len(header)}.{cut}"
+            )
     found = dict(zip(header, zip(*body, strict=True), strict=True))
     checked = {name: _parse_column(name, found[name], lines) for name in ResultRow.model_fields if name in found}
     absent = (name for name in ResultRow.model_fields if name not in found)
@@ -366,7 +368,7 @@ def _check_rows(rows: Iterable[Row], lines: Sequence[int], run_epochs: Sequence[
     for row, line, last in zip(rows, lines, run_epochs, strict=True):
         first = seen.setdefault((row.case_id, row.epochs), line)
         if first != line:
-            case = f"{quote(row.case_id, 100)} at {row.epochs} epochs"
+            case = f"{quote(row.case_id, 100)} at {format_count(row.epochs, 'epoch')}"
             raise InvalidInput(f", line {line}: the row of line {first} again ({case}).")
         mistake = _find_mistake(row, last)
         if mistake:
@@ -380,7 +382,7 @@ def _find_mistake(row: Row, run_epochs: int) -> str | None:
     if row.epochs > run_epochs:
         return f"epochs: {row.epochs}, in a run of {run_epochs}"
     if (row.noisy_epochs or 0) > row.epochs:
-        return f"noisy_epochs: {row.noisy_epochs} of {row.epochs} epochs"
+        return f"noisy_epochs: {row.noisy_epochs} of {format_count(row.epochs, 'epoch')}"
     low, value, high = row.epoch_s_ci_low, row.epoch_s_median, row.epoch_s_ci_high
     if (low is None) != (high is None) or (low is not None and value is None):
         return "epoch_s_ci_low: an interval has two ends and a median within"

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from bench.errors import format_count
 from bench.host.cgroup import count_oom_kills
 from bench.host.noise import Interval, measure_interval, read_machine_counters
 from bench.host.reference_kernels import measure_reference
@@ -121,9 +122,15 @@ class LocalExecutor:
     ) -> "_Ending":
         """Say how the process ended: by a limit, by the kernel or as it reported itself."""
         if limit == "timeout":
-            return _Ending("timeout", f"ended after {self.timeout_s:g} seconds, its time limit", exit_code)
+            return _Ending(
+                "timeout", f"ended after {format_count(self.timeout_s or 0, 'second')}, its time limit", exit_code
+            )
         if limit == "stalled":
-            return _Ending("stalled", f"ended after {self.stall_s:g} seconds in which it reported nothing", exit_code)
+            return _Ending(
+                "stalled",
+                f"ended after {format_count(self.stall_s or 0, 'second')} in which it reported nothing",
+                exit_code,
+            )
         if kernel_killed and _name_signal(exit_code) == "SIGKILL":
             return _Ending("oom", "ended by the kernel because the memory ran out", exit_code)
         return received.find_ending(exit_code)
@@ -208,8 +215,9 @@ class _Received:
         if has_rest and checkpoints == evaluations == self.case.checkpoints:
             return None
         return (
-            f"ended with exit code 0, but reported {epochs} epochs, checkpoints {checkpoints} and evaluations "
-            f"{evaluations}; expected {self.case.run_epochs} epochs and checkpoints {self.case.checkpoints}"
+            f"ended with exit code 0, but reported {format_count(epochs, 'epoch')}, checkpoints {checkpoints} and "
+            f"evaluations {evaluations}; expected {format_count(self.case.run_epochs, 'epoch')} and checkpoints "
+            f"{self.case.checkpoints}"
         )
 
 

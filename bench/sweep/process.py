@@ -26,8 +26,8 @@ _CHATTER = re.compile(
     r"|WARNING: All log messages before absl::InitializeLog"
     r"|To enable the following instructions: "
 )
-"""How lines begin that TensorFlow and XLA log in every process, in the newer form and the older, such as "failed call to
-cuInit" without a GPU: as the last of a log, one looks like the cause. What ends a process has level F or is an exception."""
+"""How lines begin that TensorFlow and XLA log in every process, in the newer form and the older. As the last line of a
+log, "failed call to cuInit" looks like the cause. What ends a process has level F or is an exception."""
 _DROPPED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONDONTWRITEBYTECODE")
 """Keras cuts training short where the first two are set, and says so in its log only; with the last one every process
 would compile all of TensorFlow's modules anew, which doubles the seconds of its import."""

@@ -20,6 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from bench.errors import format_count
 from bench.plan import catalog
 from bench.plan.estimate import Remaining, format_duration
 from bench.plan.profile import Case
@@ -49,7 +50,7 @@ def summarize(outcome: Outcome) -> str:
     last, checkpoint, times = outcome.epochs[-1], outcome.checkpoints[-1], outcome.epochs.column("train_s")
     typical = _format_seconds(statistics.median(times[1:] or times))
     return (
-        f"{len(outcome.epochs)} epochs in {format_duration(outcome.duration_s)}, {typical} per epoch, "
+        f"{format_count(len(outcome.epochs), 'epoch')} in {format_duration(outcome.duration_s)}, {typical} per epoch, "
         f"loss {last.train_loss:.4f}, val_loss {last.val_loss:.4f}, peak {checkpoint.peak_rss_mib:.0f} MiB"
     )
 
@@ -125,7 +126,7 @@ class PlainDisplay(Display):
 
     def show_start(self, case: Case) -> None:
         """Print which case starts."""
-        line = f"{describe(case)}, {case.run_epochs} epochs; {self.describe_remaining()}"
+        line = f"{describe(case)}, {format_count(case.run_epochs, 'epoch')}; {self.describe_remaining()}"
         self._print(self._finished + 1, line)
 
     def show_epoch(self, case: Case, epoch: EpochEvent) -> None:
@@ -178,7 +179,7 @@ class LiveDisplay(Display):
         self._last_refresh = time.monotonic()
         head = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(self._total, 1), completed=self._finished, width=30)
-        head.add_row(bar, f"{self._finished}/{self._total} cases", self.describe_remaining())
+        head.add_row(bar, f"{self._finished}/{format_count(self._total, 'case')}", self.describe_remaining())
         self._live.update(Group(head, Text(line, overflow="ellipsis", no_wrap=True)), refresh=True)
 
 

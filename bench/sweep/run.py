@@ -146,7 +146,7 @@ def print_start(sweep: Sweep, remaining: estimate.Remaining, console: Console) -
     for note in sweep.found:
         say(console, f"Note: the journal's {note}.")
     if sweep.given_up:
-        times = "1 time" if sweep.retries == 0 else f"{sweep.retries + 1} times"
+        times = format_count(sweep.retries + 1, "time")
         say(
             console,
             f"Note: {format_count(len(sweep.given_up), 'case')} failed {times} or more and will not be run again; "

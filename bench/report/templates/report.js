@@ -46,7 +46,7 @@
       row.hidden = !words.every((word) => text.includes(word));
     }
     const shown = rows.filter((row) => !row.hidden).length;
-    output.textContent = words.length ? `${shown} of ${rows.length} rows` : "";
+    output.textContent = words.length ? `${shown} of ${rows.length} ${rows.length === 1 ? "row" : "rows"}` : "";
   };
 
   for (const block of document.querySelectorAll(".table")) {

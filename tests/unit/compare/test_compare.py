@@ -120,6 +120,23 @@ def test_fewer_than_two_reports_are_nothing_to_compare(
     assert "Traceback" not in printed.err
 
 
+@pytest.mark.parametrize(
+    ("reports", "said"),
+    [
+        (("slow", "slow"), "slow and slow are one and the same"),
+        (("slow", "slow/results.csv"), "slow and slow/results.csv are one and the same"),
+        (("slow", "slow", "--reference", "slow"), "slow and slow are one and the same"),
+        (("slow",), "got 1 report."),
+        (("slow", "absent"), "1 could be read"),
+    ],
+)
+def test_what_is_too_little_to_compare_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], reports: tuple[str, ...], said: str
+) -> None:
+    assert aebench(monkeypatch, *reports) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_where_nothing_can_be_compared_the_exit_code_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -352,6 +352,11 @@ def test_peaks_that_were_read_by_another_method_are_named() -> None:
 def test_nothing_in_common_is_not_comparable() -> None:
     compared = compare_machine(of(row()), other(row("deep")))
     assert not compared.is_comparable
+    assert compared.time.reasons == ("no case is in both reports",)
+
+
+def test_a_case_that_failed_on_one_side_is_not_called_absent() -> None:
+    compared = compare_machine(of(row()), other(row(status="failed")))
     assert compared.time.reasons == ("no case succeeded on both",)
 
 

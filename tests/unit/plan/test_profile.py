@@ -309,13 +309,25 @@ def test_a_model_may_be_trained_in_loops_of_its_own(toml: Write) -> None:
 def test_both_precisions_are_known_and_no_other() -> None:
     found = read_profile("quick", {"precisions": ["float32", "mixed_bfloat16"], "models": ["basic"]})
     assert {case.precision for case in found.cases()} == {"float32", "mixed_bfloat16"}
-    assert "--precisions.0" in refusal("quick", precisions=["float16"])
+    assert refusal("quick", precisions=["float16"]).startswith("--precisions: ")
 
 
 def test_a_flag_is_named_as_it_is_typed() -> None:
     message = refusal("quick", timeout_s=-1.0, batch_sizes=[0])
-    assert "--timeout:" in message
-    assert "--batch-sizes.0:" in message
+    assert message.startswith("the flags have 2 mistakes:\n")
+    assert "  --timeout: " in message
+    assert "  --batch-sizes: " in message
+
+
+def test_a_flags_mistake_is_not_called_the_profiles(toml: Write) -> None:
+    assert refusal("quick", models=["basci"]).startswith("--models: unknown model 'basci': did you mean 'basic'?")
+    assert refusal("quick", loops=["graph"], backends=["jax"]).startswith("loop 'graph' does not run on backend 'jax'")
+    path = toml("epochs = [0]\nbatch_sizes = [8]\n")
+    both = refusal(path, models=["basci"]).splitlines()
+    assert both[0] == f"profile {path} has 1 mistake:"
+    assert both[1].startswith("  epochs.0: ")
+    assert both[2] == "the flags have 1 mistake:"
+    assert both[3].startswith("  --models: unknown model 'basci'")
 
 
 @pytest.mark.parametrize(

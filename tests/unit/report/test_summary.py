@@ -78,7 +78,7 @@ def test_every_reason_for_care_is_named() -> None:
     outcome = quiet(epochs=noisy, reference_before=drifting, reference_after=swift)
     last = sentences(row(steady=False), outcomes=(outcome,), dataset_genuine=False)[-1]
     for reason in (
-        "1 of 3 epochs were noisy",
+        "1 of 3 epochs was noisy",
         "epochs of basic, batch 4 never became steady",
         "changed its own speed",
         "not those usually known as mnist-5k",

@@ -231,12 +231,21 @@ def test_published_figures_stand_beside_ours_with_their_ratio() -> None:
     assert shown["time of training, 500 epochs (field notes)"][-1] == "projected: adam 0.001"
 
 
-def test_figures_that_were_not_run_are_named_below_with_what_would_run_them() -> None:
+def test_figures_without_ours_are_counted_below_with_what_would_run_them() -> None:
+    full = {"dataset": "mnist", "train_samples": 60_000, "val_samples": 10_000, "batch_size": 256}
+    rows = [row(**full, epochs=50, train_s_total=28.0, val_s_total=2.0), row(**full, epochs=100)]
+    table = tabulate_published(published.compare_with_published(rows, catalog.model_settings()))
+    [note] = table.notes
+    for expected in ("1 published figure (basic)", "full MNIST", "`aebench run --profile blog` trains for those"):
+        assert expected in note
+
+
+def test_a_sweep_that_was_not_meant_for_it_is_not_reminded_of_published_figures() -> None:
     table = tabulate_published(published.compare_with_published([row(epochs=3)], catalog.model_settings()))
     assert {line[-1] for line in table.rows} == {"projected: batch 4, adam 0.001"}
-    [note] = table.notes
-    for expected in ("4 published figures", "basic", "full MNIST", "aebench run --profile blog"):
-        assert expected in note
+    assert table.notes == ()
+    short = row(epochs=1, epoch_s_median=None)
+    assert tabulate_published(published.compare_with_published([short], catalog.model_settings())).is_empty
 
 
 def test_ways_to_train_stand_side_by_side_with_a_sentence_below() -> None:

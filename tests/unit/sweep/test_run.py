@@ -86,6 +86,18 @@ def test_the_tables_on_the_terminal_have_every_model(folder: ReportFolder, scrip
     assert "Compared with the published figures" in printed
 
 
+def test_one_of_a_thing_is_counted_as_one(
+    folder: ReportFolder, script: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, printed = measured(folder, overrides={"models": ["basic"], "epochs": [1], "batch_sizes": [4]})
+    assert code == 0
+    progress = capsys.readouterr().out
+    assert "1 epoch; " in progress
+    for text in (progress, printed, folder.report.read_text(), folder.page.read_text()):
+        plurals = set(re.findall(r"(?<![\w.,/–-])1 ((?:[a-z]+ )?[a-z]+s)\b", text))
+        assert {words for words in plurals if not words.endswith((" is", " was", "ss"))} == set()
+
+
 def test_the_profiles_limits_reach_the_executor(
     folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
