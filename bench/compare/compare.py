@@ -74,16 +74,18 @@ class _Reports:
 def _read_reports(paths: Sequence[Path], reference: str | None) -> _Reports:
     """Read every report once, the reference too where it is a path; a bad one does not keep others from being read."""
     reports = _Reports()
+    seen: set[object] = set()
     for path in paths:
         file = _identify_file(path)
-        if file in reports.files:
+        if file in seen:
             reports.notes.append(f"{quote(path)} was named twice and is compared once.")
         else:
+            seen.add(file)
             _add_report(reports, path)
     if reference is not None:
         path = Path(reference)
         file = _identify_file(path)
-        if file != path and file not in set(map(_identify_file, paths)):
+        if file != path and file not in seen:
             _add_report(reports, path)
     return reports
 

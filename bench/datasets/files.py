@@ -404,7 +404,7 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArra
 def _read_folder(folder: Path) -> LabelledImages:
     with _name_source(folder):
         try:
-            names = sorted(path.name for path in folder.iterdir())
+            names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
         except OSError as error:
             raise InvalidInput(f"cannot be read ({error.strerror})") from error
         has_idx = bool(_find_idx(folder))

@@ -311,5 +311,27 @@ def _describe_mistake(detail: ErrorDetails, flags: set[str]) -> str:
         return f"{where}: {describe_unknown('key', str(detail['loc'][-1]), list(known))}"
     if detail["type"] in ("unknown", "order", "doubled", "too_many", "unsupported"):
         return f"{where}: {detail['msg']}" if where else detail["msg"]
-    given = "" if detail["type"] == "missing" else f"; got {detail['input']!r}"
-    return f"{where}: {detail['msg']}{given}"
+    if detail["type"] == "missing":
+        return f"{where}: is missing"
+    words = _WORDS[detail["type"]].format(**detail.get("ctx", {})) if detail["type"] in _WORDS else detail["msg"]
+    return f"{where}: {words}; got {detail['input']!r}"
+
+
+_WORDS = {
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+    "literal_error": "must be {expected}",
+    "too_short": "must have something in it",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "finite_number": "must be a finite number",
+    "string_pattern_mismatch": "must match {pattern}",
+    "too_long": "must have {max_length} values at most",
+    "mapping_type": "must be a table",
+    "model_type": "must be a table",
+}
+"""How a colleague would say what Pydantic says of a value."""

@@ -151,6 +151,14 @@ def test_one_report_named_twice_is_compared_once(
     assert "named twice" in capsys.readouterr().out
 
 
+def test_a_report_named_twice_is_refused_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    (here / "bad.csv").write_text("name,mean\nx,1\n")
+    assert aebench(monkeypatch, "bad.csv", "bad.csv", "./bad.csv") == 2
+    assert capsys.readouterr().err.count("refused: ") == 1
+
+
 def test_a_place_that_cannot_be_written_is_one_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
