@@ -33,6 +33,14 @@ def test_a_process_that_raises_has_failed_and_its_last_words_are_kept(tmp_path: 
     assert [event.epochs for event in outcome.checkpoints] == [1], "what was measured before is kept"
 
 
+def test_what_tensorflow_logs_after_an_exception_stays_in_the_log(tmp_path: Path, case: Case) -> None:
+    chatter = b"E0000 00:00:1795716353.907497   10645 cuda_platform.cc:52] failed call to cuInit: UNKNOWN ERROR (303)\n"
+    at_exit = f"__import__('atexit').register(os.write, 2, {chatter!r})"
+    outcome = run(tmp_path, case, child(SETUP, at_exit, "raise ValueError('no such luck')"))
+    assert (outcome.log_tail or "").splitlines()[-1] == "ValueError: no such luck"
+    assert ReportFolder(tmp_path).log(case.case_id).read_bytes().endswith(chatter)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV", "SIGABRT", "SIGTERM"])
 def test_a_process_ended_by_a_signal_is_killed_and_the_signal_is_named(tmp_path: Path, case: Case, name: str) -> None:
