@@ -11,6 +11,7 @@ import typer
 from bench import __version__
 from bench.console.output import open_outlets
 from bench.errors import ExitCode, InvalidInput
+from bench.host.home import provide_home
 
 app = typer.Typer(
     name="aebench",
@@ -300,6 +301,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a code page without "·" is no reason to lose a sweep
     open_outlets()
+    provide_home()
     try:
         app(prog_name="aebench")
     except InvalidInput as error:
