@@ -21,6 +21,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["bench"]
 nox.options.error_on_external_run = True
 
+ROOT = Path(__file__).resolve().parent
+"""Where nox runs every session, wherever the person stands."""
 PROJECT = nox.project.load_toml("pyproject.toml")
 GROUPS = PROJECT["dependency-groups"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
@@ -62,7 +64,7 @@ def _profile_backends(arguments: Sequence[str]) -> Sequence[str]:
                 fields: dict[str, Any] = json.loads(journal.readline(1 << 26))["profile"]
         else:
             file = profile or "quick"
-            path = Path(file) if file.endswith(".toml") else Path("bench/plan/profiles") / f"{file}.toml"
+            path = Path(file) if file.endswith(".toml") else ROOT / "bench/plan/profiles" / f"{file}.toml"
             fields = tomllib.loads(path.read_text(encoding="utf-8"))
         return [str(name) for name in fields.get("backends", ["tensorflow"])]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -105,14 +107,33 @@ def _name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[0]).lower() if found else requirement
 
 
+def run_aebench(session: nox.Session, command: str, **options: Any) -> None:
+    """Run a command of aebench with ARGS, from where the person stands, so that paths mean what they mean there."""
+    with session.chdir(session.invoked_from):
+        session.run("aebench", command, *session.posargs, **options)
+
+
+def resolve(session: nox.Session) -> list[str]:
+    """ARGS for a tool that runs at the root: what is a file or a folder where the person stands is named in full."""
+    here = Path(session.invoked_from)
+    if here == ROOT:
+        return session.posargs
+    names = [(word, *word.partition("::")) for word in session.posargs]
+    return [
+        f"{here / file}{colons}{test}" if file and (here / file).exists() else word
+        for word, file, colons, test in names
+    ]
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run a sweep on this machine; ARGS go to `aebench run`, and the backends that they name are installed."""
-    install(session, extras=wanted_backends(session.posargs))
-    session.run(
-        "aebench",
+    with session.chdir(session.invoked_from):
+        backends = wanted_backends(session.posargs)
+    install(session, extras=backends)
+    run_aebench(
+        session,
         "run",
-        *session.posargs,
         env={"AEBENCH_COMMAND": "python3 -m nox -s bench --"},
         # Ctrl-C reaches the sweep too; nox would kill it within half a second, before it has written its report.
         interrupt_timeout=120.0,
@@ -124,28 +145,35 @@ def bench(session: nox.Session) -> None:
 def compare(session: nox.Session) -> None:
     """Compare machines from their reports; ARGS go to `aebench compare`."""
     install(session, extras=())
-    session.run("aebench", "compare", *session.posargs)
+    run_aebench(session, "compare")
 
 
 @nox.session
 def regress(session: nox.Session) -> None:
     """Compare this code with another revision, both training in turns; ARGS go to `aebench regress`."""
     install(session, extras=("tensorflow",))
-    session.run("aebench", "regress", *session.posargs, interrupt_timeout=120.0, terminate_timeout=30.0)
+    run_aebench(session, "regress", interrupt_timeout=120.0, terminate_timeout=30.0)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; ARGS go to pytest (`tests/unit` for those that need no TensorFlow)."""
     install(session, *GROUPS["tests"], *GROUPS["build"], extras=("tensorflow", "jax"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *resolve(session))
 
 
 @nox.session
 def long(session: nox.Session) -> None:
     """Run all tests, those that take minutes too, and try 10,000 broken files per reader; ARGS go to pytest."""
     install(session, *GROUPS["tests"], *GROUPS["build"], extras=("tensorflow", "jax"))
-    session.run("pytest", "-m", "long or not long", *session.posargs, env={"AEBENCH_EXAMPLES": "10000"})
+    session.run("pytest", "-m", "long or not long", *resolve(session), env={"AEBENCH_EXAMPLES": "10000"})
+
+
+@nox.session(python="3.11", venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """Run the unit tests on the oldest Python and the oldest packages that pyproject.toml allows; ARGS go to pytest."""
+    session.install("--resolution", "lowest-direct", "-e", ".", *GROUPS["tests"], *GROUPS["build"])
+    session.run("pytest", *(resolve(session) or ["tests/unit"]))
 
 
 @nox.session
@@ -162,14 +190,14 @@ def typecheck(session: nox.Session) -> None:
     """Check types, strictly; Keras and its backends carry none and are not needed."""
     typed = [name for name in PROJECT["project"]["dependencies"] if not name.startswith(UNTYPED)]
     install(session, *typed, *GROUPS["tests"], *GROUPS["typecheck"])
-    session.run("mypy", *session.posargs)
+    session.run("mypy", *resolve(session))
 
 
 @nox.session
 def micro(session: nox.Session) -> None:
     """Time single steps and the harness' own hot paths with pytest-benchmark; ARGS go to pytest."""
     install(session, *GROUPS["tests"], extras=("tensorflow",))
-    session.run("pytest", "tests/benchmarks", "--benchmark-only", "--benchmark-autosave", *session.posargs)
+    session.run("pytest", "tests/benchmarks", "--benchmark-only", "--benchmark-autosave", *resolve(session))
 
 
 @nox.session

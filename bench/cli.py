@@ -9,8 +9,9 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from bench import __version__
-from bench.console.output import open_outlets
+from bench.console.output import guard_output
 from bench.errors import ExitCode, InvalidInput
+from bench.host.home import provide_home
 
 app = typer.Typer(
     name="aebench",
@@ -300,7 +301,13 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a code page without "·" is no reason to lose a sweep
-    open_outlets()
+    provide_home()
+    with guard_output():
+        run_command()
+
+
+def run_command() -> NoReturn:
+    """Run what the process' arguments ask for, and exit."""
     try:
         app(prog_name="aebench")
     except InvalidInput as error:
@@ -313,6 +320,7 @@ def main() -> None:
         )
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+    sys.exit()
 
 
 def exit_with_message(message: str, code: ExitCode) -> NoReturn:

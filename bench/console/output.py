@@ -1,16 +1,23 @@
-"""The console that commands print with, and a standard output whose reader may go away.
+"""The console that commands print with, and standard streams that may be closed, full, or without a reader.
 
-When nobody reads any more (`| head`, a terminal that was closed), output is dropped: a sweep of hours is not lost, and
-the exit code of a command stays its own. A full disk under a redirected output is an error as always.
+None of that ends a command before its time: a sweep of hours is not lost. When nobody reads any more (`| head`, a
+terminal that was closed) or never did (`>&-`), output is dropped and the exit code stays the command's own. What a full
+disk under a redirected output refuses is an error at the very end.
 """
 
+import contextlib
 import errno
 import io
 import os
+import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+
+from bench.errors import ExitCode
 
 _WIDE = 160
 
@@ -28,33 +35,73 @@ def say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-_GONE = (errno.EPIPE, errno.EIO)
+_GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ECONNRESET)
 
 
 class Outlet(io.FileIO):
-    """Writes to a file descriptor as long as somebody reads from it."""
+    """Writes to a file descriptor as long as somebody takes it, and drops the rest."""
+
+    refusal: OSError | None = None
+    """Why something was dropped although it had a place to go to: a full disk, for example."""
 
     def write(self, data: Any, /) -> int:
-        """Write, or drop what nobody reads; returns the number of bytes. Raises every other `OSError`."""
+        """Write, or drop what nobody takes; returns the number of bytes. Waits where a pipe is full."""
         try:
-            return super().write(data)
+            while (count := super().write(data)) is None:  # another program made this pipe non-blocking
+                select.select([], [self], [])
         except OSError as error:
             if error.errno not in _GONE:
-                raise
+                self.refusal = error
             return memoryview(data).nbytes
+        return count
 
 
-def open_outlets() -> None:
-    """Replace standard output and standard error with outlets; those of a test, or of Windows, stay."""
-    if os.name != "posix":
-        return
-    if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout = _wrap_stream(sys.stdout, line_buffering=sys.stdout.line_buffering)
-    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr = _wrap_stream(sys.stderr, line_buffering=True)
+@contextmanager
+def guard_output() -> Iterator[None]:
+    """Print through outlets while the context is open; those of a test, or of Windows, stay.
+
+    Where one was refused, what was lost is said at the end, and an exit code of 0 becomes 3.
+    """
+    _open_streams()
+    outlets = []
+    if os.name == "posix":
+        if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout, outlet = _wrap_stream(sys.stdout, line_buffering=sys.stdout.line_buffering)
+            outlets.append(outlet)
+        if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+            sys.stderr, outlet = _wrap_stream(sys.stderr, line_buffering=True)
+            outlets.append(outlet)
+    try:
+        yield
+    except SystemExit as end:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        refusal = next((outlet.refusal for outlet in outlets if outlet.refusal is not None), None)
+        if refusal is None:
+            raise
+        print(f"aebench: what was printed is not whole: {refusal.strerror}.", file=sys.stderr)  # noqa: T201
+        raise SystemExit(end.code or ExitCode.FAILED) from end
 
 
-def _wrap_stream(stream: io.TextIOWrapper, *, line_buffering: bool) -> io.TextIOWrapper:
+def _open_streams() -> None:
+    """Open the standard streams that were closed before the start (`>&-`), into nothing.
+
+    Their numbers would otherwise go to the next files that are opened, and what any library prints would go into these.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays
+            setattr(sys, name, stream)
+
+
+def _wrap_stream(stream: io.TextIOWrapper, *, line_buffering: bool) -> tuple[io.TextIOWrapper, Outlet]:
     stream.flush()
-    buffered = io.BufferedWriter(Outlet(stream.fileno(), "w", closefd=False))
-    return io.TextIOWrapper(buffered, encoding=stream.encoding, errors=stream.errors, line_buffering=line_buffering)
+    outlet = Outlet(stream.fileno(), "w", closefd=False)
+    buffered = io.BufferedWriter(outlet)
+    wrapper = io.TextIOWrapper(buffered, stream.encoding, stream.errors, line_buffering=line_buffering)
+    return wrapper, outlet

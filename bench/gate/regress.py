@@ -155,15 +155,23 @@ def _prepare_sides(request: RegressRequest, root: Path, console: Console) -> Ite
     """Base and candidate; the base's code is in a worktree that is gone afterwards. Raises `Incomparable`."""
     base_python = _find_python("--base-python", request.base_python)
     candidate_python = _find_python("--candidate-python", request.candidate_python)
-    candidate = Side(_name_candidate(root), root, candidate_python)
+    state = fingerprint.read_git_state(root)
+    candidate = Side(_name_candidate(state), root, candidate_python)
     if request.base is None and request.base_python is not None:
         yield Side(f"the same code under {hide_folders(request.base_python)}", root, base_python), candidate
         return
-    commit = revision.find_base_commit(root, request.base)
-    with revision.check_out(root, commit) as place:
-        base = Side(f"base {revision.shorten(commit)}", place, base_python)
+    found = revision.find_base(root, request.base)
+    say(console, f"The base {revision.shorten(found.commit)} is {found.origin}.")
+    with revision.check_out(root, found.commit) as place:
+        base = Side(f"base {revision.shorten(found.commit)}", place, base_python)
         check_age(base)
         changed = revision.compare_dependencies(place, root, _BACKENDS)
+        is_same_code = (state.commit, state.dirty, changed) == (found.commit, False, [])
+        if is_same_code and base.python == candidate.python:
+            raise Incomparable(
+                f"{base.name} is the candidate itself, for HEAD is the same commit and nothing was changed since; "
+                f"name another revision with --base, such as HEAD~1.{revision.explain_shallow(root)}"
+            )
         if changed and request.base_python is None:
             say(console, f"{base.name} asks for other packages: {'; '.join(changed)}.")
             base = _give_own_environment(base, candidate, console)
@@ -197,11 +205,10 @@ def _find_python(flag: str, value: str | None) -> str:
     return str(Path(found).absolute())
 
 
-def _name_candidate(root: Path) -> str:
-    commit, dirty = fingerprint.read_git_state(root)
-    if commit is None:
+def _name_candidate(state: fingerprint.GitState) -> str:
+    if state.commit is None:
         return "this code"
-    return f"candidate {revision.shorten(commit)}{' with changes' if dirty else ''}"
+    return f"candidate {revision.shorten(state.commit)}{' with changes' if state.dirty else ''}"
 
 
 # ------------------------------------------------------------------------------------------------------------- the run

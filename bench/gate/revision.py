@@ -6,6 +6,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +25,52 @@ _MEASURED = frozenset({"keras", "numpy", *catalog.backends()})
 _NAME = re.compile(r"[^a-z0-9_.-]")
 
 
-def find_base_commit(root: Path, revision: str | None) -> str:
+@dataclass(frozen=True)
+class Base:
+    """The revision that a candidate is compared with."""
+
+    commit: str
+    origin: str
+    """What it is: "what --base main names", "the merge base of HEAD and origin/main"."""
+
+
+def find_base(root: Path, revision: str | None) -> Base:
     """The commit that ``revision`` names, else the merge base of HEAD and the default branch. Raises `InvalidInput`."""
-    if _git(root, "ls-files", "--error-unmatch", "bench/__init__.py") is None:
-        raise InvalidInput(
-            f"{root} is no git checkout of aebench, so there is no other revision; run it from one, or name two "
-            "environments with --base-python and --candidate-python."
-        )
+    _check_checkout(root)
     if revision is not None:
-        commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        commit = _find(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         if commit is None:
-            raise InvalidInput(
-                f"--base takes a revision that git knows here; got {revision!r}. In a shallow clone, fetch more first."
-            )
-        return commit
+            raise InvalidInput(f"--base takes a revision that git knows here; got {revision!r}.{explain_shallow(root)}")
+        return Base(commit, f"what --base {revision} names")
     for branch in _DEFAULT_BRANCHES:
-        commit = _git(root, "merge-base", "HEAD", branch)
+        commit = _find(root, "merge-base", "HEAD", branch)
         if commit is not None:
-            return commit
-    raise InvalidInput(f"no merge base with any of {', '.join(_DEFAULT_BRANCHES)}; name one with --base REVISION.")
+            return Base(commit, f"the merge base of HEAD and {branch}")
+    tried = ", ".join(_DEFAULT_BRANCHES)
+    raise InvalidInput(f"no merge base with any of {tried}; name one with --base REVISION.{explain_shallow(root)}")
+
+
+def _check_checkout(root: Path) -> None:
+    """Raise `InvalidInput` where git knows nothing of the harness here, in its own words where it has any."""
+    otherwise = "name two environments with --base-python and --candidate-python"
+    try:
+        if git.is_checkout(root) and _git(root, "ls-files", "--", "bench/__init__.py"):
+            return
+    except git.GitFailed as error:
+        raise InvalidInput(f"{root} is a git checkout, but git does not read it: {error}\nOr {otherwise}.") from error
+    raise InvalidInput(
+        f"{root} is no git checkout of aebench, so there is no other revision; run it from one, or {otherwise}."
+    )
+
+
+def explain_shallow(root: Path) -> str:
+    """A sentence for where the clone lacks older commits, with a space before it; empty where it has all."""
+    if _find(root, "rev-parse", "--is-shallow-repository") != "true":
+        return ""
+    return (
+        " This clone is shallow, so older commits are missing: `git fetch --unshallow` gets them, in GitHub Actions "
+        "`fetch-depth: 0` for actions/checkout."
+    )
 
 
 def shorten(commit: str) -> str:
@@ -56,14 +84,16 @@ def check_out(root: Path, commit: str) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="aebench-base-"))
     place = folder / shorten(commit)
     try:
-        if _git(root, "worktree", "add", "--detach", "--quiet", str(place), commit) is None:
-            raise InvalidInput(f"git could not check out {shorten(commit)} into {place}; is the disk full?")
+        try:
+            _git(root, "worktree", "add", "--detach", "--quiet", str(place), commit)
+        except git.GitFailed as error:
+            raise InvalidInput(f"git could not check out {shorten(commit)} into {place}: {error}") from error
         yield place
     finally:
         with hold_signals():
-            _git(root, "worktree", "remove", "--force", str(place))
+            _find(root, "worktree", "remove", "--force", str(place))
             shutil.rmtree(folder, ignore_errors=True)
-            _git(root, "worktree", "prune")
+            _find(root, "worktree", "prune")
 
 
 def compare_dependencies(base: Path, candidate: Path, backends: Sequence[str]) -> list[str]:
@@ -96,5 +126,13 @@ def parse_name(requirement: str) -> str:
     return _NAME.split(requirement.lower(), maxsplit=1)[0]
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def _find(root: Path, *arguments: str) -> str | None:
+    """Git's answer; None where it has none, which is an answer too."""
+    try:
+        return _git(root, *arguments)
+    except git.GitFailed:
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
     return git.ask(root, *arguments, seconds=_SECONDS)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -312,17 +312,31 @@ def _is_personal(text: str, environ: Mapping[str, str]) -> bool:
     return any(len(name) > 2 and name.lower() in text.lower() for name in names)
 
 
-def read_git_state(folder: Path) -> tuple[str | None, bool | None]:
+class GitState(NamedTuple):
+    """What git says of the harness' checkout; nothing at all where there is none."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+    """Whether `bench` or `models` have uncommitted changes."""
+    problem: str | None = None
+    """Why git did not say it although this is a checkout."""
+
+
+def read_git_state(folder: Path) -> GitState:
     """Commit of the harness' checkout in `folder`, and whether `bench` or `models` have uncommitted changes there.
 
-    Two Nones where `folder` is no checkout of the harness: the repository that an installed wheel lies in, committed
+    Nothing where `folder` is no checkout of the harness: the repository that an installed wheel lies in, committed
     there or not, is somebody else's. Never fails and never waits longer than a few seconds.
     """
-    if _git(folder, "ls-files", "--error-unmatch", "aebench/__init__.py") is None:
-        return None, None
-    changes = _git(folder, "status", "--porcelain", "--", "bench", "models")
-    return _git(folder, "rev-parse", "--verify", "HEAD"), None if changes is None else bool(changes)
+    commit = None
+    try:
+        if not git.is_checkout(folder) or not _git(folder, "ls-files", "--", "aebench/__init__.py"):
+            return GitState()
+        commit = _git(folder, "rev-parse", "--verify", "HEAD")
+        return GitState(commit, bool(_git(folder, "status", "--porcelain", "--", "bench", "models")))
+    except git.GitFailed as error:
+        return GitState(commit, problem=str(error))
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> str:
     return git.ask(folder, *arguments, seconds=_GIT_SECONDS)

@@ -150,7 +150,7 @@ def read_tail(log: Path) -> str | None:
 def hide_folders(text: str) -> str:
     """Replace the names of this machine's folders, since rows and reports are handed around."""
     folders = {str(ROOT): "<aebench>", sys.prefix: "<python>"}
-    folders |= {sys.base_prefix: "<python>", str(Path.home()): "~"}
+    folders |= {sys.base_prefix: "<python>", os.path.expanduser("~"): "~"}  # noqa: PTH111 - Path's own raises
     for folder in sorted(folders, key=len, reverse=True):
         if len(folder) > 1:
             text = text.replace(folder, folders[folder])

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from bench.console.output import make_console, say
 from bench.datasets import find
-from bench.errors import ExitCode, format_count
+from bench.errors import ExitCode, format_count, make_one_line
 from bench.host import signals
 from bench.host.fingerprint import (
     check_backends,
@@ -41,7 +41,7 @@ def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
         profile = request.choose_profile()
         check_request(request, profile)
         dataset = find_images(request, profile, console)
-        header = make_header(profile, dataset)
+        header = make_header(profile, dataset, console)
         folder = choose_folder(request, header)
         executor = LocalExecutor(folder, profile.threads, profile.timeout_s, profile.stall_s)
         try:
@@ -85,10 +85,13 @@ def find_images(request: SweepRequest, profile: Profile, console: Console) -> fi
     return dataset
 
 
-def make_header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
-    """Describe the sweep: what is measured, on which images, machine and commit."""
+def make_header(profile: Profile, dataset: find.Dataset, console: Console) -> SweepHeader:
+    """Describe the sweep: what is measured, on which images, machine and commit; a note says what git does not tell."""
     fingerprint = take_fingerprint(threads=profile.threads)
-    commit, dirty = read_git_state(ROOT)
+    state = read_git_state(ROOT)
+    if state.problem is not None:
+        column = "git_dirty" if state.commit else "git_commit"
+        say(console, f"Note: {column} stays empty in the rows: {make_one_line(state.problem)}")
     return SweepHeader(
         profile=profile,
         cases=tuple(profile.cases()),
@@ -100,8 +103,8 @@ def make_header(profile: Profile, dataset: find.Dataset) -> SweepHeader:
         machine_id=make_machine_id(fingerprint),
         environment_id=make_environment_id(fingerprint),
         fingerprint=fingerprint,
-        git_commit=commit,
-        git_dirty=dirty,
+        git_commit=state.commit,
+        git_dirty=state.dirty,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -17,6 +17,7 @@ import scripted
 
 from bench import cli
 from bench.datasets import find
+from bench.host.fingerprint import GitState
 from bench.report import plots
 from bench.results import journal
 from bench.results.schema import Outcome, SweepHeader
@@ -59,7 +60,7 @@ def play(request: dict[str, Any]) -> None:
     vars(find).update(find_dataset=script.find)
     vars(run).update(
         take_fingerprint=lambda **_: script.fingerprint,
-        read_git_state=lambda _: (None, None),
+        read_git_state=lambda _: GitState(),
         check_backends=lambda _: None,
     )
     vars(plots).update(draw_model=lambda *_: [])

@@ -103,5 +103,5 @@ def script(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> scripted.Script:
     monkeypatch.setattr(find, "find_dataset", script.find)
     monkeypatch.setattr(run, "take_fingerprint", lambda **_: script.fingerprint)
     monkeypatch.setattr(fingerprint, "find_backends", lambda: ["tensorflow", "jax", "torch"])
-    monkeypatch.setattr(run, "read_git_state", lambda _folder: ("0123456789abcdef", False))
+    monkeypatch.setattr(run, "read_git_state", lambda _folder: fingerprint.GitState("0123456789abcdef", False))
     return script

@@ -1,6 +1,9 @@
-"""Which extras `nox -s bench` installs."""
+"""Which extras `nox -s bench` installs, and what paths mean."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -73,3 +76,40 @@ def test_a_sweep_that_is_resumed_keeps_its_backends(wanted: Choice, tmp_path: Pa
 @pytest.mark.parametrize("arguments", [["--plan"], ["--backends", "torch", "--plan"], ["--help"], ["-h"]])
 def test_a_plan_needs_no_backend(wanted: Choice, arguments: list[str]) -> None:
     assert wanted(arguments) == ()
+
+
+def nox(elsewhere: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the real nox from another folder; `aebench` and `pytest` are stand-ins that say where they are."""
+    tools = elsewhere.parent / "tools"
+    tools.mkdir()
+    for name in ("aebench", "pytest"):
+        (tools / name).write_text('#!/bin/sh\necho "in $(pwd): $*"\n')
+        (tools / name).chmod(0o755)
+    command = (sys.executable, "-m", "nox", "--no-venv", "--no-install", "-f", str(ROOT / "noxfile.py"), *arguments)
+    environ = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "NOX_CACHE_DIR": str(tools / "cache")}
+    environ.pop("AEBENCH_LOCKED", None)
+    return subprocess.run(command, cwd=elsewhere, env=environ, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    return folder
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
+
+
+@posix
+@pytest.mark.parametrize(("session", "command"), [("compare", "compare"), ("regress", "regress"), ("bench", "run")])
+def test_paths_are_those_of_where_the_person_stands(elsewhere: Path, session: str, command: str) -> None:
+    done = nox(elsewhere, "-s", session, "--", "base", "--out", "base2")
+    assert f"in {elsewhere}: {command} base --out base2\n" in done.stdout, done.stderr
+
+
+@posix
+def test_a_test_runs_at_the_root_and_is_named_from_where_the_person_stands(elsewhere: Path) -> None:
+    (elsewhere / "test_mine.py").touch()
+    done = nox(elsewhere, "-s", "tests", "--", "test_mine.py::test_it", "-k", "basic", "tests/unit")
+    assert f"in {ROOT}: {elsewhere}/test_mine.py::test_it -k basic tests/unit\n" in done.stdout, done.stderr

@@ -76,7 +76,7 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
         yield base
 
     monkeypatch.setattr(regress, "PairedExecutor", made)
-    monkeypatch.setattr(revision, "find_base_commit", lambda _root, name: f"{name or 'merge-base'}-0123456789")
+    monkeypatch.setattr(revision, "find_base", lambda _root, name: revision.Base(f"{name}-0123456789", "made up"))
     monkeypatch.setattr(revision, "check_out", check_out)
     monkeypatch.setattr(revision, "compare_dependencies", lambda *_: [])
     monkeypatch.setattr(fingerprint, "check_backends", lambda _names: None)
@@ -202,6 +202,41 @@ def test_a_loop_that_the_base_lacks_is_incomparable(script: Script, out: Path) -
     assert script.run(out, cases=["basic:graph"]) == 4
     assert "has no bench/worker/loops/graph.py" in script.said
     assert script.order == []
+
+
+def test_the_base_is_named_with_what_it_is(script: Script, out: Path) -> None:
+    script.run(out, cases=["basic"])
+    assert "The base main-0123 is made up." in script.said
+
+
+@pytest.fixture
+def at_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HEAD is the base, and nothing was changed."""
+    monkeypatch.setattr(fingerprint, "read_git_state", lambda _: fingerprint.GitState("main-0123456789", False))
+
+
+@pytest.mark.usefixtures("at_the_base")
+@pytest.mark.parametrize(("advice", "shown"), [("", "such as HEAD~1"), (" Fetch more.", "HEAD~1. Fetch more")])
+def test_a_base_that_is_the_candidate_is_incomparable(
+    script: Script, out: Path, monkeypatch: pytest.MonkeyPatch, advice: str, shown: str
+) -> None:
+    monkeypatch.setattr(revision, "explain_shallow", lambda _: advice)
+    assert script.run(out) == 4
+    assert "base main-0123 is the candidate itself" in script.said
+    assert shown in (out / "report.md").read_text()
+    assert script.order == []
+
+
+@pytest.mark.usefixtures("at_the_base")
+def test_the_same_commit_is_compared_under_another_interpreter(script: Script, out: Path) -> None:
+    assert script.run(out, cases=["basic"], base_python="/bin/sh") == 0
+
+
+def test_uncommitted_changes_are_compared_with_their_commit(
+    script: Script, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "read_git_state", lambda _: fingerprint.GitState("main-0123456789", True))
+    assert script.run(out, cases=["basic"]) == 0
 
 
 @pytest.fixture

@@ -250,3 +250,14 @@ def test_epochs_alone_take_each_models_published_batch_size(folder: ReportFolder
         ("convolutional", 128, 1),
         ("convolutional", 128, 2),
     ]
+
+
+def test_a_checkout_that_git_does_not_read_leaves_git_commit_empty_with_one_note(
+    folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "fatal: detected dubious ownership\nTo add an exception, call:\n\n\tgit config --global …"
+    monkeypatch.setattr(run, "read_git_state", lambda _: fingerprint.GitState(problem=words))
+    printed = measured(folder)[1]
+    note = "Note: git_commit stays empty in the rows: fatal: detected dubious ownership To add an exception, call: git"
+    assert printed.count(note) == 1
+    assert pd.read_csv(folder.results)["git_commit"].isna().all()
