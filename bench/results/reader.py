@@ -22,7 +22,6 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, Validati
 
 from bench.errors import InvalidInput, format_count, make_one_line, quote
 from bench.host.fingerprint import Fingerprint
-from bench.plan import catalog
 from bench.results.folder import ReportFolder
 from bench.results.schema import SCHEMA_VERSION, ResultRow, Status, check_schema_version
 
@@ -92,9 +91,9 @@ _ROW_COLUMNS = tuple(field.name for field in fields(Row))
 _NEEDED = (
     *(name for name, field in ResultRow.model_fields.items() if field.is_required()),
     *(field.name for field in fields(Row) if field.default is MISSING),
-    *("cpu_model", "gpu", "keras", *catalog.backends(), "threads", "env_flags"),
+    *("cpu_model", "gpu", "keras", "tensorflow", "jax", "torch", "threads", "env_flags"),
 )
-"""Columns that a comparison cannot do without. Others may be absent."""
+"""Columns that a comparison cannot do without. Others may be absent, those of later backends among them."""
 
 
 @dataclass(frozen=True)
