@@ -11,6 +11,7 @@ import pytest
 
 from bench.datasets.files import write_npz
 from bench.datasets.find import find_dataset
+from bench.plan import catalog
 from bench.plan.profile import Profile
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome
@@ -66,7 +67,7 @@ def watched(backend: str, folder: Path) -> tuple[Outcome, Any]:
     return outcome, json.loads(notes.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+@pytest.mark.parametrize("backend", list(catalog.backends()))
 def test_the_parts_of_real_epochs_add_up_to_their_wall_time(backend: str, tmp_path: Path) -> None:
     outcome, (begun, sent) = watched(backend, tmp_path)
     assert len(sent) == len(outcome.epochs) == EPOCHS
