@@ -7,9 +7,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from bench.launch import ROOT
 from bench.sweep.reaper import Reaper
+
+if sys.platform == "win32":
+    import msvcrt
 
 LAUNCHER = Path("bench", "launch.py")
 """In the folder that holds `bench` and `models`."""
@@ -28,10 +32,11 @@ class NotStarted(Exception):
 
 
 class ChildProcess:
-    """A started process, with pipes to its standard input and from its standard output."""
+    """A started process, with pipes to its standard input and from its events."""
 
-    def __init__(self, process: subprocess.Popen[bytes], reaper: Reaper) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], events: BinaryIO, reaper: Reaper) -> None:
         self._process = process
+        self._events = events
         self._reaper = reaper
 
     @property
@@ -51,13 +56,18 @@ class ChildProcess:
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
+    def close(self) -> None:
+        """Close its standard input: what a process that was started well takes for the end of its parent."""
+        assert self._process.stdin is not None  # noqa: S101 - opened as a pipe below
+        with contextlib.suppress(OSError):  # what was not sent to a process that has ended
+            self._process.stdin.close()
+
     def receive(self) -> bytes:
-        """Return the next line of its standard output, at most 1 MiB of it; empty once that output is closed.
+        """Return the next line of its events, at most 1 MiB of it; empty once nobody can send any more.
 
         Blocks until the line comes, so that the process has the machine for itself.
         """
-        assert self._process.stdout is not None  # noqa: S101 - opened as a pipe below
-        return self._process.stdout.readline(_MAX_LINE_BYTES)
+        return self._events.readline(_MAX_LINE_BYTES)
 
     def wait(self) -> int:
         """Wait until it has ended; returns its exit code, or a signal's number below zero."""
@@ -85,32 +95,44 @@ class ChildProcess:
 def start_process(command: Sequence[str], environ: Mapping[str, str], log: Path) -> Iterator[ChildProcess]:
     """Start a process in a process group of its own; the whole group ends with the context, or when this process dies.
 
-    Its standard error goes to the log, which is emptied first. Raises `NotStarted`, and `OSError` where the log cannot
-    be written.
+    Its last argument is the handle of a pipe that it sends its events over: interpreters print at their start whatever
+    the person's set-up wants, so standard output and standard error both go to the log, which is emptied first. Raises
+    `NotStarted`, and `OSError` where the log cannot be written.
     """
     with log.open("ab") as file, ExitStack() as stack:  # appending, so that the log can be cut while it is written
         file.truncate(0)
         try:
             reaper = stack.enter_context(Reaper())
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=file,
-                env=environ,
-                process_group=reaper.group,
-            )
+            reading, writing = os.pipe()
+            events = stack.enter_context(os.fdopen(reading, "rb"))
+            with os.fdopen(writing, "wb"):  # closed here once the process has it, so that its end is the pipe's end
+                handle, inheritance = _hand_down(writing)
+                process = subprocess.Popen(
+                    (*command, str(handle)),
+                    stdin=subprocess.PIPE,
+                    stdout=file,
+                    stderr=file,
+                    env=environ,
+                    process_group=reaper.group,
+                    **inheritance,
+                )
         except OSError as error:
             raise NotStarted(f"the process could not be started: {error}") from error
-        child = ChildProcess(process, reaper)
+        child = ChildProcess(process, events, reaper)
         try:
             yield child
         finally:
             child.end()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):  # what was not sent to a process that has ended
-                        pipe.close()
+            child.close()
+
+
+def _hand_down(descriptor: int) -> tuple[int, dict[str, Any]]:
+    """Return a descriptor's handle in a process that is started, and the arguments of `Popen` that hand it down."""
+    if sys.platform == "win32":
+        handle = msvcrt.get_osfhandle(descriptor)
+        os.set_handle_inheritable(handle, True)
+        return handle, {"startupinfo": subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})}
+    return descriptor, {"pass_fds": (descriptor,)}
 
 
 def start_command(module: str, root: Path = ROOT, python: str = sys.executable) -> tuple[str, ...]:

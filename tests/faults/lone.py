@@ -32,8 +32,8 @@ WELL: list[Event] = [
 
 def child(*steps: Event | str) -> tuple[str, ...]:
     """A process that sends events and runs statements, in order."""
-    head = ["import os, signal, sys, time", "sys.stdin.buffer.readline()"]
-    lines = [step if isinstance(step, str) else f"os.write(1, {to_line(step)!r})" for step in steps]
+    head = ["import os, signal, sys, time", "EVENTS = int(sys.argv[-1])", "sys.stdin.buffer.readline()"]
+    lines = [step if isinstance(step, str) else f"os.write(EVENTS, {to_line(step)!r})" for step in steps]
     return (sys.executable, "-c", "\n".join(head + lines))
 
 
