@@ -17,6 +17,7 @@ from bench.sweep.process import (
     LAUNCHER,
     ChildProcess,
     NotStarted,
+    add_limit,
     make_environment,
     read_tail,
     start_command,
@@ -244,7 +245,8 @@ class _PairedWorker:
         if not line:
             code = self.child.wait()
             silent = self.watch.limit is not None
-            raise self._failure("was silent for too long" if silent else f"ended early, with exit code {code}")
+            early = add_limit(f"ended early, with exit code {code}")
+            raise self._failure("was silent for too long" if silent else early)
         try:
             message = _EVENT.validate_json(line)
         except ValidationError as error:
@@ -255,7 +257,7 @@ class _PairedWorker:
                 ) from error
             raise self._failure(f"wrote a line that is no message: {first}") from error
         if isinstance(message, BrokenEvent):
-            raise self._failure(message.error)
+            raise self._failure(add_limit(message.error))
         if not isinstance(message, expected):
             raise self._failure(f"sent {message.kind!r} where {expected.__name__} was expected")
         self.watch.note_progress()

@@ -14,6 +14,8 @@ from bench.sweep.reaper import Reaper
 
 if sys.platform == "win32":
     import msvcrt
+else:
+    import resource
 
 LAUNCHER = Path("bench", "launch.py")
 """In the folder that holds `bench` and `models`."""
@@ -156,6 +158,20 @@ def read_tail(log: Path) -> str | None:
     except OSError:
         return None
     return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+
+def add_limit(why: str) -> str:
+    """Return why a process ended, and below a limit of its memory (`ulimit -v`) that this may have been the reason.
+
+    Only Python raises MemoryError there: libraries end the process as each sees fit, by SIGABRT and a stack of C++ or
+    by an error of any name.
+    """
+    if sys.platform == "win32":
+        return why
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return why
+    return f"{why}; it may map {limit >> 20:,} MiB of memory at most (`ulimit -v`), which may be the reason"
 
 
 def hide_folders(text: str) -> str:

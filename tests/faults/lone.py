@@ -60,9 +60,9 @@ from bench.plan.profile import Case
 folder, case, *command = sys.argv[1:]
 executor = LocalExecutor(ReportFolder(Path(folder)), command=tuple(command))
 for outcome in executor.run([Case.model_validate_json(case)], lambda *_: None):
-    print(outcome.status)
+    print(outcome.status, outcome.error, sep="\\n")
 """
-"""A parent of its own: it runs one case with a given command, and prints how that ended."""
+"""A parent of its own: it runs one case with a given command, and prints how that ended and why."""
 
 
 def alone(tmp_path: Path, case: Case, command: tuple[str, ...]) -> tuple[str, ...]:
