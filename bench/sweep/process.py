@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bench.host import settings
 from bench.launch import ROOT
 from bench.sweep.reaper import Reaper
 
@@ -24,9 +25,6 @@ GRACE_S = 5.0
 _MAX_LINE_BYTES = 1 << 20
 _TAIL_BYTES = 4096
 _TAIL_LINES = 25
-_DROPPED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONDONTWRITEBYTECODE")
-"""Keras cuts training short where the first two are set, and says so in its log only; with the last one every process
-would compile all of TensorFlow's modules anew, which doubles the seconds of its import."""
 
 
 class NotStarted(Exception):
@@ -143,10 +141,10 @@ def start_command(module: str, root: Path = ROOT, python: str = sys.executable) 
 
 
 def make_environment(backend: str, threads: int | None) -> dict[str, str]:
-    """Return the parent's variables with Keras' backend and its threads; ``PYTHONPATH`` stays the user's."""
+    """Return the parent's variables as `bench.host.settings` has them, with Keras' backend and its threads."""
     limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    inherited = {name: value for name, value in os.environ.items() if name not in _DROPPED}
-    return {**inherited, **limits, "KERAS_BACKEND": backend}
+    inherited = {name: value for name, value in os.environ.items() if not settings.is_removed(name)}
+    return {**inherited, **settings.FIXED, **limits, "KERAS_BACKEND": backend}
 
 
 def read_tail(log: Path) -> str | None:
