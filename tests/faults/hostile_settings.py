@@ -72,7 +72,8 @@ HARMLESS = {
     "PYTHONHASHSEED": "7", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONIOENCODING": "ascii", "LANG": "C",
     "LC_ALL": "C", "TZ": "Asia/Kathmandu", "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "20", "CI": "true",
     "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_HOME": "/usr/local/cuda", "CUDA_VERSION": "12.4", "TORCH_HOME": "/dev/null/none",
-    "TF_VAR_password": "secret", "SLURM_CPUS_PER_TASK": "1", "CONDA_PREFIX": "/opt/conda", "MPLCONFIGDIR": "/dev/null/none",
+    "TF_VAR_password": "secret", "SLURM_CPUS_PER_TASK": "1", "CONDA_PREFIX": "/opt/conda",
+    "MPLCONFIGDIR": "/dev/null/none",
 }  # fmt: skip
 """What such places export besides."""
 
