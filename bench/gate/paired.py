@@ -1,6 +1,7 @@
 """Two revisions, each in its own process, that train in turns: only the process that has the token trains."""
 
 import random
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ from bench.sweep.process import (
     LAUNCHER,
     ChildProcess,
     NotStarted,
+    add_limit,
     make_environment,
     read_tail,
     start_command,
@@ -54,6 +56,7 @@ BLOCKS = 24
 STALL_S = 600.0
 """A process that is silent for so many seconds in its own turn is ended."""
 _CALIBRATION_TURNS = 8
+_PROTOCOL_FILE = Path("bench", "worker", "paired_protocol.py")
 _TRIES = 3
 _EVENT: TypeAdapter[PairedEvent] = TypeAdapter(Annotated[PairedEvent, Field(discriminator="kind")])
 _TOO_FINE = "cpu-pressure"
@@ -85,9 +88,26 @@ class Side:
 
 
 def check_age(side: Side) -> None:
-    """Raise `Incomparable` where a side's code is older than the gate."""
-    if side.command is None and not (side.root / LAUNCHER).is_file():
-        raise Incomparable(f"{side.name} is too old to be compared: its code has no {LAUNCHER.as_posix()}.")
+    """Raise `Incomparable` where a side's code does not speak the gate's protocol, as its file says.
+
+    One that speaks another would be waited for: it sends what we do not read.
+    """
+    if side.command is not None:
+        return
+    for file in (LAUNCHER, _PROTOCOL_FILE):
+        if not (side.root / file).is_file():
+            raise Incomparable(f"{side.name} is too old to be compared: its code has no {file.as_posix()}.")
+    text = (side.root / _PROTOCOL_FILE).read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"^PROTOCOL = (\d+)$", text, re.MULTILINE)
+    _check_protocol(side, int(found[1]) if found else None)
+
+
+def _check_protocol(side: Side, spoken: int | None) -> None:
+    if spoken != PROTOCOL:
+        raise Incomparable(
+            f"{side.name} speaks protocol {spoken or 'unknown'} of the gate, this checkout {PROTOCOL}: choose another "
+            "base, or run the gate of the other revision."
+        )
 
 
 @dataclass
@@ -203,11 +223,7 @@ class _PairedWorker:
     def send_job(self, job: PairedJob) -> None:
         """Send the job to a process that speaks our protocol and runs the side's own code."""
         hello = self.receive(HelloEvent)
-        if hello.protocol != job.protocol:
-            raise Incomparable(
-                f"{self.side.name} speaks protocol {hello.protocol} of the gate, this checkout {job.protocol}: choose "
-                "another base, or run the gate of the other revision."
-            )
+        _check_protocol(self.side, hello.protocol)
         if Path(hello.root) != self.side.root.resolve():
             raise self._failure(f"ran the code of {hello.root} instead of {self.side.root}")
         self.child.send(to_line(job))
@@ -229,7 +245,8 @@ class _PairedWorker:
         if not line:
             code = self.child.wait()
             silent = self.watch.limit is not None
-            raise self._failure("was silent for too long" if silent else f"ended early, with exit code {code}")
+            early = add_limit(f"ended early, with exit code {code}")
+            raise self._failure("was silent for too long" if silent else early)
         try:
             message = _EVENT.validate_json(line)
         except ValidationError as error:
@@ -240,7 +257,7 @@ class _PairedWorker:
                 ) from error
             raise self._failure(f"wrote a line that is no message: {first}") from error
         if isinstance(message, BrokenEvent):
-            raise self._failure(message.error)
+            raise self._failure(add_limit(message.error))
         if not isinstance(message, expected):
             raise self._failure(f"sent {message.kind!r} where {expected.__name__} was expected")
         self.watch.note_progress()

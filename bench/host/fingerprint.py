@@ -21,6 +21,7 @@ from bench import __version__
 from bench.errors import InvalidInput
 from bench.host import cgroup, git
 from bench.host.procfs import ROOT, count_logical_cores, import_psutil, read, read_cpuinfo, read_lines, read_meminfo
+from bench.host.settings import is_recorded
 from bench.plan import catalog
 
 
@@ -60,34 +61,18 @@ class Fingerprint(StrictModel):
     torch: str | None = column("PyTorch's version", empty="not installed")
     threads: int | None = column("threads asked for with `--threads`", empty="the backend's own choice")
     env_flags: str | None = column(
-        "environment settings that change speed (oneDNN, XLA, OpenMP, BLAS), as NAME=VALUE, paths left out",
+        "environment settings that change speed, memory or losses (threads, kernels, allocators), as NAME=VALUE, paths "
+        "left out",
         empty="none set",
     )
     aebench: str = column("this harness' version")
 
 
-ENV_FLAGS = (
-    "CUDA_VISIBLE_DEVICES",
-    "KMP_AFFINITY",
-    "KMP_BLOCKTIME",
-    "LD_PRELOAD",
-    "MALLOC_ARENA_MAX",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NVIDIA_TF32_OVERRIDE",
-    "OMP_NUM_THREADS",
-    "OMP_PROC_BIND",
-    "ONEDNN_DEFAULT_FPMATH_MODE",
-    "ONEDNN_MAX_CPU_ISA",
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    *dict.fromkeys(flag for backend in catalog.backends().values() for flag in backend.environment),
-)
-"""Names in the environment that change speed or memory and so belong to the fingerprint; no other is shown."""
-
 _PERSONAL = ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", "USERPROFILE")
 """Names in the environment whose values name a person or a host, and must not appear anywhere."""
+
+_LIBRARIES = ("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
+"""Names in the environment whose values are paths of libraries, of which the libraries' own names are shown."""
 
 _DISTRIBUTIONS = {
     "numpy": ("numpy",),
@@ -284,13 +269,14 @@ def _read_kernel(root: Path, environ: Mapping[str, str]) -> str:
 
 
 def _read_env_flags(environ: Mapping[str, str]) -> str | None:
-    flags = (f"{name}={_clean_flag(name, environ)}" for name in sorted(ENV_FLAGS) if environ.get(name))
+    recorded = (name for name in sorted(environ) if environ[name] and is_recorded(name))
+    flags = (f"{name}={_clean_flag(name, environ)}" for name in recorded)
     return "; ".join(flags) or None
 
 
 def _clean_flag(name: str, environ: Mapping[str, str]) -> str:
     """A flag's value without anything that names a person, a place or a single device."""
-    if name == "LD_PRELOAD":
+    if name in _LIBRARIES:
         libraries = (re.split(r"[/\\]", library)[-1] for library in re.split(r"[:\s]+", environ[name]))
         return " ".join(library for library in libraries if not _is_personal(library, environ))
     return " ".join(_clean_word(word, environ) for word in environ[name].split()).strip()

@@ -32,8 +32,6 @@ class Backend:
     title: str
     distributions: tuple[str, ...]
     """Packages that bring the library, in the order in which they are looked for."""
-    environment: tuple[str, ...]
-    """Names in the environment that change its speed or memory."""
 
 
 @functools.cache
@@ -50,11 +48,9 @@ def model_settings() -> dict[str, Settings]:
 @functools.cache
 def backends() -> dict[str, Backend]:
     """The Keras backends by Keras' name for them, the default one first, then by name."""
-    titles, distributions, environments = (
-        dict(_declarations(_ROOT / _BACKENDS, name)) for name in ("TITLE", "DISTRIBUTIONS", "ENVIRONMENT")
-    )
+    titles, distributions = (dict(_declarations(_ROOT / _BACKENDS, name)) for name in ("TITLE", "DISTRIBUTIONS"))
     return {
-        name: Backend(titles[name], distributions.get(name, (name,)), environments.get(name, ()))
+        name: Backend(titles[name], distributions.get(name, (name,)))
         for name in sorted(titles, key=lambda name: (name != DEFAULT_BACKEND, name))
     }
 

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
@@ -18,7 +18,15 @@ from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, Status
 from bench.sweep.executor import Listener
 from bench.sweep.memory_sampler import MemorySampler
-from bench.sweep.process import NotStarted, hide_folders, make_environment, read_tail, start_command, start_process
+from bench.sweep.process import (
+    NotStarted,
+    add_limit,
+    hide_folders,
+    make_environment,
+    read_tail,
+    start_command,
+    start_process,
+)
 from bench.sweep.watchdog import Limit, Watchdog
 from bench.worker.protocol import (
     CheckpointEvent,
@@ -133,7 +141,10 @@ class LocalExecutor:
             )
         if kernel_killed and _name_signal(exit_code) == "SIGKILL":
             return _Ending("oom", "ended by the kernel because the memory ran out", exit_code)
-        return received.find_ending(exit_code)
+        ending = received.find_ending(exit_code)
+        if ending.error is not None and ending.status in ("failed", "killed"):
+            return replace(ending, error=add_limit(ending.error))
+        return ending
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,16 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
+from bench.host import settings
 from bench.launch import ROOT
 from bench.sweep.reaper import Reaper
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import resource
 
 LAUNCHER = Path("bench", "launch.py")
 """In the folder that holds `bench` and `models`."""
@@ -28,9 +35,6 @@ _CHATTER = re.compile(
 )
 """How lines begin that TensorFlow and XLA log in every process, in the newer form and the older. As the last line of a
 log, "failed call to cuInit" looks like the cause. What ends a process has level F or is an exception."""
-_DROPPED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "PYTHONDONTWRITEBYTECODE")
-"""Keras cuts training short where the first two are set, and says so in its log only; with the last one every process
-would compile all of TensorFlow's modules anew, which doubles the seconds of its import."""
 
 
 class NotStarted(Exception):
@@ -38,10 +42,11 @@ class NotStarted(Exception):
 
 
 class ChildProcess:
-    """A started process, with pipes to its standard input and from its standard output."""
+    """A started process, with pipes to its standard input and from its events."""
 
-    def __init__(self, process: subprocess.Popen[bytes], reaper: Reaper) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], events: BinaryIO, reaper: Reaper) -> None:
         self._process = process
+        self._events = events
         self._reaper = reaper
 
     @property
@@ -61,13 +66,18 @@ class ChildProcess:
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
+    def close(self) -> None:
+        """Close its standard input: what a process that was started well takes for the end of its parent."""
+        assert self._process.stdin is not None  # noqa: S101 - opened as a pipe below
+        with contextlib.suppress(OSError):  # what was not sent to a process that has ended
+            self._process.stdin.close()
+
     def receive(self) -> bytes:
-        """Return the next line of its standard output, at most 1 MiB of it; empty once that output is closed.
+        """Return the next line of its events, at most 1 MiB of it; empty once nobody can send any more.
 
         Blocks until the line comes, so that the process has the machine for itself.
         """
-        assert self._process.stdout is not None  # noqa: S101 - opened as a pipe below
-        return self._process.stdout.readline(_MAX_LINE_BYTES)
+        return self._events.readline(_MAX_LINE_BYTES)
 
     def wait(self) -> int:
         """Wait until it has ended; returns its exit code, or a signal's number below zero."""
@@ -95,32 +105,44 @@ class ChildProcess:
 def start_process(command: Sequence[str], environ: Mapping[str, str], log: Path) -> Iterator[ChildProcess]:
     """Start a process in a process group of its own; the whole group ends with the context, or when this process dies.
 
-    Its standard error goes to the log, which is emptied first. Raises `NotStarted`, and `OSError` where the log cannot
-    be written.
+    Its last argument is the handle of a pipe that it sends its events over: interpreters print at their start whatever
+    the person's set-up wants, so standard output and standard error both go to the log, which is emptied first. Raises
+    `NotStarted`, and `OSError` where the log cannot be written.
     """
     with log.open("ab") as file, ExitStack() as stack:  # appending, so that the log can be cut while it is written
         file.truncate(0)
         try:
             reaper = stack.enter_context(Reaper())
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=file,
-                env=environ,
-                process_group=reaper.group,
-            )
+            reading, writing = os.pipe()
+            events = stack.enter_context(os.fdopen(reading, "rb"))
+            with os.fdopen(writing, "wb"):  # closed here once the process has it, so that its end is the pipe's end
+                handle, inheritance = _hand_down(writing)
+                process = subprocess.Popen(
+                    (*command, str(handle)),
+                    stdin=subprocess.PIPE,
+                    stdout=file,
+                    stderr=file,
+                    env=environ,
+                    process_group=reaper.group,
+                    **inheritance,
+                )
         except OSError as error:
             raise NotStarted(f"the process could not be started: {error}") from error
-        child = ChildProcess(process, reaper)
+        child = ChildProcess(process, events, reaper)
         try:
             yield child
         finally:
             child.end()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):  # what was not sent to a process that has ended
-                        pipe.close()
+            child.close()
+
+
+def _hand_down(descriptor: int) -> tuple[int, dict[str, Any]]:
+    """Return a descriptor's handle in a process that is started, and the arguments of `Popen` that hand it down."""
+    if sys.platform == "win32":
+        handle = msvcrt.get_osfhandle(descriptor)
+        os.set_handle_inheritable(handle, True)
+        return handle, {"startupinfo": subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})}
+    return descriptor, {"pass_fds": (descriptor,)}
 
 
 def start_command(module: str, root: Path = ROOT, python: str = sys.executable) -> tuple[str, ...]:
@@ -129,10 +151,10 @@ def start_command(module: str, root: Path = ROOT, python: str = sys.executable) 
 
 
 def make_environment(backend: str, threads: int | None) -> dict[str, str]:
-    """Return the parent's variables with Keras' backend and its threads; ``PYTHONPATH`` stays the user's."""
+    """Return the parent's variables as `bench.host.settings` has them, with Keras' backend and its threads."""
     limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    inherited = {name: value for name, value in os.environ.items() if name not in _DROPPED}
-    return {**inherited, **limits, "KERAS_BACKEND": backend}
+    inherited = {name: value for name, value in os.environ.items() if not settings.is_removed(name)}
+    return {**inherited, **settings.FIXED, **limits, "KERAS_BACKEND": backend}
 
 
 def read_tail(log: Path) -> str | None:
@@ -145,6 +167,20 @@ def read_tail(log: Path) -> str | None:
         return None
     lines = [line for line in text.splitlines() if not _CHATTER.match(line)]
     return "\n".join(lines[-_TAIL_LINES:])[-_TAIL_CHARACTERS:]
+
+
+def add_limit(why: str) -> str:
+    """Return why a process ended, and below a limit of its memory (`ulimit -v`) that this may have been the reason.
+
+    Only Python raises MemoryError there: libraries end the process as each sees fit, by SIGABRT and a stack of C++ or
+    by an error of any name.
+    """
+    if sys.platform == "win32":
+        return why
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return why
+    return f"{why}; it may map {limit >> 20:,} MiB of memory at most (`ulimit -v`), which may be the reason"
 
 
 def hide_folders(text: str) -> str:

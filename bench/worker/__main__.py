@@ -1,4 +1,4 @@
-"""Entry of a measured process: a job on standard input, events on standard output, everything else into the log."""
+"""Entry of a measured process: a job on standard input, events over a pipe, whatever is printed into the log."""
 
 import sys
 

@@ -8,15 +8,18 @@ from io import FileIO
 
 from bench.worker.protocol import Event, Job, to_line
 
+if sys.platform == "win32":
+    import msvcrt
+
 _ORPHANED = 113
 """Exit code of a process whose parent is gone: nobody reads it, so any will do."""
 
 
 class Channel:
-    """Events to the parent over what was standard output."""
+    """Events to the parent over a pipe that nothing else writes to."""
 
     def __init__(self) -> None:
-        self._out = claim_output()
+        self._out = open_pipe()
 
     def receive_job(self) -> Job:
         """Read the job's line from standard input, then watch that pipe: when the parent dies, so does this process."""
@@ -29,15 +32,19 @@ class Channel:
         self._out.write(to_line(event))
 
 
-def claim_output() -> FileIO:
-    """Take standard output for events; whatever else writes there goes to the log from now on.
+def open_pipe() -> FileIO:
+    """Open the pipe to the parent, whose handle is the last argument of this process; `bench.sweep.process` makes it.
 
-    The file is unbuffered: a line that was sent survives whatever happens to this process afterwards.
+    The file is unbuffered: a line that was sent survives whatever happens to this process afterwards. Exits where no
+    handle was given, as by the gate of an older revision.
     """
-    sys.stdout.flush()
-    claimed = os.dup(1)
-    os.dup2(2, 1)
-    return FileIO(claimed, "wb")
+    if not sys.argv[-1].isdecimal():
+        sys.exit("this process is started by aebench, which hands it a pipe for its events; none came")
+    handle = int(sys.argv.pop())
+    if sys.platform == "win32":
+        handle = msvcrt.open_osfhandle(handle, os.O_WRONLY)
+    os.set_inheritable(handle, False)
+    return FileIO(handle, "wb")
 
 
 def _exit_with_parent() -> None:

@@ -25,7 +25,7 @@ from bench.host.noise import (
     read_process_counters,
 )
 from bench.worker.backends import load_backend
-from bench.worker.channel import claim_output
+from bench.worker.channel import open_pipe
 from bench.worker.clock import keep_finite
 from bench.worker.device import Device
 from bench.worker.inputs import Array, Examples
@@ -158,7 +158,7 @@ def take_images(examples: Examples, count: int) -> Examples:
 
 
 def _main() -> int:
-    out = claim_output()
+    out = open_pipe()
 
     def send(event: PairedEvent) -> None:
         with contextlib.suppress(BrokenPipeError):  # a parent that is gone: the next read ends this process

@@ -2,7 +2,8 @@
 
 The parent's revision and the child's may differ: a change that the other side would not understand increases
 `PROTOCOL`, also where it is made to `bench.worker.protocol.Training` or `bench.host.noise.Interval`, which messages are
-made of. The child writes one line per message, then reads one:
+made of. The child writes one line per message to a pipe whose handle is its last argument, then reads one from standard
+input:
 
     child                                      parent
     hello: its protocol, its code         →
@@ -23,8 +24,11 @@ from typing import Any, Literal
 from bench.host.noise import Interval
 from bench.worker.protocol import StrictMessage, Training
 
-PROTOCOL = 2
-"""2: turns of images, where 1 had units of digits."""
+PROTOCOL = 3
+"""3: a pipe of its own from the child, where 2 had standard output. 2: turns of images, where 1 had units of digits.
+
+The parent reads it in the other side's file before it starts anything, so it has to stay a literal.
+"""
 
 GO, STOP = b"go\n", b"stop\n"
 

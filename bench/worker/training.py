@@ -108,6 +108,9 @@ def prepare_examples(job: Training, model_file: ModuleType, loop: ModuleType) ->
 def build_model(job: Training, keras: Any, model_file: ModuleType) -> Autoencoder:
     """The job's model, built and compiled, all of it drawn from the job's seed."""
     keras.utils.set_random_seed(job.seed)
+    # All that a keras.json can change is set, whatever a process was started with.
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(job.precision)
     autoencoder: Autoencoder = model_file.build(job.seed)

@@ -32,8 +32,8 @@ WELL: list[Event] = [
 
 def child(*steps: Event | str) -> tuple[str, ...]:
     """A process that sends events and runs statements, in order."""
-    head = ["import os, signal, sys, time", "sys.stdin.buffer.readline()"]
-    lines = [step if isinstance(step, str) else f"os.write(1, {to_line(step)!r})" for step in steps]
+    head = ["import os, signal, sys, time", "EVENTS = int(sys.argv[-1])", "sys.stdin.buffer.readline()"]
+    lines = [step if isinstance(step, str) else f"os.write(EVENTS, {to_line(step)!r})" for step in steps]
     return (sys.executable, "-c", "\n".join(head + lines))
 
 
@@ -60,9 +60,9 @@ from bench.plan.profile import Case
 folder, case, *command = sys.argv[1:]
 executor = LocalExecutor(ReportFolder(Path(folder)), command=tuple(command))
 for outcome in executor.run([Case.model_validate_json(case)], lambda *_: None):
-    print(outcome.status)
+    print(outcome.status, outcome.error, sep="\\n")
 """
-"""A parent of its own: it runs one case with a given command, and prints how that ended."""
+"""A parent of its own: it runs one case with a given command, and prints how that ended and why."""
 
 
 def alone(tmp_path: Path, case: Case, command: tuple[str, ...]) -> tuple[str, ...]:

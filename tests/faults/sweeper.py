@@ -39,13 +39,14 @@ EVENTS: tuple[Event, ...] = (
 )
 CHILD = """
 import os, sys, time
+events = int(sys.argv[-1])
 if not sys.stdin.buffer.readline():
     sys.exit("no job")
 if os.fork() == 0:
-    os.close(1)
+    os.close(events)
     time.sleep(600)
 for line in {lines!r}:
-    os.write(1, line)
+    os.write(events, line)
     time.sleep({pace})
 """
 """Sends its events; once it has its job it never looks whether its parent is there, and it leaves a child of its own

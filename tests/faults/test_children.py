@@ -68,7 +68,7 @@ def test_a_process_that_sends_something_now_and_then_is_not_stalled(tmp_path: Pa
 
 
 def test_nonsense_is_no_progress(tmp_path: Path, case: Case) -> None:
-    chatter = "exec('while True: time.sleep(0.01); os.write(1, b\"still here\\\\n\")')"
+    chatter = "exec('while True: time.sleep(0.01); os.write(EVENTS, b\"still here\\\\n\")')"
     assert run(tmp_path, case, child(epoch(1), chatter), stall_s=1.0).status == "stalled"
 
 
@@ -110,20 +110,20 @@ def test_a_process_that_ends_before_it_has_its_job_is_an_outcome(
 
 
 def test_a_process_that_writes_nonsense_is_invalid(tmp_path: Path, case: Case) -> None:
-    outcome = run(tmp_path, case, child(*WELL[:-1], 'os.write(1, b\'{"kind": "wealth"}\\n\')', FINISHED))
+    outcome = run(tmp_path, case, child(*WELL[:-1], 'os.write(EVENTS, b\'{"kind": "wealth"}\\n\')', FINISHED))
     assert outcome.status == "invalid"
     assert "wealth" in str(outcome.error)
 
 
 def test_a_flood_of_nonsense_does_not_fill_the_memory(tmp_path: Path, case: Case) -> None:
-    flood = "[os.write(1, b'x' * 65536) for _ in range(1600)]"
+    flood = "[os.write(EVENTS, b'x' * 65536) for _ in range(1600)]"
     before = psutil.Process().memory_info().rss
     assert run(tmp_path, case, child(flood)).status == "invalid"
     assert psutil.Process().memory_info().rss - before < 50 << 20
 
 
 def test_more_events_than_a_run_can_have_are_invalid(tmp_path: Path, case: Case) -> None:
-    outcome = run(tmp_path, case, child(f"[os.write(1, {to_line(epoch(1))!r}) for _ in range(5000)]"))
+    outcome = run(tmp_path, case, child(f"[os.write(EVENTS, {to_line(epoch(1))!r}) for _ in range(5000)]"))
     assert outcome.status == "invalid"
     assert "more than" in str(outcome.error)
     assert len(outcome.epochs) < 100
@@ -133,7 +133,7 @@ def test_more_events_than_a_run_can_have_are_invalid(tmp_path: Path, case: Case)
 def test_times_that_are_no_numbers_are_nonsense(tmp_path: Path, case: Case, number: str) -> None:
     line = to_line(epoch(2)).replace(b'"train_s": ' + str(epoch(2).train_s).encode(), f'"train_s": {number}'.encode())
     assert number.encode() in line
-    steps = [f"os.write(1, {line!r})" if event == epoch(2) else event for event in WELL]
+    steps = [f"os.write(EVENTS, {line!r})" if event == epoch(2) else event for event in WELL]
     outcome = run(tmp_path, case, child(*steps))
     assert outcome.status == "invalid"
     assert [event.epoch for event in outcome.epochs] == [1]

@@ -12,6 +12,7 @@ import pytest
 from faults.lone import SETUP, alone, checkpoint, child, epoch, run
 
 from bench.plan.profile import Case
+from bench.worker.protocol import Event, FailureEvent
 
 pytestmark = pytest.mark.usefixtures("_without_reference_kernels")
 
@@ -67,6 +68,26 @@ def test_a_process_at_its_own_memory_limit_has_failed_and_says_so(tmp_path: Path
     assert len(outcome.checkpoints) == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold RLIMIT_AS")
+@pytest.mark.parametrize(
+    ("last", "status", "why"),
+    [
+        ("os.abort()", "killed", "ended by SIGABRT"),
+        ("sys.exit('pthread_create failed')", "failed", "ended with exit code 1"),
+        (FailureEvent(error="SystemError: no more"), "failed", "SystemError: no more"),
+    ],
+)
+def test_a_process_that_ends_below_a_limit_of_its_memory_names_the_limit(
+    tmp_path: Path, case: Case, last: Event | str, status: str, why: str
+) -> None:
+    limited = ("sh", "-c", 'ulimit -v 4096000 && exec "$@"', "sh", *alone(tmp_path, case, child(SETUP, last)))
+    ended = subprocess.run(limited, capture_output=True, check=True, text=True, timeout=60)
+    assert ended.stdout.splitlines() == [
+        status,
+        f"{why}; it may map 4,000 MiB of memory at most (`ulimit -v`), which may be the reason",
+    ]
+
+
 @contextmanager
 def limited_group(mib: int) -> Iterator[tuple[str, ...]]:
     """The head of a command that runs in a group with so much memory; skips the test where none can be made."""
@@ -95,4 +116,4 @@ def test_a_process_beyond_the_memory_limit_of_its_group_is_ended_by_the_kernel(t
     with limited_group(512) as head:
         command = (*head, *alone(tmp_path, case, greedy))
         ended = subprocess.run(command, capture_output=True, check=True, timeout=120)
-    assert ended.stdout.split() == [b"oom"]
+    assert ended.stdout.splitlines()[0] == b"oom"

@@ -24,8 +24,10 @@ from bench.worker.paired_protocol import *
 from bench.worker.protocol import to_line
 from bench.host.noise import Interval
 
+EVENTS = int(sys.argv[-1])
+
 def say(event):
-    os.write(1, to_line(event))
+    os.write(EVENTS, to_line(event))
 
 def hello(protocol=PROTOCOL, root=str(Path(bench.__file__).resolve().parent.parent)):
     say(HelloEvent(protocol=protocol, root=root))
@@ -152,7 +154,23 @@ def test_a_base_without_the_gate_is_incomparable_by_name(tmp_path: Path, book: P
         executor.choose_image_count(case)
 
 
-@pytest.mark.parametrize("first", ["hello(protocol=99)", "print('welcome', flush=True)"])
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [("PROTOCOL = 2", "speaks protocol 2 of the gate, this checkout 3"), ("", "speaks protocol unknown of the gate")],
+)
+def test_a_base_that_would_send_what_nobody_reads_is_never_started(
+    tmp_path: Path, book: Path, case: Case, said: str, why: str
+) -> None:
+    for file, text in (("launch.py", ""), ("worker/paired_protocol.py", f'"""Messages."""\n\n{said}\n"""Notes."""\n')):
+        (tmp_path / "old" / "bench" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "old" / "bench" / file).write_text(text)
+    executor = pair(tmp_path, book)
+    executor.base = Side("base 1234567", tmp_path / "old")
+    with pytest.raises(Incomparable, match=f"base 1234567 {why}"):
+        executor.choose_image_count(case)
+
+
+@pytest.mark.parametrize("first", ["hello(protocol=99)", "os.write(EVENTS, b'welcome\\n')"])
 def test_another_protocol_is_incomparable_by_name(tmp_path: Path, book: Path, case: Case, first: str) -> None:
     executor = pair(tmp_path, book, base=f"{first}; heard()")
     with pytest.raises(Incomparable, match=r"base .*protocol"):
@@ -171,7 +189,7 @@ def test_another_protocol_is_incomparable_by_name(tmp_path: Path, book: Path, ca
         ("play(turns=3)", "exit code 0"),
         ("hello(root='/elsewhere'); heard()", "ran the code of /elsewhere"),
         ("play(seconds=lambda job: os.abort())", "exit code -6"),
-        ("hello(); heard(); os.write(1, b'nonsense\\n'); heard()", "no message"),
+        ("hello(); heard(); os.write(EVENTS, b'nonsense\\n'); heard()", "no message"),
         ("hello(); heard(); say(turn()); heard()", "sent 'turn' where ReadyEvent was expected"),
     ],
 )

@@ -4,7 +4,6 @@ A file declares, as literals that the harness reads without importing it,
 
 - ``TITLE``: the backend's name for people;
 - ``DISTRIBUTIONS``: the packages that bring the library, in the order in which they are looked for;
-- ``ENVIRONMENT``: names in the environment that change its speed or memory, which a report shows;
 
 and defines
 

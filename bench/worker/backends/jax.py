@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 
 TITLE = "JAX"
 DISTRIBUTIONS = ("jax", "jax-nightly")
-ENVIRONMENT = (
-    "JAX_DEFAULT_MATMUL_PRECISION",
-    "JAX_ENABLE_X64",
-    "JAX_PLATFORMS",
-    "NPROC",
-    "XLA_FLAGS",
-    "XLA_PYTHON_CLIENT_MEM_FRACTION",
-    "XLA_PYTHON_CLIENT_PREALLOCATE",
-)
 
 _XLA_OPTIONS: Mapping[str, str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """What XLA is asked for on a processor: to compile what it otherwise hands to the library YNNPACK, whose sums of

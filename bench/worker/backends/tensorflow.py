@@ -29,17 +29,6 @@ DISTRIBUTIONS = (
     "tensorflow-rocm",
     "intel-tensorflow",
 )
-ENVIRONMENT = (
-    "TF_CPU_ALLOCATOR_USE_BFC",
-    "TF_DETERMINISTIC_OPS",
-    "TF_ENABLE_ONEDNN_OPTS",
-    "TF_FORCE_GPU_ALLOW_GROWTH",
-    "TF_GPU_ALLOCATOR",
-    "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_XLA_FLAGS",
-    "XLA_FLAGS",
-)
 
 
 class TensorFlowGpu(NvmlDevice):

@@ -9,7 +9,6 @@ from bench.worker.device import MIB, Device, NvmlDevice, import_nvml
 
 TITLE = "PyTorch"
 DISTRIBUTIONS = ("torch", "torch-nightly")
-ENVIRONMENT = ("KERAS_TORCH_DEVICE", "PYTORCH_CUDA_ALLOC_CONF")
 
 _GPUS = ("mps", "cuda", "xpu")
 """In the order in which Keras looks for them where nobody names a device."""

@@ -21,7 +21,7 @@ from bench.gate.paired import Incomparable, PairedRunFailed
 from bench.gate.regress import RegressRequest
 from bench.host import fingerprint
 from bench.plan.profile import Case
-from bench.worker.paired_protocol import Round
+from bench.worker.paired_protocol import PROTOCOL, Round
 
 EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
 
@@ -66,6 +66,7 @@ def script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Script:
     (base / "models").mkdir(parents=True)
     (base / "bench" / "worker" / "loops").mkdir(parents=True)
     (base / "bench" / "launch.py").touch()
+    (base / "bench" / "worker" / "paired_protocol.py").write_text(f"PROTOCOL = {PROTOCOL}\n")
     for model in ("basic", "convolutional", "deep"):
         (base / "models" / f"{model}.py").touch()
     for loop in ("fit", "xla"):

@@ -8,7 +8,7 @@ from bench.host.noise import Interval, find_noise
 from bench.worker.paired_protocol import GO, PROTOCOL, STOP, PairedEvent, PairedJob, combine_intervals
 
 SPOKEN = {
-    2: {
+    3: {
         "PairedJob": "backend batch_size data images learning_rate loop model optimizer precision protocol seed "
         "threads val_images",
         "HelloEvent": "kind protocol root",

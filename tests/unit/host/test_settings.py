@@ -1,0 +1,41 @@
+"""What the environment can change of a measured process: whatever is hostile is removed, set or recorded."""
+
+import pytest
+from faults.hostile_settings import HARMLESS, HOSTILE
+
+from bench.host.fingerprint import take_fingerprint
+from bench.host.settings import FIXED, SETTINGS
+from bench.sweep.process import make_environment
+
+
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_no_hostile_setting_changes_figures_in_silence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = take_fingerprint().env_flags
+    monkeypatch.setenv(name, HOSTILE[name])
+    reaches_the_process = make_environment("tensorflow", None).get(name) == HOSTILE[name]
+    is_recorded = take_fingerprint().env_flags != before
+    assert reaches_the_process == is_recorded, "removed or set, else recorded; what is recorded is what was measured"
+
+
+@pytest.mark.parametrize("name", sorted(HARMLESS))
+def test_a_setting_that_changes_no_figure_is_the_persons_own_and_belongs_to_no_identity(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = take_fingerprint()
+    monkeypatch.setenv(name, HARMLESS[name])
+    assert make_environment("tensorflow", None)[name] == HARMLESS[name]
+    assert take_fingerprint() == before
+
+
+def test_no_name_is_listed_below_one_that_covers_it() -> None:
+    """The second would never be looked at."""
+    names = [name for each in SETTINGS for name in each.names]
+    assert len(names) == len(set(names))
+    for number, each in enumerate(SETTINGS):
+        above = [name.rstrip("*") for other in SETTINGS[:number] for name in other.names if name.endswith("*")]
+        assert not [name for name in each.names if name.startswith(tuple(above))]
+
+
+def test_every_setting_has_its_reason_and_only_what_is_set_has_a_value() -> None:
+    assert all(each.reason for each in SETTINGS)
+    assert [each.names[0] for each in SETTINGS if each.value] == list(FIXED)
