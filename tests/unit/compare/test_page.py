@@ -86,8 +86,8 @@ def test_a_wide_interval_around_one_is_no_proof_of_the_same_speed() -> None:
         "scripted-2c-emixe's speed cannot be distinguished from scripted-2c-ea1b2's: 1.15 times as fast over 2"
     )
     assert "; slower in 1 of them, faster in 1 of them)" in text
-    assert "Not distinguishable from the reference" in tables.rank_table(against(mixed)).notes[0]
-    assert tables.rank_table(against(fast())).notes == ()
+    assert "Not distinguishable from the reference" in tables.build_rank_table(against(mixed)).notes[0]
+    assert tables.build_rank_table(against(fast())).notes == ()
 
 
 def test_one_figure_without_an_interval_is_called_so() -> None:
@@ -169,9 +169,9 @@ def test_hundreds_of_machines_are_ranked_and_the_rest_is_counted() -> None:
 
 def test_the_table_of_differences_says_which_of_the_two_ids_differs() -> None:
     upgraded = of(result(), environment_id="e0", keras="9.0")
-    fields = [cells[0] for cells in tables.difference_table(against(upgraded)).rows]
+    fields = [cells[0] for cells in tables.build_difference_table(against(upgraded)).rows]
     assert fields == ["environment_id", "keras"]
-    fields = [cells[0] for cells in tables.difference_table(against(fast(cpu_limit=4.0))).rows]
+    fields = [cells[0] for cells in tables.build_difference_table(against(fast(cpu_limit=4.0))).rows]
     assert fields == ["machine_id", "environment_id", "cpu_limit"]
 
 
@@ -219,7 +219,7 @@ def test_many_machines_are_summed_up_by_the_references_checkpoint() -> None:
     reference = of(result(epochs=50, seconds=2.0), result(epochs=100, run_epochs=100, seconds=3.0))
     machines = [of(result(epochs=100, run_epochs=100), machine_id=f"{number:04d}") for number in range(5)]
     comparison = against(*machines, of(result(epochs=50), machine_id="shrt"), reference=reference)
-    rows = {cells[0]: cells[1:6] for cells in tables.spread_table(comparison).rows}
+    rows = {cells[0]: cells[1:6] for cells in tables.build_spread_table(comparison).rows}
     assert rows == {
         "basic b4, 100 epochs": ("3", "5", "3.00", "3.00", "3.00"),
         "basic b4, 50 epochs": ("2", "1", "2.00", "2.00", "2.00"),
