@@ -3,35 +3,18 @@
 The page is a list of sections, each a template and what it shows: a new section is an entry in `_list_sections`.
 """
 
-import base64
-import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from bench.console.table import Table
-from bench.report import summary
+from bench.report import render, summary
 from bench.report.choices import AS_THEY_ARE, Choices
 from bench.report.contents import Content, ModelPart, collect_content
 from bench.report.figures import make_file_stem
-from bench.report.render import read_asset, render_template
+from bench.report.render import Section
 from bench.report.views import READING, list_columns, list_explained, make_view
 from bench.results.folder import ReportFolder, write_whole
 from bench.results.schema import Outcome, SweepHeader
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page that the navigation leads to."""
-
-    anchor: str
-    title: str
-    template: str
-    data: Any
-    """What its template shows; a section without data is left out."""
-    parts: Sequence[tuple[str, str]] = ()
-    """Anchors and titles of its parts."""
 
 
 def _list_sections(content: Content) -> list[Section]:
@@ -46,7 +29,7 @@ def _list_sections(content: Content) -> list[Section]:
     models = [(part.anchor, part.name) for part in content.models]
     tables = (content.overview, content.variants, content.thresholds, content.published)
     columns = list_explained([*map(list_columns, tables), *(part.table.columns for part in content.models)])
-    sections = (
+    return [
         Section("summary", "Summary", "summary.html.j2", facts),
         Section("failures", "Cases that failed", "failures.html.j2", failed),
         _make_table_section("overview", content.overview),
@@ -57,8 +40,7 @@ def _list_sections(content: Content) -> list[Section]:
         _make_table_section("published", content.published),
         Section("reading", "How to read this", "reading.html.j2", {"columns": columns, "sentences": READING}),
         _make_table_section("machine", summary.tabulate_machine(header)),
-    )
-    return [section for section in sections if section.data]
+    ]
 
 
 def _make_table_section(anchor: str, table: Table) -> Section:
@@ -68,14 +50,10 @@ def _make_table_section(anchor: str, table: Table) -> Section:
 
 def render_page(content: Content) -> str:
     """Return the text of report.html."""
-    script = read_asset("report.js")
-    return render_template(
-        "report.html.j2",
-        title=f"Autoencoders on {summary.name_machine(content.header.fingerprint)}",
-        sections=_list_sections(content),
-        style=read_asset("report.css"),
-        script=script,
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return render.render_page(
+        f"Autoencoders on {summary.name_machine(content.header.fingerprint)}",
+        _list_sections(content),
+        "Written by aebench from the journal of the sweep; `aebench report DIR` writes it again.",
     )
 
 

@@ -295,7 +295,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        if tag not in {"meta", "link", "img", "br"}:
+        if tag not in {"meta", "link", "img", "br", "input"}:
             self.open.append(tag)
         self.addresses += [str(value) for name, value in attrs if name in {"src", "href", "xlink:href", "srcset"}]
 
@@ -317,11 +317,11 @@ def test_the_page_needs_no_network_and_says_what_the_tables_say(others: int) -> 
     text = render_html(compared)
     page = Page(text)
     assert page.open == []
-    assert all(address.startswith("#") for address in page.addresses)
-    assert not re.search(r"https?:|//|url\((?!#)|@import", text.replace("--", ""))
+    assert all(address.startswith(("#", "data:,")) for address in page.addresses)
+    assert not re.search(r"https?:|://|url\((?!#)|@import", text)
     assert {"svg", "table", "style"} <= page.tags
-    assert "script" not in page.tags
-    for media in ("prefers-color-scheme: dark", "@media print", "width=device-width"):
+    assert text.count("<script") == 1
+    for media in ("color-scheme: light dark", "@media print", "width=device-width"):
         assert media in text
     for line in (
         *sentences.summarize_all(compared),
@@ -334,8 +334,8 @@ def test_a_strangers_name_is_text_on_the_page_in_markdown_and_in_the_plot() -> N
     rows = (result(NASTY, case_id=f"{NASTY}.r0"), result())
     nasty = of(*rows, machine_id=NASTY, cpu_model=NASTY, keras=NASTY)
     compared = against(nasty, reference=of(*rows))
-    page = Page(render_html(compared))
-    assert "script" not in page.tags
+    page = Page(text := render_html(compared))
+    assert text.count("<script") == 1
     assert NASTY in page.text
     assert "<script>" not in format_markdown(compared)
     assert NASTY[:20] in Page(plots.draw_svg(compared)).text
@@ -358,4 +358,4 @@ def test_a_letter_that_the_plots_font_lacks_is_left_to_the_readers() -> None:
 def test_nothing_to_draw_is_no_plot() -> None:
     compared = against(of(result("sparse"), machine_id="other"))
     assert plots.draw_svg(compared) == ""
-    assert "<figure>" not in render_html(compared)
+    assert "<figure" not in render_html(compared)
