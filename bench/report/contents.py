@@ -6,6 +6,7 @@ from functools import cached_property
 
 from bench.console.table import Table
 from bench.errors import format_count
+from bench.host.machine import tabulate_machine
 from bench.plan import catalog
 from bench.report import published, variants
 from bench.report.files import make_result_rows
@@ -78,6 +79,12 @@ class SweepReport:
         """Those of the terminal and of report.md: one for each model, then those over all models."""
         over_all = (self.variants, self.reached, self.published)
         return [*self.models.values(), *(table for table in over_all if not table.is_empty)]
+
+    @property
+    def machine(self) -> Table:
+        """What is known of the machine."""
+        header = self.header
+        return tabulate_machine("The machine", header.machine_id, header.environment_id, header.fingerprint)
 
     @cached_property
     def remarks(self) -> list[str]:

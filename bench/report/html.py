@@ -36,7 +36,7 @@ def _list_sections(report: SweepReport, drawings: Drawings) -> list[Section]:
         Section("models", "Model by model", "models.html.j2", drawings.models, models),
         _make_table_section("published", report.published),
         Section("reading", "How to read this", "reading.html.j2", {"columns": columns, "sentences": READING}),
-        _make_table_section("machine", summary.tabulate_machine(header)),
+        _make_table_section("machine", report.machine),
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.console.table import escape_cell
 from bench.report.contents import SweepReport
-from bench.report.summary import list_facts, name_machine, tabulate_machine
+from bench.report.summary import list_facts, name_machine
 from bench.report.views import READING, list_columns, list_explained
 from bench.results.schema import Outcome
 
@@ -25,7 +25,7 @@ def format_markdown(report: SweepReport) -> str:
         *([f"## Notes\n\n{_list(notes)}"] if notes else []),
         *(f"## {table.title}\n\n{table.to_markdown()}" for table in report.tables),
         f"## How to read this\n\n{_list([*columns, *READING])}",
-        f"## The machine\n\n{tabulate_machine(report.header).to_markdown()}",
+        f"## The machine\n\n{report.machine.to_markdown()}",
     ]
     return "\n\n".join(sections) + "\n"
 
