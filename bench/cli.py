@@ -164,11 +164,11 @@ def report(
     ] = None,
 ) -> None:
     """Draw the report of a folder again, from its journal."""
-    from bench.report.choices import AS_THEY_ARE, Choices  # noqa: PLC0415
     from bench.report.report import redraw_report  # noqa: PLC0415
+    from bench.report.thresholds import THRESHOLDS  # noqa: PLC0415
 
-    levels = parse_thresholds("--thresholds", thresholds) or AS_THEY_ARE.thresholds
-    raise typer.Exit(redraw_report(folder, choices=Choices(without_noisy, levels)))
+    levels = parse_thresholds("--thresholds", thresholds) or THRESHOLDS
+    raise typer.Exit(redraw_report(folder, without_noisy=without_noisy, thresholds=levels))
 
 
 @app.command()

@@ -60,6 +60,12 @@ def quote(text: object, longest: int = 1_000) -> str:
     return kept if len(kept) <= longest else kept[: longest - 1] + "…"
 
 
+def join_names(names: Sequence[str], most: int) -> str:
+    """Return the first names: "a, b and 3 more"."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _clean(char: str) -> str:
     if char.isprintable() or char in "\t\n":
         return char

@@ -14,7 +14,8 @@ from bench.compare.tables import build_tables, format_comparability, remark_on
 from bench.console.table import escape_cell
 from bench.errors import InvalidInput, format_count, quote
 from bench.report.files import make_safe
-from bench.report.render import render_template
+from bench.report.render import Section, render_page
+from bench.report.views import make_view
 from bench.results.folder import write_whole
 
 _MANY = 20
@@ -75,20 +76,23 @@ def render_html(comparison: Comparison, notes: Sequence[str] = ()) -> str:
     """The text of comparison.html: one file that needs no other and no network."""
     from bench.compare import plots  # noqa: PLC0415 - matplotlib is for those who ask for a page
 
-    first, *others = build_tables(comparison)
-    return render_template(
-        "comparison.html.j2",
-        title=_title(comparison),
-        verdicts=summarize_all(comparison),
-        few=_MANY,
-        first=first,
-        plot=plots.draw_svg(comparison),
-        caption=plots.describe_lines(comparison),
-        tables=others,
-        notes=[*describe_missing(comparison), *notes],
-        reading=_READING,
-        version=__version__,
-    )
+    words = summarize_all(comparison)
+    speeds, *others = [
+        Section(f"part-{number}", table.title, "table.html.j2", make_view(table, f"table-{number}", explain=False))
+        for number, table in enumerate(build_tables(comparison))
+    ]
+    svg = plots.draw_svg(comparison)
+    caption = f"Right of the line is faster than the reference. {plots.describe_lines(comparison)}"
+    sections = [
+        *([] if len(words) > _MANY else [Section("words", "In words", "lines.html.j2", words)]),
+        speeds,
+        Section("plot", "Speed case by case", "plot.html.j2", {"svg": svg, "caption": caption} if svg else None),
+        *others,
+        *([Section("words", "In words", "lines.html.j2", words)] if len(words) > _MANY else []),
+        Section("missing", "Not compared", "lines.html.j2", [*describe_missing(comparison), *notes]),
+        Section("reading", "How to read this", "lines.html.j2", _READING),
+    ]
+    return render_page(_title(comparison), sections, f"aebench {__version__}; full precision is in comparison.csv.")
 
 
 def format_csv(comparison: Comparison) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bench.compare.cases import Machine
 from bench.compare.machines import CasePair, Comparison, MachineComparison, Ratio
-from bench.errors import format_count, quote
+from bench.errors import format_count, join_names, quote
 from bench.report.tables import format_loss
 from bench.results.reader import Row
 
@@ -14,6 +14,8 @@ _SAME_MEMORY = 0.01
 """Twenty processes of one case differ by half a percent (docs/research/measurement.md)."""
 _SAME_LOSS = 0.01
 _ROUNDING = 1e-6
+_LISTED = 6
+"""Cases that are named; of more, their number."""
 
 
 def summarize_all(comparison: Comparison, most: int | None = None) -> list[str]:
@@ -145,25 +147,17 @@ def describe_missing(comparison: Comparison, most: int | None = None) -> list[st
         label = each.machine.label
         lacking, alone = each.unmatched
         if lacking:
-            names = _list_names([short[case] for case in lacking])
+            names = join_names([short[case] for case in lacking], _LISTED)
             lines.append(f"{label} lacks {format_count(len(lacking), 'case')} of the reference: {names}.")
         if alone:
-            names = _list_names([short[case] for case in alone])
+            names = join_names([short[case] for case in alone], _LISTED)
             lines.append(f"{label} alone has {format_count(len(alone), 'case')}: {names}.")
     return _limit(lines, most)
 
 
 def _describe_failures(machine: Machine, failures: Iterable[tuple[str, str]], short: dict[str, str]) -> list[str]:
     failed = [f"{short[case]} ({why})" for case, why in failures]
-    return [f"{machine.label} failed in {_list_names(failed)}."] if failed else []
-
-
-_LISTED = 6
-
-
-def _list_names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return [f"{machine.label} failed in {join_names(failed, _LISTED)}."] if failed else []
 
 
 def _limit(lines: Sequence[str], most: int | None) -> list[str]:

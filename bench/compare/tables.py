@@ -2,11 +2,11 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Literal
 
 from bench.compare.cases import Machine
-from bench.compare.machines import CasePair, Comparability, Comparison, MachineComparison
+from bench.compare.machines import CasePair, Comparability, Comparison, MachineComparison, Ratio
 from bench.compare.sentences import format_fraction, format_interval, format_ratio, name_cases
 from bench.console.table import Table
 from bench.errors import format_count, quote
@@ -26,11 +26,11 @@ _NOTHING = "–"
 def build_tables(comparison: Comparison, width: int = ENDLESS, most: int = ENDLESS) -> list[Table]:
     """All tables, for ``width`` characters and at most ``most`` lines each."""
     found = [
-        rank_table(comparison),
-        *_case_tables(comparison, width),
-        comparability_table(comparison),
-        difference_table(comparison),
-        machine_table(comparison, width),
+        build_rank_table(comparison),
+        *_build_case_tables(comparison, width),
+        build_comparability_table(comparison),
+        build_difference_table(comparison),
+        build_machine_table(comparison, width),
     ]
     return [_cut(table, most) for table in found if table.rows]
 
@@ -46,11 +46,11 @@ def _cut(table: Table, most: int) -> Table:
 # ------------------------------------------------------------------ the machines
 
 
-def rank_table(comparison: Comparison) -> Table:
+def build_rank_table(comparison: Comparison) -> Table:
     """Who is fastest."""
     reference, rank = comparison.reference, comparison.rank
     own = (reference.label, str(rank), "1", "", str(len(reference.cases)), "100 %", "same")
-    lines = [(each.rank, _rank_cells(each)) for each in comparison.others]
+    lines = [(each.rank, _format_rank(each)) for each in comparison.others]
     ordered = sorted([(rank, own), *lines], key=lambda line: (line[0] is None, line[0] or 0))
     headers = ("machine", "rank", "speed", "95 %", "cases", "memory", "losses")
     notes = [f"The reference is number {rank} of {len(ordered)}."] if len(ordered) > _MANY else []
@@ -74,30 +74,38 @@ def _note_equals(comparison: Comparison) -> list[str]:
     return [f"Not distinguishable from the reference, as the interval includes 1: {named}."]
 
 
-def _rank_cells(each: MachineComparison) -> tuple[str, ...]:
+def _format_rank(each: MachineComparison) -> tuple[str, ...]:
     return (
         each.machine.label,
         _NOTHING if each.rank is None else str(each.rank),
-        format_ratio(each.speed.value) if each.speed else _NOTHING,
-        (format_interval(each.speed) or _NOTHING) if each.speed else _NOTHING,
+        _format_speed(each.speed),
+        _format_ends(each.speed),
         str(each.speed.cases) if each.speed else "0",
-        _fraction_cell(each.memory.value if each.memory else None),
-        _losses_cell(each),
+        _format_memory(each.memory.value if each.memory else None),
+        _format_largest_loss(each),
     )
 
 
-def _losses_cell(each: MachineComparison) -> str:
+def _format_largest_loss(each: MachineComparison) -> str:
     if each.losses.state == "no":
         return _NOTHING
     largest = max((abs(pair.loss) for pair in each.pairs if pair.loss is not None), default=0.0)
     return "same" if largest == 0 else f"±{largest:.2g}"
 
 
-def _fraction_cell(value: float | None) -> str:
-    return _NOTHING if value is None else format_fraction(value)
+def _format_speed(speed: Ratio | None) -> str:
+    return format_ratio(speed.value) if speed else _NOTHING
 
 
-def comparability_table(comparison: Comparison) -> Table:
+def _format_ends(speed: Ratio | None) -> str:
+    return (format_interval(speed) if speed else "") or _NOTHING
+
+
+def _format_memory(ratio: float | None) -> str:
+    return _NOTHING if ratio is None else format_fraction(ratio)
+
+
+def build_comparability_table(comparison: Comparison) -> Table:
     """What can be compared, and why not; machines of which everything can be are left out."""
     found = [(each.machine.label, (each.time, each.space, each.losses)) for each in comparison.others]
     rows = tuple(
@@ -113,15 +121,15 @@ def format_comparability(of: Comparability) -> str:
     return f"{of.state}: {'; '.join(of.reasons)}" if of.reasons else of.state
 
 
-def difference_table(comparison: Comparison) -> Table:
+def build_difference_table(comparison: Comparison) -> Table:
     """What differs in the fingerprints: a column per machine, or the commonest values of many."""
     machines = [comparison.reference, *(each.machine for each in comparison.others)]
     differing = dict.fromkeys(name for each in comparison.others for name, _, _ in each.differences)
     title = "What differs in the machines"
     if len(machines) > _SIDE_BY_SIDE + 1:
-        counted = tuple((name, *_commonest_cells(name, machines)) for name in differing)
+        counted = tuple((name, *_format_commonest(name, machines)) for name in differing)
         return Table(title, ("field", comparison.reference.label, "of all machines"), counted, labels=3)
-    rows = [(name, *(_fact_cell(name, machine) for machine in machines)) for name in differing]
+    rows = [(name, *(_format_fact(name, machine) for machine in machines)) for name in differing]
     ids = [(name, *(quote(getattr(machine, name), 30) for machine in machines)) for name in _IDS]
     rows = [*(cells for cells in ids if len(set(cells[1:])) > 1), *rows]
     return Table(title, ("field", *(machine.label for machine in machines)), tuple(rows), labels=1 + len(machines))
@@ -130,20 +138,20 @@ def difference_table(comparison: Comparison) -> Table:
 _IDS = ("machine_id", "environment_id")
 
 
-def _fact_cell(name: str, machine: Machine) -> str:
+def _format_fact(name: str, machine: Machine) -> str:
     value = getattr(machine.fingerprint, name)
     return _NOTHING if value is None else quote(value, 100)
 
 
-def _commonest_cells(name: str, machines: Sequence[Machine]) -> tuple[str, str]:
+def _format_commonest(name: str, machines: Sequence[Machine]) -> tuple[str, str]:
     """The reference's value of a field, and the three values that most machines have."""
-    counts = Counter(_fact_cell(name, machine) for machine in machines)
+    counts = Counter(_format_fact(name, machine) for machine in machines)
     commonest = "; ".join(f"{count}: {fact}" for fact, count in counts.most_common(3))
     more = f"; {format_count(len(counts) - 3, 'other value')}" if len(counts) > 3 else ""
-    return _fact_cell(name, machines[0]), commonest + more
+    return _format_fact(name, machines[0]), commonest + more
 
 
-def machine_table(comparison: Comparison, width: int = ENDLESS) -> Table:
+def build_machine_table(comparison: Comparison, width: int = ENDLESS) -> Table:
     """Which report is which machine; where it is narrow, without the columns that the labels repeat."""
     machines = [comparison.reference, *(each.machine for each in comparison.others)]
     rows = tuple(
@@ -168,16 +176,16 @@ def machine_table(comparison: Comparison, width: int = ENDLESS) -> Table:
 # ------------------------------------------------------------------ the cases
 
 
-def _case_tables(comparison: Comparison, width: int) -> list[Table]:
+def _build_case_tables(comparison: Comparison, width: int) -> list[Table]:
     if len(comparison.others) == 1:
-        return [pair_table(comparison, width)]
+        return [build_pair_table(comparison, width)]
     if len(comparison.others) > _SIDE_BY_SIDE:
-        return [spread_table(comparison)]
+        return [build_spread_table(comparison)]
     label = comparison.reference.label
     return [
-        _quantity_table(comparison, width, f"Times as fast as {label}", _SPEEDS),
-        _quantity_table(comparison, width, f"Memory, in percent of {label}", _MEMORY),
-        _quantity_table(comparison, width, f"Losses less those of {label}", _LOSSES),
+        build_kind_table(comparison, width, "speed", f"Times as fast as {label}"),
+        build_kind_table(comparison, width, "memory", f"Memory, in percent of {label}"),
+        build_kind_table(comparison, width, "loss", f"Losses less those of {label}"),
     ]
 
 
@@ -186,29 +194,20 @@ def _measure_width(table: Table) -> int:
     return sum(2 + max(map(len, column)) for column in zip(table.headers, *table.rows, strict=True))
 
 
-def _label(compared: MachineComparison) -> str:
-    return compared.machine.label
-
-
-def _label_end(compared: MachineComparison) -> str:
-    """A label's end, by which machines differ, where there is no room for the rest."""
-    return compared.machine.label.rpartition("-")[2]
-
-
-def pair_table(comparison: Comparison, width: int = ENDLESS) -> Table:
+def build_pair_table(comparison: Comparison, width: int = ENDLESS) -> Table:
     """Two machines: everything of a case on one line; without their seconds where that is narrow."""
     [compared] = comparison.others
     short = name_cases(comparison.cases)
     rows = tuple(
         (
             short[each.case],
-            _epochs_cell(each),
-            _reference_s_cell(each),
-            _seconds_cell(each, 1),
-            _speed_cell(each),
-            (format_interval(each.speed) if each.speed else "") or _NOTHING,
-            _memory_cell(each),
-            _loss_cell(each),
+            _format_epochs(each),
+            _format_seconds(each, 0),
+            _format_seconds(each, 1),
+            _format_speed(each.speed),
+            _format_ends(each.speed),
+            _format_memory(each.memory),
+            _format_loss(each),
             remark_on(each),
         )
         for each in compared.common
@@ -222,7 +221,7 @@ def pair_table(comparison: Comparison, width: int = ENDLESS) -> Table:
     return Table(title, tuple(headers[number] for number in kept), chosen)
 
 
-def _epochs_cell(each: CasePair) -> str:
+def _format_epochs(each: CasePair) -> str:
     """The checkpoint of times and memory; two where they differ, the reference's first."""
     if not each.timed:
         return _NOTHING
@@ -241,115 +240,83 @@ def remark_on(each: CasePair) -> str:
     return "; ".join(found)
 
 
-def _seconds_cell(each: CasePair, side: int) -> str:
+def _format_seconds(each: CasePair, side: int) -> str:
     figures = each.timed[side] if each.timed else None
     return format_seconds(figures.seconds.value if figures and figures.seconds else None)
 
 
-def _reference_s_cell(each: CasePair) -> str:
-    return _seconds_cell(each, 0)
-
-
-def _reference_mib_cell(each: CasePair) -> str:
-    figures = each.timed[0] if each.timed else None
-    mib = None if figures is None else figures.anon_mib if each.anon else figures.rss_mib
-    return _NOTHING if mib is None else f"{mib:.0f}"
-
-
-def _reference_loss_cell(each: CasePair) -> str:
-    return format_loss(each.evaluated[0].loss if each.evaluated else None)
-
-
-def _speed_cell(each: CasePair) -> str:
-    return format_ratio(each.speed.value) if each.speed else _NOTHING
-
-
-def _speed_interval_cell(each: CasePair) -> str:
-    ends = format_interval(each.speed) if each.speed else ""
-    return f"{_speed_cell(each)} ({ends})" if ends else _speed_cell(each)
-
-
-def _memory_cell(each: CasePair) -> str:
-    return _fraction_cell(each.memory)
-
-
-def _loss_cell(each: CasePair) -> str:
+def _format_loss(each: CasePair) -> str:
     if each.loss is None:
         return _NOTHING
     return "same" if each.loss == 0 else f"{each.loss:+.4f}" if abs(each.loss) >= 1e-4 else f"{each.loss:+.0e}"
 
 
-def _reference_checkpoint(each: CasePair) -> str | None:
-    """Where the reference's time and memory were taken."""
-    return format_count(each.timed[0].epochs, "epoch") if each.timed else None
+# ------------------------------------------------------------------ the cases on a few machines
+
+_Kind = Literal["speed", "memory", "loss"]
+_UNITS: dict[_Kind, str] = {"speed": "s", "memory": "MiB", "loss": "bce"}
 
 
-def _speed_checkpoint(each: CasePair) -> str | None:
-    """The same; None where no speed is compared."""
-    return _reference_checkpoint(each) if each.speed else None
+def build_kind_table(comparison: Comparison, width: int, kind: _Kind, title: str) -> Table:
+    """A few machines: a column each, and for each case a line for each of the reference's checkpoints.
 
-
-def _memory_checkpoint(each: CasePair) -> str | None:
-    """The same, with the kind of memory; None where no memory is compared."""
-    return f"{_reference_checkpoint(each)}{'' if each.anon else ', resident'}" if each.memory else None
-
-
-def _loss_checkpoint(each: CasePair) -> str | None:
-    """Where the reference's loss was evaluated; None where no loss is compared."""
-    return format_count(each.evaluated[0].epochs, "epoch") if each.evaluated and each.loss is not None else None
-
-
-@dataclass(frozen=True)
-class _Quantity:
-    """What a table of a few machines shows of each case."""
-
-    unit: str
-    reference_cell: Callable[[CasePair], str]
-    checkpoint: Callable[[CasePair], str | None]
-    columns: Sequence[tuple[Callable[[CasePair], str], Callable[[MachineComparison], str]]]
-    """What a machine's column shows, and its header, the widest first."""
-
-
-_SPEEDS = _Quantity(
-    "s",
-    _reference_s_cell,
-    _speed_checkpoint,
-    ((_speed_interval_cell, _label), (_speed_interval_cell, _label_end), (_speed_cell, _label_end)),
-)
-_MEMORY = _Quantity(
-    "MiB", _reference_mib_cell, _memory_checkpoint, ((_memory_cell, _label), (_memory_cell, _label_end))
-)
-_LOSSES = _Quantity("bce", _reference_loss_cell, _loss_checkpoint, ((_loss_cell, _label), (_loss_cell, _label_end)))
-
-
-def _quantity_table(comparison: Comparison, width: int, title: str, quantity: _Quantity) -> Table:
-    """A few machines: a column each, and for each case a line for each of the reference's checkpoints."""
+    Where that is too wide, machines have their labels' ends alone, by which they differ, and then no intervals.
+    """
     short = name_cases(comparison.cases)
     lines = []
     for case in comparison.reference.cases:
-        for where, pairs in _split([each.pair(case) for each in comparison.others], quantity.checkpoint).items():
-            own = (quantity.reference_cell(each) for each in pairs if each)
+        for where, pairs in _split([each.pair(case) for each in comparison.others], kind).items():
+            own = (_format_reference(each, kind) for each in pairs if each)
             lines.append((short[case] + where, next((text for text in own if text != _NOTHING), _NOTHING), pairs))
-    for cell, head in quantity.columns:
-        headers = ("case", f"reference {quantity.unit}", *map(head, comparison.others))
+    labels = [each.machine.label for each in comparison.others]
+    ends = [label.rpartition("-")[2] for label in labels]
+    for heads, with_interval in ((labels, True), (ends, True), (ends, False)):
         rows = tuple(
-            (name, reference, *(cell(each) if each else _NOTHING for each in pairs)) for name, reference, pairs in lines
+            (name, reference, *(_format_compared(each, kind, with_interval=with_interval) for each in pairs))
+            for name, reference, pairs in lines
         )
-        table = Table(title, headers, rows)
+        table = Table(title, ("case", f"reference {_UNITS[kind]}", *heads), rows)
         if _measure_width(table) <= width:
             break
     return table
 
 
-def _split(
-    pairs: Sequence[CasePair | None], checkpoint: Callable[[CasePair], str | None]
-) -> dict[str, list[CasePair | None]]:
+def _format_compared(each: CasePair | None, kind: _Kind, *, with_interval: bool) -> str:
+    if each is None:
+        return _NOTHING
+    if kind == "speed":
+        ends = _format_ends(each.speed) if with_interval else _NOTHING
+        return _format_speed(each.speed) + ("" if ends == _NOTHING else f" ({ends})")
+    return _format_memory(each.memory) if kind == "memory" else _format_loss(each)
+
+
+def _format_reference(each: CasePair, kind: _Kind) -> str:
+    """The reference's own figure."""
+    if kind == "speed":
+        return _format_seconds(each, 0)
+    if kind == "loss":
+        return format_loss(each.evaluated[0].loss if each.evaluated else None)
+    figures = each.timed[0] if each.timed else None
+    mib = None if figures is None else figures.anon_mib if each.anon else figures.rss_mib
+    return _NOTHING if mib is None else f"{mib:.0f}"
+
+
+def _find_checkpoint(each: CasePair, kind: _Kind | None) -> str | None:
+    """Where the reference's figure was taken; None where none of the kind is compared. Without a kind: its time."""
+    if kind == "loss":
+        return format_count(each.evaluated[0].epochs, "epoch") if each.evaluated and each.loss is not None else None
+    if not each.timed or (kind and getattr(each, kind) is None):
+        return None
+    return format_count(each.timed[0].epochs, "epoch") + (", resident" if kind == "memory" and not each.anon else "")
+
+
+def _split(pairs: Sequence[CasePair | None], kind: _Kind | None = None) -> dict[str, list[CasePair | None]]:
     """Pairs of one case by the reference's checkpoint, with None in the place of those of another one.
 
     The keys end the case's name: ", 50 epochs"; nothing where all are compared at one checkpoint. Empty without pairs.
     """
     common = [each if each and each.timed else None for each in pairs]
-    places = [checkpoint(each) if each else None for each in common]
+    places = [_find_checkpoint(each, kind) if each else None for each in common]
     distinct: list[str | None] = list(dict.fromkeys(filter(None, places)))
     if not distinct and any(common):
         distinct = [None]
@@ -361,7 +328,7 @@ def _split(
     }
 
 
-def spread_table(comparison: Comparison) -> Table:
+def build_spread_table(comparison: Comparison) -> Table:
     """Many machines: how far they lie apart in each case, and at each of the reference's checkpoints."""
     short = name_cases(comparison.cases)
     found: dict[str, list[CasePair | None]] = {}
@@ -369,24 +336,24 @@ def spread_table(comparison: Comparison) -> Table:
         for each in compared.common:
             found.setdefault(each.case, []).append(each)
     rows = tuple(
-        (short[case] + where, *_spread_cells([each for each in pairs if each]))
+        (short[case] + where, *_format_spread([each for each in pairs if each]))
         for case in comparison.reference.cases
-        for where, pairs in _split(found.get(case, []), _reference_checkpoint).items()
+        for where, pairs in _split(found.get(case, [])).items()
     )
     headers = ("case", "reference s", "machines", "slowest", "median", "fastest", "memory", "bce less, at most")
     return Table(f"Times as fast as {comparison.reference.label}, over the machines", headers, rows)
 
 
-def _spread_cells(pairs: Sequence[CasePair]) -> tuple[str, ...]:
+def _format_spread(pairs: Sequence[CasePair]) -> tuple[str, ...]:
     speeds = sorted(each.speed.value for each in pairs if each.speed)
     memory = [each.memory for each in pairs if each.memory]
     differing = [each for each in pairs if each.loss is not None]
     return (
-        _reference_s_cell(pairs[0]),
+        _format_seconds(pairs[0], 0),
         str(len(pairs)),
         format_ratio(speeds[0]) if speeds else _NOTHING,
         format_ratio(statistics.median(speeds)) if speeds else _NOTHING,
         format_ratio(speeds[-1]) if speeds else _NOTHING,
         f"{100 * min(memory):.0f}–{format_fraction(max(memory))}" if memory else _NOTHING,
-        _loss_cell(max(differing, key=lambda each: abs(each.loss or 0))) if differing else _NOTHING,
+        _format_loss(max(differing, key=lambda each: abs(each.loss or 0))) if differing else _NOTHING,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.console.output import make_console, say
-from bench.errors import ExitCode, InvalidInput, format_count, quote
+from bench.errors import ExitCode, InvalidInput, format_count, join_names, quote
 from bench.gate.baseline import ADVISED, FEWEST, check_report, count_processes, describe_difference, find_failures
 from bench.gate.report import GateReport, publish_report
 from bench.gate.sequential import MINIMUM_EFFECT
@@ -75,7 +75,7 @@ def compare_with_baseline(request: CheckRequest, report: Report, place: Path) ->
     if not checked.results:
         return _report_nothing(request, report, name, f"{name} has no case of this report.")
     sides = (("baseline", checked.only_baseline), ("report", checked.only_report))
-    unmatched = [f"Only the {side} has {_list_names(names)}." for side, names in sides if names]
+    unmatched = [f"Only the {side} has {join_names(names, _FEW)}." for side, names in sides if names]
     return GateReport(
         base=f"the baseline {name} of {_show_time(baseline)}",
         candidate=f"the report of {_show_time(report)}",
@@ -99,11 +99,6 @@ def _report_nothing(request: CheckRequest, report: Report, name: str, why: str) 
         kind="check",
         remarks=(why,),
     )
-
-
-def _list_names(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(names[:_FEW]) + more
 
 
 def _show_time(report: Report) -> str:

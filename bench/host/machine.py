@@ -10,7 +10,7 @@ from bench.console.output import make_console
 from bench.console.table import Table
 from bench.errors import format_count
 from bench.host import quietness
-from bench.host.fingerprint import make_environment_id, make_machine_id, take_fingerprint
+from bench.host.fingerprint import Fingerprint, make_environment_id, make_machine_id, take_fingerprint
 from bench.host.reference_kernels import Reference
 
 
@@ -18,16 +18,23 @@ def show_machine(threads: int | None = None, console: Console | None = None) -> 
     """Print the fingerprint, what the reference kernels reach, and how quiet the machine is; takes two seconds."""
     console = console or make_console()
     fingerprint = take_fingerprint(threads=threads)
-    identities = {"machine_id": make_machine_id(fingerprint), "environment_id": make_environment_id(fingerprint)}
-    fields = {**identities, **fingerprint.model_dump()}
-    facts = tuple((name, str(value)) for name, value in fields.items() if value is not None)
-    console.print(Table("This machine", ("field", "value"), facts, labels=2).to_rich())
+    table = tabulate_machine(
+        "This machine", make_machine_id(fingerprint), make_environment_id(fingerprint), fingerprint
+    )
+    console.print(table.to_rich())
     references, intervals = quietness.survey(threads=threads)
     figures = tuple(_format_figure(*column, references) for column in _KERNELS)
     headers = ("reference kernel", "best", "median", "lowest median", "unit")
     console.print(Table(f"With {format_count(references[0].threads, 'thread')}, now", headers, figures).to_rich())
     found = quietness.judge(references, intervals, fingerprint, quietness.read_conditions())
     console.print(Text(found.word, "bold"), *(f"- {sentence}" for sentence in found.advice), sep="\n", highlight=False)
+
+
+def tabulate_machine(title: str, machine_id: str, environment_id: str, fingerprint: Fingerprint) -> Table:
+    """Tabulate what is known of a machine, by the fingerprint's fields."""
+    fields = {"machine_id": machine_id, "environment_id": environment_id, **fingerprint.model_dump()}
+    rows = tuple((name, str(value)) for name, value in fields.items() if value is not None)
+    return Table(title, ("field", "value"), rows, labels=2)
 
 
 _KERNELS = (

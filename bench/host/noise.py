@@ -231,11 +231,7 @@ def _find_other_cores(
 
 # ------------------------------------------------------------------------------- bounds
 
-# The bounds were chosen on two cores, where Keras' `fit` trained the basic and the convolutional model. In 60
-# quiet epochs some task waited for a CPU for 4 to 38 % of the time, and the process was preempted 700 to 9,200
-# times a second, since TensorFlow has more threads than there are cores. Beside a program that takes one core (30
-# epochs): 20 to 93 %, and 700 to 6,200 times. Neither figure shows a noisy epoch by itself, and preemptions even
-# become fewer; the CPU time of everything else does: at most 0.15 cores against at least 0.6.
+# How they were chosen, and what quiet and noisy epochs showed: docs/research/measurement.md.
 
 OTHER_LOAD_PERCENT = 10.0
 """Of the CPUs, taken by everything else: quiet epochs stay within 8 %, the sampling error of ticks included."""
@@ -273,27 +269,17 @@ def _has_other_load(seen: Interval, of_bound: float = 1.0) -> bool:
     return others > bound and others * seen.seconds > LEAST_OTHER_S
 
 
-def _waits_for_cpu(seen: Interval) -> bool:
-    return (seen.cpu_pressure_percent or 0.0) > CPU_PRESSURE_PERCENT and _has_other_load(seen, of_bound=0.5)
-
-
-def _waits_for_memory(seen: Interval) -> bool:
-    return (seen.memory_pressure_percent or 0.0) > MEMORY_PRESSURE_PERCENT
-
-
-def _waits_for_io(seen: Interval) -> bool:
-    return (seen.io_pressure_percent or 0.0) > IO_PRESSURE_PERCENT
-
-
-def _reads_pages(seen: Interval) -> bool:
-    return (seen.major_faults or 0) - MAJOR_FAULTS > MAJOR_FAULTS_PER_S * seen.seconds
+def _exceeds(figure: float | None, bound: float) -> bool:
+    return figure is not None and figure > bound
 
 
 _RULES: dict[str, Callable[[Interval], bool]] = {
     "steal": _is_stolen,
     "other-load": _has_other_load,
-    "cpu-pressure": _waits_for_cpu,
-    "memory-pressure": _waits_for_memory,
-    "io-pressure": _waits_for_io,
-    "major-faults": _reads_pages,
+    "cpu-pressure": lambda seen: (
+        _exceeds(seen.cpu_pressure_percent, CPU_PRESSURE_PERCENT) and _has_other_load(seen, of_bound=0.5)
+    ),
+    "memory-pressure": lambda seen: _exceeds(seen.memory_pressure_percent, MEMORY_PRESSURE_PERCENT),
+    "io-pressure": lambda seen: _exceeds(seen.io_pressure_percent, IO_PRESSURE_PERCENT),
+    "major-faults": lambda seen: _exceeds(seen.major_faults, MAJOR_FAULTS + MAJOR_FAULTS_PER_S * seen.seconds),
 }

@@ -47,16 +47,14 @@ def read_conditions(root: Path = ROOT) -> Conditions:
     return Conditions(governor=governor.strip() if governor else None, swap_used_mib=swap)
 
 
-def survey(
-    rounds: int = 5, threads: int | None = None, root: Path = ROOT
-) -> tuple[tuple[Reference, ...], tuple[Interval, ...]]:
-    """Reference runs, and what was seen during a pause and each of them; `verdict` says what they mean."""
+def survey(rounds: int = 5, threads: int | None = None) -> tuple[tuple[Reference, ...], tuple[Interval, ...]]:
+    """Reference runs, and what was seen during a pause and each of them; `judge` says what they mean."""
     references, intervals = [], []
     for _ in range(rounds):
-        before, own_before = read_machine_counters(root), read_process_counters(root)
+        before, own_before = read_machine_counters(), read_process_counters()
         time.sleep(PAUSE_S)
         references.append(measure_reference(threads))
-        intervals.append(measure_interval(before, read_machine_counters(root), own_before, read_process_counters(root)))
+        intervals.append(measure_interval(before, read_machine_counters(), own_before, read_process_counters()))
     return tuple(references), tuple(intervals)
 
 
@@ -70,15 +68,10 @@ def judge(
     if not references and not intervals:
         raise ValueError("nothing was seen: give reference runs or intervals")
     seen = [find_noise(interval) for interval in intervals]
-    advice = (
-        *_advise_on_noise(seen, intervals),
-        *_advise_on_spread(references, seen),
-        *_advise_on_missing(intervals),
-        *_advise_on_threads(machine),
-        *_advise_on_quota(machine),
-        *_advise_on_conditions(now),
+    advice = _list_advice(references, intervals, seen, machine, now)
+    return Quietness(
+        word=_choose_word(references, seen), advice=tuple(sentence for sentence, applies in advice.items() if applies)
     )
-    return Quietness(word=_choose_word(references, seen), advice=advice)
 
 
 def _choose_word(references: Sequence[Reference], seen: Sequence[tuple[str, ...]]) -> str:
@@ -88,67 +81,45 @@ def _choose_word(references: Sequence[Reference], seen: Sequence[tuple[str, ...]
     return "noisy" if any(seen) or find_spread_percent(references) > SPREAD_PERCENT else "quiet"
 
 
-def _advise_on_noise(seen: Sequence[tuple[str, ...]], intervals: Sequence[Interval]) -> list[str]:
-    cores, stolen = (_find_largest(intervals, figure) for figure in ("other_cores", "steal_percent"))
-    sentences = {
-        "other-load": f"Other programs use up to {cores:.1f} cores: end them, or wait.",
-        "cpu-pressure": "Programs wait for a CPU: end the others, or wait.",
-        "steal": f"The hypervisor takes up to {stolen:.0f} % of this virtual machine's CPU time: measure on a "
-        "dedicated machine, or compare interleaved runs only.",
-        "memory-pressure": "Programs wait for memory: end those that use much of it, or give this machine more.",
-        "io-pressure": "The disk is busy: wait until downloads, installations and backups are done.",
-        "major-faults": "Pages are read back from the disk: memory is short.",
-    }
-    found = {name for names in seen for name in names}
-    return [sentence for name, sentence in sentences.items() if name in found]
-
-
-def _find_largest(intervals: Sequence[Interval], figure: str) -> float:
-    return max((getattr(interval, figure) or 0.0 for interval in intervals), default=0.0)
-
-
-def _advise_on_spread(references: Sequence[Reference], seen: Sequence[tuple[str, ...]]) -> list[str]:
-    spread = find_spread_percent(references)
-    if any(seen) or spread <= SPREAD_PERCENT:
-        return []
-    sentence = (
+def _list_advice(
+    references: Sequence[Reference],
+    intervals: Sequence[Interval],
+    seen: Sequence[tuple[str, ...]],
+    machine: Fingerprint,
+    now: Conditions | None,
+) -> dict[str, bool]:
+    """All advice there is, and whether it applies."""
+    noise = {name for names in seen for name in names}
+    others, stolen = (_find_largest(intervals, figure) for figure in ("other_cores", "steal_percent"))
+    spread, threads, limit = find_spread_percent(references), machine.threads or 0, machine.cpu_limit
+    governor, swap_mib = (now.governor, now.swap_used_mib or 0) if now else (None, 0)
+    is_blind = all(getattr(interval, figure) is None for interval in intervals for figure in _INDICATORS)
+    worth = "1 core's" if limit == 1 else f"{limit:g} cores'"
+    has_little_memory = "memory-pressure" in noise
+    is_slowed = governor not in {None, "performance"}
+    return {
+        f"Other programs use up to {others:.1f} cores: end them, or wait.": "other-load" in noise,
+        "Programs wait for a CPU: end the others, or wait.": "cpu-pressure" in noise,
+        f"The hypervisor takes up to {stolen:.0f} % of this virtual machine's CPU time: measure on a dedicated "
+        "machine, or compare interleaved runs only.": "steal" in noise,
+        "Programs wait for memory: end those that use much of it, or give this machine more.": has_little_memory,
+        "The disk is busy: wait until downloads, installations and backups are done.": "io-pressure" in noise,
+        "Pages are read back from the disk: memory is short.": "major-faults" in noise,
         f"The same matrix products differ by {spread:.0f} % though nothing else was seen running: the clock changes "
-        "(heat, battery, turbo) or other machines run on this host. Take more repeats; compare interleaved runs only."
-    )
-    return [sentence]
-
-
-def _advise_on_missing(intervals: Sequence[Interval]) -> list[str]:
-    if any(getattr(interval, figure) is not None for interval in intervals for figure in _INDICATORS):
-        return []
-    return ["This system does not show what other programs do: only the reference kernels could be judged."]
+        "(heat, battery, turbo) or other machines run on this host. Take more repeats; compare interleaved runs "
+        "only.": not noise and spread > SPREAD_PERCENT,
+        "This system does not show what other programs do: only the reference kernels could be judged.": is_blind,
+        f"{format_count(threads, 'thread')} for {worth} worth of time: use --threads {max(1, int(limit))}.": threads
+        > limit,
+        f"A CPU quota of {format_count(limit, 'core')} pauses every thread once it is used up: give the container "
+        "whole cores (docker run --cpuset-cpus).": limit != int(limit),
+        f"The CPU governor is {governor}: 'cpupower frequency-set -g performance' keeps the clock steady.": is_slowed,
+        f"{swap_mib} MiB are in swap: end programs that use much memory before measuring peaks.": swap_mib > SWAP_MIB,
+    }
 
 
 _INDICATORS = ("other_cores", "steal_percent", "cpu_pressure_percent")
 
 
-def _advise_on_threads(machine: Fingerprint) -> list[str]:
-    if machine.threads is None or machine.threads <= machine.cpu_limit:
-        return []
-    limit, threads = machine.cpu_limit, format_count(machine.threads, "thread")
-    worth = "1 core's" if limit == 1 else f"{limit:g} cores'"
-    return [f"{threads} for {worth} worth of time: use --threads {max(1, int(limit))}."]
-
-
-def _advise_on_quota(machine: Fingerprint) -> list[str]:
-    if machine.cpu_limit == int(machine.cpu_limit):
-        return []
-    sentence = (
-        f"A CPU quota of {format_count(machine.cpu_limit, 'core')} pauses every thread once it is used up: give the "
-        "container whole cores (docker run --cpuset-cpus)."
-    )
-    return [sentence]
-
-
-def _advise_on_conditions(now: Conditions | None) -> list[str]:
-    if now is None:
-        return []
-    governor = f"The CPU governor is {now.governor}: 'cpupower frequency-set -g performance' keeps the clock steady."
-    swap = f"{now.swap_used_mib} MiB are in swap: end programs that use much memory before measuring peaks."
-    is_low = now.governor not in {None, "performance"}
-    return [*[governor] * is_low, *[swap] * ((now.swap_used_mib or 0) > SWAP_MIB)]
+def _find_largest(intervals: Sequence[Interval], figure: str) -> float:
+    return max((getattr(interval, figure) or 0.0 for interval in intervals), default=0.0)

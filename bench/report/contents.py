@@ -1,96 +1,113 @@
-"""What report.html shows of a sweep: its tables, and the plots and pictures of each model."""
+"""What all forms of a report show: its rows, its tables, and what a reader must know before trusting them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from functools import cached_property
 
 from bench.console.table import Table
-from bench.errors import InvalidInput, format_count
+from bench.errors import format_count
+from bench.host.machine import tabulate_machine
 from bench.plan import catalog
-from bench.report import plots, summary, variants
-from bench.report.choices import AS_THEY_ARE, Choices
-from bench.report.figures import Plot, make_file_stem
+from bench.report import published, variants
 from bench.report.files import make_result_rows
-from bench.report.pictures import Gallery, SampleImages, draw_gallery, read_samples
-from bench.report.plots import Run
-from bench.report.published import compare_with_published
-from bench.report.roofline import draw_roofline
+from bench.report.summary import count_noisy_epochs, find_drift, list_models, name_model, select_last_rows
 from bench.report.tables import tabulate_model, tabulate_published, tabulate_thresholds, tabulate_variants
-from bench.report.views import TableView, make_view
+from bench.report.thresholds import THRESHOLDS
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, ResultRow, SweepHeader
-from models.contract import Settings
 
-MOST_GALLERIES = 4
-"""Cases of one model whose pictures are shown."""
-MOST_CHECKPOINTS = 5
-"""Checkpoints of one case whose pictures are shown: evenly spread, with the first and the last."""
+_SAMPLING_TOLERANCE_MIB = 1.0
+_MISSED_FRACTION = 0.8
+"""Sampling that saw less than this fraction of the peak has missed it."""
 
 
 @dataclass(frozen=True)
-class ModelPart:
-    """What the page shows of a model."""
+class SweepReport:
+    """What a report is made of. Its rows and tables are made once, when they are first asked for."""
 
-    anchor: str
-    name: str
-    title: str
-    settings: Settings | None
-    table: TableView
-    plots: list[Plot]
-    galleries: list[Gallery]
-    curves_left_out: int
-    """Lines of the table that have no curve."""
-    pictures_left_out: int
-    """Cases whose pictures are not shown."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """What the page shows; a table may be empty."""
-
+    folder: ReportFolder
     header: SweepHeader
     outcomes: Sequence[Outcome]
-    rows: Sequence[ResultRow]
-    notes: Sequence[str]
-    overview: Table
-    variants: Table
-    thresholds: Table
-    published: Table
-    roofline: Plot | None
-    models: Sequence[ModelPart]
+    """The last outcome of each case that was run."""
+    notes: Sequence[str] = ()
+    """What of the journal cannot be read."""
+    without_noisy: bool = False
+    """Leave noisy epochs out of the medians of the tables; the CSV files and the exports always include every epoch."""
+    thresholds: tuple[float, ...] = THRESHOLDS
+    """Values of `val_bce` until which epochs and seconds are reported, in nats per pixel."""
 
+    @cached_property
+    def rows(self) -> list[ResultRow]:
+        """Those of results.csv."""
+        return make_result_rows(self.outcomes, self.header)
 
-def collect_content(
-    folder: ReportFolder,
-    header: SweepHeader,
-    outcomes: Sequence[Outcome],
-    notes: Sequence[str],
-    choices: Choices = AS_THEY_ARE,
-) -> Content:
-    """Make all tables and draw all models; ``notes`` are what a reader must know before trusting the tables."""
-    rows = make_result_rows(outcomes, header, without_noisy=choices.without_noisy)
-    return Content(
-        header=header,
-        outcomes=outcomes,
-        rows=rows,
-        notes=notes,
-        overview=tabulate_overview(rows),
-        variants=tabulate_variants(variants.compare_variants(rows)),
-        thresholds=tabulate_thresholds(outcomes, choices.thresholds),
-        published=tabulate_published(compare_with_published(rows, catalog.model_settings())),
-        roofline=draw_roofline(rows),
-        models=[_collect_model(folder, name, outcomes, rows) for name in summary.list_models(rows)],
-    )
+    @cached_property
+    def shown_rows(self) -> list[ResultRow]:
+        """Those of the tables."""
+        return make_result_rows(self.outcomes, self.header, without_noisy=True) if self.without_noisy else self.rows
+
+    @cached_property
+    def models(self) -> dict[str, Table]:
+        """A table for each model, in the catalog's order."""
+        return {
+            name: tabulate_model(name_model(name), [row for row in self.shown_rows if row.model == name])
+            for name in list_models(self.shown_rows)
+        }
+
+    @cached_property
+    def overview(self) -> Table:
+        """Every case at its last checkpoint."""
+        return tabulate_overview(self.shown_rows)
+
+    @cached_property
+    def variants(self) -> Table:
+        """Loops, backends and precisions side by side; empty where there is one of each."""
+        return tabulate_variants(variants.compare_variants(self.shown_rows))
+
+    @cached_property
+    def reached(self) -> Table:
+        """How long training took to reach the thresholds; empty where none was reached."""
+        return tabulate_thresholds(self.outcomes, self.thresholds)
+
+    @cached_property
+    def published(self) -> Table:
+        """Published figures with ours."""
+        return tabulate_published(published.compare_with_published(self.shown_rows, catalog.model_settings()))
+
+    @property
+    def tables(self) -> list[Table]:
+        """Those of the terminal and of report.md: one for each model, then those over all models."""
+        over_all = (self.variants, self.reached, self.published)
+        return [*self.models.values(), *(table for table in over_all if not table.is_empty)]
+
+    @property
+    def machine(self) -> Table:
+        """What is known of the machine."""
+        header = self.header
+        return tabulate_machine("The machine", header.machine_id, header.environment_id, header.fingerprint)
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What a reader must know before trusting the tables."""
+        return [
+            *_describe_noise(self.outcomes, without_noisy=self.without_noisy),
+            *_describe_drift(self.outcomes),
+            *_describe_sampling(self.rows),
+            *published.explain_dead_units(self.rows, catalog.model_settings()),
+        ]
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Cases that failed."""
+        return [outcome for outcome in self.outcomes if outcome.status != "ok"]
 
 
 def tabulate_overview(rows: Sequence[ResultRow]) -> Table:
     """Tabulate every case at its last checkpoint, all models in one table."""
-    last = summary.select_last_rows(rows)
+    last = select_last_rows(rows)
     varying = variants.find_varying(last)
     tables = {
-        name: tabulate_model(name, [row for row in last if row.model == name], varying)
-        for name in summary.list_models(last)
+        name: tabulate_model(name, [row for row in last if row.model == name], varying) for name in list_models(last)
     }
     headers = max((table.headers for table in tables.values()), key=len, default=())
     cells = tuple(
@@ -101,47 +118,40 @@ def tabulate_overview(rows: Sequence[ResultRow]) -> Table:
     return Table("All models at their last checkpoint", ("model", *headers), cells)
 
 
-def _collect_model(
-    folder: ReportFolder, name: str, outcomes: Sequence[Outcome], rows: Sequence[ResultRow]
-) -> ModelPart:
-    of_model = [row for row in rows if row.model == name]
-    last = {row.case_id: row for row in summary.select_last_rows(of_model)}
-    ran = [outcome for outcome in outcomes if outcome.case.model == name]
-    pictured = [outcome for outcome in ran if outcome.case.repeat == 0 and _has_samples(folder, outcome)]
-    runs = [Run(outcome, last.get(outcome.case.case_id)) for outcome in ran]
-    anchor = f"model-{make_file_stem(name)}"
-    return ModelPart(
-        anchor=anchor,
-        name=name,
-        title=summary.name_model(name),
-        settings=catalog.model_settings().get(name),
-        table=make_view(tabulate_model(name, of_model), f"{anchor}-table"),
-        plots=plots.draw_model(name, runs),
-        galleries=[_collect_gallery(folder, outcome, pictured) for outcome in pictured[:MOST_GALLERIES]],
-        curves_left_out=plots.count_left_out(runs),
-        pictures_left_out=max(0, len(pictured) - MOST_GALLERIES),
+def _describe_noise(outcomes: Sequence[Outcome], *, without_noisy: bool) -> list[str]:
+    noisy, epochs = count_noisy_epochs(outcomes)
+    if not noisy:
+        return []
+    treatment = "left out of the medians" if without_noisy else "in the medians (`--without-noisy` leaves them out)"
+    why = "other programs or the hypervisor took the processor"
+    are = ("was", "is") if noisy == 1 else ("were", "are")
+    return [f"{noisy} of {format_count(epochs, 'epoch')} {are[0]} noisy ({why}) and {are[1]} {treatment}."]
+
+
+def _describe_drift(outcomes: Sequence[Outcome]) -> list[str]:
+    """Say where the machine's own speed changed during the sweep."""
+    drift = find_drift(outcomes)
+    if drift is None:
+        return []
+    reached = f"The reference kernel between the cases reached {drift[0]:.0f} to {drift[1]:.0f} GFLOP/s"
+    return [
+        f"{reached}: the machine's own speed changed, and times of different cases are no more comparable than that."
+    ]
+
+
+def _describe_sampling(rows: Sequence[ResultRow]) -> list[str]:
+    """Compare the peaks with what sampling saw: it can miss a short peak, but never see more than the peak."""
+    pairs = [
+        (row.case_id, row.sampled_peak_mib, row.peak_rss_mib)
+        for row in rows
+        if row.sampled_peak_mib is not None and row.peak_rss_mib is not None
+    ]
+    above = dict.fromkeys(
+        name for name, sampled, peak in pairs if sampled > peak + max(_SAMPLING_TOLERANCE_MIB, peak / 100)
     )
-
-
-def _has_samples(folder: ReportFolder, outcome: Outcome) -> bool:
-    """Whether any checkpoint has a file in samples/; a stranger's journal may have names that lead elsewhere."""
-    paths = [folder.sample(outcome.case.case_id, checkpoint.epochs) for checkpoint in outcome.checkpoints]
-    return any(path.parent == folder.samples and path.is_file() for path in paths)
-
-
-def _collect_gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[Outcome]) -> Gallery:
-    case = outcome.case
-    found: list[SampleImages] = []
-    notes: list[str] = []
-    count = len(outcome.checkpoints)
-    for place in np.linspace(0, count - 1, min(count, MOST_CHECKPOINTS)).round().astype(int):
-        epochs = outcome.checkpoints[place].epochs
-        try:
-            found.append(read_samples(folder.sample(case.case_id, epochs), epochs))
-        except FileNotFoundError:
-            notes.append(f"No samples were saved at {format_count(epochs, 'epoch')}.")
-        except InvalidInput as error:
-            notes.append(f"The samples at {format_count(epochs, 'epoch')} are not drawn: {error}.")
-    varying = variants.find_varying([other.case for other in pictured])
-    title = ", ".join([f"batch {case.batch_size}", *(str(getattr(case, axis)) for axis in varying)])
-    return draw_gallery(title, case.case_id, found, notes)
+    below = dict.fromkeys(name for name, sampled, peak in pairs if sampled < _MISSED_FRACTION * peak)
+    sentences = {
+        "Sampling saw more memory than the peak that was read; trust neither": above,
+        "Memory peaked for less than a sampling interval, far above what sampling saw": below,
+    }
+    return [f"{sentence}: {', '.join(names)}." for sentence, names in sentences.items() if names]

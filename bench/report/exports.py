@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from bench.plan import catalog
+from bench.report.contents import SweepReport
 from bench.report.files import write_json
-from bench.results import rows
-from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, ResultRow, SweepHeader
 
 _SCHEMA = "5.3.1"
@@ -50,24 +49,26 @@ METRICS = (
 )
 
 
-def write_exports(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:
+def write_exports(report: SweepReport) -> None:
     """Write the three files; they include noisy epochs, as the CSV files do."""
-    write_json(folder.pytest_benchmark, make_pytest_benchmark(outcomes, header))
-    write_json(folder.github_action_benchmark, make_github_action_benchmark(outcomes, header))
-    write_json(folder.bencher, make_bencher(outcomes, header))
+    write_json(report.folder.pytest_benchmark, make_pytest_benchmark(report))
+    write_json(report.folder.github_action_benchmark, make_github_action_benchmark(report))
+    write_json(report.folder.bencher, make_bencher(report))
 
 
 # ------------------------------------------------------------- pytest-benchmark
 
 
-def make_pytest_benchmark(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, Any]:
+def make_pytest_benchmark(report: SweepReport) -> dict[str, Any]:
     """Make what `pytest-benchmark compare` reads: a benchmark per checkpoint, a round per steady epoch, in seconds.
 
     A checkpoint without steady epochs is left out. A benchmark is a `Later`, since it may have many rounds. The schema
     is what `pytest_benchmark_generate_json` gives in
     https://github.com/ionelmc/pytest-benchmark (`src/pytest_benchmark/plugin.py`, `stats.py`).
     """
-    pairs = [(outcome, row) for outcome in outcomes for row in _make_ok_rows(outcome, header)]
+    outcomes = {outcome.case.case_id: outcome for outcome in report.outcomes}
+    pairs = [(outcomes[row.case_id], row) for row in _select_ok_rows(report)]
+    header = report.header
     return {
         "machine_info": _describe_machine(header),
         "commit_info": _describe_commit(header),
@@ -192,14 +193,14 @@ def compute_statistics(data: Sequence[float]) -> dict[str, Any]:
 # ------------------------------------------------------------------- trackers
 
 
-def make_github_action_benchmark(outcomes: Sequence[Outcome], header: SweepHeader) -> list[dict[str, Any]]:
+def make_github_action_benchmark(report: SweepReport) -> list[dict[str, Any]]:
     """Make what github-action-benchmark reads as `customSmallerIsBetter`: the metrics of each case's last checkpoint.
 
     Every name becomes a chart, so earlier checkpoints, which are of the same run, are left out. The schema is
     `BenchmarkResult` of https://github.com/benchmark-action/github-action-benchmark, `src/extract.ts`.
     """
     entries = []
-    for row in _make_last_rows(outcomes, header):
+    for row in _select_last_rows(report):
         tooltip = "\n".join(f"{column}: {value}" for column, value in _select_known(row, _TOOLTIP).items())
         for metric, value in _list_metrics(row):
             entry = {"name": f"{_name_row(row)} {metric.label}", "unit": metric.unit, "value": value}
@@ -215,7 +216,7 @@ _TOOLTIP = (
 )
 
 
-def make_bencher(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, dict[str, dict[str, float]]]:
+def make_bencher(report: SweepReport) -> dict[str, dict[str, dict[str, float]]]:
     """Make Bencher Metric Format: a benchmark for each case's last checkpoint, with a measure for each metric.
 
     ``lower_value`` and ``upper_value`` are the ends of the 95 % interval. The schema is at
@@ -223,7 +224,7 @@ def make_bencher(outcomes: Sequence[Outcome], header: SweepHeader) -> dict[str, 
     """
     return {
         _name_row(row): {metric.measure: _make_measure(row, metric, value) for metric, value in _list_metrics(row)}
-        for row in _make_last_rows(outcomes, header)
+        for row in _select_last_rows(report)
         if _list_metrics(row)
     }
 
@@ -242,13 +243,13 @@ def _name_row(row: ResultRow) -> str:
     return f"{row.case_id}.e{row.epochs}"
 
 
-def _make_ok_rows(outcome: Outcome, header: SweepHeader) -> list[ResultRow]:
-    """Make the rows of a case that did not fail."""
-    return [row for row in rows.make_result_rows(outcome, header) if row.status == row.run_status == "ok"]
+def _select_ok_rows(report: SweepReport) -> list[ResultRow]:
+    """Select the rows of cases that did not fail."""
+    return [row for row in report.rows if row.status == row.run_status == "ok"]
 
 
-def _make_last_rows(outcomes: Sequence[Outcome], header: SweepHeader) -> list[ResultRow]:
-    return [row for outcome in outcomes for row in _make_ok_rows(outcome, header) if row.epochs == row.run_epochs]
+def _select_last_rows(report: SweepReport) -> list[ResultRow]:
+    return [row for row in _select_ok_rows(report) if row.epochs == row.run_epochs]
 
 
 def _list_metrics(row: ResultRow) -> list[tuple[Metric, float]]:

@@ -3,62 +3,41 @@
 The page is a list of sections, each a template and what it shows: a new section is an entry in `_list_sections`.
 """
 
-import base64
-import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from bench.console.table import Table
 from bench.report import summary
-from bench.report.choices import AS_THEY_ARE, Choices
-from bench.report.contents import Content, ModelPart, collect_content
+from bench.report.contents import SweepReport
+from bench.report.drawings import Drawings, ModelPart, draw_report
 from bench.report.figures import make_file_stem
-from bench.report.render import read_asset, render_template
+from bench.report.render import Section, render_page
 from bench.report.views import READING, list_columns, list_explained, make_view
-from bench.results.folder import ReportFolder, write_whole
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.folder import write_whole
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of the page that the navigation leads to."""
-
-    anchor: str
-    title: str
-    template: str
-    data: Any
-    """What its template shows; a section without data is left out."""
-    parts: Sequence[tuple[str, str]] = ()
-    """Anchors and titles of its parts."""
-
-
-def _list_sections(content: Content) -> list[Section]:
+def _list_sections(report: SweepReport, drawings: Drawings) -> list[Section]:
     """List the sections of the page from top to bottom."""
-    header, outcomes = content.header, content.outcomes
+    header, outcomes = report.header, report.outcomes
     facts = {
-        "sentences": summary.summarize(header, outcomes, content.rows),
+        "sentences": summary.summarize(header, outcomes, report.shown_rows),
         "facts": summary.list_facts(header, outcomes),
-        "notes": content.notes,
+        "notes": [*report.notes, *report.remarks],
     }
-    failed = [outcome for outcome in outcomes if outcome.status != "ok"]
-    models = [(part.anchor, part.name) for part in content.models]
-    tables = (content.overview, content.variants, content.thresholds, content.published)
-    columns = list_explained([*map(list_columns, tables), *(part.table.columns for part in content.models)])
-    sections = (
+    models = [(part.anchor, part.name) for part in drawings.models]
+    tables = (report.overview, report.variants, report.reached, report.published)
+    columns = list_explained([*map(list_columns, tables), *(part.table.columns for part in drawings.models)])
+    return [
         Section("summary", "Summary", "summary.html.j2", facts),
-        Section("failures", "Cases that failed", "failures.html.j2", failed),
-        _make_table_section("overview", content.overview),
-        _make_table_section("variants", content.variants),
-        Section("roofline", "Roofline", "plot.html.j2", content.roofline),
-        _make_table_section("thresholds", content.thresholds),
-        Section("models", "Model by model", "models.html.j2", content.models, models),
-        _make_table_section("published", content.published),
+        Section("failures", "Cases that failed", "failures.html.j2", report.failed),
+        _make_table_section("overview", report.overview),
+        _make_table_section("variants", report.variants),
+        Section("roofline", "Roofline", "plot.html.j2", drawings.roofline),
+        _make_table_section("thresholds", report.reached),
+        Section("models", "Model by model", "models.html.j2", drawings.models, models),
+        _make_table_section("published", report.published),
         Section("reading", "How to read this", "reading.html.j2", {"columns": columns, "sentences": READING}),
-        _make_table_section("machine", summary.tabulate_machine(header)),
-    )
-    return [section for section in sections if section.data]
+        _make_table_section("machine", report.machine),
+    ]
 
 
 def _make_table_section(anchor: str, table: Table) -> Section:
@@ -66,44 +45,34 @@ def _make_table_section(anchor: str, table: Table) -> Section:
     return Section(anchor, table.title, "table.html.j2", data)
 
 
-def render_page(content: Content) -> str:
+def format_html(report: SweepReport, drawings: Drawings) -> str:
     """Return the text of report.html."""
-    script = read_asset("report.js")
-    return render_template(
-        "report.html.j2",
-        title=f"Autoencoders on {summary.name_machine(content.header.fingerprint)}",
-        sections=_list_sections(content),
-        style=read_asset("report.css"),
-        script=script,
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return render_page(
+        f"Autoencoders on {summary.name_machine(report.header.fingerprint)}",
+        _list_sections(report, drawings),
+        "Written by aebench from the journal of the sweep; `aebench report DIR` writes it again.",
     )
 
 
-def write_page(
-    folder: ReportFolder,
-    header: SweepHeader,
-    outcomes: Sequence[Outcome],
-    notes: Sequence[str],
-    choices: Choices = AS_THEY_ARE,
-) -> None:
+def write_page(report: SweepReport) -> None:
     """Write report.html, and its plots and pictures as files of their own."""
-    content = collect_content(folder, header, outcomes, notes, choices)
-    write_whole(folder.page, render_page(content))
-    files = _list_files(content)
+    folder, drawings = report.folder, draw_report(report)
+    write_whole(folder.page, format_html(report, drawings))
+    files = _list_files(drawings)
     folder.plots.mkdir(exist_ok=True)
     for name, png in files.items():
         (folder.plots / name).write_bytes(png)
-    ours = _match_our_names(content)
+    ours = _match_our_names(report)
     for path in folder.plots.iterdir():
         if path.name not in files and ours.fullmatch(path.name):
             path.unlink()
 
 
-def _list_files(content: Content) -> dict[str, bytes]:
+def _list_files(drawings: Drawings) -> dict[str, bytes]:
     """List the contents of plots/ by their names."""
-    found = {plot.name: plot.png for part in content.models for plot in part.plots}
-    found |= {content.roofline.name: content.roofline.png} if content.roofline else {}
-    for part in content.models:
+    found = {plot.name: plot.png for part in drawings.models for plot in part.plots}
+    found |= {drawings.roofline.name: drawings.roofline.png} if drawings.roofline else {}
+    for part in drawings.models:
         for stem, gallery in zip(_name_galleries(part), part.galleries, strict=True):
             found |= {f"{stem}-{ending}": png for ending, png in gallery.files.items()}
     return {f"{name}.png": png for name, png in found.items()}
@@ -116,8 +85,8 @@ def _name_galleries(part: ModelPart) -> list[str]:
     return short if len(set(short)) == len(short) else [gallery.name for gallery in part.galleries]
 
 
-def _match_our_names(content: Content) -> re.Pattern[str]:
+def _match_our_names(report: SweepReport) -> re.Pattern[str]:
     """Match all names that `_list_files` can give to files of this sweep: those left over from before are deleted."""
-    cases = [*content.header.cases, *(outcome.case for outcome in content.outcomes)]
+    cases = [*report.header.cases, *(outcome.case for outcome in report.outcomes)]
     models = "|".join({re.escape(make_file_stem(case.model)) for case in cases})
     return re.compile(rf"(roofline|({models})-(loss|time|memory|[A-Za-z0-9_-]+-e\d+(-plane|-grid)?))\.png")

@@ -1,5 +1,9 @@
-"""HTML from the templates in this folder: one Jinja environment for all pages."""
+"""HTML from the templates in this folder: one Jinja environment and one frame for all pages."""
 
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,12 +14,37 @@ from markupsafe import Markup, escape
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_template(name: str, **values: Any) -> str:
-    """Render a template; text in ``values`` is escaped unless it is Markup, and a value that lacks is an error."""
-    return _get_environment().get_template(name).render(**values)
+@dataclass(frozen=True)
+class Section:
+    """A part of a page that the navigation leads to."""
+
+    anchor: str
+    title: str
+    template: str
+    data: Any
+    """What its template shows; a section without data is left out."""
+    parts: Sequence[tuple[str, str]] = ()
+    """Anchors and titles of its parts."""
 
 
-def read_asset(name: str) -> Markup:
+def render_page(title: str, sections: Iterable[Section], footer: str) -> str:
+    """Render a page that needs nothing else; all text in it is escaped, and what lacks is an error.
+
+    Words of ``footer`` between backticks are shown as code.
+    """
+    script = _read_asset("page.js")
+    template = _get_environment().get_template("page.html.j2")
+    return template.render(
+        title=title,
+        sections=[section for section in sections if section.data],
+        footer=footer,
+        style=_read_asset("page.css"),
+        script=script,
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _read_asset(name: str) -> Markup:
     """Read a style sheet or a script of ours, to be put into a page as it is."""
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 - ours
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.console.table import Table
 from bench.errors import format_count
 from bench.host import reference_kernels
 from bench.host.fingerprint import Fingerprint
@@ -58,14 +57,6 @@ def _list_versions(header: SweepHeader) -> list[str]:
         catalog.backend_title(name): getattr(header.fingerprint, name, None) for name in header.profile.backends
     }
     return [f"{name} {version}" for name, version in versions.items() if version]
-
-
-def tabulate_machine(header: SweepHeader) -> Table:
-    """Tabulate what is known of the machine, by the fingerprint's fields."""
-    identities = {"machine_id": header.machine_id, "environment_id": header.environment_id}
-    fields = {**identities, **header.fingerprint.model_dump()}
-    rows = tuple((name, str(value)) for name, value in fields.items() if value is not None)
-    return Table("The machine", ("field", "value"), rows, labels=2)
 
 
 def select_last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:

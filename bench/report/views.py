@@ -105,9 +105,9 @@ _THRESHOLD_HINT = (
 )
 
 
-def make_view(table: Table, anchor: str) -> TableView:
-    """Make a view of a table; ``anchor`` is its id on the page."""
-    columns = list_columns(table)
+def make_view(table: Table, anchor: str, *, explain: bool = True) -> TableView:
+    """Make a view of a table; ``anchor`` is its id on the page, its headings are explained as those of a report."""
+    columns = list_columns(table, explain=explain)
     rows = tuple(
         tuple(
             Cell(text, None if column.is_text else _find_sort_key(text))
@@ -118,12 +118,12 @@ def make_view(table: Table, anchor: str) -> TableView:
     return TableView(anchor, table.title, tuple(columns), rows, table.notes, len(rows) >= _FILTERED_FROM)
 
 
-def list_columns(table: Table) -> list[Column]:
+def list_columns(table: Table, *, explain: bool = True) -> list[Column]:
     """List a table's columns with what their headings mean."""
     return [
         Column(
             header,
-            *_explain(header),
+            *(_explain(header) if explain else ("", "")),
             is_text=place < table.labels or not _is_numeric(header, [row[place] for row in table.rows]),
         )
         for place, header in enumerate(table.headers)
@@ -166,7 +166,7 @@ def _is_numeric(header: str, cells: Sequence[str]) -> bool:
 _NUMERIC: tuple[Any, ...] = (int, float, int | None, float | None)
 
 
-_NUMBER = re.compile(r"(?:at most )?(-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)")
+_NUMBER = re.compile(r"(?:at most |[+±])?(-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)")
 _DURATION = re.compile(r"(?:(\d+) h )?(?:(\d+) min )?(\d+) (s|min)")
 
 

@@ -15,11 +15,60 @@ from bench.errors import InvalidInput
 _REPORTS = Path("reports")
 
 
+class _Inside:
+    """The path of a file or folder inside a report folder."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, folder: "ReportFolder", _owner: type) -> Path:
+        return folder.root / self.name
+
+
 @dataclass(frozen=True)
 class ReportFolder:
     """The paths of one report."""
 
     root: Path
+
+    journal = _Inside("journal.jsonl")
+    """The truth, from which all else can be written again: one line per finished case."""
+    lock = _Inside(".lock")
+    """Locked by the one run that writes here."""
+    holder = _Inside(".holder")
+    """Process id of the run that holds the lock, for the message to a second run."""
+    results = _Inside("results.csv")
+    """One row per case and checkpoint."""
+    epochs = _Inside("epochs.csv")
+    """One row per epoch."""
+    phases = _Inside("phases.csv")
+    """One row per phase of a case's process."""
+    environment = _Inside("environment.json")
+    """The machine's fingerprint."""
+    status = _Inside("status.json")
+    """Counts and exit code, for programs."""
+    report = _Inside("report.md")
+    """The report for people."""
+    pytest_benchmark = _Inside("pytest-benchmark.json")
+    """For `pytest-benchmark compare`."""
+    github_action_benchmark = _Inside("github-action-benchmark.json")
+    """For github-action-benchmark."""
+    bencher = _Inside("bencher.json")
+    """For Bencher."""
+    page = _Inside("report.html")
+    """The report for people, with curves and pictures, in one file."""
+    plots = _Inside("plots")
+    """The page's curves and pictures, one PNG file each."""
+    rounds = _Inside("rounds.jsonl")
+    """What a gate recorded: one line per round, from which its verdicts can be computed again."""
+    junit = _Inside("junit.xml")
+    """A gate's verdicts, for CI servers."""
+    samples = _Inside("samples")
+    """For each case and checkpoint a few images, as the model rebuilds them."""
+    logs = _Inside("logs")
+    """One log file per case: what the measured process wrote."""
+    data = _Inside(".data.npz")
+    """The prepared dataset, during a run."""
 
     @classmethod
     def pick_new(cls, what: str) -> Self:
@@ -37,101 +86,6 @@ class ReportFolder:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InvalidInput(f"--out {out} exists already; name a folder that does not, or one that is empty.")
         return cls(out)
-
-    @property
-    def journal(self) -> Path:
-        """The truth, from which all else can be written again: one line per finished case."""
-        return self.root / "journal.jsonl"
-
-    @property
-    def lock(self) -> Path:
-        """Locked by the one run that writes here."""
-        return self.root / ".lock"
-
-    @property
-    def holder(self) -> Path:
-        """Process id of the run that holds the lock, for the message to a second run."""
-        return self.root / ".holder"
-
-    @property
-    def results(self) -> Path:
-        """One row per case and checkpoint."""
-        return self.root / "results.csv"
-
-    @property
-    def epochs(self) -> Path:
-        """One row per epoch."""
-        return self.root / "epochs.csv"
-
-    @property
-    def phases(self) -> Path:
-        """One row per phase of a case's process."""
-        return self.root / "phases.csv"
-
-    @property
-    def environment(self) -> Path:
-        """The machine's fingerprint."""
-        return self.root / "environment.json"
-
-    @property
-    def status(self) -> Path:
-        """Counts and exit code, for programs."""
-        return self.root / "status.json"
-
-    @property
-    def report(self) -> Path:
-        """The report for people."""
-        return self.root / "report.md"
-
-    @property
-    def pytest_benchmark(self) -> Path:
-        """For `pytest-benchmark compare`."""
-        return self.root / "pytest-benchmark.json"
-
-    @property
-    def github_action_benchmark(self) -> Path:
-        """For github-action-benchmark."""
-        return self.root / "github-action-benchmark.json"
-
-    @property
-    def bencher(self) -> Path:
-        """For Bencher."""
-        return self.root / "bencher.json"
-
-    @property
-    def page(self) -> Path:
-        """The report for people, with curves and pictures, in one file."""
-        return self.root / "report.html"
-
-    @property
-    def plots(self) -> Path:
-        """The page's curves and pictures, one PNG file each."""
-        return self.root / "plots"
-
-    @property
-    def rounds(self) -> Path:
-        """What a gate recorded: one line per round, from which its verdicts can be computed again."""
-        return self.root / "rounds.jsonl"
-
-    @property
-    def junit(self) -> Path:
-        """A gate's verdicts, for CI servers."""
-        return self.root / "junit.xml"
-
-    @property
-    def samples(self) -> Path:
-        """For each case and checkpoint a few images, as the model rebuilds them."""
-        return self.root / "samples"
-
-    @property
-    def logs(self) -> Path:
-        """One log file per case: what the measured process wrote."""
-        return self.root / "logs"
-
-    @property
-    def data(self) -> Path:
-        """The prepared dataset, during a run."""
-        return self.root / ".data.npz"
 
     def sample(self, case_id: str, epochs: int) -> Path:
         """The samples of one case at one checkpoint."""

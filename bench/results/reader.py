@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from bench.errors import InvalidInput, format_count, make_one_line, quote
+from bench.errors import InvalidInput, format_count, join_names, make_one_line, quote
 from bench.host.fingerprint import Fingerprint
 from bench.results.folder import ReportFolder
 from bench.results.schema import SCHEMA_VERSION, ResultRow, Status, check_schema_version
@@ -254,8 +254,7 @@ def _describe_missing(missing: Sequence[str], header: Sequence[str]) -> str:
 def _note_unknown(header: Sequence[str]) -> tuple[str, ...]:
     """Columns that this aebench does not know are ignored: a later one may have added them."""
     strange = [quote(name, _SHOWN) for name in header if name and name not in ResultRow.model_fields]
-    more = f" and {len(strange) - _FEW} more" if len(strange) > _FEW else ""
-    names = f"ignored columns that this aebench does not know: {', '.join(strange[:_FEW])}{more}"
+    names = f"ignored columns that this aebench does not know: {join_names(strange, _FEW)}"
     unnamed = f"ignored {format_count(header.count(''), 'column')} without a name, such as a data frame's index"
     return (*([names] if strange else []), *([unnamed] if "" in header else []))
 

@@ -1,7 +1,7 @@
 """Makes the rows of results.csv, epochs.csv and phases.csv from an outcome: pure functions."""
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from bench.host import noise
@@ -124,18 +124,9 @@ def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -
         "samples_per_s": samples / train.value if train and train.value > 0 else None,
         "harness_epoch_s": statistics.median(map(sum, own)),
         "noisy_epochs": sum(noisy),
-        "other_cores": max(_read_known(of, epochs, "other_cores"), default=None),
-        **{name: _find_median(_read_known(of, epochs, name)) for name in ("involuntary_per_s", "mhz")},
+        "other_cores": max((cores for cores in of.column("other_cores")[:epochs] if cores is not None), default=None),
+        **{name: stats.median_of_known(of.column(name)[:epochs]) for name in ("involuntary_per_s", "mhz")},
     }
-
-
-def _read_known(of: Epochs, epochs: int, figure: str) -> list[float]:
-    """A figure of the first ``epochs`` epochs, where it is known."""
-    return [value for value in of.column(figure)[:epochs] if value is not None]
-
-
-def _find_median(values: Sequence[float]) -> float | None:
-    return statistics.median(values) if values else None
 
 
 def _read_setup(outcome: Outcome) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from bench.host.fingerprint import (
 from bench.launch import ROOT
 from bench.plan import estimate
 from bench.plan.profile import Profile
+from bench.report.contents import SweepReport
 from bench.report.files import GrowingTables
-from bench.report.report import SweepReport, describe_refusal
+from bench.report.report import choose_exit_code, describe_refusal, print_tables, write_or_explain
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, SweepHeader
 from bench.sweep.executor import Executor
@@ -48,11 +49,13 @@ def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
             with open_sweep(folder, header, resume=request.resume) as sweep, find.provide_npz(dataset, folder.data):
                 outcomes, stopped_by = measure_cases(sweep, executor, console)
                 report = SweepReport(folder, sweep.header, outcomes, sweep.notes)
-                exit_code = report.choose_exit_code(
-                    interrupted=isinstance(stopped_by, KeyboardInterrupt), refused=isinstance(stopped_by, OSError)
+                exit_code = choose_exit_code(
+                    report,
+                    interrupted=isinstance(stopped_by, KeyboardInterrupt),
+                    refused=isinstance(stopped_by, OSError),
                 )
-                problem = report.write_or_explain(exit_code)
-                report.print_tables(console)
+                problem = write_or_explain(report, exit_code)
+                print_tables(report, console)
                 print_failures(report, stopped_by, console)
                 print_next_step(request, sweep, report, exit_code, console)
                 say(console, f"\n{problem or f'Report: {folder.page}'}")

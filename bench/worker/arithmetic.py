@@ -1,7 +1,7 @@
 """What training a built model costs on paper: its arithmetic and its memory traffic, from shapes alone.
 
 Matrix products are counted exactly by the usual convention: a multiplication and an addition are two operations, and a
-convolution's padding counts. The rest is estimated and stands apart; custom layers without weights are taken to be
+convolution's padding counts. Memory traffic is an estimate; custom layers without weights are taken to be
 elementwise. Importing this module imports Keras: choose the backend first.
 """
 
@@ -19,31 +19,25 @@ _SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
 _CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 _KERNELS = (layers.Dense, *_CONVOLUTIONS, *_TRANSPOSED, *_SEPARABLE)
 _NORMALIZATIONS = (layers.BatchNormalization, layers.LayerNormalization)
-_RECURRENT = {layers.LSTM: (17, 6), layers.GRU: (17, 4), layers.SimpleRNN: (3, 1)}
-"""Per unit and step: elementwise operations (biases, sums, activations, gating), numbers kept for the way back."""
+_RECURRENT = {layers.LSTM: 6, layers.GRU: 4, layers.SimpleRNN: 1}
+"""Numbers that a unit keeps of each step for the way back."""
 _PRODUCTS = {"Attention", "Conv", "ConvTranspose", "DepthwiseConv", "Dot", "Einsum", "Matmul", "Tensordot"}
 """Layers and functions that multiply activations, or may."""
-_OPTIMIZERS = {"Adam": (12, 2), "Adadelta": (17, 2), "RMSprop": (9, 1), "SGD": (2, 0)}
-"""Operations and slots per parameter, from Keras' `update_step`; any other optimizer, or none, is taken for Adam."""
-_LOSS = 11
-"""Operations for each number that is compared: binary cross-entropy with its clipping, logarithms and mean."""
+_SLOTS = {"Adam": 2, "Adadelta": 2, "RMSprop": 1, "SGD": 0}
+"""An optimizer's numbers per parameter; any other optimizer, or none, is taken for Adam."""
 
 _Shape = Sequence[int | None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Floating-point operations and bytes of training; an operation is one whether it adds or takes a logarithm."""
+    """Floating-point operations and bytes of training."""
 
     forward_flops: float
     """Matrix products of one sample's forward pass."""
     training_flops: float
     """The same with gradients by weights, and by those inputs that have weights behind them: none by the data, so this
     is less than three times `forward_flops`."""
-    elementwise_flops: float
-    """Biases, activations, pooling, loss and the like of training on one sample, there and back: an estimate."""
-    optimizer_flops: float
-    """The optimizer's update of all parameters, once a step: an estimate."""
     step_bytes: float
     """Memory traffic of one step of the whole batch, an estimate: each layer reads inputs and writes outputs, again on
     the way back and with gradients; weights are read once each way, gradients, weights and slots updated once."""
@@ -84,17 +78,14 @@ def count_work(model: keras.Model, batch_size: int) -> Work | None:
         _walk(model, [False] * len(model.inputs), calls)
         flops = [_count_flops(call) for call in calls]
         compared = _count_numbers(*(tensor.shape for tensor in model.outputs))
-        elementwise = sum(_count_elementwise(call)[0] * call.passes for call in calls) + 2 * _LOSS * compared
         # The loss reads target and reconstruction twice and writes a gradient.
         sample_bytes = sum(map(_count_activation_bytes, calls)) + 5 * compared * _count_bytes(keras.config.floatx())
     except _Uncounted:
         return None
-    updates, slots = _OPTIMIZERS.get(type(getattr(model, "optimizer", None)).__name__, _OPTIMIZERS["Adam"])
+    slots = _SLOTS.get(type(getattr(model, "optimizer", None)).__name__, _SLOTS["Adam"])
     return Work(
         forward_flops=float(sum(forward for forward, _ in flops)),
         training_flops=float(sum(training for _, training in flops)),
-        elementwise_flops=float(elementwise),
-        optimizer_flops=float(updates * _count_weights(*model.trainable_weights)),
         step_bytes=float(batch_size * sample_bytes + _count_weight_bytes(calls, slots)),
     )
 
@@ -146,23 +137,16 @@ def _find_kernels(call: _Call) -> tuple[int, list[Any]]:
     return 0, []
 
 
-def _count_elementwise(call: _Call) -> tuple[int, int]:
-    """One sample's elementwise operations forward, and the numbers that they leave for the way back."""
-    layer, outputs = call.layer, _count_numbers(*call.outputs)
-    if type(layer) in _RECURRENT:
-        unit_steps = _count_numbers(call.inputs[0][:2]) * int(layer.units)
-        operations, kept = _RECURRENT[type(layer)]
-        return operations * unit_steps, kept * unit_steps
-    if type(layer) in _KERNELS:
-        return outputs * (bool(layer.use_bias) + (layer.activation is not keras.activations.linear)), outputs
-    return max(
-        _count_numbers(*call.inputs), outputs
-    ), outputs  # pooling has the more inputs, upsampling the more outputs
+def _count_kept(call: _Call) -> int:
+    """One sample's numbers that a call leaves for the way back."""
+    if type(call.layer) in _RECURRENT:
+        return _RECURRENT[type(call.layer)] * _count_numbers(call.inputs[0][:2]) * int(call.layer.units)
+    return _count_numbers(*call.outputs)
 
 
 def _count_activation_bytes(call: _Call) -> int:
     """One sample's inputs, outputs and their gradients; biases and activations are fused into their layer."""
-    inputs, outputs, kept = _count_numbers(*call.inputs), _count_numbers(*call.outputs), _count_elementwise(call)[1]
+    inputs, outputs, kept = _count_numbers(*call.inputs), _count_numbers(*call.outputs), _count_kept(call)
     gradients = (outputs if call.passes > 1 else 0) + (inputs if call.reached else 0)
     width = _count_bytes(getattr(call.layer, "compute_dtype", None) or keras.config.floatx())
     return width * ((inputs + kept) * call.passes + gradients)

@@ -5,7 +5,7 @@ import time
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from bench.worker.inputs import Examples, prepare_uint8, to_floats
 from bench.worker.memory import Meter
 from bench.worker.protocol import FailureEvent, FinishedEvent, Job, SetupEvent, Training
 from bench.worker.samples import keep_samples
-from models.contract import Autoencoder
+from models.contract import Autoencoder, ModelFile
 
 
 def train(job: Job, channel: Channel) -> int:
@@ -85,16 +85,16 @@ def _run_case(job: Job, channel: Channel) -> None:
     clock.end_phase("peaks", now)
 
 
-def import_parts(job: Training) -> tuple[Any, ModuleType, ModuleType]:
+def import_parts(job: Training) -> tuple[Any, ModelFile, ModuleType]:
     """Keras on the job's backend, the model's file and the loop's."""
     return (
         import_keras(job.backend),
-        importlib.import_module(f"models.{job.model}"),
+        cast("ModelFile", importlib.import_module(f"models.{job.model}")),
         importlib.import_module(f"bench.worker.loops.{job.loop}"),
     )
 
 
-def prepare_examples(job: Training, model_file: ModuleType, loop: ModuleType) -> tuple[Examples, Examples]:
+def prepare_examples(job: Training, model_file: ModelFile, loop: ModuleType) -> tuple[Examples, Examples]:
     """Training and validation images as model and loop take them, their noise drawn from the case's seed."""
     images = load(Path(job.data))
     rng = np.random.default_rng(job.seed)
@@ -105,7 +105,7 @@ def prepare_examples(job: Training, model_file: ModuleType, loop: ModuleType) ->
     return Examples(*model_file.prepare(images.x_train, rng)), Examples(*model_file.prepare(images.x_val, rng))
 
 
-def build_model(job: Training, keras: Any, model_file: ModuleType) -> Autoencoder:
+def build_model(job: Training, keras: Any, model_file: ModelFile) -> Autoencoder:
     """The job's model, built and compiled, all of it drawn from the job's seed."""
     keras.utils.set_random_seed(job.seed)
     # All that a keras.json can change is set, whatever a process was started with.
@@ -113,7 +113,7 @@ def build_model(job: Training, keras: Any, model_file: ModuleType) -> Autoencode
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(job.precision)
-    autoencoder: Autoencoder = model_file.build(job.seed)
+    autoencoder = model_file.build(job.seed)
     optimizer = {"class_name": job.optimizer, "config": {"learning_rate": job.learning_rate}}
     autoencoder.model.compile(optimizer=keras.optimizers.get(optimizer), loss=autoencoder.loss)
     return autoencoder

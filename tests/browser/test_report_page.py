@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import scripted
 
-from bench.report import page as report
+from bench.report.contents import SweepReport
+from bench.report.report import write_report
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, Timeline
 
@@ -69,7 +70,7 @@ def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_samples(folder, ended[2], checkpoints=(4, 8))
     failed = scripted.outcome(scripted.case(model="deep", checkpoints=(1, 4, 8)), reached=1, log_tail="MemoryError")
     strange = scripted.outcome(scripted.strange_case(model=EVIL, backend=EVIL))
-    report.write_report(folder, scripted.header(), [*ended, failed, strange], ("a note",), 3)
+    write_report(SweepReport(folder, scripted.header(), [*ended, failed, strange], ("a note",)), 3)
     return folder.page
 
 

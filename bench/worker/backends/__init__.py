@@ -11,7 +11,7 @@ and defines
 - ``limit_threads(threads)``: let the backend use so many threads, or as many as it likes where that is None. It starts
   the backend's pools of threads, so it is called before the first operation. It returns how many threads are really
   used for one operation and for operations side by side, each None where nobody knows;
-- ``compile_epoch(model, training, validation, *, batch_size)``: a `CompiledEpoch` by XLA, where the backend has one.
+- ``CompiledEpoch(model, training, validation, *, batch_size)``: the class below by XLA, where the backend has one.
 
 Importing a file imports no library; calling its functions does.
 """

@@ -68,12 +68,7 @@ def limit_threads(threads: int | None) -> tuple[int | None, int | None]:
     return count_started_threads(jax.local_devices)["tf_XLAEigen"] or None, None
 
 
-def compile_epoch(model: keras.Model, training: Examples, validation: Examples, *, batch_size: int) -> JaxEpoch:
-    """See `bench.worker.backends`."""
-    return JaxEpoch(model, training, validation, batch_size=batch_size)
-
-
-class JaxEpoch:
+class CompiledEpoch:
     """See `bench.worker.backends.CompiledEpoch`."""
 
     def __init__(self, model: keras.Model, training: Examples, validation: Examples, *, batch_size: int) -> None:

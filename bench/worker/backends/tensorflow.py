@@ -73,18 +73,11 @@ def limit_threads(threads: int | None) -> tuple[int | None, int | None]:
     return intra or seen[""] or None, inter or seen["tf_Compute"] or None
 
 
-def compile_epoch(
-    model: keras.Model, training: Examples, validation: Examples, *, batch_size: int, xla: bool = True
-) -> TensorFlowEpoch:
-    """See `bench.worker.backends`; without ``xla`` a graph that TensorFlow runs operation by operation."""
-    return TensorFlowEpoch(model, training, validation, batch_size=batch_size, xla=xla)
-
-
-class TensorFlowEpoch:
-    """See `bench.worker.backends.CompiledEpoch`; ``xla`` has XLA compile the functions."""
+class CompiledEpoch:
+    """See `bench.worker.backends.CompiledEpoch`; without ``xla``, TensorFlow runs its graph operation by operation."""
 
     def __init__(
-        self, model: keras.Model, training: Examples, validation: Examples, *, batch_size: int, xla: bool
+        self, model: keras.Model, training: Examples, validation: Examples, *, batch_size: int, xla: bool = True
     ) -> None:
         import tensorflow as tf
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from bench.worker.backends.tensorflow import compile_epoch
+from bench.worker.backends.tensorflow import CompiledEpoch
 from bench.worker.inputs import Examples
 from bench.worker.loops import EpochClock, train_by_compiled_epochs
 
@@ -14,5 +14,5 @@ def train(
     model: keras.Model, training: Examples, validation: Examples, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
     """See `bench.worker.loops`."""
-    compiled = compile_epoch(model, training, validation, batch_size=batch_size, xla=False)
+    compiled = CompiledEpoch(model, training, validation, batch_size=batch_size, xla=False)
     train_by_compiled_epochs(compiled, model, epochs=epochs, clock=clock)

@@ -14,6 +14,6 @@ def train(
     model: keras.Model, training: Examples, validation: Examples, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
     """See `bench.worker.loops`."""
-    compile_epoch = load_backend(keras.backend.backend()).compile_epoch
-    compiled = compile_epoch(model, training, validation, batch_size=batch_size)
+    backend = load_backend(keras.backend.backend())
+    compiled = backend.CompiledEpoch(model, training, validation, batch_size=batch_size)
     train_by_compiled_epochs(compiled, model, epochs=epochs, clock=clock)

@@ -193,7 +193,7 @@ def uint8_examples(task: Task) -> tuple[Examples, Examples]:
 def compile_epoch(model: keras.Model, loop: str, training: Examples, validation: Examples) -> Any:
     """What the loop drives."""
     options = {"xla": False} if loop == "graph" else {}
-    return load_backend(BACKEND).compile_epoch(model, training, validation, batch_size=BATCH, **options)
+    return load_backend(BACKEND).CompiledEpoch(model, training, validation, batch_size=BATCH, **options)
 
 
 def orders(task: Task, loop: str) -> Any:

@@ -86,8 +86,8 @@ def test_a_wide_interval_around_one_is_no_proof_of_the_same_speed() -> None:
         "scripted-2c-emixe's speed cannot be distinguished from scripted-2c-ea1b2's: 1.15 times as fast over 2"
     )
     assert "; slower in 1 of them, faster in 1 of them)" in text
-    assert "Not distinguishable from the reference" in tables.rank_table(against(mixed)).notes[0]
-    assert tables.rank_table(against(fast())).notes == ()
+    assert "Not distinguishable from the reference" in tables.build_rank_table(against(mixed)).notes[0]
+    assert tables.build_rank_table(against(fast())).notes == ()
 
 
 def test_one_figure_without_an_interval_is_called_so() -> None:
@@ -169,9 +169,9 @@ def test_hundreds_of_machines_are_ranked_and_the_rest_is_counted() -> None:
 
 def test_the_table_of_differences_says_which_of_the_two_ids_differs() -> None:
     upgraded = of(result(), environment_id="e0", keras="9.0")
-    fields = [cells[0] for cells in tables.difference_table(against(upgraded)).rows]
+    fields = [cells[0] for cells in tables.build_difference_table(against(upgraded)).rows]
     assert fields == ["environment_id", "keras"]
-    fields = [cells[0] for cells in tables.difference_table(against(fast(cpu_limit=4.0))).rows]
+    fields = [cells[0] for cells in tables.build_difference_table(against(fast(cpu_limit=4.0))).rows]
     assert fields == ["machine_id", "environment_id", "cpu_limit"]
 
 
@@ -219,7 +219,7 @@ def test_many_machines_are_summed_up_by_the_references_checkpoint() -> None:
     reference = of(result(epochs=50, seconds=2.0), result(epochs=100, run_epochs=100, seconds=3.0))
     machines = [of(result(epochs=100, run_epochs=100), machine_id=f"{number:04d}") for number in range(5)]
     comparison = against(*machines, of(result(epochs=50), machine_id="shrt"), reference=reference)
-    rows = {cells[0]: cells[1:6] for cells in tables.spread_table(comparison).rows}
+    rows = {cells[0]: cells[1:6] for cells in tables.build_spread_table(comparison).rows}
     assert rows == {
         "basic b4, 100 epochs": ("3", "5", "3.00", "3.00", "3.00"),
         "basic b4, 50 epochs": ("2", "1", "2.00", "2.00", "2.00"),
@@ -295,7 +295,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        if tag not in {"meta", "link", "img", "br"}:
+        if tag not in {"meta", "link", "img", "br", "input"}:
             self.open.append(tag)
         self.addresses += [str(value) for name, value in attrs if name in {"src", "href", "xlink:href", "srcset"}]
 
@@ -317,11 +317,11 @@ def test_the_page_needs_no_network_and_says_what_the_tables_say(others: int) -> 
     text = render_html(compared)
     page = Page(text)
     assert page.open == []
-    assert all(address.startswith("#") for address in page.addresses)
-    assert not re.search(r"https?:|//|url\((?!#)|@import", text.replace("--", ""))
+    assert all(address.startswith(("#", "data:,")) for address in page.addresses)
+    assert not re.search(r"https?:|://|url\((?!#)|@import", text)
     assert {"svg", "table", "style"} <= page.tags
-    assert "script" not in page.tags
-    for media in ("prefers-color-scheme: dark", "@media print", "width=device-width"):
+    assert text.count("<script") == 1
+    for media in ("color-scheme: light dark", "@media print", "width=device-width"):
         assert media in text
     for line in (
         *sentences.summarize_all(compared),
@@ -334,8 +334,8 @@ def test_a_strangers_name_is_text_on_the_page_in_markdown_and_in_the_plot() -> N
     rows = (result(NASTY, case_id=f"{NASTY}.r0"), result())
     nasty = of(*rows, machine_id=NASTY, cpu_model=NASTY, keras=NASTY)
     compared = against(nasty, reference=of(*rows))
-    page = Page(render_html(compared))
-    assert "script" not in page.tags
+    page = Page(text := render_html(compared))
+    assert text.count("<script") == 1
     assert NASTY in page.text
     assert "<script>" not in format_markdown(compared)
     assert NASTY[:20] in Page(plots.draw_svg(compared)).text
@@ -358,4 +358,4 @@ def test_a_letter_that_the_plots_font_lacks_is_left_to_the_readers() -> None:
 def test_nothing_to_draw_is_no_plot() -> None:
     compared = against(of(result("sparse"), machine_id="other"))
     assert plots.draw_svg(compared) == ""
-    assert "<figure>" not in render_html(compared)
+    assert "<figure" not in render_html(compared)

@@ -1,25 +1,19 @@
-"""What the page shows of a sweep: which tables, which pictures, and what is left out."""
+"""What all forms of a report show: its tables, and what a reader must know before trusting them."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
 import scripted
 
+from bench.host.reference_kernels import Reference
 from bench.report import contents
-from bench.report.choices import AS_THEY_ARE, Choices
-from bench.report.contents import Content, ModelPart
+from bench.report.contents import SweepReport
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
-from bench.worker.protocol import PeaksEvent
-
-pytestmark = pytest.mark.usefixtures("undrawn")
+from bench.results.schema import Outcome, Timeline
 
 
-def content(*ended: Outcome, root: Path = Path("nowhere"), choices: Choices = AS_THEY_ARE) -> Content:
-    return contents.collect_content(ReportFolder(root), scripted.header(), ended, (), choices)
+def report_on(*ended: Outcome, **choices: Any) -> SweepReport:
+    return SweepReport(ReportFolder(Path("nowhere")), scripted.header(), ended, **choices)
 
 
 # ------------------------------------------------------------------------------ tables
@@ -27,7 +21,7 @@ def content(*ended: Outcome, root: Path = Path("nowhere"), choices: Choices = AS
 
 def test_the_overview_has_a_line_per_case_at_its_last_checkpoint() -> None:
     cases = [scripted.case(model="basic"), scripted.case(model="basic", loop="xla"), scripted.case(model="deep")]
-    table = contents.tabulate_overview(content(*map(scripted.outcome, cases)).rows)
+    table = contents.tabulate_overview(report_on(*map(scripted.outcome, cases)).rows)
     assert table.headers[:4] == ("model", "epochs", "batch", "loop")
     assert [row[:4] for row in table.rows] == [
         ("basic", "3", "4", "fit"),
@@ -47,84 +41,59 @@ def test_a_model_without_remarks_leaves_its_cells_empty() -> None:
 def test_noisy_epochs_are_left_out_of_the_tables_where_asked() -> None:
     epochs = tuple(scripted.epoch(n, noise=scripted.NOISY if n == 2 else scripted.QUIET) for n in range(1, 4))
     kept, dropped = (
-        content(scripted.outcome(epochs=epochs), choices=Choices(without)).rows[-1] for without in (False, True)
+        report_on(scripted.outcome(epochs=epochs), without_noisy=without).shown_rows[-1] for without in (False, True)
     )
     assert kept.steady_epochs == 2
     assert dropped.steady_epochs == 1
 
 
 def test_thresholds_may_be_chosen_and_are_left_out_where_none_is_reached() -> None:
-    reached, missed = (content(scripted.outcome(), choices=Choices(thresholds=(level,))) for level in (0.15, 1e-9))
-    assert reached.thresholds.headers[-1] == "≤ 0.15"
-    assert missed.thresholds.is_empty
+    reached, missed = (report_on(scripted.outcome(), thresholds=(level,)) for level in (0.15, 1e-9))
+    assert reached.reached.headers[-1] == "≤ 0.15"
+    assert missed.reached.is_empty
 
 
 def test_loops_are_compared_where_there_are_several() -> None:
-    assert content(scripted.outcome()).variants.is_empty
-    variants = content(*(scripted.outcome(scripted.case(loop=loop)) for loop in ("fit", "xla"))).variants
+    assert report_on(scripted.outcome()).variants.is_empty
+    variants = report_on(*(scripted.outcome(scripted.case(loop=loop)) for loop in ("fit", "xla"))).variants
     assert len(variants.rows) == 2
 
 
-def test_the_roofline_is_drawn_where_peaks_were_measured() -> None:
-    setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
-    peaks = PeaksEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
-    drawn = content(scripted.outcome(setup=setup, peaks=peaks)).roofline
-    assert drawn is not None
-    assert "100 GFLOP/s, 20 GB/s" in drawn.svg
-    assert content(scripted.outcome()).roofline is None
+# ------------------------------------------------------------------------------ remarks
 
 
-# ------------------------------------------------------------------------------ pictures
+def reference(gflop_per_s: float) -> Reference:
+    best = gflop_per_s + 50  # the median is what is reported, not the best repeat
+    return Reference(threads=2, gflop_per_s=best, gflop_per_s_median=gflop_per_s, gb_per_s=20.0, gb_per_s_median=19.0)
 
 
-def save(folder: ReportFolder, outcome: Outcome, *checkpoints: int, **changes: Any) -> None:
-    """Three images of four by four pixels at each of the checkpoints."""
-    folder.samples.mkdir(parents=True, exist_ok=True)
-    pixels = np.zeros((3, 4, 4), np.uint8)
-    fields: dict[str, Any] = {"labels": np.zeros(3, np.uint8), "input": pixels, "target": pixels, "output": pixels}
-    for epochs in checkpoints:
-        np.savez(folder.sample(outcome.case.case_id, epochs), **fields | changes)
+def test_a_machine_that_changed_its_speed_is_reported() -> None:
+    steady = scripted.outcome(reference_before=reference(100.0), reference_after=reference(96.0))
+    assert report_on(steady).remarks == []
+    drifting = scripted.outcome(reference_before=reference(100.0), reference_after=reference(60.0))
+    (remark,) = report_on(drifting).remarks
+    assert "60 to 100 GFLOP/s" in remark
 
 
-def only(shown: Content) -> ModelPart:
-    (model,) = shown.models
-    return model
+def followed(mib: float) -> Outcome:
+    """A run whose peaks are 601 and 603 MiB, sampled from outside."""
+    return scripted.outcome(timeline=Timeline(interval_s=0.2, samples=((1.0, mib),)))
 
 
-def test_a_broken_or_missing_file_is_a_note_beside_the_other_pictures(folder: ReportFolder) -> None:
-    outcome = scripted.outcome(scripted.case(checkpoints=(1, 2, 3)))
-    save(folder, outcome, 1)
-    folder.sample(outcome.case.case_id, 3).write_bytes(b"PK nonsense")
-    (gallery,) = only(content(outcome, root=folder.root)).galleries
-    assert len(gallery.images) == 2
-    assert gallery.notes == [
-        "No samples were saved at 2 epochs.",
-        "The samples at 3 epochs are not drawn: the archive is cut off or damaged; fetch or save it again.",
-    ]
+def test_sampling_that_sees_more_than_the_peak_is_reported_once() -> None:
+    assert report_on(followed(602.0)).remarks == []
+    (remark,) = report_on(followed(700.0)).remarks
+    assert remark.count("basic.tensorflow") == 1
+    assert "trust neither" in remark
 
 
-def test_a_name_that_leads_out_of_the_folder_is_not_followed(folder: ReportFolder) -> None:
-    outcome = scripted.outcome(scripted.strange_case(model="../elsewhere/basic"))
-    elsewhere = folder.sample(outcome.case.case_id, 3).parent
-    elsewhere.mkdir(parents=True)
-    save(folder, outcome, 1, 3)
-    assert only(content(outcome, root=folder.root)).galleries == []
+def test_a_peak_that_sampling_missed_by_far_is_reported() -> None:
+    (remark,) = report_on(followed(300.0)).remarks
+    assert "less than a sampling interval" in remark
 
 
-def test_of_many_cases_and_checkpoints_only_some_are_shown(folder: ReportFolder) -> None:
-    ended = [scripted.outcome(scripted.case(batch_size=size, checkpoints=tuple(range(1, 10)))) for size in range(1, 7)]
-    for outcome in ended:
-        save(folder, outcome, *outcome.case.checkpoints)
-    shown = only(content(*ended, root=folder.root))
-    assert [gallery.title for gallery in shown.galleries] == ["batch 1", "batch 2", "batch 3", "batch 4"]
-    assert [image.label for image in shown.galleries[0].images] == [
-        "original", "1 epoch", "3 epochs", "5 epochs", "7 epochs", "9 epochs",
-    ]  # fmt: skip
-    assert shown.pictures_left_out == 2
-
-
-def test_one_process_of_several_is_pictured(folder: ReportFolder) -> None:
-    ended = [scripted.outcome(scripted.case(repeat=repeat)) for repeat in (0, 1)]
-    for outcome in ended:
-        save(folder, outcome, 3)
-    assert len(only(content(*ended, root=folder.root)).galleries) == 1
+def test_noisy_epochs_are_reported_with_the_flag_that_leaves_them_out() -> None:
+    outcome = scripted.outcome(epochs=(scripted.epoch(1), scripted.epoch(2, noise=scripted.NOISY), scripted.epoch(3)))
+    (remark,) = report_on(outcome).remarks
+    assert remark.startswith("1 of 3 epochs")
+    assert "--without-noisy" in remark

@@ -15,9 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter
 from pytest_benchmark import cli
 from pytest_benchmark.stats import Stats
 
-from bench.report import exports, page
+from bench.report import exports
+from bench.report.contents import SweepReport
+from bench.report.report import write_report
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.schema import Outcome, SweepHeader
 from bench.worker.protocol import EpochEvent
 
 HEADER = scripted.header()
@@ -34,10 +36,14 @@ def timed(*train_s: float) -> Outcome:
     return scripted.outcome(scripted.case(checkpoints=(len(train_s),)), epochs=epochs(*train_s))
 
 
+def report_on(outcomes: Sequence[Outcome], header: SweepHeader = HEADER) -> SweepReport:
+    return SweepReport(ReportFolder(Path("nowhere")), header, outcomes)
+
+
 def written(folder: Path, *outcomes: Outcome) -> ReportFolder:
     """A report folder with the three files of these outcomes."""
     folder.mkdir(parents=True, exist_ok=True)
-    exports.write_exports(ReportFolder(folder), outcomes, HEADER)
+    exports.write_exports(SweepReport(ReportFolder(folder), HEADER, outcomes))
     return ReportFolder(folder)
 
 
@@ -147,7 +153,7 @@ def test_the_whiskers_end_at_the_last_values_within_the_fences() -> None:
 
 
 def benchmarks(*outcomes: Outcome) -> list[dict[str, Any]]:
-    return [later() for later in exports.make_pytest_benchmark(outcomes, HEADER)["benchmarks"]]
+    return [later() for later in exports.make_pytest_benchmark(report_on(outcomes))["benchmarks"]]
 
 
 def test_rounds_are_the_steady_epochs_up_to_the_checkpoint() -> None:
@@ -160,7 +166,7 @@ def test_rounds_are_the_steady_epochs_up_to_the_checkpoint() -> None:
 
 def test_rounds_have_the_median_of_results_csv() -> None:
     for outcome in (timed(2.0, 1.0, 1.5, 1.2), scripted.outcome()):
-        ((entry, *_),) = [exports.make_github_action_benchmark([outcome], HEADER)]
+        ((entry, *_),) = [exports.make_github_action_benchmark(report_on([outcome]))]
         assert entry["value"] == benchmarks(outcome)[-1]["stats"]["median"]
 
 
@@ -185,14 +191,14 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def test_the_machine_is_described_by_its_fingerprint_alone() -> None:
-    info = exports.make_pytest_benchmark([], HEADER)["machine_info"]
+    info = exports.make_pytest_benchmark(report_on([]))["machine_info"]
     known = {*HEADER.fingerprint.model_dump().values(), HEADER.machine_id, "CPython", "3.12.1"}
     assert set(leaves(info)) <= known
     assert info["node"] == HEADER.machine_id
 
 
 def test_outside_of_a_checkout_the_commit_is_called_unversioned() -> None:
-    info = exports.make_pytest_benchmark([], scripted.header(git_commit=None, git_dirty=None))["commit_info"]
+    info = exports.make_pytest_benchmark(report_on([], scripted.header(git_commit=None, git_dirty=None)))["commit_info"]
     assert (info["id"], info["dirty"]) == ("unversioned", False)
 
 
@@ -216,7 +222,7 @@ class Entry(BaseModel):
 
 def entries(*outcomes: Outcome) -> dict[str, Entry]:
     """By name, each name once."""
-    text = json.dumps(exports.make_github_action_benchmark(outcomes, HEADER), allow_nan=False)
+    text = json.dumps(exports.make_github_action_benchmark(report_on(outcomes)), allow_nan=False)
     found = TypeAdapter(list[Entry]).validate_json(text)
     assert len({entry.name for entry in found}) == len(found)
     return {entry.name: entry for entry in found}
@@ -261,7 +267,7 @@ class Bmf(RootModel[dict[Name, Annotated[dict[Slug, Metric], Field(min_length=1)
 
 
 def measures(*outcomes: Outcome) -> dict[str, dict[str, Metric]]:
-    return Bmf.model_validate_json(json.dumps(exports.make_bencher(outcomes, HEADER), allow_nan=False)).root
+    return Bmf.model_validate_json(json.dumps(exports.make_bencher(report_on(outcomes)), allow_nan=False)).root
 
 
 def test_bencher_gets_a_benchmark_for_the_last_checkpoint() -> None:
@@ -287,8 +293,8 @@ def export(outcomes: Sequence[Outcome]) -> str:
     return json.dumps(
         [
             benchmarks(*outcomes),
-            exports.make_github_action_benchmark(outcomes, HEADER),
-            exports.make_bencher(outcomes, HEADER),
+            exports.make_github_action_benchmark(report_on(outcomes)),
+            exports.make_bencher(report_on(outcomes)),
         ],
         allow_nan=False,
     )
@@ -342,9 +348,8 @@ def test_no_two_benchmarks_have_one_name() -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_every_report_has_the_three_files_in_strict_json(folder: ReportFolder) -> None:
     folder.root.mkdir()
-    page.write_report(
-        folder, HEADER, [scripted.outcome(), scripted.outcome(scripted.case(model="deep"), reached=1)], (), 3
-    )
+    ended = [scripted.outcome(), scripted.outcome(scripted.case(model="deep"), reached=1)]
+    write_report(SweepReport(folder, HEADER, ended), 3)
     assert all(map(strict, files(folder)))
-    page.write_report(folder, HEADER, [], (), 3)
+    write_report(SweepReport(folder, HEADER, []), 3)
     assert [bool(strict(path)) for path in files(folder)] == [True, False, False]

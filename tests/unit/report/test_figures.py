@@ -92,5 +92,5 @@ def test_no_name_leaves_its_alphabet_or_grows_too_long(of: Callable[[str], str],
 
 def test_each_of_the_blogs_nine_models_has_a_colour_of_its_own_on_the_page_too() -> None:
     assert len(set(figures.PALETTE)) >= 9
-    css = (Path(figures.__file__).parent / "templates" / "report.css").read_text()
+    css = (Path(figures.__file__).parent / "templates" / "page.css").read_text()
     assert all(f"--series-{place}:" in css for place in range(1, len(figures.PALETTE) + 1))

@@ -13,10 +13,12 @@ import pytest
 import scripted
 
 from bench.plan import catalog
-from bench.report import html, page, render
-from bench.report.contents import collect_content
+from bench.report import html, render
+from bench.report.contents import SweepReport
+from bench.report.drawings import Drawings, draw_report
 from bench.report.figures import Plot, make_file_stem
 from bench.report.pictures import Gallery
+from bench.report.report import write_report
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, SweepHeader
 from bench.worker.protocol import PeaksEvent
@@ -34,8 +36,8 @@ def outcomes(*models: str) -> list[Outcome]:
 def text(
     ended: list[Outcome], header: SweepHeader | None = None, notes: tuple[str, ...] = (), root: Path = Path("nowhere")
 ) -> str:
-    shown = collect_content(ReportFolder(root), header or scripted.header(), ended, notes)
-    return html.render_page(shown)
+    report = SweepReport(ReportFolder(root), header or scripted.header(), ended, notes)
+    return html.format_html(report, draw_report(report))
 
 
 class Page(HTMLParser):
@@ -96,12 +98,12 @@ def test_loops_stand_side_by_side_where_there_are_several() -> None:
 
 
 def test_the_page_shows_the_roofline_and_says_what_is_left_out() -> None:
-    shown = collect_content(ReportFolder(Path("nowhere")), scripted.header(), outcomes("basic"), ())
+    report = SweepReport(ReportFolder(Path("nowhere")), scripted.header(), outcomes("basic"))
     gallery = Gallery("batch 4", "case", notes=["No samples were saved."])
-    (model,) = shown.models
+    (model,) = draw_report(report).models
     model = dataclasses.replace(model, curves_left_out=3, pictures_left_out=2, galleries=[gallery])
     roofline = Plot("roofline", "Roofline", "What it shows.", '<svg role="img"></svg>', b"")
-    seen = Page(html.render_page(dataclasses.replace(shown, models=[model], roofline=roofline)))
+    seen = Page(html.format_html(report, Drawings(roofline, [model])))
     assert "roofline" in [section["id"] for section in seen.all("section")]
     for expected in (
         "What it shows.",
@@ -201,7 +203,7 @@ def test_pictures_are_in_the_page_and_in_the_folder(folder: ReportFolder) -> Non
     (outcome,) = outcomes("basic")
     for epochs in (1, 3):
         save(folder, outcome, epochs)
-    html.write_page(folder, scripted.header(), [outcome], ())
+    html.write_page(SweepReport(folder, scripted.header(), [outcome]))
     images = Page(folder.page.read_text(encoding="utf-8")).all("img")
     assert [image["alt"] for image in images] == [
         "images of classes 0, 0, 0",
@@ -216,7 +218,7 @@ def test_pictures_of_cases_with_the_same_title_have_different_names(folder: Repo
     both = [scripted.outcome(scripted.case(learning_rate=rate)) for rate in (0.1, 0.2)]
     for outcome in both:
         save(folder, outcome, 3)
-    html.write_page(folder, scripted.header(), both, ())
+    html.write_page(SweepReport(folder, scripted.header(), both))
     names = {f"{make_file_stem(outcome.case.case_id)}-e3.png" for outcome in both}
     assert {path.name for path in folder.plots.iterdir()} == {"curve.png", *names}
 
@@ -228,7 +230,7 @@ def test_old_plots_are_deleted_and_a_persons_own_files_stay(folder: ReportFolder
     folder.plots.mkdir(parents=True)
     for name in [*stale, *own, "curve.png"]:
         (folder.plots / name).write_bytes(b"before")
-    html.write_page(folder, scripted.header(), [outcome], ())
+    html.write_page(SweepReport(folder, scripted.header(), [outcome]))
     assert {path.name for path in folder.plots.iterdir()} == {*own, "curve.png"}
     assert (folder.plots / "curve.png").read_bytes() == b"png"
 
@@ -241,17 +243,17 @@ def test_every_file_that_is_drawn_has_a_name_that_can_be_deleted_later(folder: R
     peaks = PeaksEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
     outcome = scripted.outcome(setup=setup, peaks=peaks)
     save(folder, outcome, 3, **plane, **codes)
-    shown = collect_content(folder, scripted.header(), [outcome], ())
-    names = set(html._list_files(shown)) - {"curve.png"}
+    report = SweepReport(folder, scripted.header(), [outcome])
+    names = set(html._list_files(draw_report(report))) - {"curve.png"}
     assert names == {"roofline.png", "basic-b4-e3.png", "basic-b4-e3-plane.png", "basic-b4-e3-grid.png"}
-    own = html._match_our_names(shown)
+    own = html._match_our_names(report)
     assert all(map(own.fullmatch, names))
 
 
 def test_the_page_has_the_remarks_of_the_report(folder: ReportFolder) -> None:
     folder.root.mkdir()
     noisy = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.NOISY) for n in (1, 2, 3)))
-    page.write_report(folder, scripted.header(), [noisy], ("line 3 is set aside",), 0)
+    write_report(SweepReport(folder, scripted.header(), [noisy], ("line 3 is set aside",)), 0)
     said = Page(folder.page.read_text(encoding="utf-8")).said
     assert "line 3 is set aside" in said
     assert (

