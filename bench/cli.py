@@ -314,10 +314,8 @@ def run_command() -> NoReturn:
         exit_with_message(str(error), ExitCode.INVALID_INPUT)
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        exit_with_message(
-            f"the system refused{where}: {error.strerror}. Cases in a journal are kept; --resume goes on from there.",
-            ExitCode.FAILED,
-        )
+        why = f"the system refused{where}: {error.strerror or error}"
+        exit_with_message(f"{why}. Cases in a journal are kept; --resume goes on from there.", ExitCode.FAILED)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     sys.exit()

@@ -161,6 +161,17 @@ def test_ctrl_c_before_the_first_case_exits_with_130(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_what_the_system_refuses_is_said_also_where_a_library_found_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    def refuse(_request: SweepRequest) -> int:
+        raise OSError("a writable folder is needed; set MPLCONFIGDIR")  # Matplotlib's on a read-only disk, in short
+
+    monkeypatch.setattr(run, "run_sweep", refuse)
+    assert aebench(monkeypatch, "run", *BASIC) == 3
+    assert "the system refused: a writable folder is needed; set MPLCONFIGDIR. " in capsys.readouterr().err
+
+
 def test_a_plan_prints_the_cases_and_writes_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path, script: Script
 ) -> None:
