@@ -81,7 +81,7 @@ def header(**changes: Any) -> SweepHeader:
         "created_at": "2026-01-02T03:04:05+00:00",
     }
     fields |= changes
-    return SweepHeader(**{"cases": tuple(fields["profile"].cases()), **fields})
+    return SweepHeader(**{"cases": tuple(fields["profile"].list_cases()), **fields})
 
 
 def case(**changes: Any) -> Case:

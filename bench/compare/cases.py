@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bench.errors import format_count, quote
 from bench.host.fingerprint import Fingerprint, make_label
 from bench.results.reader import Report, Row
-from bench.results.stats import Median, StudentMean, median, median_of_known
+from bench.results.stats import Median, StudentMean, compute_median, compute_median_of_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def read_machine(report: Report) -> Machine:
         fingerprint=report.fingerprint,
         started_at=report.started_at,
         cases={name: _build_case(rows) for name, rows in cases.items()},
-        kernel_gflop_per_s=median_of_known(row.reference_gflop_per_s for row in report.rows),
+        kernel_gflop_per_s=compute_median_of_known(row.reference_gflop_per_s for row in report.rows),
     )
 
 
@@ -96,9 +96,9 @@ def _summarize_processes(epochs: int, rows: Sequence[Row]) -> CheckpointFigures:
         epochs=epochs,
         processes=len(rows),
         seconds=_estimate_seconds(rows),
-        anon_mib=median_of_known(row.anon_peak_mib for row in rows),
-        rss_mib=median_of_known(row.peak_rss_mib for row in rows),
-        loss=median_of_known(row.val_bce for row in rows),
+        anon_mib=compute_median_of_known(row.anon_peak_mib for row in rows),
+        rss_mib=compute_median_of_known(row.peak_rss_mib for row in rows),
+        loss=compute_median_of_known(row.val_bce for row in rows),
         dataset_digest="+".join(sorted({row.dataset_digest for row in rows})),
         samples=(rows[0].train_samples, rows[0].val_samples),
         noisy=sum(observed),
@@ -118,11 +118,11 @@ def _estimate_seconds(rows: Sequence[Row]) -> Median | None:
     values = sorted(row.epoch_s_median for row in timed if row.epoch_s_median is not None)
     if len(values) < 2:
         return Median(values[0], timed[0].epoch_s_ci_low, timed[0].epoch_s_ci_high, 1) if values else None
-    found = median(values)
+    found = compute_median(values)
     if found is None or found.low is not None:
         return found
     logs = StudentMean.of([math.log(value) for value in values])
-    low, high = math.exp(logs.mean - logs.width()), math.exp(logs.mean + logs.width())
+    low, high = math.exp(logs.mean - logs.compute_width()), math.exp(logs.mean + logs.compute_width())
     return replace(found, low=low, high=high)
 
 

@@ -92,7 +92,7 @@ def _read_reports(paths: Sequence[Path], reference: str | None) -> _Reports:
 
 def _add_report(reports: _Reports, path: Path) -> None:
     try:
-        report = reader.read(path)
+        report = reader.read_report(path)
     except InvalidInput as error:
         reports.refusals.append(str(error))
         return

@@ -51,7 +51,7 @@ def divide(over: Median, under: Median) -> Ratio:
     return Ratio(math.exp(middle), math.exp(middle - below), math.exp(middle + above))
 
 
-def geometric_mean(ratios: Sequence[Ratio]) -> Ratio | None:
+def compute_geometric_mean(ratios: Sequence[Ratio]) -> Ratio | None:
     """The geometric mean, with the wider of two intervals at each end; None without ratios.
 
     One is Student's t on the logarithms with the case as the unit: it contains differences from case to case, and brief
@@ -62,9 +62,9 @@ def geometric_mean(ratios: Sequence[Ratio]) -> Ratio | None:
         return None
     logs = [math.log(each.value) for each in ratios]
     middle = statistics.fmean(logs)
-    across = StudentMean.of(logs).width() if len(logs) > 1 else None
-    below = _widest(across, _combine([(each.low, each.value) for each in ratios]))
-    above = _widest(across, _combine([(each.value, each.high) for each in ratios]))
+    across = StudentMean.of(logs).compute_width() if len(logs) > 1 else None
+    below = _choose_widest(across, _combine([(each.low, each.value) for each in ratios]))
+    above = _choose_widest(across, _combine([(each.value, each.high) for each in ratios]))
     if below is None or above is None:
         return Ratio(math.exp(middle), None, None, len(ratios))
     return Ratio(math.exp(middle), math.exp(middle - below), math.exp(middle + above), len(ratios))
@@ -76,7 +76,7 @@ def _combine(ends: Sequence[tuple[float | None, float | None]]) -> float | None:
     return math.hypot(*known) / len(ends) if len(known) == len(ends) else None
 
 
-def _widest(*widths: float | None) -> float | None:
+def _choose_widest(*widths: float | None) -> float | None:
     return max((width for width in widths if width is not None), default=None)
 
 
@@ -158,14 +158,14 @@ def _choose_timed(reference: MeasuredCase, other: MeasuredCase) -> tuple[Checkpo
         for one, two in _match_checkpoints(reference, other)
         if _has_interval(one.seconds) and _has_interval(two.seconds)
     ]
-    return known[-1] if known else (_last_timed(reference), _last_timed(other))
+    return known[-1] if known else (_find_last_timed(reference), _find_last_timed(other))
 
 
 def _has_interval(seconds: Median | None) -> bool:
     return seconds is not None and seconds.low is not None
 
 
-def _last_timed(case: MeasuredCase) -> CheckpointFigures:
+def _find_last_timed(case: MeasuredCase) -> CheckpointFigures:
     return next((each for each in reversed(case.checkpoints) if each.seconds is not None), case.checkpoints[-1])
 
 
@@ -215,7 +215,7 @@ class MachineComparison:
     losses: Comparability
     rank: int | None = None
 
-    def pair(self, case: str) -> CasePair | None:
+    def find_pair(self, case: str) -> CasePair | None:
         """One case, if either side has it."""
         return next((each for each in self.pairs if each.case == case), None)
 
@@ -290,8 +290,8 @@ def compare_machine(reference: Machine, other: Machine) -> MachineComparison:
         machine=other,
         pairs=pairs,
         differences=_find_differences(reference.fingerprint, other.fingerprint),
-        speed=geometric_mean([each.speed for each in pairs if each.speed]),
-        memory=geometric_mean([Ratio(each.memory, None, None) for each in pairs if each.memory]),
+        speed=compute_geometric_mean([each.speed for each in pairs if each.speed]),
+        memory=compute_geometric_mean([Ratio(each.memory, None, None) for each in pairs if each.memory]),
         time=caveats.judge_times(),
         space=caveats.judge_memory(),
         losses=caveats.judge_losses(),
@@ -320,12 +320,12 @@ class _Caveats:
     def judge_times(self) -> Comparability:
         count = sum(each.speed is not None for each in self.common)
         caveats = [
-            *self._same_machine(),
-            *self._versions(),
-            *self._field("threads", "threads", "left to the backend"),
-            *self._field("env_flags", "settings", "none"),
-            *self._noise(),
-            *self._checkpoints(),
+            *self._note_same_machine(),
+            *self._note_versions(),
+            *self._note_field("threads", "threads", "left to the backend"),
+            *self._note_field("env_flags", "settings", "none"),
+            *self._note_noise(),
+            *self._note_checkpoints(),
         ]
         return self._judge(count, "no common case has a time on both", caveats)
 
@@ -335,11 +335,11 @@ class _Caveats:
         other_methods = any(one.peak_method != two.peak_method for one, two in timed)
         has_gpu = self.reference.fingerprint.gpu or self.other.fingerprint.gpu
         caveats = [
-            *self._versions(),
-            *self._resident_memory(),
+            *self._note_versions(),
+            *self._note_resident_memory(),
             *(["peaks read by different methods"] if other_methods else []),
             *(["memory of GPUs is not compared"] if has_gpu else []),
-            *self._checkpoints(),
+            *self._note_checkpoints(),
         ]
         other_sizes = sum(one.samples != two.samples for one, two in timed)
         return self._judge(count, "no common case has a peak on both", caveats, other_sizes=other_sizes)
@@ -350,7 +350,7 @@ class _Caveats:
         of_all = f"{missing} of {format_count(len(self.common), 'case')}"
         caveats = [f"not evaluated after the same epochs in {of_all}"] if missing else []
         nothing = "no common case was evaluated after the same epochs"
-        return self._judge(count, nothing, [*self._versions(), *caveats])
+        return self._judge(count, nothing, [*self._note_versions(), *caveats])
 
     def _judge(
         self, count: int, nothing: str, caveats: Sequence[str], *, other_sizes: int | None = None
@@ -367,28 +367,29 @@ class _Caveats:
         partly = [f"{why} in {unlike} of {format_count(len(self.common), 'case')}"] if unlike else []
         return Comparability("with care" if partly or caveats else "yes", (*partly, *caveats))
 
-    def _same_machine(self) -> list[str]:
+    def _note_same_machine(self) -> list[str]:
         if self.reference.environment_id == self.other.environment_id:
             return ["the same machine at another moment"]
         same_machine = self.reference.machine_id == self.other.machine_id
         return ["the same machine in another environment"] if same_machine else []
 
-    def _versions(self) -> list[str]:
+    def _note_versions(self) -> list[str]:
         backends = dict.fromkeys(each.row.backend for each in self.common)
         names = ("keras", *(name for name in backends if name in Fingerprint.model_fields), "aebench")
         found = [
-            self._field(name, "Keras" if name == "keras" else catalog.backend_title(name), "absent") for name in names
+            self._note_field(name, "Keras" if name == "keras" else catalog.get_backend_title(name), "absent")
+            for name in names
         ]
         return [reason for reasons in found for reason in reasons]
 
-    def _field(self, name: str, title: str, nothing: str) -> list[str]:
+    def _note_field(self, name: str, title: str, nothing: str) -> list[str]:
         one, two = (getattr(side.fingerprint, name) for side in (self.reference, self.other))
         if one == two:
             return []
         own, there = (nothing if value is None else quote(value, 100) for value in (two, one))
         return [f"{title} {own}, not {there}"]
 
-    def _resident_memory(self) -> list[str]:
+    def _note_resident_memory(self) -> list[str]:
         """Whether cases are compared by their resident memory, for want of anonymous memory on a side."""
         known = [each for each in self.common if each.memory]
         resident = sum(not each.anon for each in known)
@@ -397,7 +398,7 @@ class _Caveats:
         of_all = f"{resident} of {format_count(len(known), 'case')}"
         return [f"peaks of resident memory, mapped files included, in {of_all}"] if resident else []
 
-    def _noise(self) -> list[str]:
+    def _note_noise(self) -> list[str]:
         found = []
         for side, whose in ((1, "its"), (0, "the reference's")):
             figures = [each.timed[side] for each in self.common if each.timed and each.speed]
@@ -409,6 +410,6 @@ class _Caveats:
                 found.append(f"{whose} times were not steady in {unsteady} of {format_count(len(figures), 'case')}")
         return found
 
-    def _checkpoints(self) -> list[str]:
+    def _note_checkpoints(self) -> list[str]:
         unequal = sum(each.timed is not None and each.timed[0].epochs != each.timed[1].epochs for each in self.common)
         return [f"after different numbers of epochs in {format_count(unequal, 'case')}"] if unequal else []

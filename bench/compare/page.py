@@ -52,23 +52,23 @@ def write_files(out: Path, comparison: Comparison, notes: Sequence[str] = ()) ->
 def format_markdown(comparison: Comparison, notes: Sequence[str] = ()) -> str:
     """The text of comparison.md."""
     missing = [*describe_missing(comparison), *notes]
-    words, many = _bullets(summarize_all(comparison)), len(comparison.others) > _MANY
+    words, many = _format_bullets(summarize_all(comparison)), len(comparison.others) > _MANY
     sections = [
-        f"# {_title(comparison)}",
+        f"# {_make_title(comparison)}",
         *([] if many else [words]),
         *(f"## {table.title}\n\n{table.to_markdown()}" for table in build_tables(comparison)),
         *([f"## In words\n\n{words}"] if many else []),
-        *([f"## Not compared\n\n{_bullets(missing)}"] if missing else []),
-        f"## How to read this\n\n{_bullets(_READING)}",
+        *([f"## Not compared\n\n{_format_bullets(missing)}"] if missing else []),
+        f"## How to read this\n\n{_format_bullets(_READING)}",
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _bullets(lines: Iterable[str]) -> str:
+def _format_bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {escape_cell(line)}" for line in lines)
 
 
-def _title(comparison: Comparison) -> str:
+def _make_title(comparison: Comparison) -> str:
     return f"{format_count(len(comparison.others), 'machine')} compared with {comparison.reference.label}"
 
 
@@ -92,7 +92,9 @@ def render_html(comparison: Comparison, notes: Sequence[str] = ()) -> str:
         Section("missing", "Not compared", "lines.html.j2", [*describe_missing(comparison), *notes]),
         Section("reading", "How to read this", "lines.html.j2", _READING),
     ]
-    return render_page(_title(comparison), sections, f"aebench {__version__}; full precision is in comparison.csv.")
+    return render_page(
+        _make_title(comparison), sections, f"aebench {__version__}; full precision is in comparison.csv."
+    )
 
 
 def format_csv(comparison: Comparison) -> str:

@@ -49,7 +49,7 @@ def describe_lines(comparison: Comparison) -> str:
 
 def _list_speeds(comparison: Comparison, case: str) -> list[Ratio | None]:
     """The machines' speeds in a case, in their order."""
-    pairs: list[CasePair | None] = [other.pair(case) for other in comparison.others]
+    pairs: list[CasePair | None] = [other.find_pair(case) for other in comparison.others]
     return [each.speed if each else None for each in pairs]
 
 
@@ -77,7 +77,9 @@ def _draw_machines(axes: Axes, comparison: Comparison, cases: Sequence[str]) -> 
     drawn = [other for other in comparison.others if other.speed]
     for number, other in enumerate(drawn):
         offset = 0.6 * ((number + 0.5) / len(drawn) - 0.5)
-        found = [(place, each.speed) for place, case in enumerate(cases) if (each := other.pair(case)) and each.speed]
+        found = [
+            (place, each.speed) for place, case in enumerate(cases) if (each := other.find_pair(case)) and each.speed
+        ]
         for place, speed in found:
             if speed.low is not None and speed.high is not None:
                 axes.plot([speed.low, speed.high], [place + offset] * 2, color=PALETTE[number], linewidth=1.4)

@@ -79,8 +79,8 @@ def _describe_losses(compared: MachineComparison) -> str:
     differing = [each for each in compared.common if each.loss]
     if not differing:
         return "; the same losses to the last bit"
-    worst = max(differing, key=_relative_difference)
-    most = _relative_difference(worst)
+    worst = max(differing, key=_compute_relative_difference)
+    most = _compute_relative_difference(worst)
     if most <= _ROUNDING:
         return "; the same losses but for rounding"
     percent = f"{100 * most:.2g} %" if most < 0.1 else format_fraction(most)
@@ -97,7 +97,7 @@ def _show_losses(each: CasePair) -> str:
     return f"{quote(each.row.model, 40)} after {format_count(own.epochs, 'epoch')}: {losses}"
 
 
-def _relative_difference(each: CasePair) -> float:
+def _compute_relative_difference(each: CasePair) -> float:
     """A difference of losses, as a fraction of the larger one."""
     assert each.evaluated is not None  # noqa: S101 - it has a loss
     assert each.loss is not None  # noqa: S101

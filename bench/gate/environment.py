@@ -80,7 +80,7 @@ def prepare_environment(
         if own.versions[name]
     )
     place = find.find_cache_folder() / "environments" / _hash_contents(asked, pins, own)
-    inside = str(_python_in(place))
+    inside = str(_locate_python(place))
     try:
         with _lock(place, say):
             if not (place / _COMPLETE).exists() or _ask_interpreter(inside, measured) is None:
@@ -121,7 +121,7 @@ def _hash_contents(asked: Sequence[str], pins: Sequence[str], own: _Interpreter)
     return hashlib.sha256(decisive.encode()).hexdigest()[:16]
 
 
-def _python_in(place: Path) -> Path:
+def _locate_python(place: Path) -> Path:
     return place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
@@ -191,7 +191,7 @@ class _Installation:
         asked, bounds = self.place / "requirements.txt", self.place / "constraints.txt"
         asked.write_text("".join(f"{each}\n" for each in self.requirements), encoding="utf-8")
         bounds.write_text("".join(f"{each}\n" for each in pins), encoding="utf-8")
-        inside, files = str(_python_in(self.place)), ("--requirement", str(asked), "--constraint", str(bounds))
+        inside, files = str(_locate_python(self.place)), ("--requirement", str(asked), "--constraint", str(bounds))
         if self.uv:
             self._run("uv pip install", self.uv, "pip", "install", "--python", inside, *files)
         else:

@@ -225,7 +225,7 @@ class _PairedWorker:
         hello = self.receive(HelloEvent)
         _check_protocol(self.side, hello.protocol)
         if Path(hello.root) != self.side.root.resolve():
-            raise self._failure(f"ran the code of {hello.root} instead of {self.side.root}")
+            raise self._make_failure(f"ran the code of {hello.root} instead of {self.side.root}")
         self.child.send(to_line(job))
 
     def run_turn(self) -> TurnEvent:
@@ -246,7 +246,7 @@ class _PairedWorker:
             code = self.child.wait()
             silent = self.watch.limit is not None
             early = add_limit(f"ended early, with exit code {code}")
-            raise self._failure("was silent for too long" if silent else early)
+            raise self._make_failure("was silent for too long" if silent else early)
         try:
             message = _EVENT.validate_json(line)
         except ValidationError as error:
@@ -255,14 +255,14 @@ class _PairedWorker:
                 raise Incomparable(
                     f"{self.side.name} does not speak the gate's protocol: its first line was {first}."
                 ) from error
-            raise self._failure(f"wrote a line that is no message: {first}") from error
+            raise self._make_failure(f"wrote a line that is no message: {first}") from error
         if isinstance(message, BrokenEvent):
-            raise self._failure(add_limit(message.error))
+            raise self._make_failure(add_limit(message.error))
         if not isinstance(message, expected):
-            raise self._failure(f"sent {message.kind!r} where {expected.__name__} was expected")
+            raise self._make_failure(f"sent {message.kind!r} where {expected.__name__} was expected")
         self.watch.note_progress()
         return message
 
-    def _failure(self, why: str) -> PairedRunFailed:
+    def _make_failure(self, why: str) -> PairedRunFailed:
         """Why it failed, then the log's last lines where it can be read."""
         return PairedRunFailed("\n".join(filter(None, (f"{self.side.name}: {why}", read_tail(self.log)))))

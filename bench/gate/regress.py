@@ -82,11 +82,11 @@ def regress(request: RegressRequest, console: Console | None = None) -> int:
         try:
             with _prepare_sides(request, ROOT, console) as (base, candidate):
                 run.measure(base, candidate)
-                return publish_report(run.report(base.name, candidate.name), folder, console)
+                return publish_report(run.make_report(base.name, candidate.name), folder, console)
         except Incomparable as error:
             run.refuse(str(error))
             base_name = f"base {request.base}" if request.base else "the default base"
-            return publish_report(run.report(base_name, "this code"), folder, console)
+            return publish_report(run.make_report(base_name, "this code"), folder, console)
         except KeyboardInterrupt:
             say(console, "\nInterrupted.")
             return ExitCode.INTERRUPTED
@@ -122,7 +122,7 @@ def parse_case(text: str) -> profile.Case:
     if named is None:
         raise InvalidInput(f"--cases takes MODEL, MODEL:LOOP or MODEL:LOOP:BATCH with commas between; got {text!r}.")
     model, loop, batch = named[1], named[2] or "fit", named[3]
-    settings, loops = catalog.model_settings(), catalog.loop_backends()
+    settings, loops = catalog.read_model_settings(), catalog.read_loop_backends()
     if model not in settings:
         raise InvalidInput(f"--cases: {describe_unknown('model', model, list(settings))}")
     if loop not in loops:
@@ -241,7 +241,7 @@ class _CaseProgress:
         """Whether another round may bring a verdict."""
         return self.trouble is None and len(self.figures) < self.plan.looks[-1] and not self.verdict.is_decided
 
-    def result(self) -> CaseResult:
+    def make_result(self) -> CaseResult:
         return CaseResult(self.name, self.verdict, len(self.figures), self.images, self.trouble, self.reason)
 
 
@@ -297,7 +297,7 @@ class _GateRun:
         for each in self.cases:
             each.trouble, each.reason = "incomparable", reason.rstrip(".")
 
-    def report(self, base: str, candidate: str) -> GateReport:
+    def make_report(self, base: str, candidate: str) -> GateReport:
         """What is known by now, of sides with these names."""
         return GateReport(
             base=base,
@@ -305,7 +305,7 @@ class _GateRun:
             minimum_effect=self.request.minimum_effect,
             most_discarded=self.request.most_discarded,
             seconds=self.seconds,
-            results=tuple(each.result() for each in self.cases),
+            results=tuple(each.make_result() for each in self.cases),
             fail_undecided=self.request.fail_undecided,
             stopped=self.stopped,
             ended=self.ended,
@@ -319,7 +319,7 @@ class _GateRun:
                 if budget is not None and self.seconds + longest > budget:
                     self._stop(f"the budget of {budget / 60:.3g} minutes has no room for another round")
                     return
-                signals.check()
+                signals.raise_if_received()
                 began = self.seconds
                 self._run_round(executor, each)
                 took = self.seconds - began
@@ -374,6 +374,6 @@ class _GateRun:
 
 def _check_base_has(case: profile.Case, base: Side) -> None:
     """Raise `Incomparable` where the base lacks the case's model or loop."""
-    for file in (catalog.model_file(case.model, base.root), catalog.loop_file(case.loop, base.root)):
+    for file in (catalog.locate_model_file(case.model, base.root), catalog.locate_loop_file(case.loop, base.root)):
         if not file.is_file():
             raise Incomparable(f"{base.name} has no {file.relative_to(base.root).as_posix()}")

@@ -20,7 +20,7 @@ _SECONDS = 120.0
 _DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _SHORT = 9
 """Characters of a commit that people read."""
-_MEASURED = frozenset({"keras", "numpy", *catalog.backends()})
+_MEASURED = frozenset({"keras", "numpy", *catalog.read_backends()})
 """Packages that a measured process runs on."""
 _NAME = re.compile(r"[^a-z0-9_.-]")
 
@@ -54,7 +54,7 @@ def _check_checkout(root: Path) -> None:
     """Raise `InvalidInput` where git knows nothing of the harness here, in its own words where it has any."""
     otherwise = "name two environments with --base-python and --candidate-python"
     try:
-        if git.is_checkout(root) and _git(root, "ls-files", "--", "bench/__init__.py"):
+        if git.is_checkout(root) and _ask_git(root, "ls-files", "--", "bench/__init__.py"):
             return
     except git.GitFailed as error:
         raise InvalidInput(f"{root} is a git checkout, but git does not read it: {error}\nOr {otherwise}.") from error
@@ -85,7 +85,7 @@ def check_out(root: Path, commit: str) -> Iterator[Path]:
     place = folder / shorten(commit)
     try:
         try:
-            _git(root, "worktree", "add", "--detach", "--quiet", str(place), commit)
+            _ask_git(root, "worktree", "add", "--detach", "--quiet", str(place), commit)
         except git.GitFailed as error:
             raise InvalidInput(f"git could not check out {shorten(commit)} into {place}: {error}") from error
         yield place
@@ -129,10 +129,10 @@ def parse_name(requirement: str) -> str:
 def _find(root: Path, *arguments: str) -> str | None:
     """Git's answer; None where it has none, which is an answer too."""
     try:
-        return _git(root, *arguments)
+        return _ask_git(root, *arguments)
     except git.GitFailed:
         return None
 
 
-def _git(root: Path, *arguments: str) -> str:
+def _ask_git(root: Path, *arguments: str) -> str:
     return git.ask(root, *arguments, seconds=_SECONDS)

@@ -45,21 +45,21 @@ class RiskPlan:
     most_discarded: float = MOST_DISCARDED
     """Fraction of a case's blocks, after warm-up; a case that lost more of them is undecided."""
 
-    def alarm_level(self, look: int, judged: Literal["time", "memory", "loss"]) -> float:
+    def compute_alarm_level(self, look: int, judged: Literal["time", "memory", "loss"]) -> float:
         """Risk of a false alarm that a look, from 0, may take on one thing of one case, in one direction."""
-        return _levels(FALSE_ALARMS * _FRACTIONS[judged] / self.cases, self.looks)[look]
+        return _compute_levels(FALSE_ALARMS * _FRACTIONS[judged] / self.cases, self.looks)[look]
 
-    def miss_level(self, look: int) -> float:
+    def compute_miss_level(self, look: int) -> float:
         """Risk that a look, from 0, may take of calling a slowdown of the minimum effect ok."""
-        return _levels(MISSES, self.looks)[look]
+        return _compute_levels(MISSES, self.looks)[look]
 
-    def last_look(self, rounds: int) -> int | None:
+    def find_last_look(self, rounds: int) -> int | None:
         """The last look, from 0, for which there are enough rounds; None before the first."""
         return max((index for index, needed in enumerate(self.looks) if needed <= rounds), default=None)
 
 
 @functools.cache
-def _levels(risk: float, looks: tuple[int, ...]) -> tuple[float, ...]:
+def _compute_levels(risk: float, looks: tuple[int, ...]) -> tuple[float, ...]:
     """The risk that each look may spend; see the module's docstring."""
     spent = [0.0, *(risk * math.log(1 + (math.e - 1) * look / looks[-1]) for look in looks)]
     return tuple(after - before for before, after in itertools.pairwise(spent))

@@ -22,7 +22,7 @@ level of a miss:
   that differ may yet turn out to be higher.
 
 A block is discarded whole if a noise indicator was out of bounds over its four turns together, so the rule cannot know
-whose turns were hit. Warm-up is cut from both sides alike, by the rule of `bench.results.stats.steady_state`.
+whose turns were hit. Warm-up is cut from both sides alike, by the rule of `bench.results.stats.find_steady_state`.
 """
 
 import math
@@ -35,7 +35,7 @@ import numpy as np
 
 from bench.errors import ExitCode, format_count
 from bench.gate.sequential import RiskPlan
-from bench.results.stats import StudentMean, warmup_length
+from bench.results.stats import StudentMean, find_warmup_length
 from bench.worker.paired_protocol import Block, Memory, Round, Turn
 
 MEMORY_EFFECT = 0.03
@@ -142,24 +142,26 @@ def reduce_round(recorded: Round) -> Figures:
     return Figures(
         blocks=len(steady),
         kept=len(clean),
-        wall=_log_ratio([turn.wall_s for turn in base], [turn.wall_s for turn in candidate]) if enough else None,
-        cpu=_log_ratio([turn.cpu_s for turn in base], [turn.cpu_s for turn in candidate]) if enough else None,
+        wall=_compute_log_ratio([turn.wall_s for turn in base], [turn.wall_s for turn in candidate])
+        if enough
+        else None,
+        cpu=_compute_log_ratio([turn.cpu_s for turn in base], [turn.cpu_s for turn in candidate]) if enough else None,
         memory=_pair_memory(recorded),
-        losses=_last_losses(recorded.blocks[-1]) if recorded.blocks else None,
-        equal_losses=all(_losses(block.base) == _losses(block.candidate) for block in recorded.blocks),
+        losses=_get_last_losses(recorded.blocks[-1]) if recorded.blocks else None,
+        equal_losses=all(_list_losses(block.base) == _list_losses(block.candidate) for block in recorded.blocks),
     )
 
 
 def cut_warmup(blocks: Sequence[Block]) -> Sequence[Block]:
     """The blocks without those in which either side was still warming up."""
     longest = max(
-        warmup_length([turn.wall_s for block in blocks for turn in block.base]),
-        warmup_length([turn.wall_s for block in blocks for turn in block.candidate]),
+        find_warmup_length([turn.wall_s for block in blocks for turn in block.base]),
+        find_warmup_length([turn.wall_s for block in blocks for turn in block.candidate]),
     )
     return blocks[math.ceil(longest / 2) :]
 
 
-def _log_ratio(base: Sequence[float], candidate: Sequence[float]) -> float | None:
+def _compute_log_ratio(base: Sequence[float], candidate: Sequence[float]) -> float | None:
     """Logarithm of the ratio of the means of the faster halves; None where a clock is too coarse for the turns."""
     below, above = (float(np.mean(np.sort(seconds)[: len(seconds) // 2])) for seconds in (base, candidate))
     return math.log(above / below) if below > 0 and above > 0 else None
@@ -176,11 +178,11 @@ def _pair_memory(recorded: Round) -> dict[str, tuple[float, float]]:
     return {kind: (base, candidate) for kind, base, candidate in sides if base and candidate}
 
 
-def _losses(turns: Sequence[Turn]) -> list[tuple[float | None, float | None]]:
+def _list_losses(turns: Sequence[Turn]) -> list[tuple[float | None, float | None]]:
     return [(turn.train_loss, turn.val_loss) for turn in turns]
 
 
-def _last_losses(block: Block) -> tuple[float | None, float | None]:
+def _get_last_losses(block: Block) -> tuple[float | None, float | None]:
     return block.base[-1].val_loss, block.candidate[-1].val_loss
 
 
@@ -193,7 +195,7 @@ def judge_case(found: Sequence[Figures], plan: RiskPlan) -> CaseVerdict:
     cpu = [each.cpu for each in found if each.cpu is not None]
     total = sum(each.blocks for each in found)
     discarded = 1 - sum(each.kept for each in found) / total if total else 0.0
-    look = plan.last_look(len(wall))
+    look = plan.find_last_look(len(wall))
     return CaseVerdict(
         rounds=len(wall) if look is None else plan.looks[look],
         time=_judge_noise(discarded, plan) or judge_time(wall, plan),
@@ -216,26 +218,26 @@ def _judge_noise(discarded: float, plan: RiskPlan) -> Judgement | None:
 
 def judge_time(wall: Sequence[float], plan: RiskPlan) -> Judgement:
     """The verdict on a case's time from the rounds' figures, logarithms, in the order in which they came."""
-    look = plan.last_look(len(wall))
+    look = plan.find_last_look(len(wall))
     if look is None:
-        return Judgement("undecided", _too_few(len(wall), plan), _estimate(wall, plan))
+        return Judgement("undecided", _explain_too_few(len(wall), plan), _estimate(wall, plan))
     return judge_ratio(StudentMean.of(wall[: plan.looks[look]]), plan, look)
 
 
-def _too_few(rounds: int, plan: RiskPlan) -> str:
+def _explain_too_few(rounds: int, plan: RiskPlan) -> str:
     return f"{format_count(rounds, 'usable round')}; {plan.looks[0]} are needed"
 
 
 def judge_ratio(t: StudentMean, plan: RiskPlan, look: int) -> Judgement:
     """The verdict on the logarithm of a ratio of times, at this look."""
-    alarm, miss = plan.alarm_level(look, "time"), plan.miss_level(look)
+    alarm, miss = plan.compute_alarm_level(look, "time"), plan.compute_miss_level(look)
     estimate = estimate_change(t, alarm, miss)
     matters = math.log1p(plan.minimum_effect)
-    if t.above(miss) < matters:
-        if t.above(alarm) < 0 and t.mean <= -matters / 2:
+    if t.compute_upper_end(miss) < matters:
+        if t.compute_upper_end(alarm) < 0 and t.mean <= -matters / 2:
             return Judgement("faster", "faster, beyond the noise", estimate)
         return Judgement("ok", f"no slowdown of {plan.minimum_effect:.0%} or more", estimate)
-    if t.below(alarm) > 0 and t.mean >= matters / 2:
+    if t.compute_lower_end(alarm) > 0 and t.mean >= matters / 2:
         return Judgement("slower", "slower, beyond the noise", estimate)
     return Judgement("undecided", "too noisy for a verdict so far", estimate)
 
@@ -246,23 +248,28 @@ def find_smallest_slowdown(t: StudentMean, plan: RiskPlan, look: int) -> float:
     Each condition of the verdict has to hold even where the estimate is too low by what 95 of 100 estimates stay
     within.
     """
-    matters, unlucky = math.log1p(plan.minimum_effect), t.width(1 - POWER)
-    alarm, miss = t.width(plan.alarm_level(look, "time")), t.width(plan.miss_level(look))
+    matters, unlucky = math.log1p(plan.minimum_effect), t.compute_width(1 - POWER)
+    alarm, miss = (
+        t.compute_width(plan.compute_alarm_level(look, "time")),
+        t.compute_width(plan.compute_miss_level(look)),
+    )
     return to_change(unlucky + max(alarm, matters / 2, matters - miss))
 
 
 def _estimate(logs: Sequence[float], plan: RiskPlan) -> Estimate | None:
     """A change from the rounds' logarithms, with the interval of the verdict on time where there are enough rounds."""
-    look = plan.last_look(len(logs))
+    look = plan.find_last_look(len(logs))
     if look is None:
         return Estimate(to_change(statistics.fmean(logs)), None, None) if logs else None
     t = StudentMean.of(logs[: plan.looks[look]])
-    return estimate_change(t, plan.alarm_level(look, "time"), plan.miss_level(look))
+    return estimate_change(t, plan.compute_alarm_level(look, "time"), plan.compute_miss_level(look))
 
 
 def estimate_change(t: StudentMean, lower_level: float, upper_level: float) -> Estimate:
     """The mean of logarithms as a change, with an interval whose ends have these levels."""
-    return Estimate(to_change(t.mean), to_change(t.below(lower_level)), to_change(t.above(upper_level)))
+    return Estimate(
+        to_change(t.mean), to_change(t.compute_lower_end(lower_level)), to_change(t.compute_upper_end(upper_level))
+    )
 
 
 def to_change(logarithm: float) -> float:
@@ -275,14 +282,14 @@ def to_change(logarithm: float) -> float:
 
 def _judge_memory(found: Sequence[Figures], plan: RiskPlan) -> Judgement:
     known = [kind for kind in MEMORY_KINDS if found and all(kind in each.memory for each in found)]
-    look = plan.last_look(len(found))
+    look = plan.find_last_look(len(found))
     if look is None:
-        return Judgement("undecided", _too_few(len(found), plan) if known else NO_MEMORY)
+        return Judgement("undecided", _explain_too_few(len(found), plan) if known else NO_MEMORY)
     logs = {
         kind: [math.log(candidate / base) for base, candidate in (each.memory[kind] for each in found)]
         for kind in known
     }
-    return worst_memory(
+    return choose_worst_memory(
         [judge_growth(kind, StudentMean.of(values[: plan.looks[look]]), plan, look) for kind, values in logs.items()]
     )
 
@@ -292,14 +299,14 @@ NO_MEMORY = "no memory was measured on both sides"
 
 def judge_growth(kind: str, t: StudentMean, plan: RiskPlan, look: int) -> Judgement:
     """The verdict on the logarithm of a ratio of memory: more by over 3 % and by more than its spread explains."""
-    level = plan.alarm_level(look, "memory") / len(MEMORY_KINDS)
+    level = plan.compute_alarm_level(look, "memory") / len(MEMORY_KINDS)
     estimate = estimate_change(t, level, level)
-    if t.below(level) > 0 and estimate.value > MEMORY_EFFECT:
+    if t.compute_lower_end(level) > 0 and estimate.value > MEMORY_EFFECT:
         return Judgement("more-memory", f"more {kind}, by over {MEMORY_EFFECT:.0%} and beyond its spread", estimate)
     return Judgement("ok", f"{kind} within {MEMORY_EFFECT:.0%} or its spread", estimate)
 
 
-def worst_memory(judgements: Sequence[Judgement]) -> Judgement:
+def choose_worst_memory(judgements: Sequence[Judgement]) -> Judgement:
     """Of the verdicts on several kinds of memory, the one that counts."""
     order: tuple[Verdict, ...] = ("more-memory", "undecided", "ok")
     return min(judgements, key=lambda each: order.index(each.verdict), default=Judgement("undecided", NO_MEMORY))
@@ -315,9 +322,9 @@ def _judge_loss(found: Sequence[Figures], plan: RiskPlan) -> Judgement:
     ends = [each.losses for each in found if each.losses is not None]
     if any(base is not None and candidate is None for base, candidate in ends):
         return Judgement("higher-loss", "a loss that is not finite, where the base's is")
-    look = plan.last_look(len(ends))
+    look = plan.find_last_look(len(ends))
     if look is None:
-        return Judgement("undecided", _too_few(len(ends), plan))
+        return Judgement("undecided", _explain_too_few(len(ends), plan))
     finite = [(base, candidate) for base, candidate in ends if base is not None and candidate is not None]
     if len(finite) < plan.looks[look]:
         return Judgement("undecided", "the base's loss is not finite")
@@ -329,15 +336,15 @@ def _judge_last_losses(ends: Sequence[tuple[float, float]], plan: RiskPlan, look
 
     Before the last look the verdict is open as long as the loss may yet turn out to be that much higher.
     """
-    level = plan.alarm_level(look, "loss")
+    level = plan.compute_alarm_level(look, "loss")
     base = [each for each, _ in ends]
     size = abs(statistics.fmean(base)) or 1.0
     spread = statistics.stdev(base) / size
     t = StudentMean.of([(candidate - before) / size for before, candidate in ends])
-    estimate = Estimate(t.mean, t.below(level), t.above(level))
-    if t.below(level) > 0 and t.mean > spread:
+    estimate = Estimate(t.mean, t.compute_lower_end(level), t.compute_upper_end(level))
+    if t.compute_lower_end(level) > 0 and t.mean > spread:
         return Judgement("higher-loss", f"a higher loss, beyond its spread over seeds of {spread:.2%}", estimate)
-    if t.above(plan.miss_level(look)) > spread and look < len(plan.looks) - 1:
+    if t.compute_upper_end(plan.compute_miss_level(look)) > spread and look < len(plan.looks) - 1:
         reason = f"the loss differs and may be higher by more than its spread over seeds of {spread:.2%}"
         return Judgement("undecided", reason, estimate, is_open=True)
     return Judgement("ok", f"within its spread over seeds of {spread:.2%}, or lower", estimate)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from bench.host.procfs import ROOT, count_logical_cores, import_psutil, read, read_lines
+from bench.host.procfs import ROOT, count_logical_cores, import_psutil, read_lines, read_text
 
 
 def read_cpu_limit(root: Path = ROOT) -> float:
@@ -81,9 +81,9 @@ def _find_usual_mount(root: Path, controller: str) -> tuple[str, Path] | None:
 def _read_cpu_quotas(root: Path) -> Iterator[float]:
     """Cores of every quota on the way from this process' group to the top."""
     for folder in find_groups(root):
-        yield from _parse_quota((read(folder / "cpu.max") or "").split())
+        yield from _parse_quota((read_text(folder / "cpu.max") or "").split())
     for folder in find_groups(root, "cpu"):
-        yield from _parse_quota([read(folder / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period")])
+        yield from _parse_quota([read_text(folder / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period")])
 
 
 def _parse_quota(words: list[str]) -> Iterator[float]:
@@ -96,7 +96,7 @@ def read_ram_limit_mib(root: Path, ram_mib: float) -> int | None:
     """The tightest memory limit, in whole MiB; v1's 'no limit' is a number far above any machine's memory."""
     files = [folder / "memory.max" for folder in find_groups(root)]
     files += [folder / "memory.limit_in_bytes" for folder in find_groups(root, "memory")]
-    limits = [int(text) / 2**20 for file in files if (text := read(file) or "").isdigit()]
+    limits = [int(text) / 2**20 for file in files if (text := read_text(file) or "").isdigit()]
     return next((int(limit) for limit in sorted(limits) if limit < ram_mib), None)
 
 

@@ -20,7 +20,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench import __version__
 from bench.errors import InvalidInput
 from bench.host import cgroup, git
-from bench.host.procfs import ROOT, count_logical_cores, import_psutil, read, read_cpuinfo, read_lines, read_meminfo
+from bench.host.procfs import (
+    ROOT,
+    count_logical_cores,
+    import_psutil,
+    read_cpuinfo,
+    read_lines,
+    read_meminfo,
+    read_text,
+)
 from bench.host.settings import is_recorded
 from bench.plan import catalog
 
@@ -31,7 +39,7 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
 
 
-def column(description: str, unit: str = "", empty: str = "") -> Any:
+def describe_column(description: str, unit: str = "", empty: str = "") -> Any:
     """A column's entry in the data dictionary; ``empty`` says when a cell is empty, where it can be."""
     extra: dict[str, Any] = {"unit": unit, "empty": empty}
     return Field(default=None if empty else ..., description=description, json_schema_extra=extra)
@@ -40,32 +48,34 @@ def column(description: str, unit: str = "", empty: str = "") -> Any:
 class Fingerprint(StrictModel):
     """Stable facts of machine and software; no host name, no user, no path, so that rows can be passed on."""
 
-    cpu_model: str | None = column("the processor's name", empty="unknown")
-    cpu_arch: str = column("instruction set, as `uname -m` names it")
-    cores_physical: int | None = column("physical cores", empty="unknown")
-    cores_logical: int = column("hardware threads of the machine")
-    cpu_limit: float = column(
+    cpu_model: str | None = describe_column("the processor's name", empty="unknown")
+    cpu_arch: str = describe_column("instruction set, as `uname -m` names it")
+    cores_physical: int | None = describe_column("physical cores", empty="unknown")
+    cores_logical: int = describe_column("hardware threads of the machine")
+    cpu_limit: float = describe_column(
         "cores' worth of time this process may use: the least of affinity, cgroup quota and hardware threads", "cores"
     )
-    ram_mib: int = column("memory of the machine, rounded to 256 MiB", "MiB")
-    ram_limit_mib: int | None = column("cgroup memory limit", "MiB", empty="no limit below the machine's memory")
-    gpu: str | None = column("GPUs, as their driver names them", empty="none found")
-    gpu_driver: str | None = column("GPU driver's version", empty="none found")
-    os: str = column("operating system and its release")
-    kernel: str = column("kernel release")
-    python: str = column("Python's implementation and version")
-    numpy: str | None = column("NumPy's version", empty="not installed")
-    keras: str | None = column("Keras' version", empty="not installed")
-    tensorflow: str | None = column("TensorFlow's version", empty="not installed")
-    jax: str | None = column("JAX's version", empty="not installed")
-    torch: str | None = column("PyTorch's version", empty="not installed")
-    threads: int | None = column("threads asked for with `--threads`", empty="the backend's own choice")
-    env_flags: str | None = column(
+    ram_mib: int = describe_column("memory of the machine, rounded to 256 MiB", "MiB")
+    ram_limit_mib: int | None = describe_column(
+        "cgroup memory limit", "MiB", empty="no limit below the machine's memory"
+    )
+    gpu: str | None = describe_column("GPUs, as their driver names them", empty="none found")
+    gpu_driver: str | None = describe_column("GPU driver's version", empty="none found")
+    os: str = describe_column("operating system and its release")
+    kernel: str = describe_column("kernel release")
+    python: str = describe_column("Python's implementation and version")
+    numpy: str | None = describe_column("NumPy's version", empty="not installed")
+    keras: str | None = describe_column("Keras' version", empty="not installed")
+    tensorflow: str | None = describe_column("TensorFlow's version", empty="not installed")
+    jax: str | None = describe_column("JAX's version", empty="not installed")
+    torch: str | None = describe_column("PyTorch's version", empty="not installed")
+    threads: int | None = describe_column("threads asked for with `--threads`", empty="the backend's own choice")
+    env_flags: str | None = describe_column(
         "environment settings that change speed, memory or losses (threads, kernels, allocators), as NAME=VALUE, paths "
         "left out",
         empty="none set",
     )
-    aebench: str = column("this harness' version")
+    aebench: str = describe_column("this harness' version")
 
 
 _PERSONAL = ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", "USERPROFILE")
@@ -77,7 +87,7 @@ _LIBRARIES = ("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
 _DISTRIBUTIONS = {
     "numpy": ("numpy",),
     "keras": ("keras", "keras-nightly"),
-    **{name: backend.distributions for name, backend in catalog.backends().items()},
+    **{name: backend.distributions for name, backend in catalog.read_backends().items()},
 }
 """Distributions that install a library, in the order they are looked for; a backend is a column of `Fingerprint`."""
 
@@ -119,7 +129,7 @@ def take_fingerprint(
 
 def find_backends() -> list[str]:
     """The Keras backends that a worker could import, found without importing any."""
-    specs = {name: importlib.util.find_spec(name) for name in catalog.backends()}
+    specs = {name: importlib.util.find_spec(name) for name in catalog.read_backends()}
     # A mere folder of that name on the path is found too, but has no file.
     return [name for name, spec in specs.items() if spec is not None and spec.origin is not None]
 
@@ -197,7 +207,7 @@ def _ask_cpuinfo() -> str | None:
 def _count_physical_cores(root: Path) -> int | None:
     """Distinct sets of sibling threads in sysfs, since /proc/cpuinfo names no cores on arm."""
     siblings = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology/thread_siblings_list")
-    cores = {text for path in siblings if (text := read(path))}
+    cores = {text for path in siblings if (text := read_text(path))}
     if cores or (root / "proc/cpuinfo").exists():
         return len(cores) or None
     count: int | None = import_psutil().cpu_count(logical=False)
@@ -263,7 +273,7 @@ def _read_os(root: Path) -> str:
 
 def _read_kernel(root: Path, environ: Mapping[str, str]) -> str:
     """The kernel's release; only its number where the rest names a person or a host."""
-    release = (read(root / "proc/sys/kernel/osrelease") or platform.release()).strip()
+    release = (read_text(root / "proc/sys/kernel/osrelease") or platform.release()).strip()
     number = re.match(r"[\d.]*\d", release)
     return number[0] if number and _is_personal(release, environ) else release
 
@@ -316,13 +326,13 @@ def read_git_state(folder: Path) -> GitState:
     """
     commit = None
     try:
-        if not git.is_checkout(folder) or not _git(folder, "ls-files", "--", "aebench/__init__.py"):
+        if not git.is_checkout(folder) or not _ask_git(folder, "ls-files", "--", "aebench/__init__.py"):
             return GitState()
-        commit = _git(folder, "rev-parse", "--verify", "HEAD")
-        return GitState(commit, bool(_git(folder, "status", "--porcelain", "--", "bench", "models")))
+        commit = _ask_git(folder, "rev-parse", "--verify", "HEAD")
+        return GitState(commit, bool(_ask_git(folder, "status", "--porcelain", "--", "bench", "models")))
     except git.GitFailed as error:
         return GitState(commit, problem=str(error))
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _ask_git(folder: Path, *arguments: str) -> str:
     return git.ask(folder, *arguments, seconds=_GIT_SECONDS)

@@ -13,7 +13,7 @@ from typing import Any
 ROOT = Path("/")
 
 
-def read(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
     """A file's text without the space around it; None where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
@@ -23,7 +23,7 @@ def read(path: Path) -> str | None:
 
 def read_lines(path: Path) -> list[str]:
     """A file's lines; none where it cannot be read."""
-    return (read(path) or "").splitlines()
+    return (read_text(path) or "").splitlines()
 
 
 def peek(folder: Path, name: str, size: int = 1 << 18) -> str | None:

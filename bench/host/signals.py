@@ -58,7 +58,7 @@ def hold_signals() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
-def check() -> None:
+def raise_if_received() -> None:
     """Raise KeyboardInterrupt where a signal came since `catch_signals` was opened, and its exception was swallowed."""
     if _State.received:
         raise KeyboardInterrupt

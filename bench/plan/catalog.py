@@ -35,44 +35,44 @@ class Backend:
 
 
 @functools.cache
-def model_settings() -> dict[str, Settings]:
+def read_model_settings() -> dict[str, Settings]:
     """Each model's `Settings` by name, in the blog's order where they have a place in it, then by name.
 
     A model is a file of the `models` package that assigns ``SETTINGS``.
     """
-    found = _declarations(Path(next(iter(models.__path__))), "SETTINGS")
+    found = _read_declarations(Path(next(iter(models.__path__))), "SETTINGS")
     settings = {_check_name(name): value for name, value in found if isinstance(value, Settings)}
     return dict(sorted(settings.items(), key=lambda item: (item[1].position or len(settings) + 1, item[0])))
 
 
 @functools.cache
-def backends() -> dict[str, Backend]:
+def read_backends() -> dict[str, Backend]:
     """The Keras backends by Keras' name for them, the default one first, then by name."""
-    titles, distributions = (dict(_declarations(_ROOT / _BACKENDS, name)) for name in ("TITLE", "DISTRIBUTIONS"))
+    titles, distributions = (dict(_read_declarations(_ROOT / _BACKENDS, name)) for name in ("TITLE", "DISTRIBUTIONS"))
     return {
         name: Backend(titles[name], distributions.get(name, (name,)))
         for name in sorted(titles, key=lambda name: (name != DEFAULT_BACKEND, name))
     }
 
 
-def backend_title(name: str) -> str:
+def get_backend_title(name: str) -> str:
     """A backend's name for people; its own where this checkout has no such backend."""
-    return backends()[name].title if name in backends() else name
+    return read_backends()[name].title if name in read_backends() else name
 
 
 @functools.cache
-def loop_backends() -> dict[str, tuple[str, ...]]:
+def read_loop_backends() -> dict[str, tuple[str, ...]]:
     """The backends that each training loop supports, by the loop's name: ``BACKENDS`` of its file."""
-    found = _declarations(_ROOT / _LOOPS, "BACKENDS")
-    return {name: tuple(backends()) if value == "all" else value for name, value in found}
+    found = _read_declarations(_ROOT / _LOOPS, "BACKENDS")
+    return {name: tuple(read_backends()) if value == "all" else value for name, value in found}
 
 
-def model_file(name: str, root: Path) -> Path:
+def locate_model_file(name: str, root: Path) -> Path:
     """Where a checkout keeps a model."""
     return root / "models" / f"{name}.py"
 
 
-def loop_file(name: str, root: Path) -> Path:
+def locate_loop_file(name: str, root: Path) -> Path:
     """Where a checkout keeps a loop."""
     return root / _LOOPS / f"{name}.py"
 
@@ -83,7 +83,7 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _declarations(folder: Path, name: str) -> Iterator[tuple[str, Any]]:
+def _read_declarations(folder: Path, name: str) -> Iterator[tuple[str, Any]]:
     """The literal that each file of a folder assigns to ``name`` at its top level, by the file's name; not all do."""
     for path in sorted(folder.glob("*.py")):
         for node in _parse(path).body:

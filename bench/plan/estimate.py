@@ -25,7 +25,7 @@ def estimate_seconds(case: Case, train_samples: int, val_samples: int) -> float 
 
     None where nobody has measured that way to train that model.
     """
-    settings = catalog.model_settings()[case.model]
+    settings = catalog.read_model_settings()[case.model]
     way = (case.backend, case.loop, case.precision)
     factor = 1.0 if way == _BASIS else settings.epoch_factors.get(way)
     if factor is None:
@@ -57,7 +57,7 @@ class Remaining:
         self._done_planned += planned
         self._done_took += took_s
 
-    def seconds(self, running: Case | None = None, elapsed_s: float = 0.0) -> float:
+    def compute_seconds(self, running: Case | None = None, elapsed_s: float = 0.0) -> float:
         """Seconds left of what is planned, with ``running`` under way since ``elapsed_s``."""
         factor = self._done_took / self._done_planned if self._done_planned else 1.0
         planned = self._planned[running.case_id] if running else None
@@ -68,7 +68,7 @@ class Remaining:
         """The same for people: "about 3 min 20 s and 2 cases without an estimate"."""
         words = []
         if self._open > 0 or not self._unknown:
-            words.append(f"about {format_duration(self.seconds(running, elapsed_s))}")
+            words.append(f"about {format_duration(self.compute_seconds(running, elapsed_s))}")
         if self._unknown:
             words.append(f"{format_count(self._unknown, 'case')} without an estimate")
         return " and ".join(words)

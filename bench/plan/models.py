@@ -10,7 +10,7 @@ from bench.plan import catalog
 def show_models(console: Console | None = None) -> None:
     """Print each model with its blog section, parameters, settings and published figures."""
     console = console or make_console()
-    for name, settings in catalog.model_settings().items():
+    for name, settings in catalog.read_model_settings().items():
         text = Text(f"\n{name}", "bold") + Text(f": {settings.title}\n", "not bold")
         facts = (
             f"{settings.parameters:,} parameters, codes of {settings.codes}",

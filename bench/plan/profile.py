@@ -102,11 +102,11 @@ def _check_distinct(value: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 _ONCE = AfterValidator(_check_distinct)
-_MODEL = _require_known("model", catalog.model_settings)
+_MODEL = _require_known("model", catalog.read_model_settings)
 _Names = Annotated[tuple[str, ...], Field(min_length=1)]
 _Epochs = Annotated[Counts, AfterValidator(_check_ascending)]
 _BatchSizes = Annotated[Counts, _ONCE]
-_Loops = Annotated[_Names, _require_known("loop", catalog.loop_backends), _ONCE]
+_Loops = Annotated[_Names, _require_known("loop", catalog.read_loop_backends), _ONCE]
 
 
 class ModelOverride(BaseModel):
@@ -127,10 +127,10 @@ class Profile(BaseModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")] = "custom"
     description: str = ""
     dataset: Annotated[str, _require_known("dataset", lambda: DATASET_SIZES)] = "mnist-5k"
-    models: Annotated[_Names, _MODEL, _ONCE] = Field(default_factory=lambda: tuple(catalog.model_settings()))
+    models: Annotated[_Names, _MODEL, _ONCE] = Field(default_factory=lambda: tuple(catalog.read_model_settings()))
     epochs: _Epochs
     batch_sizes: _BatchSizes
-    backends: Annotated[_Names, _require_known("backend", catalog.backends), _ONCE] = (catalog.DEFAULT_BACKEND,)
+    backends: Annotated[_Names, _require_known("backend", catalog.read_backends), _ONCE] = (catalog.DEFAULT_BACKEND,)
     loops: _Loops = ("fit",)
     precisions: Annotated[tuple[Literal["float32", "mixed_bfloat16"], ...], Field(min_length=1), _ONCE] = ("float32",)
     optimizer: Literal["adam", "adadelta", "blog"] = "adam"
@@ -148,13 +148,13 @@ class Profile(BaseModel):
             return self
         wanted = dict.fromkeys(loop for model in self.models for loop in self._get_override(model).loops or self.loops)
         for loop, backend in itertools.product(wanted, self.backends):
-            supported = catalog.loop_backends()[loop]
+            supported = catalog.read_loop_backends()[loop]
             if backend not in supported:
                 message = f"loop {loop!r} does not run on backend {backend!r}; it runs on {', '.join(supported)}"
                 raise PydanticCustomError("unsupported", "{message}", {"message": message})
         return self
 
-    def cases(self) -> list[Case]:
+    def list_cases(self) -> list[Case]:
         """Every case of the sweep, repeats outermost so that a noisy minute does not hit one case alone."""
         self._refuse_too_many()
         axes = itertools.product(range(self.repeats), self.models, self.backends)
@@ -194,7 +194,7 @@ class Profile(BaseModel):
 
     def _choose_optimizer(self, model: str) -> tuple[str, float]:
         if self.optimizer == "blog":
-            settings = catalog.model_settings()[model]
+            settings = catalog.read_model_settings()[model]
             return settings.optimizer, settings.learning_rate
         return self.optimizer, LEARNING_RATES[self.optimizer]
 
@@ -219,9 +219,9 @@ def read_profile(name_or_file: str, overrides: Mapping[str, Any] | None = None) 
     return _validate(_overlay(fields, overrides or {}), source, set(overrides or {}))
 
 
-def published_batch_sizes() -> dict[str, dict[str, list[int]]]:
+def list_published_batch_sizes() -> dict[str, dict[str, list[int]]]:
     """Each model's published batch size, as a profile's exceptions from its sweep."""
-    return {name: {"batch_sizes": [settings.batch_size]} for name, settings in catalog.model_settings().items()}
+    return {name: {"batch_sizes": [settings.batch_size]} for name, settings in catalog.read_model_settings().items()}
 
 
 def change_profile(stored: Profile, overrides: Mapping[str, Any]) -> Profile:

@@ -9,7 +9,7 @@ from bench.errors import format_count
 from bench.host.machine import tabulate_machine
 from bench.plan import catalog
 from bench.report import published, variants
-from bench.report.files import make_result_rows
+from bench.report.files import make_all_result_rows
 from bench.report.summary import count_noisy_epochs, find_drift, list_models, name_model, select_last_rows
 from bench.report.tables import tabulate_model, tabulate_published, tabulate_thresholds, tabulate_variants
 from bench.report.thresholds import THRESHOLDS
@@ -39,12 +39,12 @@ class SweepReport:
     @cached_property
     def rows(self) -> list[ResultRow]:
         """Those of results.csv."""
-        return make_result_rows(self.outcomes, self.header)
+        return make_all_result_rows(self.outcomes, self.header)
 
     @cached_property
     def shown_rows(self) -> list[ResultRow]:
         """Those of the tables."""
-        return make_result_rows(self.outcomes, self.header, without_noisy=True) if self.without_noisy else self.rows
+        return make_all_result_rows(self.outcomes, self.header, without_noisy=True) if self.without_noisy else self.rows
 
     @cached_property
     def models(self) -> dict[str, Table]:
@@ -72,7 +72,7 @@ class SweepReport:
     @cached_property
     def published(self) -> Table:
         """Published figures with ours."""
-        return tabulate_published(published.compare_with_published(self.shown_rows, catalog.model_settings()))
+        return tabulate_published(published.compare_with_published(self.shown_rows, catalog.read_model_settings()))
 
     @property
     def tables(self) -> list[Table]:
@@ -93,7 +93,7 @@ class SweepReport:
             *_describe_noise(self.outcomes, without_noisy=self.without_noisy),
             *_describe_drift(self.outcomes),
             *_describe_sampling(self.rows),
-            *published.explain_dead_units(self.rows, catalog.model_settings()),
+            *published.explain_dead_units(self.rows, catalog.read_model_settings()),
         ]
 
     @property

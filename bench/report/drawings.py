@@ -67,7 +67,7 @@ def _draw_model(report: SweepReport, name: str) -> ModelPart:
         anchor=anchor,
         name=name,
         title=summary.name_model(name),
-        settings=catalog.model_settings().get(name),
+        settings=catalog.read_model_settings().get(name),
         table=make_view(replace(report.models[name], title=name), f"{anchor}-table"),
         plots=plots.draw_model(name, runs),
         galleries=[_collect_gallery(report.folder, outcome, pictured) for outcome in pictured[:MOST_GALLERIES]],
@@ -78,7 +78,7 @@ def _draw_model(report: SweepReport, name: str) -> ModelPart:
 
 def _has_samples(folder: ReportFolder, outcome: Outcome) -> bool:
     """Whether any checkpoint has a file in samples/; a stranger's journal may have names that lead elsewhere."""
-    paths = [folder.sample(outcome.case.case_id, checkpoint.epochs) for checkpoint in outcome.checkpoints]
+    paths = [folder.locate_sample(outcome.case.case_id, checkpoint.epochs) for checkpoint in outcome.checkpoints]
     return any(path.parent == folder.samples and path.is_file() for path in paths)
 
 
@@ -90,7 +90,7 @@ def _collect_gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[
     for place in np.linspace(0, count - 1, min(count, MOST_CHECKPOINTS)).round().astype(int):
         epochs = outcome.checkpoints[place].epochs
         try:
-            found.append(read_samples(folder.sample(case.case_id, epochs), epochs))
+            found.append(read_samples(folder.locate_sample(case.case_id, epochs), epochs))
         except FileNotFoundError:
             notes.append(f"No samples were saved at {format_count(epochs, 'epoch')}.")
         except InvalidInput as error:

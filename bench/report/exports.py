@@ -152,7 +152,7 @@ def _make_benchmark(outcome: Outcome, row: ResultRow) -> dict[str, Any]:
 
 def _list_rounds(outcome: Outcome, row: ResultRow) -> list[float]:
     """List the training seconds of the steady epochs up to the row's checkpoint."""
-    steady = outcome.epochs.column("train_s")[row.warmup_epochs or 0 : row.epochs]
+    steady = outcome.epochs.get_column("train_s")[row.warmup_epochs or 0 : row.epochs]
     return [seconds for seconds in steady if math.isfinite(seconds)]
 
 
@@ -211,7 +211,7 @@ def make_github_action_benchmark(report: SweepReport) -> list[dict[str, Any]]:
 
 
 _TOOLTIP = (
-    *("machine_id", "environment_id", "cpu_model", "cpu_limit", "keras", *catalog.backends()),
+    *("machine_id", "environment_id", "cpu_model", "cpu_limit", "keras", *catalog.read_backends()),
     *("steady_epochs", "noisy_epochs"),
 )
 

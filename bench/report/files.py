@@ -56,7 +56,7 @@ def make_safe(cell: Any) -> Any:
 _FORMULA = frozenset("=+-@\t\n＝＋－＠")
 
 
-def make_result_rows(
+def make_all_result_rows(
     outcomes: Iterable[Outcome], header: SweepHeader, *, without_noisy: bool = False
 ) -> list[ResultRow]:
     """Make the rows of results.csv; with ``without_noisy`` their medians leave out noisy epochs."""
@@ -65,7 +65,7 @@ def make_result_rows(
 
 def write_tables(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:
     """Write results.csv, epochs.csv and phases.csv."""
-    write_whole(folder.results, iterate_csv(ResultRow, make_result_rows(outcomes, header)))
+    write_whole(folder.results, iterate_csv(ResultRow, make_all_result_rows(outcomes, header)))
     epochs = itertools.chain.from_iterable(map(rows.make_epoch_rows, outcomes))
     write_whole(folder.epochs, iterate_csv(EpochRow, epochs))
     phases = itertools.chain.from_iterable(map(rows.make_phase_rows, outcomes))

@@ -162,9 +162,9 @@ def _count_runs(series: Sequence[_Series]) -> int:
 def _draw_losses_of(axes: Axes, run: Run, colour: str, most: int) -> list[float]:
     """Draw both curves of a run and its checkpoints; returns the smallest and the largest value drawn."""
     epochs = run.outcome.epochs
-    numbers = epochs.column("epoch")
+    numbers = epochs.get_column("epoch")
     training, validation = (
-        [make_drawable(value) for value in epochs.column(name)] for name in ("train_loss", "val_loss")
+        [make_drawable(value) for value in epochs.get_column(name)] for name in ("train_loss", "val_loss")
     )
     _draw_line(axes, numbers, training, most, color=colour, linestyle="--", linewidth=0.9, alpha=0.8)
     _draw_line(axes, numbers, validation, most, color=colour)
@@ -200,12 +200,12 @@ def _draw_times(model: str, series: list[_Series]) -> Plot | None:
 
 
 def _get_times(run: Run) -> list[float]:
-    return [make_drawable(value) for value in run.outcome.epochs.column("train_s")]
+    return [make_drawable(value) for value in run.outcome.epochs.get_column("train_s")]
 
 
 def _draw_times_of(axes: Axes, run: Run, colour: str, top: float, most: int) -> None:
     times = _get_times(run)
-    numbers, noise = (run.outcome.epochs.column(name) for name in ("epoch", "noisy"))
+    numbers, noise = (run.outcome.epochs.get_column(name) for name in ("epoch", "noisy"))
     above = times[0] > top
     marker = "." if len(times) < 4 else None  # a line through one point is not seen
     _draw_line(axes, numbers[above:], times[above:], most, color=colour, linewidth=1.0, marker=marker)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from bench.plan import catalog
 from bench.results.schema import ResultRow
-from bench.results.stats import median_of_known
+from bench.results.stats import compute_median_of_known
 from models.contract import Published, Settings
 
 Kind = Literal["measured", "projected", "not run"]
@@ -56,11 +56,11 @@ def _compare(model: str, published: Published, settings: Settings, rows: Sequenc
         return PublishedComparison(model, published, None, "not run", "needs at least two epochs")
     processes = [other for other in usable if _get_run_key(other) == _get_run_key(row)]
     if _is_full_mnist(row) and row.epochs == published.epochs:
-        ours = median_of_known(_get_figure(other, published) for other in processes)
+        ours = compute_median_of_known(_get_figure(other, published) for other in processes)
         kind: Kind = "not run" if ours is None else "measured"
         return PublishedComparison(model, published, ours, kind, _list_differences(row, settings))
     if published.quantity == "fit_s":
-        ours = median_of_known(_project_s(other, published.epochs) for other in processes)
+        ours = compute_median_of_known(_project_s(other, published.epochs) for other in processes)
         return PublishedComparison(model, published, ours, "projected", _list_differences(row, settings))
     needed = f"needs {published.epochs} epochs of the full MNIST"
     return PublishedComparison(model, published, None, "not run", needed)
@@ -131,7 +131,7 @@ def explain_dead_units(rows: Sequence[ResultRow], settings: Mapping[str, Setting
     """Explain the loss of 0.27 that readers of the blog have wondered about, where ``rows`` show it."""
     sentences = []
     for model, own in settings.items():
-        killed = [row for row in rows if row.model == model and own.why_codes_die and _mostly_dead(row)]
+        killed = [row for row in rows if row.model == model and own.why_codes_die and _is_mostly_dead(row)]
         if killed:
             last = max(killed, key=lambda row: row.epochs)
             units = f"{last.dead_units} of {last.code_units} code units"
@@ -139,5 +139,5 @@ def explain_dead_units(rows: Sequence[ResultRow], settings: Mapping[str, Setting
     return sentences
 
 
-def _mostly_dead(row: ResultRow) -> bool:
+def _is_mostly_dead(row: ResultRow) -> bool:
     return row.dead_units is not None and row.code_units is not None and 2 * row.dead_units > row.code_units

@@ -80,7 +80,7 @@ def redraw_report(
     """
     console = console or make_console()
     folder = ReportFolder(root)
-    stored = journal.read(folder.journal)
+    stored = journal.read_journal(folder.journal)
     report = SweepReport(folder, stored.header, list(stored.latest.values()), stored.notes, without_noisy, thresholds)
     sweep_exit_code = choose_exit_code(report, interrupted=len(report.outcomes) < len(stored.header.cases))
     with journal.lock_folder(folder):  # a sweep that is running writes its report itself

@@ -10,7 +10,7 @@ from bench.plan import catalog
 from bench.report import variants
 from bench.report.tables import format_loss, format_seconds
 from bench.results.schema import Outcome, ResultRow, SweepHeader
-from bench.results.stats import median_of_known
+from bench.results.stats import compute_median_of_known
 
 
 def name_machine(fingerprint: Fingerprint) -> str:
@@ -20,14 +20,14 @@ def name_machine(fingerprint: Fingerprint) -> str:
 
 def list_models(rows: Sequence[ResultRow]) -> list[str]:
     """List the models with rows, in the catalog's order; those that the catalog does not have come last."""
-    order = list(catalog.model_settings())
+    order = list(catalog.read_model_settings())
     present = {row.model for row in rows}
     return [*(name for name in order if name in present), *sorted(present - set(order))]
 
 
 def name_model(name: str) -> str:
     """Name a model and say what it is."""
-    settings = catalog.model_settings().get(name)
+    settings = catalog.read_model_settings().get(name)
     return f"{name}: {settings.title}" if settings else name
 
 
@@ -54,7 +54,7 @@ def _list_versions(header: SweepHeader) -> list[str]:
     """List Keras and the sweep's backends with their versions; one that is not installed is left out."""
     versions = {"Keras": header.fingerprint.keras}
     versions |= {
-        catalog.backend_title(name): getattr(header.fingerprint, name, None) for name in header.profile.backends
+        catalog.get_backend_title(name): getattr(header.fingerprint, name, None) for name in header.profile.backends
     }
     return [f"{name} {version}" for name, version in versions.items() if version]
 
@@ -70,7 +70,7 @@ def select_last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
 
 def count_noisy_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
     """Count the noisy epochs, and all epochs."""
-    noisy = sum(sum(outcome.epochs.column("noisy")) for outcome in outcomes)
+    noisy = sum(sum(outcome.epochs.get_column("noisy")) for outcome in outcomes)
     return noisy, sum(len(outcome.epochs) for outcome in outcomes)
 
 
@@ -109,7 +109,7 @@ def _name_line(line: _Line, lines: Sequence[_Line]) -> str:
 
 def _rank(lines: Sequence[_Line], column: str) -> list[tuple[float, _Line]]:
     """Return each case's median over its processes, ascending; a case without the figure is left out."""
-    medians = [(median_of_known(getattr(row, column) for row in line), line) for line in lines]
+    medians = [(compute_median_of_known(getattr(row, column) for row in line), line) for line in lines]
     return sorted(((value, line) for value, line in medians if value is not None), key=lambda each: each[0])
 
 

@@ -26,8 +26,8 @@ def tabulate_model(title: str, rows: Sequence[ResultRow], varying: Sequence[str]
     """
     varying = variants.find_varying(rows) if varying is None else varying
     groups: dict[tuple[Any, ...], list[ResultRow]] = {}
-    for row in sorted(rows, key=_sort_key):
-        groups.setdefault(_sort_key(row)[:-1], []).append(row)
+    for row in sorted(rows, key=_make_sort_key):
+        groups.setdefault(_make_sort_key(row)[:-1], []).append(row)
     cells = [_format_line(group, varying) for group in groups.values()]
     headers = ("epochs", "batch", *varying, *_MEASURED_HEADERS)
     if not any(line[-1] for line in cells):
@@ -35,7 +35,7 @@ def tabulate_model(title: str, rows: Sequence[ResultRow], varying: Sequence[str]
     return Table(title, headers, tuple(cells), labels=0)
 
 
-def _sort_key(row: ResultRow) -> tuple[Any, ...]:
+def _make_sort_key(row: ResultRow) -> tuple[Any, ...]:
     return (row.batch_size, row.backend, row.loop, row.precision, row.epochs, row.repeat)
 
 
@@ -50,19 +50,19 @@ def _format_line(processes: Sequence[ResultRow], varying: Sequence[str]) -> tupl
     if not ok:
         return (*keys, processes[0].status, *[NOT_MEASURED] * 7, "")
 
-    def median(column: str) -> float | None:
-        return stats.median_of_known(getattr(row, column) for row in ok)
+    def find_median(column: str) -> float | None:
+        return stats.compute_median_of_known(getattr(row, column) for row in ok)
 
-    dead, units = median("dead_units"), ok[0].code_units
+    dead, units = find_median("dead_units"), ok[0].code_units
     return (
         *keys,
-        format_seconds(median("epoch_s_median")),
+        format_seconds(find_median("epoch_s_median")),
         _format_spread(ok),
-        format_seconds(median("first_epoch_s")),
-        format_loss(median("train_loss")),
-        format_loss(median("val_loss")),
-        format_loss(median("val_bce")),
-        _format_whole(median("peak_rss_mib")),
+        format_seconds(find_median("first_epoch_s")),
+        format_loss(find_median("train_loss")),
+        format_loss(find_median("val_loss")),
+        format_loss(find_median("val_bce")),
+        _format_whole(find_median("peak_rss_mib")),
         NOT_MEASURED if dead is None else f"{dead:.0f}/{units}",
         _list_remarks(processes, ok),
     )
@@ -73,7 +73,7 @@ def _format_spread(processes: Sequence[ResultRow]) -> str:
     if len(processes) == 1:
         return _format_interval(processes[0].epoch_s_ci_low, processes[0].epoch_s_ci_high)
     medians = [row.epoch_s_median for row in processes if row.epoch_s_median is not None]
-    over = stats.median(medians)
+    over = stats.compute_median(medians)
     if over is None:
         return NOT_MEASURED
     if over.low is None:

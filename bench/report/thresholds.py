@@ -39,7 +39,7 @@ def find_reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]
     for threshold in thresholds:
         epochs = next((epoch for epoch, bce in curve if bce <= threshold), None)
         if epochs is not None:
-            seconds = sum(outcome.epochs.column("train_s")[:epochs])
+            seconds = sum(outcome.epochs.get_column("train_s")[:epochs])
             found.append(Reached(case=outcome.case, threshold=threshold, epochs=epochs, seconds=seconds, exact=exact))
     return found
 
@@ -55,7 +55,7 @@ def find_first(entries: Iterable[Reached]) -> dict[float, Reached]:
 def _find_curve(outcome: Outcome) -> tuple[list[tuple[int, float]], bool]:
     """Return epochs with their `val_bce`, ascending, and whether every epoch is there."""
     checkpoints = {found.epochs: found.val_bce for found in outcome.evaluations if found.val_bce is not None}
-    every = zip(outcome.epochs.column("epoch"), outcome.epochs.column("val_loss"), strict=True)
+    every = zip(outcome.epochs.get_column("epoch"), outcome.epochs.get_column("val_loss"), strict=True)
     losses = {epoch: loss for epoch, loss in every if loss is not None}
     agree = checkpoints and all(
         epoch in losses and abs(losses[epoch] - bce) <= _AGREE for epoch, bce in checkpoints.items()

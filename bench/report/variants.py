@@ -9,7 +9,7 @@ from bench.plan import catalog
 from bench.plan.profile import Case
 from bench.results.roofline import Bound
 from bench.results.schema import ResultRow
-from bench.results.stats import median_of_known
+from bench.results.stats import compute_median_of_known
 
 _MOST_PARTS = 20
 """Fractions have a denominator of at most this: nobody can picture "61 of every 73 seconds"."""
@@ -97,10 +97,10 @@ def _make_variant(key: _Key, processes: Sequence[ResultRow], plain: Sequence[Res
     return Variant(
         name=name_way(*key),
         epoch_s=statistics.median(row.epoch_s_median for row in processes if row.epoch_s_median is not None),
-        peak_rss_mib=median_of_known(row.peak_rss_mib for row in processes),
-        val_bce=median_of_known(row.val_bce for row in processes),
-        gflop_per_s=median_of_known(row.gflop_per_s for row in processes),
-        peak_fraction=median_of_known(row.peak_fraction for row in processes),
+        peak_rss_mib=compute_median_of_known(row.peak_rss_mib for row in processes),
+        val_bce=compute_median_of_known(row.val_bce for row in processes),
+        gflop_per_s=compute_median_of_known(row.gflop_per_s for row in processes),
+        peak_fraction=compute_median_of_known(row.peak_fraction for row in processes),
         bound=statistics.mode(bounds) if bounds else None,
         faster=_compute_ratio(plain, processes, lambda row: row.epoch_s_median),
         memory=_compute_ratio(processes, plain, lambda row: row.peak_rss_mib),

@@ -22,8 +22,8 @@ _CHUNK = 1_000
 class Columns(Sequence[_Item]):
     """Items of one kind, kept as a table of numbers and made again, equal to what they were, when they are asked for.
 
-    It is a sequence like a tuple of them; a slice is such a tuple, and `column` gives one number of each without making
-    any. Raises `ValueError` where a number does not fit into 64 bits.
+    It is a sequence like a tuple of them; a slice is such a tuple, and `get_column` gives one number of each without
+    making any. Raises `ValueError` where a number does not fit into 64 bits.
     """
 
     __slots__ = ("_table",)
@@ -49,12 +49,12 @@ class Columns(Sequence[_Item]):
     def _make_item(cls, numbers: tuple[Any, ...]) -> _Item:
         """The item that has these numbers, in the order of the columns."""
 
-    def column(self, name: str) -> list[Any]:
+    def get_column(self, name: str) -> list[Any]:
         """One number of each item, or None."""
         values: list[Any] = self._table[name].tolist()
         return values
 
-    def arrays(self) -> Iterator[npt.NDArray[Any]]:
+    def iterate_arrays(self) -> Iterator[npt.NDArray[Any]]:
         """All columns, one at a time, with 0 where there is no number."""
         return (self._table.data[name] for name in self._COLUMNS)
 

@@ -87,11 +87,11 @@ class ReportFolder:
             raise InvalidInput(f"--out {out} exists already; name a folder that does not, or one that is empty.")
         return cls(out)
 
-    def sample(self, case_id: str, epochs: int) -> Path:
+    def locate_sample(self, case_id: str, epochs: int) -> Path:
         """The samples of one case at one checkpoint."""
         return self.samples / f"{case_id}-{epochs}.npz"
 
-    def log(self, case_id: str) -> Path:
+    def locate_log(self, case_id: str) -> Path:
         """The log of one case."""
         return self.logs / f"{case_id}.log"
 

@@ -51,7 +51,7 @@ class Journal:
         return Counter(outcome.case.case_id for outcome in self.outcomes)
 
 
-def read(path: Path) -> Journal:
+def read_journal(path: Path) -> Journal:
     """Read the journal at ``path``. Raises `InvalidInput` where there is none or its header cannot be read."""
     notes: list[str] = []
     lines = _read_lines(path, notes)
@@ -161,7 +161,7 @@ def _is_plausible(value: object) -> bool:
         case int():
             return -_LARGEST_WHOLE < value < _LARGEST_WHOLE
         case Columns():
-            return all(map(_are_plausible, value.arrays()))
+            return all(map(_are_plausible, value.iterate_arrays()))
         case tuple() | list():
             parts = value
         case Mapping():

@@ -112,7 +112,7 @@ class Report:
     """What a person should know about how it was read."""
 
 
-def read(path: Path) -> Report:
+def read_report(path: Path) -> Report:
     """Read a report folder or a results.csv.
 
     Raises `InvalidInput` with the file, the line and the column of the first mistake.

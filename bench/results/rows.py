@@ -18,7 +18,7 @@ def make_result_rows(outcome: Outcome, header: SweepHeader, *, without_noisy: bo
     A checkpoint does not count as reached where the process did not send all epochs before it. With ``without_noisy``
     the medians leave out epochs with a noise indicator out of bounds.
     """
-    numbers = outcome.epochs.column("epoch")
+    numbers = outcome.epochs.get_column("epoch")
     whole = next((place for place, epoch in enumerate(numbers) if epoch != place + 1), len(numbers))
     reached = {checkpoint.epochs: checkpoint for checkpoint in outcome.checkpoints if checkpoint.epochs <= whole}
     common = _find_common(outcome, header)
@@ -94,8 +94,8 @@ def _make_row(
         **_read_setup(outcome),
         **_read_memory(outcome, checkpoint),
         **_read_surroundings(outcome),
-        train_loss=outcome.epochs.column("train_loss")[epochs - 1],
-        val_loss=outcome.epochs.column("val_loss")[epochs - 1],
+        train_loss=outcome.epochs.get_column("train_loss")[epochs - 1],
+        val_loss=outcome.epochs.get_column("val_loss")[epochs - 1],
         **_read_evaluation(outcome, epochs),
         wall_s_total=checkpoint.wall_s,
         cpu_s_total=checkpoint.cpu_s,
@@ -104,12 +104,12 @@ def _make_row(
 
 def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -> dict[str, Any]:
     """Medians of the steady epochs of the first ``epochs``; sums of all."""
-    train_s, val_s, noisy = (of.column(name)[:epochs] for name in ("train_s", "val_s", "noisy"))
-    state = stats.steady_state(train_s)
+    train_s, val_s, noisy = (of.get_column(name)[:epochs] for name in ("train_s", "val_s", "noisy"))
+    state = stats.find_steady_state(train_s)
     steady = [place for place in range(state.warmup, epochs) if not (without_noisy and noisy[place])]
-    train = stats.median([train_s[place] for place in steady])
-    validation = stats.median([val_s[place] for place in steady])
-    own = zip(*(of.column(name)[:epochs] for name in ("harness_s", "between_s")), strict=True)
+    train = stats.compute_median([train_s[place] for place in steady])
+    validation = stats.compute_median([val_s[place] for place in steady])
+    own = zip(*(of.get_column(name)[:epochs] for name in ("harness_s", "between_s")), strict=True)
     return {
         "first_epoch_s": train_s[0],
         "warmup_epochs": state.warmup,
@@ -124,8 +124,10 @@ def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -
         "samples_per_s": samples / train.value if train and train.value > 0 else None,
         "harness_epoch_s": statistics.median(map(sum, own)),
         "noisy_epochs": sum(noisy),
-        "other_cores": max((cores for cores in of.column("other_cores")[:epochs] if cores is not None), default=None),
-        **{name: stats.median_of_known(of.column(name)[:epochs]) for name in ("involuntary_per_s", "mhz")},
+        "other_cores": max(
+            (cores for cores in of.get_column("other_cores")[:epochs] if cores is not None), default=None
+        ),
+        **{name: stats.compute_median_of_known(of.get_column(name)[:epochs]) for name in ("involuntary_per_s", "mhz")},
     }
 
 

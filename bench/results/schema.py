@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from bench.errors import InvalidInput, strip_controls
-from bench.host.fingerprint import Fingerprint, StrictModel, column
+from bench.host.fingerprint import Fingerprint, StrictModel, describe_column
 from bench.host.noise import Interval
 from bench.host.reference_kernels import Reference
 from bench.plan.profile import Case, Count, Profile
@@ -135,244 +135,274 @@ _NO_PHASES = "the system keeps no peak per phase"
 class Measurement(StrictModel):
     """What was measured of a case at one of its checkpoints: the first columns of results.csv."""
 
-    schema_version: int = column("version of this table")
-    case_id: str = column("names the case, alike on every machine")
-    model: str = column("the autoencoder: its file in `models/`")
-    backend: str = column("Keras backend")
-    loop: str = column("training loop")
-    precision: str = column("Keras dtype policy")
-    optimizer: str = column("optimizer")
-    learning_rate: float = column("the optimizer's learning rate")
-    batch_size: int = column("samples per training step", "samples")
-    epochs: int = column("the checkpoint: epochs that were trained when this row was taken")
-    run_epochs: int = column("epochs of the whole run that this checkpoint is part of")
-    dataset: str = column("name of the dataset")
-    dataset_digest: str = column("SHA-256 of the dataset's arrays")
-    dataset_genuine: bool | None = column(
+    schema_version: int = describe_column("version of this table")
+    case_id: str = describe_column("names the case, alike on every machine")
+    model: str = describe_column("the autoencoder: its file in `models/`")
+    backend: str = describe_column("Keras backend")
+    loop: str = describe_column("training loop")
+    precision: str = describe_column("Keras dtype policy")
+    optimizer: str = describe_column("optimizer")
+    learning_rate: float = describe_column("the optimizer's learning rate")
+    batch_size: int = describe_column("samples per training step", "samples")
+    epochs: int = describe_column("the checkpoint: epochs that were trained when this row was taken")
+    run_epochs: int = describe_column("epochs of the whole run that this checkpoint is part of")
+    dataset: str = describe_column("name of the dataset")
+    dataset_digest: str = describe_column("SHA-256 of the dataset's arrays")
+    dataset_genuine: bool | None = describe_column(
         "whether the arrays are those usually known by that name", empty="no digest is known for that name"
     )
-    train_samples: int = column("training samples", "samples")
-    val_samples: int = column("validation samples", "samples")
-    seed: int = column("seed of the weights, of shuffling, added noise and sampling")
-    repeat: int = column("which repeat of the same case, from 0; each has a process of its own")
-    status: Status = column("ok if this checkpoint was reached; else how the run ended before it")
-    run_status: Status = column("how the whole run ended")
-    attempts: int | None = column(
+    train_samples: int = describe_column("training samples", "samples")
+    val_samples: int = describe_column("validation samples", "samples")
+    seed: int = describe_column("seed of the weights, of shuffling, added noise and sampling")
+    repeat: int = describe_column("which repeat of the same case, from 0; each has a process of its own")
+    status: Status = describe_column("ok if this checkpoint was reached; else how the run ended before it")
+    run_status: Status = describe_column("how the whole run ended")
+    attempts: int | None = describe_column(
         "how many times the case was run, this run included, interrupted runs not", empty="not counted"
     )
-    error: str | None = column("what went wrong", empty="status is ok")
-    train_loss: float | None = column("training loss of the checkpoint's epoch, as Keras prints it", empty=_NOT_REACHED)
-    val_loss: float | None = column(
+    error: str | None = describe_column("what went wrong", empty="status is ok")
+    train_loss: float | None = describe_column(
+        "training loss of the checkpoint's epoch, as Keras prints it", empty=_NOT_REACHED
+    )
+    val_loss: float | None = describe_column(
         "validation loss after the checkpoint's epoch, as Keras prints it", empty=_NOT_REACHED
     )
-    val_bce: float | None = column(
+    val_bce: float | None = describe_column(
         "mean binary cross-entropy per pixel of the validation images as rebuilt from their codes: compares across "
         "models",
         "nats",
         _NOT_EVALUATED,
     )
-    code_mean: float | None = column(
+    code_mean: float | None = describe_column(
         "mean activation of the code units over the validation images", empty=_NOT_EVALUATED
     )
-    code_units: int | None = column("numbers in the code of one image", empty=_NOT_EVALUATED)
-    dead_units: int | None = column("code units that are zero for every validation image", empty=_NOT_EVALUATED)
-    epoch_s_median: float | None = column(
+    code_units: int | None = describe_column("numbers in the code of one image", empty=_NOT_EVALUATED)
+    dead_units: int | None = describe_column(
+        "code units that are zero for every validation image", empty=_NOT_EVALUATED
+    )
+    epoch_s_median: float | None = describe_column(
         "median training seconds of the steady epochs up to the checkpoint", "s", _NOT_STEADY
     )
-    epoch_s_ci_low: float | None = column(
+    epoch_s_ci_low: float | None = describe_column(
         "lower end of the median's 95 % confidence interval, from order statistics", "s", "fewer than 6 steady epochs"
     )
-    epoch_s_ci_high: float | None = column("upper end of that interval", "s", "fewer than 6 steady epochs")
-    warmup_epochs: int | None = column(
+    epoch_s_ci_high: float | None = describe_column("upper end of that interval", "s", "fewer than 6 steady epochs")
+    warmup_epochs: int | None = describe_column(
         "warm-up epochs, before the steady ones; the first epoch is always one", empty=_NOT_REACHED
     )
-    steady_epochs: int | None = column("how many epochs the median is taken over", empty=_NOT_REACHED)
-    steady: bool | None = column(
+    steady_epochs: int | None = describe_column("how many epochs the median is taken over", empty=_NOT_REACHED)
+    steady: bool | None = describe_column(
         "whether the times of the steady epochs show no trend", empty="fewer than 6 steady epochs"
     )
-    val_s_median: float | None = column("median validation seconds of the steady epochs", "s", _NOT_STEADY)
-    first_epoch_s: float | None = column(
+    val_s_median: float | None = describe_column("median validation seconds of the steady epochs", "s", _NOT_STEADY)
+    first_epoch_s: float | None = describe_column(
         "training seconds of the first epoch, with tracing and compilation", "s", _NOT_REACHED
     )
-    import_s: float | None = column("seconds to import Keras and its backend", "s", _NOT_REACHED)
-    build_s: float | None = column("seconds to build and compile the model", "s", _NOT_REACHED)
-    train_s_total: float | None = column(
+    import_s: float | None = describe_column("seconds to import Keras and its backend", "s", _NOT_REACHED)
+    build_s: float | None = describe_column("seconds to build and compile the model", "s", _NOT_REACHED)
+    train_s_total: float | None = describe_column(
         "training seconds of all epochs up to the checkpoint, the first included", "s", _NOT_REACHED
     )
-    val_s_total: float | None = column("validation seconds of all epochs up to the checkpoint", "s", _NOT_REACHED)
-    wall_s_total: float | None = column(
+    val_s_total: float | None = describe_column(
+        "validation seconds of all epochs up to the checkpoint", "s", _NOT_REACHED
+    )
+    wall_s_total: float | None = describe_column(
         "wall seconds from the start of the process to the checkpoint, without the harness' own work", "s", _NOT_REACHED
     )
-    cpu_s_total: float | None = column(
+    cpu_s_total: float | None = describe_column(
         "CPU seconds of the process from its start to the checkpoint, the harness' own readings included",
         "s",
         _NOT_REACHED,
     )
-    samples_per_s: float | None = column("training samples per second in a median steady epoch", "1/s", _NOT_STEADY)
-    peak_rss_mib: float | None = column(
+    samples_per_s: float | None = describe_column(
+        "training samples per second in a median steady epoch", "1/s", _NOT_STEADY
+    )
+    peak_rss_mib: float | None = describe_column(
         "peak resident memory of the process up to the checkpoint, without the harness' own work", "MiB", _NOT_REACHED
     )
-    peak_rss_method: str | None = column("how peaks of memory were read", empty=_NOT_REACHED)
-    rss_import_mib: float | None = column(
+    peak_rss_method: str | None = describe_column("how peaks of memory were read", empty=_NOT_REACHED)
+    rss_import_mib: float | None = describe_column(
         "peak resident memory while Keras and its backend were imported", "MiB", _NO_PHASES
     )
-    rss_data_mib: float | None = column("peak resident memory while the data were loaded", "MiB", _NO_PHASES)
-    rss_build_mib: float | None = column(
+    rss_data_mib: float | None = describe_column("peak resident memory while the data were loaded", "MiB", _NO_PHASES)
+    rss_build_mib: float | None = describe_column(
         "peak resident memory while the model was built and compiled", "MiB", _NO_PHASES
     )
-    rss_first_epoch_mib: float | None = column("peak resident memory while the first epoch trained", "MiB", _NO_PHASES)
-    rss_train_mib: float | None = column(
+    rss_first_epoch_mib: float | None = describe_column(
+        "peak resident memory while the first epoch trained", "MiB", _NO_PHASES
+    )
+    rss_train_mib: float | None = describe_column(
         "peak resident memory while the epochs after the first trained",
         "MiB",
         f"{_NO_PHASES}, or no epoch after the first",
     )
-    rss_val_mib: float | None = column("peak resident memory while validating", "MiB", _NO_PHASES)
-    anon_peak_mib: float | None = column("largest anonymous memory at the end of a phase", "MiB", _NO_PHASES)
-    sampled_peak_mib: float | None = column(
+    rss_val_mib: float | None = describe_column("peak resident memory while validating", "MiB", _NO_PHASES)
+    anon_peak_mib: float | None = describe_column("largest anonymous memory at the end of a phase", "MiB", _NO_PHASES)
+    sampled_peak_mib: float | None = describe_column(
         "peak resident memory as sampled from outside the process", "MiB", "not sampled"
     )
-    sampled_every_s: float | None = column("seconds between these samples at the end of the run", "s", "not sampled")
-    params: int | None = column("trainable parameters", empty="the model was not built")
-    forward_flops_per_sample: float | None = column(
+    sampled_every_s: float | None = describe_column(
+        "seconds between these samples at the end of the run", "s", "not sampled"
+    )
+    params: int | None = describe_column("trainable parameters", empty="the model was not built")
+    forward_flops_per_sample: float | None = describe_column(
         "floating-point operations of the forward pass of one image, matrix products only; a multiplication and an "
         "addition count as two",
         "FLOP",
         _NOT_COUNTED,
     )
-    flops_per_sample: float | None = column(
+    flops_per_sample: float | None = describe_column(
         "floating-point operations to train on one image, gradients included; without optimizer and elementwise work",
         "FLOP",
         _NOT_COUNTED,
     )
-    step_bytes: float | None = column("memory traffic of one training step, estimated", "bytes", _NOT_COUNTED)
-    gflop_per_s: float | None = column(
+    step_bytes: float | None = describe_column("memory traffic of one training step, estimated", "bytes", _NOT_COUNTED)
+    gflop_per_s: float | None = describe_column(
         "arithmetic that training reached in a median steady epoch", "GFLOP/s", f"{_NOT_COUNTED}, or {_NOT_STEADY}"
     )
-    peak_gflop_per_s: float | None = column(
+    peak_gflop_per_s: float | None = describe_column(
         "the machine's peak arithmetic in this precision and with these threads: the best of the backend's matrix "
         "products after training and, in float32 on a CPU, the reference kernel's before and after the run",
         "GFLOP/s",
         _NO_PEAKS,
     )
-    peak_gb_per_s: float | None = column(
+    peak_gb_per_s: float | None = describe_column(
         "the machine's peak memory traffic: the best of the backend's sum of two large arrays after training and, on a "
         "CPU, the reference kernel's triad before and after the run",
         "GB/s",
         _NO_PEAKS,
     )
-    dispatch_s: float | None = column(
+    dispatch_s: float | None = describe_column(
         "seconds of a training step of a near-empty model in the same loop, batch size and optimizer", "s", _NO_PEAKS
     )
-    peak_fraction: float | None = column("gflop_per_s divided by peak_gflop_per_s", "", "either is empty")
-    bound: Bound | None = column(
+    peak_fraction: float | None = describe_column("gflop_per_s divided by peak_gflop_per_s", "", "either is empty")
+    bound: Bound | None = describe_column(
         "what limits a training step: dispatch, memory traffic or arithmetic, whichever takes longest at its peak",
         empty="not counted, or no peaks",
     )
-    harness_epoch_s: float | None = column(
+    harness_epoch_s: float | None = describe_column(
         "median seconds that the harness' own work adds to an epoch, within and before it; part of no other time",
         "s",
         _NOT_REACHED,
     )
-    parent_cores: float | None = column(
+    parent_cores: float | None = describe_column(
         "CPU seconds per second that the parent process took meanwhile, for display and sampling", empty="not measured"
     )
-    gpu_peak_mib: float | None = column("peak GPU memory, as the framework counts its own", "MiB", "no GPU")
-    gpu_used_mib: float | None = column(
+    gpu_peak_mib: float | None = describe_column("peak GPU memory, as the framework counts its own", "MiB", "no GPU")
+    gpu_used_mib: float | None = describe_column(
         "largest GPU memory in use at the end of a phase, as its driver counts it", "MiB", "no GPU"
     )
-    intra_threads: int | None = column(
+    intra_threads: int | None = describe_column(
         "threads within one operation, as the backend reports them, else counted as the threads that it starts",
         empty="not known",
     )
-    inter_threads: int | None = column("threads for operations that run in parallel, likewise", empty="not known")
-    threads_alive: int | None = column("threads of the process at the checkpoint", empty="the system does not say")
-    reference_gflop_per_s: float | None = column(
+    inter_threads: int | None = describe_column(
+        "threads for operations that run in parallel, likewise", empty="not known"
+    )
+    threads_alive: int | None = describe_column(
+        "threads of the process at the checkpoint", empty="the system does not say"
+    )
+    reference_gflop_per_s: float | None = describe_column(
         "matrix product of the reference kernel, the mean of right before and right after the run",
         "GFLOP/s",
         "not measured",
     )
-    reference_gb_per_s: float | None = column("memory triad of the reference kernel, likewise", "GB/s", "not measured")
-    steal_percent: float | None = column(
+    reference_gb_per_s: float | None = describe_column(
+        "memory triad of the reference kernel, likewise", "GB/s", "not measured"
+    )
+    steal_percent: float | None = describe_column(
         "part of the CPU time of the run that the hypervisor took", "%", "not measured"
     )
-    cpu_pressure_percent: float | None = column(
+    cpu_pressure_percent: float | None = describe_column(
         "part of the run in which some task waited for a CPU, its own threads included", "%", "not readable"
     )
-    memory_pressure_percent: float | None = column(
+    memory_pressure_percent: float | None = describe_column(
         "part of the run in which some task waited for memory", "%", "not readable"
     )
-    io_pressure_percent: float | None = column(
+    io_pressure_percent: float | None = describe_column(
         "part of the run in which some task waited for a disk", "%", "not readable"
     )
-    load: float | None = column("load average over a minute, at the end of the run", empty="not readable")
-    other_cores: float | None = column(
+    load: float | None = describe_column("load average over a minute, at the end of the run", empty="not readable")
+    other_cores: float | None = describe_column(
         "CPU seconds per second of all other programs, the largest of the checkpoint's epochs", empty="not readable"
     )
-    involuntary_per_s: float | None = column(
+    involuntary_per_s: float | None = describe_column(
         "involuntary context switches of the process, the median of the checkpoint's epochs", "1/s", "not readable"
     )
-    mhz: float | None = column(
+    mhz: float | None = describe_column(
         "CPU clock at the end of an epoch, the median of the checkpoint's epochs", "MHz", "not readable"
     )
-    noisy_epochs: int | None = column("epochs with a noise indicator out of bounds", empty="not measured")
-    machine_id: str = column(
+    noisy_epochs: int | None = describe_column("epochs with a noise indicator out of bounds", empty="not measured")
+    machine_id: str = describe_column(
         "`m` and a digest of hardware, limits and operating system: the same after an upgrade of Keras"
     )
-    environment_id: str = column("`e` and a digest of all of the fingerprint: machine, versions, threads and settings")
+    environment_id: str = describe_column(
+        "`e` and a digest of all of the fingerprint: machine, versions, threads and settings"
+    )
 
 
 class ResultRow(Fingerprint, Measurement):
     """A row of results.csv: a case at one of its checkpoints, and the machine that it ran on."""
 
-    started_at: str = column("when the run began, UTC")
-    git_commit: str | None = column("commit of the checkout that the harness ran from", empty="not in a git checkout")
-    git_dirty: bool | None = column("whether that checkout had uncommitted changes", empty="not in a git checkout")
+    started_at: str = describe_column("when the run began, UTC")
+    git_commit: str | None = describe_column(
+        "commit of the checkout that the harness ran from", empty="not in a git checkout"
+    )
+    git_dirty: bool | None = describe_column(
+        "whether that checkout had uncommitted changes", empty="not in a git checkout"
+    )
 
 
 class EpochRow(StrictModel):
     """A row of epochs.csv: one epoch of one case."""
 
-    case_id: str = column("the case, as in results.csv")
-    epoch: int = column("epoch, from 1")
-    train_s: float = column("training seconds: from the start of the epoch to the start of validation", "s")
-    val_s: float = column("validation seconds", "s")
-    callback_s: float = column("seconds from the end of validation to the end of the epoch", "s")
-    harness_s: float = column("seconds of the harness' own readings, during the epoch and at its end", "s")
-    between_s: float = column("seconds of the harness' own work between the previous epoch and this one", "s")
-    cpu_s: float = column("CPU seconds of the process during the epoch, user and system", "s")
-    train_loss: float | None = column("training loss, as Keras prints it", empty="not finite")
-    val_loss: float | None = column("validation loss, as Keras prints it", empty="not finite")
-    rss_mib: float = column("resident memory at the end of the epoch", "MiB")
-    steal_percent: float | None = column("part of the CPU time that the hypervisor took", "%", "not readable")
-    own_cores: float | None = column("CPU seconds per second of the process", empty="not readable")
-    other_cores: float | None = column("CPU seconds per second of all other programs on its CPUs", empty="not readable")
-    cpu_pressure_percent: float | None = column(
+    case_id: str = describe_column("the case, as in results.csv")
+    epoch: int = describe_column("epoch, from 1")
+    train_s: float = describe_column("training seconds: from the start of the epoch to the start of validation", "s")
+    val_s: float = describe_column("validation seconds", "s")
+    callback_s: float = describe_column("seconds from the end of validation to the end of the epoch", "s")
+    harness_s: float = describe_column("seconds of the harness' own readings, during the epoch and at its end", "s")
+    between_s: float = describe_column("seconds of the harness' own work between the previous epoch and this one", "s")
+    cpu_s: float = describe_column("CPU seconds of the process during the epoch, user and system", "s")
+    train_loss: float | None = describe_column("training loss, as Keras prints it", empty="not finite")
+    val_loss: float | None = describe_column("validation loss, as Keras prints it", empty="not finite")
+    rss_mib: float = describe_column("resident memory at the end of the epoch", "MiB")
+    steal_percent: float | None = describe_column("part of the CPU time that the hypervisor took", "%", "not readable")
+    own_cores: float | None = describe_column("CPU seconds per second of the process", empty="not readable")
+    other_cores: float | None = describe_column(
+        "CPU seconds per second of all other programs on its CPUs", empty="not readable"
+    )
+    cpu_pressure_percent: float | None = describe_column(
         "part of the time in which some task waited for a CPU, the process' own threads included", "%", "not readable"
     )
-    memory_pressure_percent: float | None = column(
+    memory_pressure_percent: float | None = describe_column(
         "part of the time in which some task waited for memory", "%", "not readable"
     )
-    io_pressure_percent: float | None = column(
+    io_pressure_percent: float | None = describe_column(
         "part of the time in which some task waited for a disk", "%", "not readable"
     )
-    involuntary_per_s: float | None = column("involuntary context switches of the process", "1/s", "not readable")
-    major_faults: int | None = column("page faults of the process that read a disk", empty="not readable")
-    load: float | None = column("load average over a minute, at the end of the epoch", empty="not readable")
-    mhz: float | None = column("CPU clock at the end of the epoch", "MHz", "not readable")
-    noise: str | None = column("noise indicators that were out of bounds, separated by spaces", empty="none was")
+    involuntary_per_s: float | None = describe_column(
+        "involuntary context switches of the process", "1/s", "not readable"
+    )
+    major_faults: int | None = describe_column("page faults of the process that read a disk", empty="not readable")
+    load: float | None = describe_column("load average over a minute, at the end of the epoch", empty="not readable")
+    mhz: float | None = describe_column("CPU clock at the end of the epoch", "MHz", "not readable")
+    noise: str | None = describe_column(
+        "noise indicators that were out of bounds, separated by spaces", empty="none was"
+    )
 
 
 class PhaseRow(StrictModel):
     """A row of phases.csv: one phase of one case's process; phases of training up to its last checkpoint."""
 
-    case_id: str = column("the case, as in results.csv")
-    phase: str = column(
+    case_id: str = describe_column("the case, as in results.csv")
+    phase: str = describe_column(
         "interpreter, import, data, build, first_epoch, train (after the first epoch), val; "
         "harness, evaluation and peaks: the harness' own work between epochs and after the last one, which is in no "
         "peak of results.csv"
     )
-    seconds: float = column("wall seconds, summed over all times that the phase ran", "s")
-    peak_mib: float | None = column("peak resident memory during the phase", "MiB", _NO_PHASES)
-    rss_mib: float = column("resident memory at the last end of the phase", "MiB")
-    anon_mib: float | None = column("of it, anonymous memory", "MiB", "the system does not say")
-    file_mib: float | None = column("of it, mapped files and shared memory", "MiB", "the system does not say")
+    seconds: float = describe_column("wall seconds, summed over all times that the phase ran", "s")
+    peak_mib: float | None = describe_column("peak resident memory during the phase", "MiB", _NO_PHASES)
+    rss_mib: float = describe_column("resident memory at the last end of the phase", "MiB")
+    anon_mib: float | None = describe_column("of it, anonymous memory", "MiB", "the system does not say")
+    file_mib: float | None = describe_column("of it, mapped files and shared memory", "MiB", "the system does not say")

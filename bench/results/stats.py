@@ -29,7 +29,7 @@ class Median:
     count: int
 
 
-def median(values: Sequence[float]) -> Median | None:
+def compute_median(values: Sequence[float]) -> Median | None:
     """The median with a distribution-free interval, or None of nothing.
 
     The interval's ends are order statistics (Conover, Practical Nonparametric Statistics, 3rd ed., section 3.2), so
@@ -37,24 +37,24 @@ def median(values: Sequence[float]) -> Median | None:
     """
     if not values:
         return None
-    low, high = _interval(values) if len(values) >= _FEWEST else (None, None)
+    low, high = _find_interval(values) if len(values) >= _FEWEST else (None, None)
     return Median(statistics.median(values), low, high, len(values))
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    low, high = _ranks(len(values))
+def _find_interval(values: Sequence[float]) -> tuple[float, float]:
+    low, high = _find_ranks(len(values))
     ordered = sorted(values)
     return float(ordered[low]), float(ordered[high])
 
 
 @functools.cache
-def _ranks(count: int) -> tuple[int, int]:
+def _find_ranks(count: int) -> tuple[int, int]:
     """Which of ``count`` ordered values, from 0, are the ends of their median's interval."""
     interval: Any = stats.quantile_test(range(count), q=0, p=0.5).confidence_interval(CONFIDENCE)
     return round(interval.low), round(interval.high)
 
 
-def median_of_known(values: Iterable[float | None]) -> float | None:
+def compute_median_of_known(values: Iterable[float | None]) -> float | None:
     """The median of the values that were measured; None where none was."""
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
@@ -78,24 +78,24 @@ class StudentMean:
         squares = math.fsum((value - mean) ** 2 for value in values)
         return cls(mean, math.sqrt(squares / freedom / len(values)), freedom)
 
-    def width(self, level: float = (1 - CONFIDENCE) / 2) -> float:
+    def compute_width(self, level: float = (1 - CONFIDENCE) / 2) -> float:
         """How far the mean lies from the truth, in one direction, except with the probability ``level``.
 
         By default half the width of a two-sided 95 % interval.
         """
-        return _upper_t(level, self.freedom) * self.error
+        return _compute_upper_t(level, self.freedom) * self.error
 
-    def below(self, level: float) -> float:
+    def compute_lower_end(self, level: float) -> float:
         """The lower end of an interval: it lies above the truth with the probability ``level`` at most."""
-        return self.mean - self.width(level)
+        return self.mean - self.compute_width(level)
 
-    def above(self, level: float) -> float:
+    def compute_upper_end(self, level: float) -> float:
         """The upper end of an interval: it lies below the truth with the probability ``level`` at most."""
-        return self.mean + self.width(level)
+        return self.mean + self.compute_width(level)
 
 
 @functools.cache
-def _upper_t(level: float, freedom: int) -> float:
+def _compute_upper_t(level: float, freedom: int) -> float:
     """What Student's t exceeds with the probability ``level``."""
     return float(stats.t.isf(level, freedom))
 
@@ -110,7 +110,7 @@ class SteadyState:
     """Whether the times after the warm-up have no trend; None below six of them."""
 
 
-def steady_state(times: Sequence[float]) -> SteadyState:
+def find_steady_state(times: Sequence[float]) -> SteadyState:
     """Find the steady part of an epoch series, in seconds.
 
     The first epoch is always warm-up: it traces and compiles. Each following one is while it lies above the upper fence
@@ -119,13 +119,13 @@ def steady_state(times: Sequence[float]) -> SteadyState:
     the Theil-Sen line changes by more than 10 % of the median from end to end. Order alone decides, so that bursts of
     noise and a machine with two speeds are no trend.
     """
-    warmup = warmup_length(times)
+    warmup = find_warmup_length(times)
     rest = times[warmup:]
     return SteadyState(warmup, None if len(rest) < _FEWEST else not _has_trend(rest[-_LONGEST:]))
 
 
-def warmup_length(times: Sequence[float]) -> int:
-    """Epochs of a series, in seconds, that are warm-up; see `steady_state`."""
+def find_warmup_length(times: Sequence[float]) -> int:
+    """Epochs of a series, in seconds, that are warm-up; see `find_steady_state`."""
     warmup = min(1, len(times))
     while warmup < len(times) // 2 and _stands_out(times[warmup], times[warmup + 1 :]):
         warmup += 1

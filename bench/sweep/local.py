@@ -70,7 +70,7 @@ class LocalExecutor:
 
     def _run_case(self, case: Case, listen: Listener) -> Outcome:
         """Run one case's process to its end, and measure from outside what can be."""
-        log, received, timeline = self.folder.log(case.case_id), _Received(case), None
+        log, received, timeline = self.folder.locate_log(case.case_id), _Received(case), None
         reference_before = measure_reference(self.threads)
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         outside = _Outside()

@@ -21,7 +21,7 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
     if request.data is not None:
         found = find.find_dataset(profile.dataset, data_file=request.data)
         train, val = found.train_samples, found.val_samples
-    cases = profile.cases()
+    cases = profile.list_cases()
     session.check_batches(cases, train)
     seconds = [estimate.estimate_seconds(case, train, val) for case in cases]
     rows = tuple(

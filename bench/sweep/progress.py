@@ -47,7 +47,7 @@ def summarize(outcome: Outcome) -> str:
     """Describe an outcome in one line."""
     if outcome.status != "ok" or not outcome.epochs:
         return f"{outcome.status}: {outcome.error}"
-    last, checkpoint, times = outcome.epochs[-1], outcome.checkpoints[-1], outcome.epochs.column("train_s")
+    last, checkpoint, times = outcome.epochs[-1], outcome.checkpoints[-1], outcome.epochs.get_column("train_s")
     typical = _format_seconds(statistics.median(times[1:] or times))
     return (
         f"{format_count(len(outcome.epochs), 'epoch')} in {format_duration(outcome.duration_s)}, {typical} per epoch, "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import InvalidInput
-from bench.plan.profile import Profile, change_profile, published_batch_sizes, read_profile
+from bench.plan.profile import Profile, change_profile, list_published_batch_sizes, read_profile
 from bench.results.folder import ReportFolder
 from bench.sweep.session import read_stored_profile
 
@@ -35,10 +35,10 @@ class SweepRequest:
             return change_profile(read_stored_profile(ReportFolder(self.out)), self.overrides)
         if self.profile is None and "epochs" in self.overrides and "batch_sizes" not in self.overrides:
             # Whoever names epochs alone wants runs like the blog's, not the quick profile's two batch sizes.
-            return read_profile(_DEFAULT_PROFILE, {**self.overrides, "model": published_batch_sizes()})
+            return read_profile(_DEFAULT_PROFILE, {**self.overrides, "model": list_published_batch_sizes()})
         return read_profile(self.profile or _DEFAULT_PROFILE, self.overrides)
 
-    def resume_command(self, folder: ReportFolder) -> str:
+    def make_resume_command(self, folder: ReportFolder) -> str:
         """Return the command that resumes this sweep with the same data."""
         words = ["--resume", "--out", str(folder.root)]
         words += ["--data", str(self.data)] if self.data is not None else []

@@ -84,7 +84,7 @@ def find_images(request: SweepRequest, profile: Profile, console: Console) -> fi
             console,
             f"Note: the arrays are not those usually known as {profile.dataset}; rows carry their digest and say so.",
         )
-    check_batches(profile.cases(), dataset.train_samples)
+    check_batches(profile.list_cases(), dataset.train_samples)
     return dataset
 
 
@@ -97,7 +97,7 @@ def make_header(profile: Profile, dataset: find.Dataset, console: Console) -> Sw
         say(console, f"Note: {column} stays empty in the rows: {make_one_line(state.problem)}")
     return SweepHeader(
         profile=profile,
-        cases=tuple(profile.cases()),
+        cases=tuple(profile.list_cases()),
         dataset_digest=dataset.digest,
         dataset_genuine=dataset.genuine,
         dataset_origin=dataset.origin,
@@ -140,7 +140,7 @@ def measure_cases(
                 # lets nobody replace a file that a spreadsheet has open. The report at the end tries again.
                 with contextlib.suppress(OSError), signals.hold_signals():
                     tables.write(outcomes)
-                signals.check()
+                signals.raise_if_received()
     except (KeyboardInterrupt, OSError) as error:
         return list(outcomes.values()), error
     return list(outcomes.values()), None
@@ -173,7 +173,7 @@ def print_failures(report: SweepReport, stopped_by: BaseException | None, consol
         if outcome.status != "ok":
             head = f"{describe(outcome.case)}: {outcome.status}: {outcome.error}"
             count = f" (run {outcome.attempt} of this case)" if outcome.attempt > 1 else ""
-            log = report.folder.log(outcome.case.case_id)
+            log = report.folder.locate_log(outcome.case.case_id)
             say(
                 console,
                 "\n".join(["", f"{head}{count}", *([outcome.log_tail] if outcome.log_tail else []), f"Log: {log}"]),
@@ -188,7 +188,7 @@ def print_next_step(request: SweepRequest, sweep: Sweep, report: SweepReport, ex
     """Print how to go on where not every case succeeded."""
     if exit_code == ExitCode.OK:
         return
-    again = request.resume_command(sweep.folder)
+    again = request.make_resume_command(sweep.folder)
     failed = [outcome.attempt for outcome in report.outcomes if outcome.status != "ok"]
     if exit_code == ExitCode.INTERRUPTED:
         say(console, f"\nInterrupted; finished cases are kept. Continue with: {again}")
@@ -204,7 +204,7 @@ def print_early_end(
 ) -> int:
     """Print why the sweep ended outside of its cases and how to go on; returns the exit code."""
     begun = folder.journal.is_file()
-    next_step = f"Continue with: {request.resume_command(folder)}" if begun else "Nothing was begun."
+    next_step = f"Continue with: {request.make_resume_command(folder)}" if begun else "Nothing was begun."
     if isinstance(error, KeyboardInterrupt):
         say(console, f"\nInterrupted. {next_step}")
         return ExitCode.INTERRUPTED

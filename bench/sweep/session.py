@@ -77,11 +77,11 @@ def open_sweep(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> It
     if resume:
         _require_journal(folder)
         _require_same(journal.read_header(folder.journal), header, folder)
-        found = journal.read(folder.journal).notes
+        found = journal.read_journal(folder.journal).notes
     else:
         _create_folder(folder.root)
     with journal.open_writer(folder, None if resume else header) as writer:
-        stored = journal.read(folder.journal)
+        stored = journal.read_journal(folder.journal)
         latest, runs = stored.latest, stored.runs
         ended = {case_id for case_id, outcome in latest.items() if outcome.status == "ok"}
         missing = [case for case in header.cases if case.case_id not in ended]

@@ -83,7 +83,7 @@ class Clock:
         self._harness_ns += resumed - now
         return resumed
 
-    def epoch_begin(self) -> None:
+    def begin_epoch(self) -> None:
         """See `bench.worker.loops.EpochClock`."""
         self.device.synchronise()
         began = time.perf_counter_ns()
@@ -98,15 +98,15 @@ class Clock:
         self._epoch_harness_ns = 0
         self._between_ns += self._stamps[0] - began
 
-    def validation_begin(self) -> None:
+    def begin_validation(self) -> None:
         """See `bench.worker.loops.EpochClock`."""
         self._end_part("first_epoch" if self._epoch == 1 else "train")
 
-    def validation_end(self) -> None:
+    def end_validation(self) -> None:
         """See `bench.worker.loops.EpochClock`."""
         self._end_part("val")
 
-    def epoch_end(self, losses: Mapping[str, float]) -> None:
+    def end_epoch(self, losses: Mapping[str, float]) -> None:
         """See `bench.worker.loops.EpochClock`. Raises `Diverged` where a loss is not finite."""
         self.device.synchronise()
         now = time.perf_counter_ns()
@@ -114,7 +114,7 @@ class Clock:
         noise = measure_interval(self._counters[0], read_machine_counters(), self._counters[1], read_process_counters())
         self._stamps.append(now)
         reading = self._add("val", 0.0)
-        train, val, callback = (self._part_seconds(part) for part in range(3))
+        train, val, callback = (self._compute_part_seconds(part) for part in range(3))
         measured_ns = time.perf_counter_ns()
         self._epoch_harness_ns += measured_ns - now
         event = EpochEvent(
@@ -149,7 +149,7 @@ class Clock:
         self._epoch_harness_ns += resumed - now
         self._harness_ns += resumed - now
 
-    def _part_seconds(self, part: int) -> float:
+    def _compute_part_seconds(self, part: int) -> float:
         """Seconds of the epoch's part, 0 train, 1 validation, 2 callbacks, without the readings between them."""
         return (self._stamps[2 * part + 1] - self._stamps[2 * part]) / _NS
 
@@ -182,7 +182,7 @@ class Clock:
                 cpu_s=time.process_time_ns() / _NS,
                 peak_rss_mib=max(phase.peak for phase in measured.values()),
                 anon_peak_mib=max(anon, default=None),
-                gpu_peak_mib=self.device.peak_mib(),
+                gpu_peak_mib=self.device.read_peak_mib(),
                 gpu_used_mib=self.device.used_mib,
                 threads_alive=count_threads(),
                 phases=tuple(self._describe(name) for name in _TRAINING if name in self._phases),

@@ -23,7 +23,7 @@ class Device:
     def observe(self) -> None:
         """Look at the device's memory now."""
 
-    def peak_mib(self) -> float | None:
+    def read_peak_mib(self) -> float | None:
         """Peak memory as the framework counts its own allocations, MiB; None without a GPU."""
         return None
 

@@ -32,7 +32,7 @@ class Meter:
     def __init__(self, proc: Path = Path("/proc/self")) -> None:
         self._status = proc / "status"
         self._clear_refs = proc / "clear_refs"
-        self._has_peak = self._system_has_peak()
+        self._has_peak = self._has_system_peak()
         self.per_phase = self._has_peak and self._reset()
         self.method = self._name_method()
 
@@ -43,7 +43,7 @@ class Meter:
             self._reset()
         return reading
 
-    def _system_has_peak(self) -> bool:
+    def _has_system_peak(self) -> bool:
         try:
             return b"VmHWM:" in self._status.read_bytes()
         except OSError:

@@ -69,7 +69,7 @@ class TurnClock:
     _before: tuple[MachineCounters, ProcessCounters, int, int] | None = None
     _fields: dict[str, Any] = field(default_factory=dict)
 
-    def epoch_begin(self) -> None:
+    def begin_epoch(self) -> None:
         """Send what is pending, which says that this process is idle, and wait for its turn. Raises `Stopped`."""
         self.device.synchronise()
         if self.pending is not None:
@@ -78,7 +78,7 @@ class TurnClock:
             raise Stopped
         self._before = read_machine_counters(), read_process_counters(), time.process_time_ns(), time.perf_counter_ns()
 
-    def validation_begin(self) -> None:
+    def begin_validation(self) -> None:
         """The turn ends here."""
         self.device.synchronise()
         wall_ns, cpu_ns = time.perf_counter_ns(), time.process_time_ns()
@@ -90,10 +90,10 @@ class TurnClock:
             "noise": measure_interval(machine, read_machine_counters(), process, read_process_counters()),
         }
 
-    def validation_end(self) -> None:
+    def end_validation(self) -> None:
         """Validation belongs to no turn."""
 
-    def epoch_end(self, losses: Mapping[str, float]) -> None:
+    def end_epoch(self, losses: Mapping[str, float]) -> None:
         """Keep what the turn gave until the loop is idle; a loss that is not finite is None."""
         reading = self.meter.end_phase()
         self.readings.append(reading)

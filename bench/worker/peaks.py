@@ -92,16 +92,16 @@ class _TrainingStopwatch(EpochClock):
         self._device = device
         self._began = 0
 
-    def epoch_begin(self) -> None:
+    def begin_epoch(self) -> None:
         self._device.synchronise()
         self._began = time.perf_counter_ns()
 
-    def validation_begin(self) -> None:
+    def begin_validation(self) -> None:
         self._device.synchronise()
         self.seconds.append((time.perf_counter_ns() - self._began) / 1e9)
 
-    def validation_end(self) -> None:
+    def end_validation(self) -> None:
         pass
 
-    def epoch_end(self, losses: Mapping[str, float]) -> None:
+    def end_epoch(self, losses: Mapping[str, float]) -> None:
         pass

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.compare import compare
 from bench.plan.profile import read_profile
-from bench.report.files import format_csv, make_result_rows
+from bench.report.files import format_csv, make_all_result_rows
 from bench.results import journal, rows
 from bench.results.folder import ReportFolder
 from bench.results.schema import EpochRow, Outcome, ResultRow, SweepHeader
@@ -24,12 +24,12 @@ def header() -> SweepHeader:
 @pytest.fixture(scope="module")
 def outcome(header: SweepHeader) -> Outcome:
     """A finished 500-epoch case with its three checkpoints."""
-    return scripted.outcome(header.profile.cases()[0])
+    return scripted.outcome(header.profile.list_cases()[0])
 
 
 def test_expanding_the_full_profile(benchmark: BenchmarkFixture) -> None:
     profile = read_profile("full")
-    assert len(benchmark(profile.cases)) == 36
+    assert len(benchmark(profile.list_cases)) == 36
 
 
 def test_appending_a_500_epoch_outcome(
@@ -48,7 +48,7 @@ def test_reading_a_journal_of_100_000_epochs(
         writer.append(header)
         for _ in range(200):
             writer.append(outcome)
-    stored = benchmark.pedantic(journal.read, (folder.journal,), rounds=3)
+    stored = benchmark.pedantic(journal.read_journal, (folder.journal,), rounds=3)
     assert len(stored.outcomes) == 200
 
 
@@ -63,11 +63,11 @@ def test_appending_to_a_journal_of_100_000_epochs(
 
 
 def test_comparing_20_reports(benchmark: BenchmarkFixture, tmp_path: Path, header: SweepHeader) -> None:
-    outcomes = [scripted.outcome(case) for case in header.profile.cases()]
+    outcomes = [scripted.outcome(case) for case in header.profile.list_cases()]
     reports = [tmp_path / f"{number}.csv" for number in range(20)]
     for number, path in enumerate(reports):
         other = header.model_copy(update={"machine_id": f"{number:08x}"})
-        path.write_text(format_csv(ResultRow, make_result_rows(outcomes, other)), encoding="utf-8")
+        path.write_text(format_csv(ResultRow, make_all_result_rows(outcomes, other)), encoding="utf-8")
     console = Console(file=io.StringIO(), width=160)
     assert benchmark.pedantic(compare.compare_reports, (reports, None, None, console), rounds=3) == 0
 

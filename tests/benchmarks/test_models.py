@@ -16,7 +16,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 BATCH = 128
 
 
-@pytest.fixture(params=list(catalog.model_settings()))
+@pytest.fixture(params=list(catalog.read_model_settings()))
 def prepared(request: pytest.FixtureRequest) -> tuple[Autoencoder, Floats, Floats]:
     """A compiled model and a batch of noise in the shape of images."""
     keras: Any = importlib.import_module("keras")

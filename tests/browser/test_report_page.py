@@ -58,7 +58,7 @@ def save_samples(folder: ReportFolder, of: Outcome, checkpoints: tuple[int, ...]
     grid = np.tile(pixels[0], (15, 15, 1, 1))
     fields: dict[str, Any] = {"labels": labels[:10], "input": pixels, "target": pixels, "output": 255 - pixels}
     for epochs in checkpoints:
-        path = folder.sample(of.case.case_id, epochs)
+        path = folder.locate_sample(of.case.case_id, epochs)
         np.savez_compressed(path, codes=plane[:10], plane=plane, plane_labels=labels, grid=grid, **fields)
 
 

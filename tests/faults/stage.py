@@ -224,7 +224,7 @@ def check_journal(report: Path, acknowledged: list[str]) -> None:
     if not (report / "journal.jsonl").exists():
         assert acknowledged == []
         return
-    stored = Counter(outcome.case.case_id for outcome in journal.read(report / "journal.jsonl").outcomes)
+    stored = Counter(outcome.case.case_id for outcome in journal.read_journal(report / "journal.jsonl").outcomes)
     assert set(acknowledged) <= set(stored)
     assert set(stored.values()) <= {1}
 
@@ -236,4 +236,4 @@ def check_complete(report: Path) -> None:
     names = {path.name for path in report.iterdir()}
     assert {name for name in names if name.startswith(".")} <= {".lock"}
     assert {"journal.jsonl", "results.csv", "epochs.csv", "report.md", "report.html"} <= names
-    assert journal.read(report / "journal.jsonl").notes == ()
+    assert journal.read_journal(report / "journal.jsonl").notes == ()

@@ -38,7 +38,7 @@ def test_what_tensorflow_logs_after_an_exception_stays_in_the_log(tmp_path: Path
     at_exit = f"__import__('atexit').register(os.write, 2, {chatter!r})"
     outcome = run(tmp_path, case, child(SETUP, at_exit, "raise ValueError('no such luck')"))
     assert (outcome.log_tail or "").splitlines()[-1] == "ValueError: no such luck"
-    assert ReportFolder(tmp_path).log(case.case_id).read_bytes().endswith(chatter)
+    assert ReportFolder(tmp_path).locate_log(case.case_id).read_bytes().endswith(chatter)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals are POSIX's")
@@ -144,7 +144,7 @@ def test_a_log_without_end_does_not_fill_the_disk(tmp_path: Path, case: Case) ->
     outcome = run(tmp_path, case, child(flood, "print('last words', file=sys.stderr)", "sys.exit(7)"))
     assert (outcome.status, outcome.exit_code) == ("failed", 7)
     assert (outcome.log_tail or "").endswith("last words")
-    assert ReportFolder(tmp_path).log(case.case_id).stat().st_size < 17 << 20
+    assert ReportFolder(tmp_path).locate_log(case.case_id).stat().st_size < 17 << 20
 
 
 def test_a_flooded_log_is_cut_to_its_last_lines(tmp_path: Path, case: Case) -> None:

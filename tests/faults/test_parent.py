@@ -137,7 +137,7 @@ def test_a_line_that_was_damaged_is_named_and_its_case_is_run_again(theatre: Sta
     assert [case.partition(".")[0] for case in run.cases()] == ["deep"]
     assert stage.figures(report) == stage.figures(quiet)
     assert "line 3 is set aside" in (report / "report.md").read_text()
-    assert len(journal.read(report / "journal.jsonl").notes) == 1
+    assert len(journal.read_journal(report / "journal.jsonl").notes) == 1
 
 
 # ------------------------------------------------------------------- odd surroundings
@@ -167,7 +167,7 @@ def test_a_clock_that_runs_backwards_changes_nothing_but_the_dates(theatre: Stag
     assert stage.figures(report) == stage.figures(quiet)
     begun = [row["started_at"] for row in stage.rows(report)]
     assert begun[2] > begun[4], "the clock did run backwards"
-    took = [outcome.duration_s for outcome in journal.read(report / "journal.jsonl").outcomes]
+    took = [outcome.duration_s for outcome in journal.read_journal(report / "journal.jsonl").outcomes]
     assert all(0 < seconds < stage.LIMIT_S for seconds in took)
 
 

@@ -8,7 +8,7 @@ from bench.datasets.files import write_npz
 from bench.datasets.find import find_dataset
 from bench.gate.paired import PairedExecutor, Side
 from bench.gate.verdict import reduce_round
-from bench.plan.catalog import model_settings
+from bench.plan.catalog import read_model_settings
 from bench.plan.profile import read_profile
 from models.contract import Settings
 
@@ -16,9 +16,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_a_pair_of_real_processes_trains_in_turns_and_equal_code_has_equal_losses(tmp_path: Path) -> None:
-    settings: Settings = model_settings()["basic"]
+    settings: Settings = read_model_settings()["basic"]
     profile = read_profile("quick", {"models": ["basic"], "epochs": [1], "batch_sizes": [settings.batch_size]})
-    (case,) = profile.cases()
+    (case,) = profile.list_cases()
     write_npz(find_dataset("mnist-5k").images, tmp_path / "data.npz")
     logs = tmp_path / "logs"
     logs.mkdir()

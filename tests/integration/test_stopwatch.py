@@ -62,12 +62,12 @@ def watched(backend: str, folder: Path) -> tuple[Outcome, Any]:
     )
     write_npz(find_dataset("mnist-5k").images, report.data)
     executor = LocalExecutor(report, command=(sys.executable, "-P", "-c", _WATCHED, str(notes)))
-    (outcome,) = executor.run(profile.cases(), lambda _case, _event: None)
+    (outcome,) = executor.run(profile.list_cases(), lambda _case, _event: None)
     assert outcome.status == "ok", outcome.log_tail
     return outcome, json.loads(notes.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("backend", list(catalog.backends()))
+@pytest.mark.parametrize("backend", list(catalog.read_backends()))
 def test_the_parts_of_real_epochs_add_up_to_their_wall_time(backend: str, tmp_path: Path) -> None:
     outcome, (begun, sent) = watched(backend, tmp_path)
     assert len(sent) == len(outcome.epochs) == EPOCHS

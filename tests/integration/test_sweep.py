@@ -63,19 +63,19 @@ def shorter(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 
 def test_every_model_gives_a_row_for_every_checkpoint(all_models: Report) -> None:
-    expected = {(model, epochs) for model in catalog.model_settings() for epochs in ("2", "4")}
+    expected = {(model, epochs) for model in catalog.read_model_settings() for epochs in ("2", "4")}
     assert {(row["model"], row["epochs"]) for row in all_models.rows} == expected
     assert {row["status"] for row in all_models.rows} == {"ok"}
 
 
 def test_every_model_learns_from_the_second_epoch_to_the_fourth(all_models: Report) -> None:
-    for model in catalog.model_settings():
+    for model in catalog.read_model_settings():
         before, after = (float(all_models.row(model, epochs)["val_bce"]) for epochs in (2, 4))
         assert 0 < after < before < 1, model
 
 
 def test_parameters_are_those_that_the_catalog_declares(all_models: Report) -> None:
-    for model, settings in catalog.model_settings().items():
+    for model, settings in catalog.read_model_settings().items():
         assert int(all_models.row(model, 4)["params"]) == settings.parameters
         assert int(all_models.row(model, 4)["code_units"]) == settings.codes
 
@@ -157,7 +157,7 @@ def test_a_pipe_gets_plain_lines(all_models: Report) -> None:
 def test_tensorflow_s_talk_is_in_the_log_and_not_on_the_terminal(all_models: Report) -> None:
     assert "oneDNN" not in all_models.output
     logs = list((all_models.folder / "logs").iterdir())
-    assert len(logs) == len(catalog.model_settings())
+    assert len(logs) == len(catalog.read_model_settings())
 
 
 def test_nothing_is_left_of_the_run_but_its_report(all_models: Report) -> None:
@@ -191,7 +191,7 @@ def test_every_checkpoint_has_samples_that_fit_its_model(all_models: Report) -> 
     folder = ReportFolder(all_models.folder)
     assert len(list(folder.samples.iterdir())) == len(all_models.rows)
     for row in all_models.rows:
-        path = folder.sample(row["case_id"], int(row["epochs"]))
+        path = folder.locate_sample(row["case_id"], int(row["epochs"]))
         assert path.stat().st_size < 300_000
         found = read_samples(path, int(row["epochs"]))
         assert found.labels.tolist() == list(range(10)), "one of each digit"
@@ -206,14 +206,14 @@ def test_reconstructions_come_nearer_from_the_second_epoch_to_the_fourth(all_mod
     folder = ReportFolder(all_models.folder)
     distances = {}
     for epochs in (2, 4):
-        found = read_samples(folder.sample(all_models.row("convolutional", epochs)["case_id"], epochs), epochs)
+        found = read_samples(folder.locate_sample(all_models.row("convolutional", epochs)["case_id"], epochs), epochs)
         distances[epochs] = np.abs(found.output.astype(int) - found.target).mean()
     assert distances[4] < distances[2]
 
 
 def test_the_page_shows_the_pictures_of_every_model(all_models: Report) -> None:
     page = (all_models.folder / "report.html").read_text(encoding="utf-8")
-    assert page.count(", rebuilt after 4 epochs") == len(catalog.model_settings())
+    assert page.count(", rebuilt after 4 epochs") == len(catalog.read_model_settings())
     assert "codes of images 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, after 4 epochs" in page
     assert "images decoded from a grid of codes, after 4 epochs" in page
     assert len(page) < 3_000_000

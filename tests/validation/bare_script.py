@@ -64,7 +64,7 @@ def validate() -> tuple[Table, bool]:
         for what, ratios, bound in (("seconds per epoch", time_ratios, 1.01), ("peak RSS", peak_ratios, 1.02)):
             middle = statistics.median(ratios)
             holds &= middle <= bound
-            over = stats.median(ratios)
+            over = stats.compute_median(ratios)
             assert over is not None
             low_high = f"{over.low:.4f} to {over.high:.4f}"
             rows.append((name, what, str(over.count), f"{middle:.4f}", low_high, f"{bound:.2f}"))
@@ -96,7 +96,7 @@ def _run_script(folder: ReportFolder, name: str) -> tuple[float, float]:
 
 def _run_harness(folder: ReportFolder, name: str) -> tuple[float, float]:
     profile = Profile(models=("basic",), epochs=(EPOCHS[name],), batch_sizes=(256,), dataset=name)
-    (outcome,) = LocalExecutor(folder).run(profile.cases(), lambda _case, _event: None)
+    (outcome,) = LocalExecutor(folder).run(profile.list_cases(), lambda _case, _event: None)
     return median_seconds(outcome), outcome.checkpoints[-1].peak_rss_mib
 
 

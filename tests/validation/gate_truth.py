@@ -137,7 +137,8 @@ def _describe_change(rounds: Sequence[Recording]) -> str:
     if len(walls) < 2:
         return "–"
     t = StudentMean.of(walls)
-    return f"{to_change(t.mean):+.1%} ({to_change(t.below(0.025)):+.1%} to {to_change(t.above(0.025)):+.1%})"
+    low, high = t.compute_lower_end(0.025), t.compute_upper_end(0.025)
+    return f"{to_change(t.mean):+.1%} ({to_change(low):+.1%} to {to_change(high):+.1%})"
 
 
 def _try_other_rule(name: str, rule: Rule, recorded: Mapping[str, Sequence[Recording]]) -> list[tuple[str, ...]]:

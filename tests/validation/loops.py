@@ -32,7 +32,7 @@ def validate() -> tuple[Table, bool]:
 
 
 def _choose(cells: list[Cell]) -> list[Cell]:
-    known = set(catalog.model_settings())
+    known = set(catalog.read_model_settings())
     named = set(filter(None, os.environ.get("AEBENCH_MODELS", "").split(","))) or known
     if unknown := named - known:
         sys.exit(f"AEBENCH_MODELS: unknown {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")

@@ -52,7 +52,7 @@ def _measure() -> dict[str, list[Outcome]]:
             repeats=TIMES,
             model={name: ModelOverride(epochs=(epochs,)) for name, epochs in EPOCHS.items()},
         )
-        outcomes = list(LocalExecutor(folder).run(profile.cases(), lambda _case, _event: None))
+        outcomes = list(LocalExecutor(folder).run(profile.list_cases(), lambda _case, _event: None))
     return {model: [outcome for outcome in outcomes if outcome.case.model == model] for model in MODELS}
 
 

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 class CompiledEpoch(Protocol):
     """Training and validation over all images as one compiled function each, their data on the device."""
 
-    def order(self) -> Any:
+    def draw_order(self) -> Any:
         """A fresh random order of the training images, drawn on the device from Keras' seed."""
 
     def train(self, order: Any) -> float:

@@ -43,8 +43,8 @@ class JaxDevice(NvmlDevice):
         """JAX computes behind the calls on every device, and in no order that one more call could wait for."""
         self._jax.block_until_ready(self._jax.live_arrays())
 
-    def peak_mib(self) -> float | None:
-        """See `Device.peak_mib`."""
+    def read_peak_mib(self) -> float | None:
+        """See `Device.read_peak_mib`."""
         counted = {} if self._device.platform == "cpu" else self._device.memory_stats() or {}
         return float(counted["peak_bytes_in_use"]) / MIB if "peak_bytes_in_use" in counted else None
 
@@ -80,10 +80,12 @@ class CompiledEpoch:
         self._training = _move_to_device(training.hand_over())
         self._validation = _move_to_device(validation.arrays)
         # An epoch's last state is given up to the next, so that it is never held twice.
-        self._train = jax.jit(partial(self._step_over_batches, model.train_step), donate_argnums=0, **_xla_arguments())
-        self._validate = jax.jit(partial(self._step_over_batches, model.test_step), **_xla_arguments())
+        self._train = jax.jit(
+            partial(self._step_over_batches, model.train_step), donate_argnums=0, **_choose_xla_arguments()
+        )
+        self._validate = jax.jit(partial(self._step_over_batches, model.test_step), **_choose_xla_arguments())
 
-    def order(self) -> Any:
+    def draw_order(self) -> Any:
         """See `bench.worker.backends.CompiledEpoch`."""
         import jax.numpy as jnp
         import keras
@@ -133,7 +135,7 @@ class CompiledEpoch:
 
 
 @cache
-def _xla_arguments() -> dict[str, Mapping[str, str]]:
+def _choose_xla_arguments() -> dict[str, Mapping[str, str]]:
     """`jax.jit`'s arguments that hand `_XLA_OPTIONS` to XLA; none on a GPU, nor where JAX or XLA do not know them."""
     import jax
 

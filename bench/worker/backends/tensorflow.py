@@ -42,8 +42,8 @@ class TensorFlowGpu(NvmlDevice):
         """Kernels run behind the calls that start them; a time stamp means nothing before they are done."""
         self._tensorflow.test.experimental.sync_devices()
 
-    def peak_mib(self) -> float | None:
-        """See `Device.peak_mib`."""
+    def read_peak_mib(self) -> float | None:
+        """See `Device.read_peak_mib`."""
         return float(self._tensorflow.config.experimental.get_memory_info("GPU:0")["peak"]) / MIB
 
 
@@ -90,7 +90,7 @@ class CompiledEpoch:
         self._train = tf.function(self._train_all, autograph=False, jit_compile=xla)
         self._validate = tf.function(self._validate_all, autograph=False, jit_compile=xla)
 
-    def order(self) -> Any:
+    def draw_order(self) -> Any:
         """See `bench.worker.backends.CompiledEpoch`."""
         import keras
         import tensorflow as tf
@@ -108,10 +108,10 @@ class CompiledEpoch:
     def _train_all(self, order: tf.Tensor, x: tf.Tensor, y: tf.Tensor | None = None) -> tf.Tensor:
         import tensorflow as tf
 
-        def rows(array: tf.Tensor, start: tf.Tensor | int, size: int) -> tf.Tensor:
+        def take_rows(array: tf.Tensor, start: tf.Tensor | int, size: int) -> tf.Tensor:
             return tf.gather(array, tf.slice(order, [start], [size]))
 
-        return self._step_over_batches(self._model.train_step, rows, x, y)
+        return self._step_over_batches(self._model.train_step, take_rows, x, y)
 
     def _validate_all(self, x: tf.Tensor, y: tf.Tensor | None = None) -> tf.Tensor:
         return self._step_over_batches(self._model.test_step, _slice_rows, x, y)
@@ -127,13 +127,13 @@ class CompiledEpoch:
             given = _scale(rows(x, start, size))
             keras_step((given, given if y is None else _scale(rows(y, start, size))))
 
-        def body(index: tf.Tensor) -> tuple[tf.Tensor]:
+        def step_once(index: tf.Tensor) -> tuple[tf.Tensor]:
             step(index * size, size)
             return (index + 1,)
 
         self._model.reset_metrics()
         if full:  # XLA compiles even a loop that never turns, and such a batch would be larger than the data
-            tf.while_loop(lambda index: index < full, body, (tf.constant(0),), parallel_iterations=1)
+            tf.while_loop(lambda index: index < full, step_once, (tf.constant(0),), parallel_iterations=1)
         if samples % size:
             step(full * size, samples % size)
         return self._model.get_metrics_result()["loss"]

@@ -27,8 +27,8 @@ class TorchGpu(NvmlDevice):
         """Kernels run behind the calls that start them."""
         self._driver.synchronize(*self._name)
 
-    def peak_mib(self) -> float | None:
-        """See `Device.peak_mib`; Apple's keeps no peak."""
+    def read_peak_mib(self) -> float | None:
+        """See `Device.read_peak_mib`; Apple's keeps no peak."""
         peak = getattr(self._driver, "max_memory_allocated", None)
         return None if peak is None else float(peak(*self._name)) / MIB
 

@@ -19,26 +19,26 @@ from bench.worker.backends import CompiledEpoch
 class EpochClock(Protocol):
     """What a loop calls at every epoch, in this order. Each may wait for the device, and may raise to end the run."""
 
-    def epoch_begin(self) -> None:
+    def begin_epoch(self) -> None:
         """Right before an epoch's first step."""
 
-    def validation_begin(self) -> None:
+    def begin_validation(self) -> None:
         """After the call of the last step."""
 
-    def validation_end(self) -> None:
+    def end_validation(self) -> None:
         """When the validation's losses are there."""
 
-    def epoch_end(self, losses: Mapping[str, float]) -> None:
+    def end_epoch(self, losses: Mapping[str, float]) -> None:
         """At the epoch's very end, with Keras' ``loss`` and ``val_loss``."""
 
 
 def train_by_compiled_epochs(compiled: CompiledEpoch, model: Any, *, epochs: int, clock: EpochClock) -> None:
     """Train for so many epochs, drive the clock, and end as `fit` does (an optimizer that averages its weights)."""
     for _ in range(epochs):
-        clock.epoch_begin()
-        loss = compiled.train(compiled.order())
-        clock.validation_begin()
+        clock.begin_epoch()
+        loss = compiled.train(compiled.draw_order())
+        clock.begin_validation()
         val_loss = compiled.validate()
-        clock.validation_end()
-        clock.epoch_end({"loss": loss, "val_loss": val_loss})
+        clock.end_validation()
+        clock.end_epoch({"loss": loss, "val_loss": val_loss})
     model.optimizer.finalize_variable_values(model.trainable_variables)

@@ -20,16 +20,16 @@ class _EpochParts(keras.callbacks.Callback):
         self._clock = clock
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras' signature
-        self._clock.epoch_begin()
+        self._clock.begin_epoch()
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        self._clock.validation_begin()
+        self._clock.begin_validation()
 
     def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002
-        self._clock.validation_end()
+        self._clock.end_validation()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
-        self._clock.epoch_end(logs or {})
+        self._clock.end_epoch(logs or {})
 
 
 def train(

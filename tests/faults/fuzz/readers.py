@@ -176,12 +176,16 @@ batch_sizes = [256]
 
 READERS = {
     "profile": Reader(
-        lambda data: profile.read_profile(str(_write("profile.toml", data))).cases(), _PROFILE, mutations.mutate_profile
+        lambda data: profile.read_profile(str(_write("profile.toml", data))).list_cases(),
+        _PROFILE,
+        mutations.mutate_profile,
     ),
     "journal": Reader(
-        lambda data: journal.read(_write("journal.jsonl", data)), _make_journal(), mutations.mutate_journal
+        lambda data: journal.read_journal(_write("journal.jsonl", data)), _make_journal(), mutations.mutate_journal
     ),
-    "results": Reader(lambda data: reader.read(_write("results.csv", data)), _make_results(), mutations.mutate_table),
+    "results": Reader(
+        lambda data: reader.read_report(_write("results.csv", data)), _make_results(), mutations.mutate_table
+    ),
     "images": Reader(lambda data: read_npz(_write("images.npz", data)), _make_images(), mutations.mutate_npz),
     "idx": Reader(_read_idx, _make_idx()[IDX_FILES["x_test"]], mutations.mutate_idx),
     "csv": Reader(_read_csv, _make_csv(), mutations.mutate_table),

@@ -41,7 +41,7 @@ def describe_refusal(theatre: Stage, run: Run, report: Path) -> str | None:
     assert code == 3, run.said()
     if (report / "results.csv").exists():
         stage.rows(report)
-    if journal.read(report / "journal.jsonl").outcomes and "The report is not whole" in run.said():
+    if journal.read_journal(report / "journal.jsonl").outcomes and "The report is not whole" in run.said():
         return "journal" if "Stopped: " in run.said() else "report"
     return "preparing or first case"
 

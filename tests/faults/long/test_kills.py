@@ -94,7 +94,7 @@ def start(folder: Path, report: Path) -> subprocess.Popen[bytes]:
 
 def count_runs(report: Path) -> Counter[str]:
     with suppress(InvalidInput):
-        return journal.read(report / "journal.jsonl").runs
+        return journal.read_journal(report / "journal.jsonl").runs
     return Counter()
 
 

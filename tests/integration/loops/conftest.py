@@ -28,7 +28,7 @@ LONG_TASKS = (
 )
 
 
-@pytest.fixture(scope="session", params=list(catalog.backends()))
+@pytest.fixture(scope="session", params=list(catalog.read_backends()))
 def backend(request: pytest.FixtureRequest) -> str:
     """Every installed backend in turn."""
     name = str(request.param)

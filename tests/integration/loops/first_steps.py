@@ -37,7 +37,7 @@ RANDOM = ("variational", "dropout")
 COMPILED_FIT = ("fit by xla",) if BACKEND == "tensorflow" else ()
 """From one seed, TensorFlow draws other numbers in what XLA compiled than outside; so here is Keras' own `fit`, its
 steps compiled by XLA."""
-LOOPS = tuple(name for name, backends in catalog.loop_backends().items() if BACKEND in backends)
+LOOPS = tuple(name for name, backends in catalog.read_loop_backends().items() if BACKEND in backends)
 SEED = 3
 BATCH, EPOCHS = 8, 3
 TRAINING = 20
@@ -92,7 +92,7 @@ def images(count: int, seed: int) -> Any:
 def tasks() -> Iterator[Task]:
     """The nine models as published, other optimizers, layers that the models lack, and the models in bfloat16."""
     basic = importlib.import_module("models.basic")
-    for name, settings in catalog.model_settings().items():
+    for name, settings in catalog.read_model_settings().items():
         file = importlib.import_module(f"models.{name}")
         published = {"class_name": settings.optimizer, "config": {"learning_rate": settings.learning_rate}}
 
@@ -202,7 +202,7 @@ def orders(task: Task, loop: str) -> Any:
     drawn = []
     for _ in range(2):
         keras.utils.set_random_seed(SEED)
-        drawn.append([np.asarray(compiled.order()) for _ in range(3)])
+        drawn.append([np.asarray(compiled.draw_order()) for _ in range(3)])
     return np.array(drawn)
 
 

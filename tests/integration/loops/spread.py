@@ -19,7 +19,7 @@ PROGRAM = Path(__file__).with_name("five_epochs.py")
 
 @dataclass(frozen=True)
 class Cell:
-    """One of `bench.plan.catalog.loop_backends` on one of its backends, and how many training images an epoch has."""
+    """One of `catalog.read_loop_backends` on one of its backends, and how many training images an epoch has."""
 
     model: str
     loop: str
@@ -112,9 +112,9 @@ MANY, FEW = 4_000, 500
 def matrix() -> list[Cell]:
     """Every model, loop and backend that can be judged here."""
     cells = []
-    for loop, backends in catalog.loop_backends().items():
+    for loop, backends in catalog.read_loop_backends().items():
         for backend in backends:
-            for model in catalog.model_settings():
+            for model in catalog.read_model_settings():
                 slow = model in CONVOLUTIONAL and (loop == "xla" or backend == "jax")
                 cells.append(Cell(model, loop, backend, FEW if slow else MANY))
     return list(filter(judgeable, cells))

@@ -16,7 +16,7 @@ EXACT = ("train_loss", "val_loss", "val_bce", "code_mean", "dead_units")
 COMPILED = [
     # On TensorFlow, graph and xla run the same code but for the compiler.
     pytest.param(loop, backend, marks=[pytest.mark.long] if (loop, backend) == ("xla", "tensorflow") else [])
-    for loop, backends in catalog.loop_backends().items()
+    for loop, backends in catalog.read_loop_backends().items()
     if loop != "fit"
     for backend in backends
 ]

@@ -51,14 +51,14 @@ def test_images_that_lie_where_tensorflow_could_not_use_them_are_copied(past: in
 @pytest.fixture
 def jax_file() -> Iterator[Any]:
     pytest.importorskip("jax")
-    jax._xla_arguments.cache_clear()
+    jax._choose_xla_arguments.cache_clear()
     yield jax
-    jax._xla_arguments.cache_clear()
+    jax._choose_xla_arguments.cache_clear()
 
 
 def test_an_option_that_xla_does_not_know_is_not_asked_for(jax_file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax_file, "_XLA_OPTIONS", {"xla_of_another_year": "1"})
-    assert jax_file._xla_arguments() == {}
+    assert jax_file._choose_xla_arguments() == {}
 
 
 def test_a_jax_that_takes_no_options_is_given_none(jax_file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,9 +66,9 @@ def test_a_jax_that_takes_no_options_is_given_none(jax_file: Any, monkeypatch: p
         return function
 
     monkeypatch.setattr("jax.jit", jit)
-    assert jax_file._xla_arguments() == {}
+    assert jax_file._choose_xla_arguments() == {}
 
 
 def test_on_a_gpu_no_option_of_a_processor_is_asked_for(jax_file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jax.default_backend", lambda: "gpu")
-    assert jax_file._xla_arguments() == {}
+    assert jax_file._choose_xla_arguments() == {}

@@ -16,9 +16,9 @@ from integration.loops.spread import installed
 from bench.plan import catalog
 
 Train = Callable[[str, str], Steps]
-MODELS = tuple(catalog.model_settings())
+MODELS = tuple(catalog.read_model_settings())
 RANDOM = ("variational", "dropout")
-LOOPS = tuple(loop for loop in catalog.loop_backends() if loop != "fit")
+LOOPS = tuple(loop for loop in catalog.read_loop_backends() if loop != "fit")
 
 LOSSES = 5e-6
 """Relative: five times the largest difference that was seen, of rounding alone."""
@@ -47,7 +47,7 @@ def reference(task: str, loop: str, backend: str) -> str:
 
 
 def skip_unless_supported(loop: str, backend: str) -> None:
-    if backend not in catalog.loop_backends()[loop]:
+    if backend not in catalog.read_loop_backends()[loop]:
         pytest.skip(f"{loop} does not run on {backend}")
 
 

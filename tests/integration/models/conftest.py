@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.contract import Images
 
 
-@pytest.fixture(params=sorted(catalog.model_settings()))
+@pytest.fixture(params=sorted(catalog.read_model_settings()))
 def name(request: pytest.FixtureRequest) -> str:
     """Every model file in turn."""
     return str(request.param)

@@ -102,10 +102,10 @@ def test_published_figures_are_of_published_epochs(file: Any) -> None:
 def test_training_is_as_published(
     model: str, optimizer: str, learning_rate: float, batch_size: int, epochs: tuple[int, ...]
 ) -> None:
-    settings = catalog.model_settings()[model]
+    settings = catalog.read_model_settings()[model]
     found = (settings.optimizer, settings.learning_rate, settings.batch_size, settings.epochs)
     assert found == (optimizer, learning_rate, batch_size, epochs)
 
 
 def test_settings_read_the_same_without_importing_the_file(name: str, file: Any) -> None:
-    assert catalog.model_settings()[name] == file.SETTINGS
+    assert catalog.read_model_settings()[name] == file.SETTINGS

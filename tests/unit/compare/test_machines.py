@@ -16,8 +16,8 @@ from bench.compare.machines import (
     Ratio,
     compare_machine,
     compare_machines,
+    compute_geometric_mean,
     divide,
-    geometric_mean,
 )
 from bench.results import stats
 from bench.results.reader import Row
@@ -81,7 +81,7 @@ def test_of_several_processes_the_process_is_the_unit() -> None:
 @given(st.lists(st.floats(0.01, 100), min_size=6, max_size=30))
 def test_from_six_processes_on_the_interval_is_the_reports(times: list[float]) -> None:
     [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate(times))).cases.values()
-    assert case.checkpoints[0].seconds == stats.median(times)
+    assert case.checkpoints[0].seconds == stats.compute_median(times)
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=5))
@@ -136,20 +136,20 @@ def test_a_side_without_an_interval_leaves_the_ratio_without_one() -> None:
 
 
 def test_a_mean_of_ratios_is_geometric() -> None:
-    found = geometric_mean([Ratio(0.5, None, None), Ratio(2.0, None, None), Ratio(8.0, None, None)])
+    found = compute_geometric_mean([Ratio(0.5, None, None), Ratio(2.0, None, None), Ratio(8.0, None, None)])
     assert found is not None
     assert (found.value, found.cases) == (approx(2.0), 3)
 
 
 def test_the_mean_of_one_ratio_is_that_ratio() -> None:
-    assert geometric_mean([Ratio(2.0, 1.5, 3.0)]) == Ratio(approx(2), approx(1.5), approx(3))
-    assert geometric_mean([Ratio(2.0, None, None)]) == Ratio(approx(2.0), None, None)
-    assert geometric_mean([]) is None
+    assert compute_geometric_mean([Ratio(2.0, 1.5, 3.0)]) == Ratio(approx(2), approx(1.5), approx(3))
+    assert compute_geometric_mean([Ratio(2.0, None, None)]) == Ratio(approx(2.0), None, None)
+    assert compute_geometric_mean([]) is None
 
 
 def test_cases_that_disagree_widen_the_mean() -> None:
-    close = geometric_mean([Ratio(each, each / 1.01, each * 1.01) for each in (1.9, 2.0, 2.1)])
-    apart = geometric_mean([Ratio(each, each / 1.01, each * 1.01) for each in (1.0, 2.0, 4.0)])
+    close = compute_geometric_mean([Ratio(each, each / 1.01, each * 1.01) for each in (1.9, 2.0, 2.1)])
+    apart = compute_geometric_mean([Ratio(each, each / 1.01, each * 1.01) for each in (1.0, 2.0, 4.0)])
     assert close is not None
     assert apart is not None
     assert close.low is not None
@@ -159,7 +159,7 @@ def test_cases_that_disagree_widen_the_mean() -> None:
 
 
 def test_cases_that_agree_by_chance_do_not_narrow_it() -> None:
-    found = geometric_mean([Ratio(2.0, 1.0, 4.0), Ratio(2.0, 1.0, 4.0)])
+    found = compute_geometric_mean([Ratio(2.0, 1.0, 4.0), Ratio(2.0, 1.0, 4.0)])
     assert found == Ratio(approx(2), approx(2 / 2 ** (1 / math.sqrt(2))), approx(2 * 2 ** (1 / math.sqrt(2))), 2)
 
 
@@ -168,7 +168,7 @@ POSITIVE = st.floats(1e-6, 1e6)
 
 @given(st.lists(st.tuples(POSITIVE, st.floats(1, 3), st.floats(1, 3)), min_size=1, max_size=9))
 def test_a_mean_lies_within_its_interval_and_among_its_ratios(given: list[tuple[float, float, float]]) -> None:
-    found = geometric_mean([Ratio(value, value / below, value * above) for value, below, above in given])
+    found = compute_geometric_mean([Ratio(value, value / below, value * above) for value, below, above in given])
     assert found is not None
     assert found.low is not None
     assert found.high is not None

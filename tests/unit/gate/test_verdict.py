@@ -90,13 +90,13 @@ def test_a_round_of_too_few_quiet_blocks_has_no_figure() -> None:
 
 def test_the_levels_of_all_looks_and_cases_add_up_to_the_risk() -> None:
     looks = range(len(LOOKS))
-    for_all = sum(PLAN.alarm_level(look, what) for look in looks for what in ("time", "memory", "loss"))
+    for_all = sum(PLAN.compute_alarm_level(look, what) for look in looks for what in ("time", "memory", "loss"))
     assert 3 * for_all == pytest.approx(FALSE_ALARMS)
-    assert sum(PLAN.miss_level(look) for look in looks) == pytest.approx(MISSES)
+    assert sum(PLAN.compute_miss_level(look) for look in looks) == pytest.approx(MISSES)
 
 
 def test_more_cases_leave_each_a_smaller_risk() -> None:
-    assert RiskPlan(cases=6).alarm_level(0, "time") == pytest.approx(PLAN.alarm_level(0, "time") / 2)
+    assert RiskPlan(cases=6).compute_alarm_level(0, "time") == pytest.approx(PLAN.compute_alarm_level(0, "time") / 2)
 
 
 @pytest.mark.parametrize(

@@ -75,15 +75,15 @@ def test_a_signal_is_raised_once() -> None:
 
 def test_a_signal_that_somebody_swallowed_is_found_by_whoever_asks() -> None:
     with signals.catch_signals():
-        signals.check()
+        signals.raise_if_received()
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
-            signals.check()
+            signals.raise_if_received()
 
 
 def test_a_signal_of_an_earlier_run_is_forgotten() -> None:
     with contextlib.suppress(KeyboardInterrupt), signals.catch_signals():
         signal.raise_signal(signal.SIGTERM)
     with signals.catch_signals():
-        signals.check()
+        signals.raise_if_received()

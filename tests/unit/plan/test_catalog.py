@@ -27,9 +27,9 @@ SETTINGS = Settings(
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder in the place of `models`."""
     monkeypatch.setattr(models, "__path__", [str(tmp_path)])
-    catalog.model_settings.cache_clear()
+    catalog.read_model_settings.cache_clear()
     yield tmp_path
-    catalog.model_settings.cache_clear()
+    catalog.read_model_settings.cache_clear()
 
 
 def test_the_blogs_models_come_in_its_order() -> None:
@@ -37,21 +37,21 @@ def test_the_blogs_models_come_in_its_order() -> None:
         *("basic", "sparse", "sparse_batch_sum", "deep", "convolutional"),
         *("denoising_small", "denoising", "sequence", "variational"),
     )
-    assert tuple(name for name in catalog.model_settings() if name in order) == order
+    assert tuple(name for name in catalog.read_model_settings() if name in order) == order
 
 
 def test_no_model_file_is_missing_from_the_catalog() -> None:
     files = {path.stem for path in Path(next(iter(models.__path__))).glob("*.py")} - {"__init__", "contract", "images"}
-    assert set(catalog.model_settings()) == files
+    assert set(catalog.read_model_settings()) == files
 
 
 def test_reading_the_catalog_runs_no_model_file(package: Path) -> None:
     (package / "mine.py").write_text("raise AssertionError\n" + SETTINGS)
-    assert list(catalog.model_settings()) == ["mine"]
+    assert list(catalog.read_model_settings()) == ["mine"]
 
 
 def test_figures_are_published_in_order_for_epochs_that_the_settings_name() -> None:
-    for name, settings in catalog.model_settings().items():
+    for name, settings in catalog.read_model_settings().items():
         assert list(settings.epochs) == sorted(set(settings.epochs)), name
         assert {figure.epochs for figure in settings.published} <= set(settings.epochs), name
         assert settings.parameters > 0, name
@@ -61,18 +61,18 @@ def test_figures_are_published_in_order_for_epochs_that_the_settings_name() -> N
 def test_models_come_in_the_order_of_their_positions_and_then_by_name(package: Path) -> None:
     for name, position in (("zebra", None), ("deep", 2), ("basic", 1), ("aardvark", None)):
         (package / f"{name}.py").write_text(SETTINGS.replace("codes=2", f"codes=2, position={position}"))
-    assert list(catalog.model_settings()) == ["basic", "deep", "aardvark", "zebra"]
+    assert list(catalog.read_model_settings()) == ["basic", "deep", "aardvark", "zebra"]
 
 
 def test_what_a_model_declares_in_a_dictionary_is_read(package: Path) -> None:
     factors = 'epoch_factors={("jax", "fit", "float32"): 0.3}'
     (package / "mine.py").write_text(SETTINGS.replace("codes=2", f"codes=2, {factors}"))
-    assert catalog.model_settings()["mine"].epoch_factors == {("jax", "fit", "float32"): 0.3}
+    assert catalog.read_model_settings()["mine"].epoch_factors == {("jax", "fit", "float32"): 0.3}
 
 
 def test_settings_are_read_with_what_was_published_and_with_signs(package: Path) -> None:
     (package / "mine.py").write_text("import nothing_that_exists\n" + SETTINGS)
-    [settings] = catalog.model_settings().values()
+    [settings] = catalog.read_model_settings().values()
     assert isinstance(settings, Settings)
     assert settings.parameters == -1
     assert settings.published == (Published(source="blog", epochs=5, quantity="val_loss", value=0.5),)
@@ -80,7 +80,7 @@ def test_settings_are_read_with_what_was_published_and_with_signs(package: Path)
 
 def test_annotated_settings_are_read_too(package: Path) -> None:
     (package / "mine.py").write_text(SETTINGS.replace("SETTINGS =", "SETTINGS: Settings ="))
-    assert list(catalog.model_settings()) == ["mine"]
+    assert list(catalog.read_model_settings()) == ["mine"]
 
 
 @pytest.mark.parametrize(
@@ -88,34 +88,34 @@ def test_annotated_settings_are_read_too(package: Path) -> None:
 )
 def test_a_file_without_settings_is_no_model(package: Path, text: str) -> None:
     (package / "helper.py").write_text(text)
-    assert catalog.model_settings() == {}
+    assert catalog.read_model_settings() == {}
 
 
 @pytest.mark.parametrize("value", ["SIZE", "6 ** 2", "int('8')", "[SIZE]"])
 def test_settings_that_are_no_literals_are_refused_with_file_and_line(package: Path, value: str) -> None:
     (package / "mine.py").write_text("SIZE = 8\n\n" + SETTINGS.replace("batch_size=8", f"batch_size={value}"))
     with pytest.raises(InvalidInput, match=r"mine\.py, line 5: .*literals"):
-        catalog.model_settings()
+        catalog.read_model_settings()
 
 
 def test_every_backend_is_a_file_and_the_default_one_comes_first() -> None:
-    assert list(catalog.backends()) == ["tensorflow", "jax", "torch"]
-    assert catalog.backends()["torch"] == catalog.Backend("PyTorch", ("torch", "torch-nightly"))
-    assert next(iter(catalog.backends())) == catalog.DEFAULT_BACKEND
+    assert list(catalog.read_backends()) == ["tensorflow", "jax", "torch"]
+    assert catalog.read_backends()["torch"] == catalog.Backend("PyTorch", ("torch", "torch-nightly"))
+    assert next(iter(catalog.read_backends())) == catalog.DEFAULT_BACKEND
 
 
 def test_the_version_of_every_backend_is_in_the_fingerprint() -> None:
-    assert set(catalog.backends()) <= set(Fingerprint.model_fields)
+    assert set(catalog.read_backends()) <= set(Fingerprint.model_fields)
 
 
 def test_every_backend_can_be_installed_by_an_extra_of_its_name() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(catalog.backends()) <= set(project["optional-dependencies"])
+    assert set(catalog.read_backends()) <= set(project["optional-dependencies"])
 
 
 def test_a_backend_has_a_title_for_people_and_an_unknown_one_its_name() -> None:
-    assert catalog.backend_title("torch") == "PyTorch"
-    assert catalog.backend_title("mlx") == "mlx"
+    assert catalog.get_backend_title("torch") == "PyTorch"
+    assert catalog.get_backend_title("mlx") == "mlx"
 
 
 @pytest.fixture
@@ -130,8 +130,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def clear_catalog() -> None:
-    catalog.backends.cache_clear()
-    catalog.loop_backends.cache_clear()
+    catalog.read_backends.cache_clear()
+    catalog.read_loop_backends.cache_clear()
 
 
 def test_a_new_file_is_a_new_backend_on_which_the_loops_for_all_run(checkout: Path) -> None:
@@ -140,23 +140,23 @@ def test_a_new_file_is_a_new_backend_on_which_the_loops_for_all_run(checkout: Pa
     for name in ("mlx", "tensorflow"):
         text = f'import {name}_itself\nTITLE = "{name.upper()}"\n'
         (checkout / "backends" / f"{name}.py").write_text(text)
-    assert catalog.backends()["mlx"] == catalog.Backend("MLX", ("mlx",))
-    assert catalog.loop_backends() == {"everywhere": ("tensorflow", "mlx"), "picky": ("tensorflow",)}
+    assert catalog.read_backends()["mlx"] == catalog.Backend("MLX", ("mlx",))
+    assert catalog.read_loop_backends() == {"everywhere": ("tensorflow", "mlx"), "picky": ("tensorflow",)}
 
 
 def test_files_of_models_and_loops_lie_where_they_are_read_from() -> None:
-    assert all(catalog.model_file(name, ROOT).is_file() for name in catalog.model_settings())
-    assert all(catalog.loop_file(name, ROOT).is_file() for name in catalog.loop_backends())
+    assert all(catalog.locate_model_file(name, ROOT).is_file() for name in catalog.read_model_settings())
+    assert all(catalog.locate_loop_file(name, ROOT).is_file() for name in catalog.read_loop_backends())
 
 
 def test_every_loop_names_known_backends() -> None:
     folder = Path(catalog.__file__).parent.parent / "worker" / "loops"
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    loops = catalog.loop_backends()
+    loops = catalog.read_loop_backends()
     assert set(loops) == files
     for backends in loops.values():
         assert backends
-        assert set(backends) <= set(catalog.backends())
+        assert set(backends) <= set(catalog.read_backends())
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "keras", "keras.layers", "jax", "torch"])

@@ -7,7 +7,7 @@ from bench.plan import catalog
 from bench.plan.estimate import Remaining, estimate_seconds, format_duration
 from bench.plan.profile import Case
 
-CASES = scripted.profile(models=("basic", "deep", "convolutional"), epochs=(10,), batch_sizes=(100,)).cases()
+CASES = scripted.profile(models=("basic", "deep", "convolutional"), epochs=(10,), batch_sizes=(100,)).list_cases()
 
 
 def planned(*cases: object) -> float:
@@ -53,17 +53,17 @@ def test_convolutions_under_xla_have_no_estimate(model: str) -> None:
 
 
 def test_every_model_has_an_estimate_as_the_blog_trains_it() -> None:
-    for model in catalog.model_settings():
+    for model in catalog.read_model_settings():
         assert seconds_of(scripted.case(model=model)) > 0
 
 
 def test_cases_without_an_estimate_are_counted_apart_and_slow_nothing_down() -> None:
     unknown = [scripted.case(model="convolutional", loop="xla", repeat=number) for number in (0, 1)]
     remaining = Remaining([*CASES, *unknown], 60_000, 10_000)
-    assert remaining.seconds() == pytest.approx(planned())
+    assert remaining.compute_seconds() == pytest.approx(planned())
     assert remaining.describe() == f"about {format_duration(planned())} and 2 cases without an estimate"
     remaining.finish(unknown[0], 1e6)
-    assert remaining.seconds(unknown[1], 1e6) == pytest.approx(planned())
+    assert remaining.compute_seconds(unknown[1], 1e6) == pytest.approx(planned())
     assert remaining.describe().endswith(" and 1 case without an estimate")
     for case in CASES:
         remaining.finish(case, 10.0)
@@ -73,27 +73,27 @@ def test_cases_without_an_estimate_are_counted_apart_and_slow_nothing_down() -> 
 
 
 def test_before_anything_ran_the_plan_is_what_is_left(remaining: Remaining) -> None:
-    assert remaining.seconds() == pytest.approx(planned())
+    assert remaining.compute_seconds() == pytest.approx(planned())
 
 
 def test_a_machine_twice_as_slow_as_planned_doubles_what_is_left(remaining: Remaining) -> None:
     remaining.finish(CASES[0], 2 * planned(CASES[0]))
-    assert remaining.seconds() == pytest.approx(2 * planned(*CASES[1:]))
+    assert remaining.compute_seconds() == pytest.approx(2 * planned(*CASES[1:]))
 
 
 def test_the_running_case_counts_down_but_not_below_its_own_part(remaining: Remaining) -> None:
-    assert remaining.seconds(CASES[0], 5.0) == pytest.approx(planned() - 5)
-    assert remaining.seconds(CASES[0], 1e9) == pytest.approx(planned(*CASES[1:]))
+    assert remaining.compute_seconds(CASES[0], 5.0) == pytest.approx(planned() - 5)
+    assert remaining.compute_seconds(CASES[0], 1e9) == pytest.approx(planned(*CASES[1:]))
 
 
 def test_nothing_is_left_when_all_are_finished(remaining: Remaining) -> None:
     for case in CASES:
         remaining.finish(case, 10.0)
-    assert remaining.seconds() == pytest.approx(0, abs=1e-9)
+    assert remaining.compute_seconds() == pytest.approx(0, abs=1e-9)
 
 
 def test_nothing_is_left_of_nothing() -> None:
-    assert Remaining([], 60_000, 10_000).seconds() == 0
+    assert Remaining([], 60_000, 10_000).compute_seconds() == 0
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from bench.plan import catalog
 from bench.plan import profile as profile_module
 from bench.plan.profile import Profile, read_profile
 
-MODELS = set(catalog.model_settings())
+MODELS = set(catalog.read_model_settings())
 MINIMAL = "epochs = [1]\nbatch_sizes = [8]\n"
 Write = Callable[..., str]
 
@@ -41,20 +41,20 @@ def refusal(profile: str, **overrides: Any) -> str:
 
 
 def test_one_run_has_all_epoch_counts_as_checkpoints() -> None:
-    [case] = Profile(models=("basic",), epochs=(50, 100, 500), batch_sizes=(256,)).cases()
+    [case] = Profile(models=("basic",), epochs=(50, 100, 500), batch_sizes=(256,)).list_cases()
     assert case.checkpoints == (50, 100, 500)
     assert case.run_epochs == 500
 
 
 def test_repeats_are_outermost() -> None:
-    cases = Profile(models=("basic", "deep"), epochs=(1,), batch_sizes=(8, 16), repeats=2).cases()
+    cases = Profile(models=("basic", "deep"), epochs=(1,), batch_sizes=(8, 16), repeats=2).list_cases()
     assert [(case.repeat, case.model, case.batch_size) for case in cases] == list(
         itertools.product((0, 1), ("basic", "deep"), (8, 16))
     )
 
 
 def test_every_case_carries_the_profiles_seed() -> None:
-    cases = Profile(epochs=(1,), batch_sizes=(8,), seed=17, repeats=2).cases()
+    cases = Profile(epochs=(1,), batch_sizes=(8,), seed=17, repeats=2).list_cases()
     assert {case.seed for case in cases} == {17}
 
 
@@ -69,7 +69,7 @@ def test_every_case_carries_the_profiles_seed() -> None:
     ],
 )
 def test_an_optimizer_stands_for_its_learning_rate(asked: Any, model: str, expected: tuple[str, float]) -> None:
-    [case] = Profile(models=(model,), epochs=(1,), batch_sizes=(8,), optimizer=asked).cases()
+    [case] = Profile(models=(model,), epochs=(1,), batch_sizes=(8,), optimizer=asked).list_cases()
     assert (case.optimizer, case.learning_rate) == expected
 
 
@@ -77,14 +77,16 @@ def test_a_model_may_differ_from_the_sweep() -> None:
     profile = Profile.model_validate(
         {"models": ["basic", "deep"], "epochs": [1], "batch_sizes": [8], "model": {"deep": {"epochs": [2, 4]}}}
     )
-    assert {case.model: (case.checkpoints, case.batch_size) for case in profile.cases()} == {
+    assert {case.model: (case.checkpoints, case.batch_size) for case in profile.list_cases()} == {
         "basic": ((1,), 8),
         "deep": ((2, 4), 8),
     }
 
 
 def test_a_case_id_does_not_depend_on_how_long_the_case_runs() -> None:
-    short, long = (Profile(models=("basic",), epochs=epochs, batch_sizes=(8,)).cases() for epochs in [(1,), (1, 50)])
+    short, long = (
+        Profile(models=("basic",), epochs=epochs, batch_sizes=(8,)).list_cases() for epochs in [(1,), (1, 50)]
+    )
     assert short[0].case_id == long[0].case_id
 
 
@@ -110,7 +112,7 @@ OVERRIDES = st.fixed_dictionaries({}, optional={"epochs": CHECKPOINTS, "batch_si
 )
 def test_any_valid_profile_expands_to_distinct_cases_whose_checkpoints_ascend(fields: dict[str, Any]) -> None:
     profile = Profile.model_validate(fields)
-    cases = profile.cases()
+    cases = profile.list_cases()
     assert len({case.case_id for case in cases}) == len(cases)
     assert len({(case.repeat, case.model, case.batch_size) for case in cases}) == len(cases)
     assert all(list(case.checkpoints) == sorted(set(case.checkpoints)) and case.checkpoints[0] >= 1 for case in cases)
@@ -124,29 +126,29 @@ def test_any_valid_profile_expands_to_distinct_cases_whose_checkpoints_ascend(fi
 
 def test_a_persons_own_file_is_read(toml: Write) -> None:
     profile = read_profile(toml(MINIMAL + 'models = ["deep"]\ntimeout_s = 60\n', "on my laptop.toml"))
-    assert [case.model for case in profile.cases()] == ["deep"]
+    assert [case.model for case in profile.list_cases()] == ["deep"]
     assert profile.timeout_s == 60
     assert profile.name == "on-my-laptop"
 
 
 def test_without_models_all_are_run(toml: Write) -> None:
-    assert {case.model for case in read_profile(toml(MINIMAL)).cases()} == MODELS
+    assert {case.model for case in read_profile(toml(MINIMAL)).list_cases()} == MODELS
 
 
 def test_flags_beat_the_profile() -> None:
     profile = read_profile("quick", {"models": ["deep"], "seed": 5, "repeats": 2, "dataset": "mnist"})
-    assert {(case.model, case.seed, case.dataset) for case in profile.cases()} == {("deep", 5, "mnist")}
-    assert len(profile.cases()) == 4
+    assert {(case.model, case.seed, case.dataset) for case in profile.list_cases()} == {("deep", 5, "mnist")}
+    assert len(profile.list_cases()) == 4
 
 
 def test_flags_beat_a_models_exception() -> None:
     profile = read_profile("quick", {"epochs": [1, 2], "batch_sizes": [32]})
-    assert {case.checkpoints for case in profile.cases()} == {(1, 2)}
-    assert {case.batch_size for case in profile.cases()} == {32}
+    assert {case.checkpoints for case in profile.list_cases()} == {(1, 2)}
+    assert {case.batch_size for case in profile.list_cases()} == {32}
 
 
 def test_a_flag_for_epochs_leaves_a_models_own_batch_sizes() -> None:
-    cases = read_profile("blog", {"epochs": [1]}).cases()
+    cases = read_profile("blog", {"epochs": [1]}).list_cases()
     assert {case.model: case.batch_size for case in cases}["variational"] == 100
     assert {case.checkpoints for case in cases} == {(1,)}
 
@@ -301,14 +303,18 @@ def test_a_models_own_loop_must_run_on_every_backend_too(toml: Write) -> None:
 def test_a_model_may_be_trained_in_loops_of_its_own(toml: Write) -> None:
     text = 'models = ["basic", "deep"]\nepochs = [1]\nbatch_sizes = [4]\n[model.basic]\nloops = ["fit", "xla"]\n'
     found = read_profile(toml(text))
-    assert [(case.model, case.loop) for case in found.cases()] == [("basic", "fit"), ("basic", "xla"), ("deep", "fit")]
+    assert [(case.model, case.loop) for case in found.list_cases()] == [
+        ("basic", "fit"),
+        ("basic", "xla"),
+        ("deep", "fit"),
+    ]
     noisy = read_profile(toml(text), {"loops": ["graph"]})
-    assert [(case.model, case.loop) for case in noisy.cases()] == [("basic", "graph"), ("deep", "graph")]
+    assert [(case.model, case.loop) for case in noisy.list_cases()] == [("basic", "graph"), ("deep", "graph")]
 
 
 def test_both_precisions_are_known_and_no_other() -> None:
     found = read_profile("quick", {"precisions": ["float32", "mixed_bfloat16"], "models": ["basic"]})
-    assert {case.precision for case in found.cases()} == {"float32", "mixed_bfloat16"}
+    assert {case.precision for case in found.list_cases()} == {"float32", "mixed_bfloat16"}
     assert refusal("quick", precisions=["float16"]).startswith("--precisions: ")
 
 
@@ -396,7 +402,7 @@ def test_a_huge_file_is_refused_unread(toml: Write) -> None:
 def test_a_sweep_of_too_many_cases_is_refused_with_their_number() -> None:
     profile = Profile(models=("basic",), epochs=(1,), batch_sizes=tuple(range(1, 102)), repeats=1000)
     with pytest.raises(InvalidInput, match=r"101,000 cases; at most 100,000"):
-        profile.cases()
+        profile.list_cases()
 
 
 def test_every_key_of_a_profile_is_documented() -> None:
@@ -411,5 +417,5 @@ def test_every_key_of_a_profile_is_documented() -> None:
 )
 def test_a_flag_that_names_an_axis_leaves_out_loops_that_the_profile_adds(flag: dict[str, Any]) -> None:
     as_it_is = read_profile("quick", {"models": ["basic"]})
-    assert {case.loop for case in as_it_is.cases()} == {"fit", "xla"}
-    assert {case.loop for case in read_profile("quick", {"models": ["basic"], **flag}).cases()} == {"fit"}
+    assert {case.loop for case in as_it_is.list_cases()} == {"fit", "xla"}
+    assert {case.loop for case in read_profile("quick", {"models": ["basic"], **flag}).list_cases()} == {"fit"}

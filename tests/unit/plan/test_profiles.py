@@ -7,7 +7,7 @@ import pytest
 from bench.plan import catalog
 from bench.plan.profile import list_profiles, read_profile
 
-MODELS = set(catalog.model_settings())
+MODELS = set(catalog.read_model_settings())
 
 
 def test_four_profiles_come_with_the_harness() -> None:
@@ -19,11 +19,11 @@ def test_a_shipped_profile_carries_its_file_name_and_expands(name: str) -> None:
     profile = read_profile(name)
     assert profile.name == name
     assert profile.description
-    assert profile.cases()
+    assert profile.list_cases()
 
 
 def test_the_blog_profile_trains_each_model_as_published() -> None:
-    cases = read_profile("blog").cases()
+    cases = read_profile("blog").list_cases()
     trained = {case.model: (case.batch_size, case.optimizer, case.learning_rate, case.checkpoints) for case in cases}
     assert len(cases) == len(trained)
     assert {case.dataset for case in cases} == {"mnist"}
@@ -42,8 +42,8 @@ def test_the_blog_profile_trains_each_model_as_published() -> None:
 
 
 def test_the_blog_profile_gives_each_model_its_own_batch_size_and_reaches_its_published_figures() -> None:
-    settings = catalog.model_settings()
-    for case in read_profile("blog").cases():
+    settings = catalog.read_model_settings()
+    for case in read_profile("blog").list_cases():
         assert case.batch_size == settings[case.model].batch_size, case.model
         published = {figure.epochs for figure in settings[case.model].published if figure.source == "blog"}
         assert published <= set(case.checkpoints), case.model
@@ -52,7 +52,7 @@ def test_the_blog_profile_gives_each_model_its_own_batch_size_and_reaches_its_pu
 def test_the_quick_profile_runs_every_model_at_two_batch_sizes_and_three_checkpoints_as_far_apart_as_the_blogs() -> (
     None
 ):
-    cases = read_profile("quick").cases()
+    cases = read_profile("quick").list_cases()
     assert {case.model for case in cases} == MODELS
     assert len(cases) == 2 * len(MODELS) + 2
     assert {case.model for case in cases if case.loop != "fit"} == {"basic"}
@@ -65,13 +65,13 @@ def test_the_quick_profile_runs_every_model_at_two_batch_sizes_and_three_checkpo
 
 
 def test_the_full_profile_runs_every_model_at_the_blogs_epochs_and_four_batch_sizes() -> None:
-    cases = read_profile("full").cases()
+    cases = read_profile("full").list_cases()
     assert {(case.model, case.batch_size) for case in cases} == set(itertools.product(MODELS, (64, 128, 256, 512)))
     assert {case.checkpoints for case in cases} == {(50, 100, 500)}
     assert {case.dataset for case in cases} == {"mnist"}
 
 
 def test_the_ci_profile_is_small() -> None:
-    cases = read_profile("ci").cases()
+    cases = read_profile("ci").list_cases()
     assert len(cases) == 3
     assert {case.dataset for case in cases} == {"mnist-5k"}

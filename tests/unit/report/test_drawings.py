@@ -39,7 +39,7 @@ def save(folder: ReportFolder, outcome: Outcome, *checkpoints: int, **changes: A
     pixels = np.zeros((3, 4, 4), np.uint8)
     fields: dict[str, Any] = {"labels": np.zeros(3, np.uint8), "input": pixels, "target": pixels, "output": pixels}
     for epochs in checkpoints:
-        np.savez(folder.sample(outcome.case.case_id, epochs), **fields | changes)
+        np.savez(folder.locate_sample(outcome.case.case_id, epochs), **fields | changes)
 
 
 def only(shown: Drawings) -> ModelPart:
@@ -50,7 +50,7 @@ def only(shown: Drawings) -> ModelPart:
 def test_a_broken_or_missing_file_is_a_note_beside_the_other_pictures(folder: ReportFolder) -> None:
     outcome = scripted.outcome(scripted.case(checkpoints=(1, 2, 3)))
     save(folder, outcome, 1)
-    folder.sample(outcome.case.case_id, 3).write_bytes(b"PK nonsense")
+    folder.locate_sample(outcome.case.case_id, 3).write_bytes(b"PK nonsense")
     (gallery,) = only(drawn(outcome, root=folder.root)).galleries
     assert len(gallery.images) == 2
     assert gallery.notes == [
@@ -61,7 +61,7 @@ def test_a_broken_or_missing_file_is_a_note_beside_the_other_pictures(folder: Re
 
 def test_a_name_that_leads_out_of_the_folder_is_not_followed(folder: ReportFolder) -> None:
     outcome = scripted.outcome(scripted.strange_case(model="../elsewhere/basic"))
-    elsewhere = folder.sample(outcome.case.case_id, 3).parent
+    elsewhere = folder.locate_sample(outcome.case.case_id, 3).parent
     elsewhere.mkdir(parents=True)
     save(folder, outcome, 1, 3)
     assert only(drawn(outcome, root=folder.root)).galleries == []

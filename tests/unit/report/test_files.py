@@ -20,7 +20,7 @@ OUTCOMES = [
     scripted.outcome(scripted.case(model="deep"), reached=1, error='Value, "quoted"\nand broken |'),
 ]
 HEADER = scripted.header()
-ROWS = files.make_result_rows(OUTCOMES, HEADER)
+ROWS = files.make_all_result_rows(OUTCOMES, HEADER)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_the_status_counts_how_cases_ended_and_names_failures(made: ReportFolder
 
 
 def test_a_sweep_is_complete_when_every_planned_case_ended_well(made: ReportFolder) -> None:
-    well = [scripted.outcome(case) for case in HEADER.profile.cases()]
+    well = [scripted.outcome(case) for case in HEADER.profile.list_cases()]
     assert status(made, well, 0)["complete"] is True
     assert status(made, well[:1], 130)["complete"] is False
     assert status(made, [], 3)["cases"] == {"planned": 2, "not_run": 2}

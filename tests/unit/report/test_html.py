@@ -23,7 +23,7 @@ from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, SweepHeader
 from bench.worker.protocol import PeaksEvent
 
-EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.model_settings())))
+EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.read_model_settings())))
 VOID = {"meta", "link", "img", "br", "input", "path", "use", "image"}
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -82,12 +82,12 @@ def test_the_summary_comes_first_then_models_figures_reading_and_machine() -> No
 
 
 def test_every_link_of_the_navigation_leads_to_an_element_and_ids_are_unique() -> None:
-    seen = Page(text(outcomes(*catalog.model_settings()), EVERY))
+    seen = Page(text(outcomes(*catalog.read_model_settings()), EVERY))
     ids = [attributes["id"] for _, attributes in seen.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
     links = [str(link["href"]) for link in seen.all("a")]
     assert {link.removeprefix("#") for link in links} <= set(ids)
-    assert len(links) == 7 + len(catalog.model_settings())
+    assert len(links) == 7 + len(catalog.read_model_settings())
 
 
 def test_loops_stand_side_by_side_where_there_are_several() -> None:
@@ -192,7 +192,7 @@ def test_every_heading_of_the_tables_says_how_its_numbers_were_taken() -> None:
 
 def save(folder: ReportFolder, outcome: Outcome, epochs: int, **changes: Any) -> Path:
     pixels = np.zeros((3, 4, 4), np.uint8)
-    path = folder.sample(outcome.case.case_id, epochs)
+    path = folder.locate_sample(outcome.case.case_id, epochs)
     path.parent.mkdir(parents=True, exist_ok=True)
     fields: dict[str, Any] = {"labels": np.zeros(3, np.uint8), "input": pixels, "target": pixels, "output": pixels}
     np.savez(path, **fields | changes)

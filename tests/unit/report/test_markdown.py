@@ -12,7 +12,7 @@ from bench.report.markdown import format_markdown
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, SweepHeader
 
-EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.model_settings())))
+EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.read_model_settings())))
 
 
 def outcomes(*models: str) -> list[Outcome]:
@@ -28,10 +28,10 @@ def headings(text: str) -> list[str]:
 
 
 def test_every_model_has_a_table_in_the_catalogs_order() -> None:
-    order = list(catalog.model_settings())
+    order = list(catalog.read_model_settings())
     text = markdown_of(EVERY, outcomes(*reversed(order)))
     assert [heading.split(":")[0] for heading in headings(text)[: len(order)]] == order
-    for settings in catalog.model_settings().values():
+    for settings in catalog.read_model_settings().values():
         assert settings.title in text
 
 
@@ -41,7 +41,7 @@ def test_the_head_says_what_ran_on_what() -> None:
     for expected in (
         "Scripted CPU",
         "2 cores",
-        f"1 of {len(catalog.model_settings())} cases",
+        f"1 of {len(catalog.read_model_settings())} cases",
         "40 training",
         "10 validation",
         "mnist-5k",

@@ -30,7 +30,7 @@ def run(**changes: Any) -> Run:
     """A case of eight epochs with checkpoints after two and eight."""
     of = scripted.case(**{"checkpoints": (2, 8)} | {name: changes.pop(name) for name in list(changes) if name in _CASE})
     outcome = scripted.outcome(of, timeline=TIMELINE, **changes)
-    return Run(outcome, files.make_result_rows([outcome], scripted.header())[-1])
+    return Run(outcome, files.make_all_result_rows([outcome], scripted.header())[-1])
 
 
 _CASE = ("batch_size", "loop", "backend", "precision", "repeat", "checkpoints")

@@ -138,12 +138,12 @@ def test_a_run_with_other_settings_than_the_published_one_says_which() -> None:
 
 def test_the_units_that_a_summed_penalty_kills_are_explained_where_they_are_seen() -> None:
     (sentence,) = explain_dead_units(
-        [row(model="sparse_batch_sum", dead_units=27, code_units=32)], catalog.model_settings()
+        [row(model="sparse_batch_sum", dead_units=27, code_units=32)], catalog.read_model_settings()
     )
     assert "27 of 32" in sentence
     assert "#22018" in sentence
     alive = [row(model="sparse_batch_sum", dead_units=3, code_units=32), row(dead_units=32)]
-    assert explain_dead_units(alive, catalog.model_settings()) == []
+    assert explain_dead_units(alive, catalog.read_model_settings()) == []
 
 
 def test_a_single_epoch_gives_no_step_to_project_from() -> None:
@@ -160,12 +160,14 @@ def test_a_checkpoint_that_was_not_reached_is_not_compared() -> None:
 
 
 def test_models_without_rows_are_left_out() -> None:
-    assert {comparison.model for comparison in compare_with_published([row()], catalog.model_settings())} == {"basic"}
+    assert {comparison.model for comparison in compare_with_published([row()], catalog.read_model_settings())} == {
+        "basic"
+    }
 
 
 def test_every_published_figure_of_a_measured_model_is_answered() -> None:
-    found = compare_with_published([row()], catalog.model_settings())
-    assert [comparison.published for comparison in found] == list(catalog.model_settings()["basic"].published)
+    found = compare_with_published([row()], catalog.read_model_settings())
+    assert [comparison.published for comparison in found] == list(catalog.read_model_settings()["basic"].published)
 
 
 def test_a_figure_is_said_with_its_source_epochs_and_unit() -> None:

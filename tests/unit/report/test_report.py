@@ -68,7 +68,7 @@ def test_the_report_comes_out_of_the_journal_the_same_again(tmp_path: Path) -> N
             writer.append(outcome)
     report.write_report(SweepReport(folder, header, ended), 3)
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    stored = journal.read(folder.journal)
+    stored = journal.read_journal(folder.journal)
     report.write_report(SweepReport(folder, stored.header, list(stored.latest.values()), stored.notes), 3)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == made
     assert {"results.csv", "epochs.csv", "environment.json", "status.json", "report.md"} <= set(made)

@@ -218,7 +218,7 @@ def test_published_figures_stand_beside_ours_with_their_ratio() -> None:
         Published(source="field notes", epochs=50, quantity="fit_s", value=60.0, note="about"),
         Published(source="field notes", epochs=500, quantity="fit_s", value=960.0),
     )
-    settings = {"basic": replace(catalog.model_settings()["basic"], published=figures)}
+    settings = {"basic": replace(catalog.read_model_settings()["basic"], published=figures)}
     table = tabulate_published(published.compare_with_published(rows, settings))
     shown = {line[1]: line[2:] for line in cells(table.to_markdown())[1:]}
     assert shown["validation loss, 50 epochs (blog)"] == ["0.11", "0.1017", "0.92", "measured: adam 0.001"]
@@ -234,18 +234,18 @@ def test_published_figures_stand_beside_ours_with_their_ratio() -> None:
 def test_figures_without_ours_are_counted_below_with_what_would_run_them() -> None:
     full = {"dataset": "mnist", "train_samples": 60_000, "val_samples": 10_000, "batch_size": 256}
     rows = [row(**full, epochs=50, train_s_total=28.0, val_s_total=2.0), row(**full, epochs=100)]
-    table = tabulate_published(published.compare_with_published(rows, catalog.model_settings()))
+    table = tabulate_published(published.compare_with_published(rows, catalog.read_model_settings()))
     [note] = table.notes
     for expected in ("1 published figure (basic)", "full MNIST", "`aebench run --profile blog` trains for those"):
         assert expected in note
 
 
 def test_a_sweep_that_was_not_meant_for_it_is_not_reminded_of_published_figures() -> None:
-    table = tabulate_published(published.compare_with_published([row(epochs=3)], catalog.model_settings()))
+    table = tabulate_published(published.compare_with_published([row(epochs=3)], catalog.read_model_settings()))
     assert {line[-1] for line in table.rows} == {"projected: batch 4, adam 0.001"}
     assert table.notes == ()
     short = row(epochs=1, epoch_s_median=None)
-    assert tabulate_published(published.compare_with_published([short], catalog.model_settings())).is_empty
+    assert tabulate_published(published.compare_with_published([short], catalog.read_model_settings())).is_empty
 
 
 def test_ways_to_train_stand_side_by_side_with_a_sentence_below() -> None:

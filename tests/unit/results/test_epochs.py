@@ -67,11 +67,11 @@ def test_a_place_outside_is_refused_as_by_a_tuple(place: int) -> None:
 
 def test_a_column_has_one_number_of_each_epoch() -> None:
     columns = Epochs([*EPOCHS, replace(EPOCHS[0], train_loss=None)])
-    assert list(columns.column("epoch")) == [1, 2, 3, 1]
-    assert columns.column("train_loss")[1:] == [EPOCHS[1].train_loss, EPOCHS[2].train_loss, None]
-    assert list(columns.column("other_cores")) == [0.01, 1.0, 0.01, 0.01]
-    assert columns.column("noisy") == [bool(noise.find_noise(epoch.noise)) for epoch in columns]
-    assert list(Epochs().column("train_s")) == []
+    assert list(columns.get_column("epoch")) == [1, 2, 3, 1]
+    assert columns.get_column("train_loss")[1:] == [EPOCHS[1].train_loss, EPOCHS[2].train_loss, None]
+    assert list(columns.get_column("other_cores")) == [0.01, 1.0, 0.01, 0.01]
+    assert columns.get_column("noisy") == [bool(noise.find_noise(epoch.noise)) for epoch in columns]
+    assert list(Epochs().get_column("train_s")) == []
 
 
 def test_epochs_that_differ_in_one_bit_are_not_equal() -> None:
@@ -110,19 +110,19 @@ def test_none_and_not_a_number_stay_different_also_among_whole_numbers() -> None
     assert math.isnan(event.train_loss)
     assert event.val_loss is None
     assert event.noise.cores is None
-    assert Epochs([odd, EPOCHS[1]]).column("cores") == [None, 2]
+    assert Epochs([odd, EPOCHS[1]]).get_column("cores") == [None, 2]
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, 2**63 - 1, -(2**63)])
 def test_whole_numbers_stay_exact_beside_a_missing_one(value: int) -> None:
     noise = replace(scripted.QUIET, minor_faults=value)
     events = [replace(EPOCHS[0], noise=noise), replace(EPOCHS[1], noise=replace(noise, minor_faults=None))]
-    assert Epochs(events).column("minor_faults") == [value, None]
+    assert Epochs(events).get_column("minor_faults") == [value, None]
 
 
 def test_numbers_of_a_column_are_pythons_own() -> None:
     columns = Epochs(EPOCHS)
-    assert {type(value) for name in ("epoch", "train_s", "noisy") for value in columns.column(name)} == {
+    assert {type(value) for name in ("epoch", "train_s", "noisy") for value in columns.get_column(name)} == {
         int,
         float,
         bool,

@@ -16,7 +16,7 @@ def test_every_file_of_a_report_lies_in_its_folder_under_a_name_of_its_own(tmp_p
     paths = [getattr(folder, name) for name in names]
     assert {path.parent for path in paths} == {tmp_path}
     assert len(set(paths)) == len(names)
-    assert folder.log("some.case").parent == folder.logs
+    assert folder.locate_log("some.case").parent == folder.logs
 
 
 def test_a_report_of_a_second_that_has_one_already_gets_a_name_of_its_own(

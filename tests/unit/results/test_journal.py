@@ -42,7 +42,7 @@ def begun(folder: ReportFolder) -> ReportFolder:
 
 def refusal(path: Path) -> str:
     with pytest.raises(InvalidInput) as raised:
-        journal.read(path)
+        journal.read_journal(path)
     return str(raised.value)
 
 
@@ -50,7 +50,7 @@ def test_what_is_appended_is_read_back_equal(begun: ReportFolder) -> None:
     with journal.open_writer(begun) as writer:
         for line in (HEADER, *OUTCOMES):
             writer.append(line)
-    read = journal.read(begun.journal)
+    read = journal.read_journal(begun.journal)
     assert read.header == HEADER
     assert read.outcomes == OUTCOMES
     assert read.notes == ()
@@ -58,14 +58,14 @@ def test_what_is_appended_is_read_back_equal(begun: ReportFolder) -> None:
 
 def test_numbers_survive_at_full_precision(begun: ReportFolder) -> None:
     begun.journal.write_bytes(WHOLE)
-    assert journal.read(begun.journal).outcomes[0].epochs[0].train_loss == scripted.INEXACT
+    assert journal.read_journal(begun.journal).outcomes[0].epochs[0].train_loss == scripted.INEXACT
 
 
 def test_a_line_is_in_the_file_as_soon_as_it_is_appended(begun: ReportFolder) -> None:
     with journal.open_writer(begun) as writer:
         writer.append(HEADER)
         writer.append(OUTCOMES[0])
-        assert journal.read(begun.journal).outcomes == OUTCOMES[:1]
+        assert journal.read_journal(begun.journal).outcomes == OUTCOMES[:1]
 
 
 def test_a_line_is_flushed_to_the_disk_before_append_returns(
@@ -87,7 +87,7 @@ def test_a_line_is_flushed_to_the_disk_before_append_returns(
 def test_the_last_outcome_of_a_case_counts(begun: ReportFolder) -> None:
     again = scripted.outcome(scripted.case(model="deep"))
     begun.journal.write_bytes(text_of(HEADER, *OUTCOMES, again))
-    latest = journal.read(begun.journal).latest
+    latest = journal.read_journal(begun.journal).latest
     assert list(latest) == [outcome.case.case_id for outcome in OUTCOMES]
     assert latest[again.case.case_id] == again
 
@@ -97,7 +97,7 @@ def test_the_last_outcome_of_a_case_counts(begun: ReportFolder) -> None:
 
 def test_a_torn_last_line_is_passed_over_and_noted(begun: ReportFolder) -> None:
     begun.journal.write_bytes(WHOLE[:-20])
-    read = journal.read(begun.journal)
+    read = journal.read_journal(begun.journal)
     assert read.outcomes == OUTCOMES[:2]
     assert len(read.notes) == 1
     assert "line 4" in read.notes[0]
@@ -124,7 +124,7 @@ def test_every_whole_line_before_a_cut_survives_reading_and_writing(cut: int) ->
         folder = ReportFolder(Path(root))
         folder.journal.write_bytes(WHOLE[:cut])
         if whole_lines:
-            read = journal.read(folder.journal)
+            read = journal.read_journal(folder.journal)
             assert read.outcomes == OUTCOMES[: whole_lines - 1]
             assert bool(read.notes) == (not WHOLE[:cut].endswith(b"\n"))
         with journal.open_writer(folder) as writer:
@@ -136,7 +136,7 @@ def test_every_whole_line_before_a_cut_survives_reading_and_writing(cut: int) ->
 @pytest.mark.parametrize("damage", [b"{", b"", b"\xff\xfe", b'{"kind":"outcome"}', b'{"kind":"else"}', b"[]", b"null"])
 def test_a_corrupt_line_in_the_middle_is_set_aside_with_its_number(begun: ReportFolder, damage: bytes) -> None:
     begun.journal.write_bytes(text_of(HEADER, OUTCOMES[0]) + damage + b"\n" + text_of(OUTCOMES[2]))
-    read = journal.read(begun.journal)
+    read = journal.read_journal(begun.journal)
     assert read.outcomes == (OUTCOMES[0], OUTCOMES[2])
     assert len(read.notes) == 1
     assert "line 3" in read.notes[0]
@@ -145,7 +145,7 @@ def test_a_corrupt_line_in_the_middle_is_set_aside_with_its_number(begun: Report
 def test_an_unknown_field_is_an_error_and_not_a_loss(begun: ReportFolder) -> None:
     fields = json.loads(OUTCOMES[0].model_dump_json()) | {"surprise": 1}
     begun.journal.write_bytes(text_of(HEADER) + json.dumps(fields).encode() + b"\n")
-    read = journal.read(begun.journal)
+    read = journal.read_journal(begun.journal)
     assert read.outcomes == ()
     assert "surprise" in read.notes[0]
 
@@ -199,7 +199,7 @@ def test_colours_and_terminal_commands_do_not_survive(begun: ReportFolder) -> No
     line = json.loads(OUTCOMES[1].model_dump_json()) | {"error": coloured, "log_tail": coloured}
     with begun.journal.open("ab") as file:
         file.write(json.dumps(line).encode() + b"\n")
-    [outcome] = journal.read(begun.journal).outcomes
+    [outcome] = journal.read_journal(begun.journal).outcomes
     for text in (outcome.error, outcome.log_tail):
         assert text is not None
         assert "red alert" in text
@@ -261,7 +261,7 @@ def test_a_journal_is_never_begun_over_another_one(begun: ReportFolder) -> None:
 
 def test_runs_of_a_case_are_counted_by_its_lines(begun: ReportFolder) -> None:
     begun.journal.write_bytes(text_of(HEADER, *OUTCOMES, OUTCOMES[1]))
-    runs = journal.read(begun.journal).runs
+    runs = journal.read_journal(begun.journal).runs
     assert [runs[outcome.case.case_id] for outcome in OUTCOMES] == [1, 2, 1]
     assert runs["another"] == 0
 
@@ -270,7 +270,7 @@ def test_a_folder_is_free_again_when_its_writer_has_left(begun: ReportFolder) ->
     for line in (HEADER, OUTCOMES[0]):
         with journal.open_writer(begun) as writer:
             writer.append(line)
-    assert journal.read(begun.journal).outcomes == OUTCOMES[:1]
+    assert journal.read_journal(begun.journal).outcomes == OUTCOMES[:1]
 
 
 class _FullDisk(FileIO):
@@ -312,7 +312,7 @@ def test_a_line_that_the_disk_takes_in_pieces_is_written_whole(begun: ReportFold
 def test_a_journal_of_a_model_that_is_gone_since_can_still_be_read(begun: ReportFolder) -> None:
     gone = WHOLE.replace(b'"basic"', b'"vanished"').replace(b'"fit"', b'"fitter"')
     begun.journal.write_bytes(gone)
-    stored = journal.read(begun.journal)
+    stored = journal.read_journal(begun.journal)
     assert "vanished" in stored.header.profile.models
     assert len(stored.outcomes) == 3
     assert stored.notes == ()

@@ -38,14 +38,14 @@ def written(path: Path, cells: list[list[str]]) -> Path:
 def attempt(path: Path) -> reader.Report | str:
     """A report, or why it was refused."""
     try:
-        return reader.read(path)
+        return reader.read_report(path)
     except InvalidInput as error:
         return str(error)
 
 
 def refusal(path: Path) -> str:
     with pytest.raises(InvalidInput) as refused:
-        reader.read(path)
+        reader.read_report(path)
     message = str(refused.value)
     assert message.isprintable()
     assert len(message) < 1_500
@@ -70,7 +70,7 @@ def changed(file: Path, column: str, value: str, line: int = 3) -> Path:
 def test_a_report_that_a_sweep_wrote_is_read_with_every_figure_it_had(file: Path) -> None:
     one, two = row(epoch_s_median=scripted.INEXACT, epoch_s_ci_low=None, epoch_s_ci_high=None), row(repeat=1)
     written(file, table(one, two))
-    report = reader.read(file)
+    report = reader.read_report(file)
     assert report.notes == ()
     assert (report.machine_id, report.environment_id) == ("ma1b2c3d4", "ea1b2c3d4")
     assert report.fingerprint == scripted.fingerprint()
@@ -82,14 +82,14 @@ def test_a_report_that_a_sweep_wrote_is_read_with_every_figure_it_had(file: Path
 
 def test_a_folder_stands_for_its_results(file: Path) -> None:
     written(file, table())
-    assert reader.read(file.parent) == reader.read(file)
+    assert reader.read_report(file.parent) == reader.read_report(file)
 
 
 def test_a_byte_order_mark_carriage_returns_and_blank_lines_change_nothing(file: Path) -> None:
     text = written(file, table()).read_text()
-    plain = reader.read(file)
+    plain = reader.read_report(file)
     file.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode() + b"\r\n\r\n")
-    assert reader.read(file) == plain
+    assert reader.read_report(file) == plain
 
 
 def test_columns_that_came_later_in_the_same_schema_may_be_absent(file: Path) -> None:
@@ -97,61 +97,63 @@ def test_columns_that_came_later_in_the_same_schema_may_be_absent(file: Path) ->
     for name in ("steady", "reference_gflop_per_s", "warmup_epochs", "gpu_driver"):
         column = cells[0].index(name)
         cells = [line[:column] + line[column + 1 :] for line in cells]
-    report = reader.read(written(file, cells))
+    report = reader.read_report(written(file, cells))
     assert (report.rows[0].steady, report.rows[0].reference_gflop_per_s) == (None, None)
 
 
 def test_columns_of_a_later_aebench_are_left_aside_with_a_note(file: Path) -> None:
     head, *body = table()
     cells = [[*head, "joules", "\x1b[31mred"], *([*line, "12", "x"] for line in body)]
-    [note] = reader.read(written(file, cells)).notes
+    [note] = reader.read_report(written(file, cells)).notes
     assert "joules, red" in note
 
 
 def test_columns_may_stand_in_any_order(file: Path) -> None:
     cells = table()
-    plain = reader.read(written(file, cells))
-    assert reader.read(written(file, [line[::-1] for line in cells])) == plain
+    plain = reader.read_report(written(file, cells))
+    assert reader.read_report(written(file, [line[::-1] for line in cells])) == plain
 
 
 def test_a_spreadsheets_way_to_write_the_same_values_is_read(file: Path) -> None:
-    assert reader.read(changed(file, "batch_size", "4.0")).rows[1].batch_size == 4
+    assert reader.read_report(changed(file, "batch_size", "4.0")).rows[1].batch_size == 4
     changed(file, "steady", "TRUE")
-    assert reader.read(file).rows[1].steady is True
+    assert reader.read_report(file).rows[1].steady is True
 
 
 def test_a_file_in_utf_16_is_read_as_it_was(file: Path) -> None:
     text = written(file, table(row(model="deep", error="größer"))).read_text(encoding="utf-8")
-    plain = reader.read(file)
+    plain = reader.read_report(file)
     for encoding in ("utf-16", "utf-16-be"):
         file.write_bytes((text if encoding == "utf-16" else f"\ufeff{text}").encode(encoding))
-        assert reader.read(file) == plain
+        assert reader.read_report(file) == plain
 
 
 def test_a_first_line_that_names_the_separator_changes_nothing(file: Path) -> None:
     text = written(file, table()).read_text()
-    plain = reader.read(file)
+    plain = reader.read_report(file)
     file.write_text(f"sep=,\n{text}")
-    assert reader.read(file) == plain
+    assert reader.read_report(file) == plain
     file.write_text(f"sep=,\n{text.replace('ok', 'fine')}")
     assert "line 3, column status" in refusal(file)
 
 
 def test_rows_of_nothing_but_separators_change_nothing(file: Path) -> None:
     cells = table()
-    plain = reader.read(written(file, cells))
+    plain = reader.read_report(written(file, cells))
     nothing = [""] * len(cells[0])
-    assert reader.read(written(file, [cells[0], nothing, *cells[1:], nothing, nothing])) == plain
+    assert reader.read_report(written(file, [cells[0], nothing, *cells[1:], nothing, nothing])) == plain
 
 
 def test_a_data_frames_index_is_left_aside_with_a_note(file: Path) -> None:
     cells = table()
-    plain = reader.read(written(file, cells))
+    plain = reader.read_report(written(file, cells))
     numbers = ["", *map(str, range(len(cells)))]
-    found = reader.read(written(file, [[number, *line] for number, line in zip(numbers, cells, strict=False)]))
+    found = reader.read_report(written(file, [[number, *line] for number, line in zip(numbers, cells, strict=False)]))
     assert found.rows == plain.rows
     assert found.notes == ("ignored 1 column without a name, such as a data frame's index",)
-    twice = reader.read(written(file, [[number, *line, ""] for number, line in zip(numbers, cells, strict=False)]))
+    twice = reader.read_report(
+        written(file, [[number, *line, ""] for number, line in zip(numbers, cells, strict=False)])
+    )
     assert twice.notes == ("ignored 2 columns without a name, such as a data frame's index",)
 
 
@@ -351,4 +353,4 @@ def test_no_cell_ends_in_a_traceback(tmp_path_factory: pytest.TempPathFactory, c
 
 def test_a_stranger_reaches_no_terminal_through_a_name(file: Path) -> None:
     changed(file, "model", "\x1b]0;owned\x07deep")
-    assert reader.read(file).rows[1].model == "]0;owneddeep"
+    assert reader.read_report(file).rows[1].model == "]0;owneddeep"

@@ -12,18 +12,18 @@ from bench.results import stats
 
 
 def interval(values: list[float]) -> tuple[float | None, float | None]:
-    found = stats.median(values)
+    found = stats.compute_median(values)
     assert found is not None
     return found.low, found.high
 
 
 def test_nothing_has_no_median() -> None:
-    assert stats.median([]) is None
+    assert stats.compute_median([]) is None
 
 
 @pytest.mark.parametrize("count", range(1, 6))
 def test_fewer_than_six_values_have_a_median_without_an_interval(count: int) -> None:
-    found = stats.median([float(value) for value in range(count)])
+    found = stats.compute_median([float(value) for value in range(count)])
     assert found == stats.Median((count - 1) / 2, None, None, count)
 
 
@@ -52,7 +52,7 @@ def test_the_interval_covers_the_true_median_at_least_as_often_as_it_says() -> N
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=40))
 def test_the_interval_holds_the_median_and_is_made_of_values(values: list[float]) -> None:
-    found = stats.median(values)
+    found = stats.compute_median(values)
     assert found is not None
     assert found.value == statistics.median(values)
     assert found.count == len(values)
@@ -63,70 +63,70 @@ def test_the_interval_holds_the_median_and_is_made_of_values(values: list[float]
 
 
 def test_the_median_of_known_values_leaves_out_what_was_not_measured() -> None:
-    assert stats.median_of_known([3.0, None, 1.0, 2.0, None]) == 2.0
-    assert stats.median_of_known([None]) is None
+    assert stats.compute_median_of_known([3.0, None, 1.0, 2.0, None]) == 2.0
+    assert stats.compute_median_of_known([None]) is None
 
 
 def test_students_interval_has_the_tabled_width() -> None:
     found = stats.StudentMean.of([1.0, 2.0, 3.0, 4.0])
     assert (found.mean, found.freedom) == (2.5, 3)
     assert found.error == pytest.approx(0.6454972243679028)
-    assert found.width() == pytest.approx(3.182446305284263 * found.error)  # t of 3 degrees of freedom at 0.975
-    assert found.width(0.05) == pytest.approx(2.3533634348018264 * found.error)
-    assert found.below(0.05) + found.above(0.05) == pytest.approx(2 * found.mean)
+    assert found.compute_width() == pytest.approx(3.182446305284263 * found.error)  # t of 3 degrees of freedom at 0.975
+    assert found.compute_width(0.05) == pytest.approx(2.3533634348018264 * found.error)
+    assert found.compute_lower_end(0.05) + found.compute_upper_end(0.05) == pytest.approx(2 * found.mean)
 
 
 def test_students_interval_misses_the_true_mean_as_often_as_it_says() -> None:
     rng = np.random.default_rng(3)
     means = [stats.StudentMean.of(rng.normal(size=6).tolist()) for _ in range(2000)]
-    assert sum(each.below(0.05) > 0 for each in means) / 2000 == pytest.approx(0.05, abs=0.015)
+    assert sum(each.compute_lower_end(0.05) > 0 for each in means) / 2000 == pytest.approx(0.05, abs=0.015)
 
 
 STEADY = [1.0, 1.1, 0.9, 1.05, 0.95, 1.0, 1.1, 0.9, 1.02, 0.98]
 
 
 def test_the_first_epoch_is_always_warm_up() -> None:
-    assert stats.steady_state(STEADY).warmup == 1
-    assert stats.steady_state([1.0]).warmup == 1
-    assert stats.steady_state([]).warmup == 0
+    assert stats.find_steady_state(STEADY).warmup == 1
+    assert stats.find_steady_state([1.0]).warmup == 1
+    assert stats.find_steady_state([]).warmup == 0
 
 
 def test_slow_epochs_at_the_start_are_warm_up_as_long_as_they_stand_out() -> None:
-    assert stats.steady_state([9.0, 5.0, 2.0, *STEADY]).warmup == 3
+    assert stats.find_steady_state([9.0, 5.0, 2.0, *STEADY]).warmup == 3
 
 
 def test_a_slow_epoch_in_the_middle_is_no_warm_up() -> None:
-    assert stats.steady_state([9.0, 1.0, 1.05, 7.0, *STEADY]).warmup == 1
+    assert stats.find_steady_state([9.0, 1.0, 1.05, 7.0, *STEADY]).warmup == 1
 
 
 def test_at_most_half_of_the_epochs_are_warm_up() -> None:
-    assert stats.steady_state([64.0 / 2**n for n in range(12)]).warmup <= 6
+    assert stats.find_steady_state([64.0 / 2**n for n in range(12)]).warmup <= 6
 
 
 def test_times_without_a_trend_are_steady() -> None:
-    assert stats.steady_state([9.0, *STEADY]).steady is True
-    assert stats.steady_state([9.0, *[1.0] * 10]).steady is True
+    assert stats.find_steady_state([9.0, *STEADY]).steady is True
+    assert stats.find_steady_state([9.0, *[1.0] * 10]).steady is True
 
 
 def test_a_machine_with_two_speeds_is_steady() -> None:
     speeds = [0.34 if random.Random(number).random() < 0.5 else 0.64 for number in range(40)]
-    assert stats.steady_state([2.0, *speeds]).steady is True
+    assert stats.find_steady_state([2.0, *speeds]).steady is True
 
 
 @pytest.mark.parametrize("factor", [1.03, 0.97])
 def test_times_that_rise_or_fall_all_along_are_not_steady(factor: float) -> None:
-    assert stats.steady_state([2.0, *[factor**number for number in range(30)]]).steady is False
+    assert stats.find_steady_state([2.0, *[factor**number for number in range(30)]]).steady is False
 
 
 def test_a_trend_too_small_to_matter_is_steady() -> None:
-    assert stats.steady_state([2.0, *[1 + 0.001 * number for number in range(30)]]).steady is True
+    assert stats.find_steady_state([2.0, *[1 + 0.001 * number for number in range(30)]]).steady is True
 
 
 def test_five_epochs_are_too_few_to_tell() -> None:
-    assert stats.steady_state([2.0, *STEADY[:5]]).steady is None
+    assert stats.find_steady_state([2.0, *STEADY[:5]]).steady is None
 
 
 def test_few_steady_series_are_called_unsteady() -> None:
     rng = random.Random(1)
     series = [[3.0, *(rng.lognormvariate(0, 0.1) for _ in range(30))] for _ in range(500)]
-    assert sum(stats.steady_state(times).steady is False for times in series) <= 10
+    assert sum(stats.find_steady_state(times).steady is False for times in series) <= 10

@@ -50,7 +50,7 @@ def begun(folder: ReportFolder) -> ReportFolder:
 
 def read(folder: ReportFolder, *lines: bytes) -> journal.Journal:
     folder.journal.write_bytes(b"".join(lines))
-    return journal.read(folder.journal)
+    return journal.read_journal(folder.journal)
 
 
 # ------------------------------------------------------------------------------ text
@@ -98,11 +98,11 @@ def test_a_name_that_files_are_named_after_leads_nowhere_else(begun: ReportFolde
 def test_the_longest_names_fit_every_disk(begun: ReportFolder) -> None:
     longest = dict.fromkeys(("model", "backend", "loop", "precision", "optimizer", "dataset"), "x" * 30)
     case = scripted.case(**longest, batch_size=10**9, seed=2**31 - 1, repeat=10**6, learning_rate=1.23456789e-100)
-    assert len(begun.sample(case.case_id, 10**9).name) <= 255
+    assert len(begun.locate_sample(case.case_id, 10**9).name) <= 255
 
 
 def test_models_and_loops_of_this_checkout_have_names_that_journals_may_hold() -> None:
-    assert profile.read_profile("full").cases()
+    assert profile.read_profile("full").list_cases()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -125,7 +125,7 @@ def test_nothing_is_written_through_a_link_out_of_the_folder(tmp_path: Path, beg
 def test_a_pipe_that_would_never_end_is_not_waited_for(begun: ReportFolder) -> None:
     os.mkfifo(begun.journal)
     with pytest.raises(InvalidInput, match="not a file"):
-        journal.read(begun.journal)
+        journal.read_journal(begun.journal)
     os.mkfifo(begun.root / "profile.toml")
     with pytest.raises(InvalidInput, match="it is not a file"):
         profile.read_profile(str(begun.root / "profile.toml"))

@@ -17,7 +17,7 @@ from bench.plan.profile import Case
 from bench.results.schema import Outcome
 from bench.sweep.progress import LiveDisplay, PlainDisplay, choose_display, describe, show_download, summarize
 
-CASES = scripted.profile(models=("basic", "deep"), epochs=(40,)).cases()
+CASES = scripted.profile(models=("basic", "deep"), epochs=(40,)).list_cases()
 
 
 class _Clock:

@@ -39,7 +39,7 @@ def test_a_resumed_sweep_runs_each_missing_case_once(folder: ReportFolder, scrip
     frame = pd.read_csv(folder.results)
     assert list(frame["model"]) == ["basic", "basic", "deep", "deep", "sparse", "sparse"]
     assert status(folder)["complete"] is True
-    assert len(journal.read(folder.journal).outcomes) == 3
+    assert len(journal.read_journal(folder.journal).outcomes) == 3
 
 
 def test_a_failed_case_that_ends_well_on_resuming_leaves_no_trace_in_the_tables(

@@ -65,8 +65,8 @@ def test_the_prepared_data_are_there_while_cases_run(
 
 def test_results_csv_equals_the_rows_of_the_journal_at_full_precision(folder: ReportFolder, script: Script) -> None:
     measured(folder)
-    stored = journal.read(folder.journal)
-    rows = files.make_result_rows(stored.outcomes, stored.header)
+    stored = journal.read_journal(folder.journal)
+    rows = files.make_all_result_rows(stored.outcomes, stored.header)
     frame = pd.read_csv(folder.results, dtype=str, keep_default_na=False)
     assert len(frame) == len(rows) == 6
     for name in ResultRow.model_fields:
@@ -122,7 +122,7 @@ def test_a_signal_that_comes_while_tables_are_written_is_not_lost_in_somebody_el
 
     monkeypatch.setattr(files.GrowingTables, "write", write)
     assert measured(folder)[0] == 130
-    assert len(journal.read(folder.journal).outcomes) == 1
+    assert len(journal.read_journal(folder.journal).outcomes) == 1
 
 
 def test_results_are_on_the_disk_after_every_case(
@@ -146,7 +146,7 @@ def test_a_failed_case_makes_exit_code_3_and_does_not_stop_the_others(folder: Re
     assert code == 3
     assert script.ran == ["basic", "deep", "sparse"]
     assert "RuntimeError: its last words" in printed
-    assert str(folder.log(scripted.case(model="deep").case_id)) in printed
+    assert str(folder.locate_log(scripted.case(model="deep").case_id)) in printed
     assert status(folder)["exit_code"] == 3
     assert [failure["status"] for failure in status(folder)["failures"]] == ["failed"]
 

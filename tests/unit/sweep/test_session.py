@@ -32,9 +32,9 @@ def models_of(outcomes: Sequence[Outcome]) -> list[str]:
 
 def test_a_new_folder_has_every_case_pending(folder: ReportFolder, header: SweepHeader) -> None:
     with session.open_sweep(folder, header, resume=False) as sweep:
-        assert list(sweep.pending) == header.profile.cases()
+        assert list(sweep.pending) == header.profile.list_cases()
         assert sweep.kept == ()
-        assert journal.read(folder.journal).header == header
+        assert journal.read_journal(folder.journal).header == header
 
 
 def test_an_empty_folder_that_exists_is_used(folder: ReportFolder, header: SweepHeader) -> None:
@@ -45,7 +45,7 @@ def test_an_empty_folder_that_exists_is_used(folder: ReportFolder, header: Sweep
 def test_an_outcome_is_in_the_journal_before_it_is_yielded(folder: ReportFolder, header: SweepHeader) -> None:
     with session.open_sweep(folder, header, resume=False) as sweep:
         for outcome in sweep.run(scripted.Script().executor(folder), lambda _case, _event: None):
-            assert journal.read(folder.journal).outcomes[-1] == outcome
+            assert journal.read_journal(folder.journal).outcomes[-1] == outcome
 
 
 def test_finished_cases_are_kept_and_not_run_again(folder: ReportFolder, header: SweepHeader) -> None:
@@ -53,7 +53,7 @@ def test_finished_cases_are_kept_and_not_run_again(folder: ReportFolder, header:
     again = scripted.Script()
     swept(folder, header, again, resume=True)
     assert again.ran == ["deep"]
-    outcomes = journal.read(folder.journal).outcomes
+    outcomes = journal.read_journal(folder.journal).outcomes
     assert models_of(outcomes) == ["basic", "deep"]
     assert outcomes[:1] == tuple(first)
 
@@ -64,7 +64,7 @@ def test_cases_that_did_not_end_well_are_run_again(folder: ReportFolder, header:
     again = scripted.Script()
     swept(folder, header, again, resume=True)
     assert again.ran == ["basic"]
-    latest = journal.read(folder.journal).latest
+    latest = journal.read_journal(folder.journal).latest
     assert [outcome.status for outcome in latest.values()] == ["ok", "ok"]
 
 
@@ -90,7 +90,7 @@ def test_a_case_that_was_torn_off_the_journal_is_pending_and_noted(folder: Repor
         assert models_of(sweep.kept) == ["basic"]
         list(sweep.run(again.executor(folder), lambda _case, _event: None))
     assert again.ran == ["deep"]
-    assert journal.read(folder.journal).notes == ()
+    assert journal.read_journal(folder.journal).notes == ()
 
 
 def test_a_torn_line_is_reported_when_the_sweep_is_resumed(folder: ReportFolder, header: SweepHeader) -> None:
@@ -113,7 +113,7 @@ def test_runs_of_a_case_are_counted_over_every_resuming(folder: ReportFolder, he
         for resume in (False, True, True)
     ]
     assert counts == [[1, 1], [2], [3]]
-    latest = journal.read(folder.journal).latest.values()
+    latest = journal.read_journal(folder.journal).latest.values()
     assert [row.attempts for each in latest for row in rows.make_result_rows(each, header)] == [3, 3, 1, 1]
 
 
@@ -138,7 +138,7 @@ def test_more_retries_may_be_allowed_later(folder: ReportFolder) -> None:
     again = scripted.Script()
     swept(folder, later, again, resume=True)
     assert again.ran == ["basic"]
-    assert all(outcome.status == "ok" for outcome in journal.read(folder.journal).latest.values())
+    assert all(outcome.status == "ok" for outcome in journal.read_journal(folder.journal).latest.values())
 
 
 def test_a_case_that_was_interrupted_was_not_run(folder: ReportFolder, header: SweepHeader) -> None:
@@ -276,7 +276,7 @@ def test_the_profile_of_a_folder_is_read_back(folder: ReportFolder, header: Swee
 
 
 def test_batches_larger_than_the_training_data_are_refused_with_both_sizes() -> None:
-    cases = scripted.profile(batch_sizes=(40, 41, 4000)).cases()
+    cases = scripted.profile(batch_sizes=(40, 41, 4000)).list_cases()
     with pytest.raises(InvalidInput) as raised:
         session.check_batches(cases, 40)
     for expected in ("41, 4000", "40 training images", "mnist-5k", "smaller"):
@@ -284,4 +284,4 @@ def test_batches_larger_than_the_training_data_are_refused_with_both_sizes() -> 
 
 
 def test_a_batch_as_large_as_the_training_data_is_fine() -> None:
-    session.check_batches(scripted.profile(batch_sizes=(40,)).cases(), 40)
+    session.check_batches(scripted.profile(batch_sizes=(40,)).list_cases(), 40)

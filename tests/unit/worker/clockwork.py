@@ -88,7 +88,7 @@ class Gpu(Device):
         self._time.spend(self._cost_ns)
         self.used_mib = (self.used_mib or 0.0) + 1.0
 
-    def peak_mib(self) -> float | None:
+    def read_peak_mib(self) -> float | None:
         return 321.0
 
 
@@ -112,13 +112,13 @@ class Stage:
         callback_ns: int = S // 100,
         losses: tuple[float, float] = (0.5, 0.4),
     ) -> None:
-        self.clock.epoch_begin()
+        self.clock.begin_epoch()
         self.time.spend(train_ns)
-        self.clock.validation_begin()
+        self.clock.begin_validation()
         self.time.spend(val_ns)
-        self.clock.validation_end()
+        self.clock.end_validation()
         self.time.spend(callback_ns)
-        self.clock.epoch_end({"loss": losses[0], "val_loss": losses[1]})
+        self.clock.end_epoch({"loss": losses[0], "val_loss": losses[1]})
 
     @property
     def epochs(self) -> list[EpochEvent]:

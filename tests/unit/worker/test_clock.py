@@ -37,14 +37,14 @@ def test_the_parts_add_up_to_the_wall_time_from_the_epochs_begin_to_its_event(
     with staged(costs, checkpoints=(2,)) as stage:
         begun = []
         for train_ns, val_ns, callback_ns in spans:
-            stage.clock.epoch_begin()
+            stage.clock.begin_epoch()
             begun.append(stage.time.now_ns)
             stage.time.spend(train_ns)
-            stage.clock.validation_begin()
+            stage.clock.begin_validation()
             stage.time.spend(val_ns)
-            stage.clock.validation_end()
+            stage.clock.end_validation()
             stage.time.spend(callback_ns)
-            stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
+            stage.clock.end_epoch({"loss": 1.0, "val_loss": 1.0})
     sent = [at for event, at in zip(stage.sent, stage.sent_ns, strict=True) if isinstance(event, EpochEvent)]
     for epoch, begin_ns, sent_ns in zip(stage.epochs, begun, sent, strict=True):
         parts = epoch.train_s + epoch.val_s + epoch.callback_s + epoch.harness_s
@@ -76,14 +76,14 @@ def test_the_time_of_a_checkpoint_leaves_out_all_of_the_harness_work(
         stage.clock.end_phase("import", STARTED)
         at_ns = []
         for span in spans:
-            stage.clock.epoch_begin()
+            stage.clock.begin_epoch()
             stage.time.spend(span[0])
-            stage.clock.validation_begin()
+            stage.clock.begin_validation()
             stage.time.spend(span[1])
-            stage.clock.validation_end()
+            stage.clock.end_validation()
             stage.time.spend(span[2])
             at_ns.append(stage.time.now_ns)
-            stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
+            stage.clock.end_epoch({"loss": 1.0, "val_loss": 1.0})
     truth_ns = import_ns
     for checkpoint, span, ended_ns in zip(stage.checkpoints, spans, at_ns, strict=True):
         truth_ns += sum(span)
@@ -109,10 +109,10 @@ def test_no_time_is_taken_while_the_device_is_behind() -> None:
         stage.time.looks.append(lambda: behind.append(gpu.behind_ns))
         losses = {"loss": 1.0, "val_loss": 1.0}
         for step in (
-            stage.clock.epoch_begin,
-            stage.clock.validation_begin,
-            stage.clock.validation_end,
-            lambda: stage.clock.epoch_end(losses),
+            stage.clock.begin_epoch,
+            stage.clock.begin_validation,
+            stage.clock.end_validation,
+            lambda: stage.clock.end_epoch(losses),
         ):
             gpu.behind_ns = S
             step()
@@ -123,12 +123,12 @@ def test_what_the_device_still_has_to_do_counts_to_the_part_that_began_it() -> N
     with staged(Costs(look=0)) as stage:
         gpu = stage.clock.device
         assert isinstance(gpu, Gpu)
-        stage.clock.epoch_begin()
+        stage.clock.begin_epoch()
         gpu.behind_ns = 3 * S
-        stage.clock.validation_begin()
+        stage.clock.begin_validation()
         gpu.behind_ns = 2 * S
-        stage.clock.validation_end()
-        stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
+        stage.clock.end_validation()
+        stage.clock.end_epoch({"loss": 1.0, "val_loss": 1.0})
     (epoch,) = stage.epochs
     assert (epoch.train_s, epoch.val_s, epoch.callback_s) == (3.0, 2.0, 0.0)
 
@@ -137,11 +137,11 @@ def test_an_epochs_cpu_time_is_the_process_own_since_its_begin() -> None:
     with staged() as stage:
         stage.time.spend(S, cpu_ns=50 * S)
         for cpu_s in (3, 2):
-            stage.clock.epoch_begin()
+            stage.clock.begin_epoch()
             stage.time.spend(S, cpu_ns=cpu_s * S)
-            stage.clock.validation_begin()
-            stage.clock.validation_end()
-            stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
+            stage.clock.begin_validation()
+            stage.clock.end_validation()
+            stage.clock.end_epoch({"loss": 1.0, "val_loss": 1.0})
             stage.time.spend(S, cpu_ns=7 * S)
     assert [epoch.cpu_s for epoch in stage.epochs] == [3.0, 2.0]
     assert [checkpoint.cpu_s for checkpoint in stage.checkpoints] == [53.0], (

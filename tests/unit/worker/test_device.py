@@ -36,7 +36,7 @@ def find(monkeypatch: pytest.MonkeyPatch) -> Find:
 
 
 def test_the_file_of_every_backend_is_imported_without_its_library() -> None:
-    for name, backend in catalog.backends().items():
+    for name, backend in catalog.read_backends().items():
         file = load_backend(name)
         assert backend == catalog.Backend(file.TITLE, file.DISTRIBUTIONS)
         assert callable(file.find_device)
@@ -48,7 +48,7 @@ def test_a_processor_has_nothing_to_wait_for_and_nothing_to_report() -> None:
     processor = Device()
     processor.synchronise()
     processor.observe()
-    assert (processor.used_mib, processor.peak_mib()) == (None, None)
+    assert (processor.used_mib, processor.read_peak_mib()) == (None, None)
     assert not vars(processor)
 
 
@@ -65,7 +65,7 @@ def test_jax_on_the_processor_is_waited_for_and_has_no_memory_of_its_own(find: F
     processor = find(jax, Nvml(used_mib=[5]))
     processor.observe()
     processor.synchronise()
-    assert (processor.used_mib, processor.peak_mib()) == (None, None)
+    assert (processor.used_mib, processor.read_peak_mib()) == (None, None)
     assert jax.waited_for == [["a", "b"]], "all that is being computed"
 
 
@@ -88,7 +88,7 @@ def test_used_memory_is_the_most_at_any_look(find: Find) -> None:
 
 
 def test_the_peak_is_the_frameworks_own(find: Find) -> None:
-    assert find(TensorFlow(), Nvml(used_mib=[9999])).peak_mib() == 777.0
+    assert find(TensorFlow(), Nvml(used_mib=[9999])).read_peak_mib() == 777.0
 
 
 @pytest.mark.parametrize(
@@ -107,33 +107,33 @@ def test_the_first_visible_gpu_is_looked_at(
 def test_a_driver_that_reports_no_memory_does_not_end_the_case(find: Find) -> None:
     gpu = find(TensorFlow(), Nvml(used_mib=[]))
     gpu.observe()
-    assert (gpu.used_mib, gpu.peak_mib()) == (None, 777.0)
+    assert (gpu.used_mib, gpu.read_peak_mib()) == (None, 777.0)
 
 
 @pytest.mark.parametrize("nvml", [Nvml(broken=True), Nvml(gpus=0)], ids=["no driver", "no such GPU"])
 def test_a_driver_that_refuses_leaves_the_frameworks_figure(nvml: Nvml, find: Find) -> None:
     gpu = find(TensorFlow(), nvml)
     gpu.observe()
-    assert (gpu.used_mib, gpu.peak_mib()) == (None, 777.0)
+    assert (gpu.used_mib, gpu.read_peak_mib()) == (None, 777.0)
     assert not nvml.looked_at
 
 
 def test_without_the_drivers_module_the_frameworks_figure_is_left(find: Find) -> None:
     gpu = find(TensorFlow())
     gpu.observe()
-    assert (gpu.used_mib, gpu.peak_mib()) == (None, 777.0)
+    assert (gpu.used_mib, gpu.read_peak_mib()) == (None, 777.0)
 
 
 def test_jax_on_a_gpu_reports_the_drivers_figure_and_its_own(find: Find) -> None:
     gpu = find(Jax("gpu", {"peak_bytes_in_use": 55 * MIB}), Nvml(used_mib=[300, 200]))
     gpu.observe()
     gpu.observe()
-    assert (gpu.used_mib, gpu.peak_mib()) == (300.0, 55.0)
+    assert (gpu.used_mib, gpu.read_peak_mib()) == (300.0, 55.0)
 
 
 @pytest.mark.parametrize("stats", [None, {}, {"bytes_in_use": 3}])
 def test_a_jax_that_counts_no_peak_leaves_it_empty(stats: dict[str, int] | None, find: Find) -> None:
-    assert find(Jax("gpu", stats)).peak_mib() is None
+    assert find(Jax("gpu", stats)).read_peak_mib() is None
 
 
 def test_jax_waits_for_all_that_is_being_computed_on_a_gpu_too(find: Find) -> None:
@@ -149,7 +149,7 @@ def test_torch_on_a_gpu_is_waited_for_and_reports_its_memory(find: Find) -> None
     gpu = find(torch, Nvml(used_mib=[9]))
     gpu.synchronise()
     gpu.observe()
-    assert (gpu.used_mib, gpu.peak_mib(), torch.synchronised) == (9.0, 44.0, ["cuda"])
+    assert (gpu.used_mib, gpu.read_peak_mib(), torch.synchronised) == (9.0, 44.0, ["cuda"])
 
 
 @pytest.mark.parametrize(("kind", "peak"), [("mps", None), ("xpu", 33.0)])
@@ -158,7 +158,7 @@ def test_torch_on_another_makers_gpu_has_no_figure_of_nvidias(kind: str, peak: f
     gpu = find(torch, Nvml(used_mib=[9]))
     gpu.synchronise()
     gpu.observe()
-    assert (gpu.used_mib, gpu.peak_mib(), torch.synchronised) == (None, peak, [kind])
+    assert (gpu.used_mib, gpu.read_peak_mib(), torch.synchronised) == (None, peak, [kind])
 
 
 def test_torch_without_gpus_of_other_makers_in_it_finds_none(find: Find) -> None:
@@ -177,7 +177,7 @@ def test_the_gpu_that_keras_is_set_to_is_the_one_that_is_watched(
     gpu = find(torch, nvml)
     gpu.synchronise()
     gpu.observe()
-    assert (gpu.peak_mib(), torch.synchronised, nvml.looked_at) == (45.0, ["cuda:1"], [looked_at])
+    assert (gpu.read_peak_mib(), torch.synchronised, nvml.looked_at) == (45.0, ["cuda:1"], [looked_at])
 
 
 def test_a_gpu_that_keras_is_set_to_leave_alone_is_not_watched(find: Find, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,10 +38,10 @@ def turns(wire: Wire) -> TurnClock:
 
 
 def epoch(clock: TurnClock, losses: Mapping[str, float] = LOSSES) -> None:
-    clock.epoch_begin()
-    clock.validation_begin()
-    clock.validation_end()
-    clock.epoch_end(losses)
+    clock.begin_epoch()
+    clock.begin_validation()
+    clock.end_validation()
+    clock.end_epoch(losses)
 
 
 def test_each_turn_is_sent_when_the_process_is_idle_and_waits_again() -> None:
@@ -51,7 +51,7 @@ def test_each_turn_is_sent_when_the_process_is_idle_and_waits_again() -> None:
     assert wire.course == ["ready", "waits"], "between the end of an epoch and the next one the loop still works"
     epoch(clock)
     with pytest.raises(Stopped):
-        clock.epoch_begin()
+        clock.begin_epoch()
     assert wire.course == ["ready", "waits", "turn", "waits", "turn", "waits"]
 
 
@@ -77,13 +77,13 @@ def test_a_turn_is_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paired, "time", passing)
     clock = turns(Wire(GO))
     passing.pass_by(1, 1)
-    clock.epoch_begin()
+    clock.begin_epoch()
     passing.pass_by(3, 5)
-    clock.validation_begin()
+    clock.begin_validation()
     passing.pass_by(10, 10)
-    clock.validation_end()
+    clock.end_validation()
     passing.pass_by(10, 10)
-    clock.epoch_end(LOSSES)
+    clock.end_epoch(LOSSES)
     assert isinstance(clock.pending, TurnEvent)
     assert (clock.pending.wall_s, clock.pending.cpu_s) == (3.0, 5.0)
     assert (clock.pending.train_loss, clock.pending.val_loss) == (0.5, 0.4)
@@ -91,7 +91,7 @@ def test_a_turn_is_training_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_parent_that_is_gone_ends_the_process() -> None:
     with pytest.raises(Stopped):
-        turns(Wire()).epoch_begin()
+        turns(Wire()).begin_epoch()
 
 
 def test_a_loss_that_is_not_finite_is_none() -> None:

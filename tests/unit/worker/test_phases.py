@@ -40,14 +40,14 @@ def test_what_the_loop_takes_before_the_first_epoch_counts_to_that_epoch() -> No
 def test_the_first_epochs_training_stands_apart_from_the_later_ones() -> None:
     with staged(Costs(look=0), checkpoints=(3,)) as stage:
         for train_s, spike in ((9, 400.0), (1, 20.0), (2, 10.0)):
-            stage.clock.epoch_begin()
+            stage.clock.begin_epoch()
             stage.memory.spike(spike)
             stage.time.spend(train_s * S)
-            stage.clock.validation_begin()
+            stage.clock.begin_validation()
             stage.memory.spike(5.0)
             stage.time.spend(S // 2)
-            stage.clock.validation_end()
-            stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
+            stage.clock.end_validation()
+            stage.clock.end_epoch({"loss": 1.0, "val_loss": 1.0})
     (checkpoint,) = stage.checkpoints
     sent = {phase.name: (phase.seconds, phase.peak_mib) for phase in checkpoint.phases}
     assert sent == {
@@ -60,11 +60,11 @@ def test_the_first_epochs_training_stands_apart_from_the_later_ones() -> None:
 
 def test_memory_that_callbacks_take_is_the_models() -> None:
     with staged(checkpoints=(1,)) as stage:
-        stage.clock.epoch_begin()
-        stage.clock.validation_begin()
-        stage.clock.validation_end()
+        stage.clock.begin_epoch()
+        stage.clock.begin_validation()
+        stage.clock.end_validation()
         stage.memory.spike(77.0)
-        stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
+        stage.clock.end_epoch({"loss": 1.0, "val_loss": 1.0})
     assert stage.checkpoints[0].peak_rss_mib == 177.0
 
 
@@ -80,11 +80,11 @@ def test_a_peak_stays_the_peak_of_all_later_checkpoints() -> None:
     with staged(checkpoints=(2, 3, 4)) as stage:
         for spike in (0.0, 0.0, 300.0, 0.0):
             stage.memory.spike(0.0)
-            stage.clock.epoch_begin()
+            stage.clock.begin_epoch()
             stage.memory.spike(spike)
-            stage.clock.validation_begin()
-            stage.clock.validation_end()
-            stage.clock.epoch_end({"loss": 1.0, "val_loss": 1.0})
+            stage.clock.begin_validation()
+            stage.clock.end_validation()
+            stage.clock.end_epoch({"loss": 1.0, "val_loss": 1.0})
     assert [checkpoint.peak_rss_mib for checkpoint in stage.checkpoints] == [100.0, 400.0, 400.0]
 
 
