@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -97,6 +98,9 @@ class ChildProcess:
     def kill(self) -> None:
         """Kill it and all that it has started."""
         if not self.has_ended:
+            if self._reaper.group == 0:  # it leads its own group, whose id is its own until it was waited for
+                with contextlib.suppress(PermissionError, ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
             self._process.kill()
         self._reaper.kill_group()
 

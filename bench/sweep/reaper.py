@@ -18,9 +18,11 @@ class Reaper:
     As long as the shell was not waited for, the system gives the id of the group to nobody else. So the group can be
     killed safely after the measured process has ended and was waited for.
 
-    Raises `OSError` where no shell can be started. On Windows, which has no process groups, it does nothing.
+    On Windows, which has no process groups, it does nothing; nor in a container without a shell, where a process group
+    is led by the measured process itself and can be killed only as long as that one was not waited for.
     """
 
+    _SHELL = "/bin/sh"
     _SCRIPT = "trap '' HUP INT TERM; read -r _; kill -s KILL 0"
 
     def __init__(self) -> None:
@@ -28,13 +30,14 @@ class Reaper:
 
     def __enter__(self) -> Self:
         if os.name == "posix":
-            self._shell = subprocess.Popen(
-                ("/bin/sh", "-c", self._SCRIPT),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                process_group=0,
-            )
+            with contextlib.suppress(OSError):
+                self._shell = subprocess.Popen(
+                    (self._SHELL, "-c", self._SCRIPT),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    process_group=0,
+                )
         return self
 
     def __exit__(
@@ -47,12 +50,14 @@ class Reaper:
 
     @property
     def group(self) -> int | None:
-        """Id of the process group, for a process that is to join it; None on Windows."""
-        return None if self._shell is None else self._shell.pid
+        """Process group for a process to join: the shell's, or 0 for one of its own; None on Windows."""
+        if os.name != "posix":
+            return None
+        return 0 if self._shell is None else self._shell.pid
 
     def kill_group(self) -> None:
-        """Kill every process of the group, the shell included."""
-        if self._shell is not None:
+        """Kill every process of the group, the shell included; nothing once the shell was waited for."""
+        if self._shell is not None and self._shell.returncode is None:
             # Where all of the group has ended, macOS refuses; where nobody waits for children, there is no group.
             with contextlib.suppress(PermissionError, ProcessLookupError):
                 os.killpg(self._shell.pid, signal.SIGKILL)

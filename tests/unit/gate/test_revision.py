@@ -32,6 +32,8 @@ def checkout(tmp_path: Path) -> Path:
     """A harness of two commits on main and one on a branch, where it stands."""
     root = tmp_path / "checkout"
     (root / "bench").mkdir(parents=True)
+    (root / "aebench").mkdir()
+    (root / "aebench" / "__init__.py").touch()
     git(root.parent, "init", "--quiet", "--initial-branch=main", str(root))
     (root / "pyproject.toml").write_text(PROJECT)
     for number, branch in enumerate((None, None, "change")):

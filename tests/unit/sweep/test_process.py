@@ -1,12 +1,15 @@
 """What a measured process gets from its parent, and what of its words may be handed around."""
 
+import os
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.launch import ROOT
-from bench.sweep.process import hide_folders, make_environment, read_tail
+from bench.sweep.process import hide_folders, make_environment, read_tail, start_process
+from bench.sweep.reaper import Reaper
 
 
 def test_backend_and_threads_are_the_cases_and_the_path_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,3 +64,27 @@ def test_what_ends_a_process_without_an_exception_stays_in_the_tail(tmp_path: Pa
 def test_folders_of_this_machine_are_not_shared() -> None:
     files = [ROOT / "bench" / "cli.py", Path(sys.prefix) / "lib", Path.home() / "mine"]
     assert hide_folders(" ".join(map(str, files))) == "<aebench>/bench/cli.py <python>/lib ~/mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no process groups on this system")
+def test_without_a_shell_a_process_still_runs_and_ends_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Reaper, "_SHELL", str(tmp_path / "no-shell"))
+    sleep = "import time; time.sleep(600)"
+    program = (
+        f"import os, subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {sleep!r}]);"
+        f"os.write(int(sys.argv[-1]), b'%d\\n' % child.pid); {sleep}"
+    )
+    with start_process((sys.executable, "-c", program), dict(os.environ), tmp_path / "log") as child:
+        started = psutil.Process(int(child.receive()))
+        assert os.getpgid(child.pid) == child.pid
+        child.kill()
+    assert not started.is_running() or started.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_group_whose_shell_was_waited_for_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Reaper() as reaper:
+        pass
+    monkeypatch.setattr(os, "killpg", lambda *_: pytest.fail("the id may be somebody else's by now"), raising=False)
+    reaper.kill_group()
