@@ -1,4 +1,4 @@
-"""What a person asked `aebench run` for."""
+"""The flags of `aebench run`, validated: as fields of a profile, each by the rules in `bench.plan.profile`."""
 
 import os
 import shlex
@@ -17,7 +17,7 @@ _DEFAULT_PROFILE = "quick"
 
 @dataclass(frozen=True)
 class SweepRequest:
-    """The flags of `aebench run`."""
+    """What a person asked for."""
 
     profile: str | None
     overrides: Mapping[str, Any]
