@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from faults import stage
-from faults.hostile_settings import HARMLESS, HOSTILE, Figures, describe_change, measure, prepare
+from faults.hostile_settings import HARMLESS, HOSTILE, Figures, describe_change, measure, measure_alone, prepare
 
 ABSENT = "somebodys_own"
 """Like the notebook's where that is not installed: a backend that matplotlib refuses."""
@@ -25,7 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def alone(place: Path) -> Figures:
     """The case with nothing set."""
-    figures = measure(place, {})
+    figures = measure_alone(place)
     assert figures.outcome.status == "ok", figures.outcome.log_tail
     return figures
 

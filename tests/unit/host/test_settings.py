@@ -10,6 +10,7 @@ from bench.sweep.process import make_environment
 
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_no_hostile_setting_changes_figures_in_silence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(name, raising=False)  # TensorFlow, imported by another test, sets some itself
     before = take_fingerprint().env_flags
     monkeypatch.setenv(name, HOSTILE[name])
     reaches_the_process = make_environment("tensorflow", None).get(name) == HOSTILE[name]
@@ -21,6 +22,7 @@ def test_no_hostile_setting_changes_figures_in_silence(name: str, monkeypatch: p
 def test_a_setting_that_changes_no_figure_is_the_persons_own_and_belongs_to_no_identity(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv(name, raising=False)
     before = take_fingerprint()
     monkeypatch.setenv(name, HARMLESS[name])
     assert make_environment("tensorflow", None)[name] == HARMLESS[name]
