@@ -1,7 +1,6 @@
-"""The commands: each one parses its flags and calls the function that does the work."""
+"""The commands: each one hands its flags to the function that does the work, which validates them."""
 
 import io
-import math
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -10,7 +9,7 @@ import typer
 
 from bench import __version__
 from bench.console.output import guard_output
-from bench.errors import ExitCode, InvalidInput
+from bench.errors import ExitCode, InvalidInput, split_list
 from bench.host.home import provide_home
 
 app = typer.Typer(
@@ -20,31 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def split_names(text: str | None) -> list[str] | None:
-    """Split "a,b" into its names; None where the flag was not given."""
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
-def parse_numbers(flag: str, text: str | None) -> list[int] | None:
-    """Parse "50,100"; None where the flag was not given. Raises `InvalidInput`."""
-    try:
-        return None if text is None else [int(part) for part in split_names(text) or []]
-    except ValueError as error:
-        example = "whole numbers with commas between them, such as 50,100,500"
-        raise InvalidInput(f"{flag} takes {example}; got {text!r}.") from error
-
-
-def parse_thresholds(flag: str, text: str | None) -> tuple[float, ...]:
-    """Parse "0.12,0.1", the largest first; empty where the flag was not given. Raises `InvalidInput`."""
-    try:
-        levels = tuple(float(part) for part in split_names(text) or [])
-    except ValueError as error:
-        raise InvalidInput(f"{flag} takes numbers with commas between them, such as 0.12,0.1; got {text!r}.") from error
-    if not all(0 < level < math.inf for level in levels):
-        raise InvalidInput(f"{flag} takes numbers above zero; got {text!r}.")
-    return tuple(sorted(set(levels), reverse=True))
 
 
 def print_version(asked: bool) -> None:
@@ -129,26 +103,25 @@ def run(
     """Measure autoencoders over epoch counts and batch sizes, and write a report."""
     from bench.sweep import plan as plan_command  # noqa: PLC0415 - pandas and scipy are for those who measure
     from bench.sweep import run as run_command  # noqa: PLC0415
-    from bench.sweep.request import SweepRequest  # noqa: PLC0415
+    from bench.sweep.flags import SweepRequest, parse_fields  # noqa: PLC0415
 
-    given = {
-        "models": split_names(models),
-        "epochs": parse_numbers("--epochs", epochs),
-        "batch_sizes": parse_numbers("--batch-sizes", batch_sizes),
-        "backends": split_names(backends),
-        "loops": split_names(loops),
-        "precisions": split_names(precisions),
-        "optimizer": optimizer,
-        "dataset": dataset,
-        "repeats": repeats,
-        "seed": seed,
-        "threads": threads,
-        "timeout_s": timeout,
-        "stall_s": stall,
-        "retries": retries,
-    }
-    overrides = {name: value for name, value in given.items() if value is not None}
-    request = SweepRequest(profile, overrides, data, offline, out, resume)
+    fields = parse_fields(
+        models=models,
+        epochs=epochs,
+        batch_sizes=batch_sizes,
+        backends=backends,
+        loops=loops,
+        precisions=precisions,
+        optimizer=optimizer,
+        dataset=dataset,
+        repeats=repeats,
+        seed=seed,
+        threads=threads,
+        timeout_s=timeout,
+        stall_s=stall,
+        retries=retries,
+    )
+    request = SweepRequest(profile, fields, data, offline, out, resume)
     raise typer.Exit(plan_command.show_plan(request) if plan else run_command.run_sweep(request))
 
 
@@ -165,9 +138,9 @@ def report(
 ) -> None:
     """Draw the report of a folder again, from its journal."""
     from bench.report.report import redraw_report  # noqa: PLC0415
-    from bench.report.thresholds import THRESHOLDS  # noqa: PLC0415
+    from bench.report.thresholds import THRESHOLDS, parse_thresholds  # noqa: PLC0415
 
-    levels = parse_thresholds("--thresholds", thresholds) or THRESHOLDS
+    levels = THRESHOLDS if thresholds is None else parse_thresholds(thresholds)
     raise typer.Exit(redraw_report(folder, without_noisy=without_noisy, thresholds=levels))
 
 
@@ -231,7 +204,7 @@ def regress(
 
     request = regress_command.RegressRequest(
         base=base,
-        cases=split_names(cases),
+        cases=None if cases is None else split_list(cases),
         minimum_effect=minimum_effect / 100,
         most_discarded=most_discarded / 100,
         budget_s=None if budget is None else 60 * budget,

@@ -1,4 +1,4 @@
-"""The error that wrong input raises, the exit codes, and text that is safe to show."""
+"""The error that wrong input raises, the exit codes, lists in flags, and text that is safe to show."""
 
 import difflib
 import re
@@ -64,6 +64,11 @@ def join_names(names: Sequence[str], most: int) -> str:
     """Return the first names: "a, b and 3 more"."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def split_list(text: str) -> list[str]:
+    """Return the parts of a flag such as "a, b"."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _clean(char: str) -> str:

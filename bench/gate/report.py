@@ -46,7 +46,7 @@ class _Wording:
     title: str
     headers: tuple[str, ...]
     base: str
-    samples: str
+    units: str
     """What the verdict rests on."""
     noisy: str
     """What noise may cost too many of."""
@@ -59,14 +59,14 @@ _WORDING: dict[Kind, _Wording] = {
         "The gate",
         (*_SHARED_HEADERS, "CPU", "memory", "loss", "rounds", "detectable", "discarded"),
         base="base",
-        samples="rounds",
+        units="rounds",
         noisy="blocks",
     ),
     "check": _Wording(
         "The check",
         (*_SHARED_HEADERS, "memory", "loss", "epochs", "processes", "detectable", "noisy"),
         base="baseline",
-        samples="processes",
+        units="processes",
         noisy="epochs",
         note="Epochs: the epoch count at which both are compared. Processes: the baseline's and the report's.",
     ),
@@ -127,7 +127,7 @@ def build_table(report: GateReport) -> Table:
     too_noisy = f"Where more than {report.most_discarded:.0%} of the {wording.noisy} were noisy, time is undecided."
     notes = (
         f"Percentages are changes from the {wording.base}. {bounds}",
-        f"Detectable: the smallest slowdown that these {wording.samples} would have called slower 95 times in 100.",
+        f"Detectable: the smallest slowdown that these {wording.units} would have called slower 95 times in 100.",
         *([wording.note] if wording.note else []),
         f"Slowdowns below {report.minimum_effect:.1%} do not count. {too_noisy}",
     )

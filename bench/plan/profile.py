@@ -291,6 +291,11 @@ def _validate(fields: dict[str, Any], source: str, flags: set[str]) -> Profile:
     )
 
 
+def make_flag(field: str) -> str:
+    """Return the flag of `aebench run` that sets a field."""
+    return "--" + field.removesuffix("_s").replace("_", "-")
+
+
 def _is_of_flag(detail: ErrorDetails, flags: set[str]) -> bool:
     """Whether a flag made the mistake: the one that it names, or one of those that do not go together."""
     return bool(detail["loc"][0] in flags if detail["loc"] else flags & {"models", "backends", "loops"})
@@ -305,7 +310,7 @@ def _describe_mistake(detail: ErrorDetails, flags: set[str]) -> str:
     """One line for one mistake: where, what is wrong, what was given."""
     where = ".".join(str(part) for part in detail["loc"])
     if detail["loc"] and detail["loc"][0] in flags:
-        where = "--" + str(detail["loc"][0]).removesuffix("_s").replace("_", "-")
+        where = make_flag(str(detail["loc"][0]))
     if detail["type"] == "extra_forbidden":
         known = ModelOverride.model_fields if detail["loc"][0] == "model" else Profile.model_fields
         return f"{where}: {describe_unknown('key', str(detail['loc'][-1]), list(known))}"

@@ -6,9 +6,11 @@ agrees with the validation loss at every checkpoint, the two are taken to be the
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.errors import InvalidInput, split_list
 from bench.plan.profile import Case
 from bench.results.schema import Outcome
 
@@ -30,6 +32,19 @@ class Reached:
     """Training seconds up to its end, with compilation, without validation and the process's start."""
     exact: bool
     """Whether `val_bce` is known for every epoch; if only for checkpoints, it may have been reached earlier."""
+
+
+def parse_thresholds(text: str) -> tuple[float, ...]:
+    """Parse the flag "0.12,0.1", the largest first. Raises `InvalidInput`."""
+    try:
+        levels = {float(part) for part in split_list(text)}
+    except ValueError as error:
+        raise InvalidInput(
+            f"--thresholds takes numbers with commas between them, such as 0.12,0.1; got {text!r}."
+        ) from error
+    if not levels or not all(0 < level < math.inf for level in levels):
+        raise InvalidInput(f"--thresholds takes numbers above zero; got {text!r}.")
+    return tuple(sorted(levels, reverse=True))
 
 
 def find_reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]:

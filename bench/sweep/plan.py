@@ -9,8 +9,8 @@ from bench.errors import ExitCode, format_count
 from bench.plan import estimate
 from bench.plan.profile import DATASET_SIZES
 from bench.sweep import session
+from bench.sweep.flags import SweepRequest
 from bench.sweep.progress import describe
-from bench.sweep.request import SweepRequest
 
 
 def show_plan(request: SweepRequest, console: Console | None = None) -> int:

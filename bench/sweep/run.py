@@ -26,9 +26,9 @@ from bench.report.report import choose_exit_code, describe_refusal, print_tables
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, SweepHeader
 from bench.sweep.executor import Executor
+from bench.sweep.flags import SweepRequest
 from bench.sweep.local import LocalExecutor
 from bench.sweep.progress import choose_display, describe, show_download
-from bench.sweep.request import SweepRequest
 from bench.sweep.session import Sweep, check_batches, check_folder, open_sweep
 
 

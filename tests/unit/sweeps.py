@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.results.folder import ReportFolder
-from bench.sweep.request import SweepRequest
+from bench.sweep.flags import SweepRequest
 from bench.sweep.run import run_sweep
 
 PROFILE: dict[str, Any] = {"models": ["basic", "deep", "sparse"], "epochs": [1, 3], "batch_sizes": [4]}

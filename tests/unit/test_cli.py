@@ -12,7 +12,7 @@ import bench
 from bench import cli
 from bench.plan import catalog
 from bench.sweep import run
-from bench.sweep.request import SweepRequest
+from bench.sweep.flags import SweepRequest
 
 BASIC = ("--models", "basic", "--epochs", "1,3", "--batch-sizes", "4")
 

@@ -1,4 +1,7 @@
-"""The flags of `aebench run`, validated: as fields of a profile, each by the rules in `bench.plan.profile`."""
+"""The flags of `aebench run`, validated: their lists, which of them go together, each as a field of a profile.
+
+What such a field may be is the same in a flag and in a TOML file: `bench.plan.profile.Profile`.
+"""
 
 import os
 import shlex
@@ -7,12 +10,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import InvalidInput
-from bench.plan.profile import Profile, change_profile, list_published_batch_sizes, read_profile
+from bench.errors import InvalidInput, split_list
+from bench.plan.profile import Profile, change_profile, list_published_batch_sizes, make_flag, read_profile
 from bench.results.folder import ReportFolder
 from bench.sweep.session import read_stored_profile
 
 _DEFAULT_PROFILE = "quick"
+_NAMES = {"models", "backends", "loops", "precisions"}
+_NUMBERS = {"epochs", "batch_sizes"}
+
+
+def parse_fields(**flags: str | float | None) -> dict[str, Any]:
+    """Return the profile fields that flags set; None is a flag that was not given. Raises `InvalidInput`."""
+    fields: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    names = {name: split_list(fields[name]) for name in _NAMES & fields.keys()}
+    numbers = {name: _parse_numbers(name, fields[name]) for name in _NUMBERS & fields.keys()}
+    return fields | names | numbers
+
+
+def _parse_numbers(name: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in split_list(text)]
+    except ValueError as error:
+        example = "whole numbers with commas between them, such as 50,100,500"
+        raise InvalidInput(f"{make_flag(name)} takes {example}; got {text!r}.") from error
 
 
 @dataclass(frozen=True)
