@@ -105,6 +105,7 @@ class Outcome(StrictModel):
     checkpoints: tuple[CheckpointEvent, ...] = ()
     evaluations: tuple[EvaluationEvent, ...] = ()
     peaks: PeaksEvent | None = None
+    """Measured in this run, or in an earlier one of the sweep with the same backend, loop, precision and batch size."""
     noise: Interval | None = None
     """The machine's noise indicators from the process' start to its end."""
     parent_cpu_s: float | None = None
@@ -128,7 +129,7 @@ _NOT_REACHED = "the checkpoint was not reached"
 _NOT_EVALUATED = "the run did not reach its end, where checkpoints are evaluated"
 _NOT_STEADY = "no epoch after the warm-up"
 _NOT_COUNTED = "the operations of a layer cannot be counted"
-_NO_PEAKS = "the run did not reach its end, where peaks are measured"
+_NO_PEAKS = "the run did not reach its end"
 _NO_PHASES = "the system keeps no peak per phase"
 
 
@@ -262,18 +263,22 @@ class Measurement(StrictModel):
     )
     peak_gflop_per_s: float | None = describe_column(
         "the machine's peak arithmetic in this precision and with these threads: the best of the backend's matrix "
-        "products after training and, in float32 on a CPU, the reference kernel's before and after the run",
+        "products, measured once in a sweep, and, in float32 on a CPU, of the reference kernel before and after the "
+        "run",
         "GFLOP/s",
         _NO_PEAKS,
     )
     peak_gb_per_s: float | None = describe_column(
-        "the machine's peak memory traffic: the best of the backend's sum of two large arrays after training and, on a "
-        "CPU, the reference kernel's triad before and after the run",
+        "the machine's peak memory traffic: the best of the backend's sum of two large arrays, measured once in a "
+        "sweep, and, on a CPU, of the reference kernel's triad before and after the run",
         "GB/s",
         _NO_PEAKS,
     )
     dispatch_s: float | None = describe_column(
-        "seconds of a training step of a near-empty model in the same loop, batch size and optimizer", "s", _NO_PEAKS
+        "seconds of a training step of a near-empty model in the same loop, batch size and optimizer, measured once in "
+        "a sweep",
+        "s",
+        _NO_PEAKS,
     )
     peak_fraction: float | None = describe_column("gflop_per_s divided by peak_gflop_per_s", "", "either is empty")
     bound: Bound | None = describe_column(

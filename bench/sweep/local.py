@@ -60,6 +60,8 @@ class LocalExecutor:
     stall_s: float | None = None
     """Seconds without an event after which a case is ended; None for no limit."""
     command: tuple[str, ...] = start_command("bench.worker")
+    _peaks: dict[tuple[object, ...], PeaksEvent] = field(default_factory=dict)
+    """What a process could reach at best, by all that decides it: measured once, since it takes two seconds."""
 
     def run(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
         """Run the cases in order; see `bench.sweep.executor.Executor`."""
@@ -107,7 +109,7 @@ class LocalExecutor:
             epochs=received.find_all(EpochEvent),
             checkpoints=received.find_all(CheckpointEvent),
             evaluations=received.find_all(EvaluationEvent),
-            peaks=received.find_last(PeaksEvent),
+            peaks=self._keep_peaks(case, received.find_last(PeaksEvent), ending),
             duration_s=outside.seconds,
             parent_cpu_s=outside.parent_cpu_s,
             noise=outside.noise,
@@ -123,7 +125,14 @@ class LocalExecutor:
             data=str(self.folder.data.resolve()),
             started_ns=started_ns,
             samples=str(self.folder.samples.resolve() / case.case_id),
+            measures_peaks=_select_peaks_key(case) not in self._peaks,
         )
+
+    def _keep_peaks(self, case: Case, measured: PeaksEvent | None, ending: "_Ending") -> PeaksEvent | None:
+        """Return the peaks that apply to a case that ran to its end; None for one that did not."""
+        if measured is not None:
+            self._peaks[_select_peaks_key(case)] = measured
+        return self._peaks.get(_select_peaks_key(case)) if ending.status == "ok" else measured
 
     def _find_ending(
         self, received: "_Received", exit_code: int, limit: Limit | None, *, kernel_killed: bool
@@ -230,6 +239,11 @@ class _Received:
             f"evaluations {evaluations}; expected {format_count(self.case.run_epochs, 'epoch')} and checkpoints "
             f"{self.case.checkpoints}"
         )
+
+
+def _select_peaks_key(case: Case) -> tuple[object, ...]:
+    """Select what of a case decides its peaks: not the model, and not the repeat."""
+    return case.backend, case.loop, case.precision, case.optimizer, case.learning_rate, case.batch_size
 
 
 def _name_signal(exit_code: int | None) -> str | None:

@@ -61,6 +61,8 @@ class Job(Training):
     """The parent's `perf_counter_ns` when it started the process; that clock is the system's, so both may use it."""
     samples: str | None = None
     """Where to write each checkpoint's samples: this path, then "-", its epochs and ".npz"; None for nowhere."""
+    measures_peaks: bool = True
+    """Whether to measure after training what the process could reach at best; not where an earlier one did."""
 
 
 @dataclass(frozen=True, kw_only=True)

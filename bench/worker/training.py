@@ -81,8 +81,9 @@ def _run_case(job: Job, channel: Channel) -> None:
             traceback.print_exc()
         raise
     now = evaluate_checkpoints()
-    channel.send(importlib.import_module("bench.worker.peaks").measure_peaks(job, loop, clock.device))
-    clock.end_phase("peaks", now)
+    if job.measures_peaks:
+        channel.send(importlib.import_module("bench.worker.peaks").measure_peaks(job, loop, clock.device))
+        clock.end_phase("peaks", now)
 
 
 def import_parts(job: Training) -> tuple[Any, ModelFile, ModuleType]:
