@@ -1,6 +1,5 @@
 """What one machine measured: the rows of its report as cases with their checkpoints, each over its processes."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +7,8 @@ from dataclasses import dataclass, replace
 from bench.errors import format_count, quote
 from bench.host.fingerprint import Fingerprint, make_label
 from bench.results.reader import Report, Row
-from bench.results.stats import Median, StudentMean, compute_median, compute_median_of_known
+from bench.results.speed import CaseSpeed, estimate_cases
+from bench.results.stats import compute_median_of_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,6 @@ class CheckpointFigures:
     """A case at one of its checkpoints on one machine, over its processes."""
 
     epochs: int
-    processes: int
-    seconds: Median | None
-    """Of an epoch: the median over processes, with its interval."""
     anon_mib: float | None
     rss_mib: float | None
     loss: float | None
@@ -42,6 +39,8 @@ class MeasuredCase:
     """One of its rows: what is trained."""
     checkpoints: tuple[CheckpointFigures, ...]
     """Those that were reached, in ascending order."""
+    speed: CaseSpeed | None
+    """Seconds per epoch on a quiet machine, over its processes."""
     failures: tuple[str, ...]
     """Of the processes that failed: "killed at 50 epochs"."""
 
@@ -68,6 +67,7 @@ def read_machine(report: Report) -> Machine:
     cases: dict[str, list[Row]] = {}
     for row in report.rows:
         cases.setdefault(row.case, []).append(row)
+    speeds = estimate_cases(report.rows)
     source = report.path.parent.resolve().name if report.path.name == "results.csv" else report.path.name
     return Machine(
         source=quote(source or report.path.name, 100),
@@ -75,27 +75,25 @@ def read_machine(report: Report) -> Machine:
         environment_id=report.environment_id,
         fingerprint=report.fingerprint,
         started_at=report.started_at,
-        cases={name: _build_case(rows) for name, rows in cases.items()},
+        cases={name: _build_case(rows, speeds.get(name)) for name, rows in cases.items()},
         kernel_gflop_per_s=compute_median_of_known(row.reference_gflop_per_s for row in report.rows),
     )
 
 
-def _build_case(rows: Sequence[Row]) -> MeasuredCase:
+def _build_case(rows: Sequence[Row], speed: CaseSpeed | None) -> MeasuredCase:
     checkpoints: dict[int, list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row.epochs, row.repeat)):
         if row.status == "ok":
             checkpoints.setdefault(row.epochs, []).append(row)
     failures = [f"{row.status} at {format_count(row.epochs, 'epoch')}" for row in rows if row.status != "ok"]
     figures = tuple(_summarize_processes(epochs, processes) for epochs, processes in checkpoints.items())
-    return MeasuredCase(rows[0], figures, tuple(dict.fromkeys(failures)))
+    return MeasuredCase(rows[0], figures, speed, tuple(dict.fromkeys(failures)))
 
 
 def _summarize_processes(epochs: int, rows: Sequence[Row]) -> CheckpointFigures:
     observed = [row.noisy_epochs for row in rows if row.noisy_epochs is not None]
     return CheckpointFigures(
         epochs=epochs,
-        processes=len(rows),
-        seconds=_estimate_seconds(rows),
         anon_mib=compute_median_of_known(row.anon_peak_mib for row in rows),
         rss_mib=compute_median_of_known(row.peak_rss_mib for row in rows),
         loss=compute_median_of_known(row.val_bce for row in rows),
@@ -106,24 +104,6 @@ def _summarize_processes(epochs: int, rows: Sequence[Row]) -> CheckpointFigures:
         steady=all(row.steady is not False for row in rows),
         peak_method=rows[0].peak_rss_method,
     )
-
-
-def _estimate_seconds(rows: Sequence[Row]) -> Median | None:
-    """Of one process: its own median and interval. Of several: the median of theirs, with the process as the unit.
-
-    From six processes on the interval is distribution-free, as in the report. From two to five it is Student's t on the
-    logarithms; the median of so few always lies in it.
-    """
-    timed = [row for row in rows if row.epoch_s_median is not None]
-    values = sorted(row.epoch_s_median for row in timed if row.epoch_s_median is not None)
-    if len(values) < 2:
-        return Median(values[0], timed[0].epoch_s_ci_low, timed[0].epoch_s_ci_high, 1) if values else None
-    found = compute_median(values)
-    if found is None or found.low is not None:
-        return found
-    logs = StudentMean.of([math.log(value) for value in values])
-    low, high = math.exp(logs.mean - logs.compute_width()), math.exp(logs.mean + logs.compute_width())
-    return replace(found, low=low, high=high)
 
 
 def add_labels(machines: Sequence[Machine]) -> list[Machine]:

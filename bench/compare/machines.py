@@ -16,7 +16,8 @@ from bench.errors import format_count, quote
 from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
 from bench.results.reader import Row
-from bench.results.stats import Median, StudentMean
+from bench.results.speed import CaseSpeed
+from bench.results.stats import StudentMean
 
 NOISY_FRACTION = 0.1
 """Where a larger fraction of the epochs was noisy, times are to be read with care."""
@@ -36,18 +37,16 @@ class Ratio:
     cases: int = 1
 
 
-def divide(over: Median, under: Median) -> Ratio:
+def divide(over: CaseSpeed, under: CaseSpeed) -> Ratio:
     """``over`` / ``under``, their intervals combined on the log scale.
 
     By the method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008): an end of the
     ratio's interval depends on one end of each side's; its distance from the ratio is the root of the sum of their
     squared distances.
     """
-    middle = math.log(over.value) - math.log(under.value)
-    if over.low is None or over.high is None or under.low is None or under.high is None:
-        return Ratio(math.exp(middle), None, None)
-    below = math.hypot(math.log(over.value / over.low), math.log(under.high / under.value))
-    above = math.hypot(math.log(over.high / over.value), math.log(under.value / under.low))
+    middle = math.log(over.quiet) - math.log(under.quiet)
+    below = math.hypot(math.log(over.quiet / over.low), math.log(under.high / under.quiet))
+    above = math.hypot(math.log(over.high / over.quiet), math.log(under.quiet / under.low))
     return Ratio(math.exp(middle), math.exp(middle - below), math.exp(middle + above))
 
 
@@ -134,7 +133,7 @@ def pair_case(name: str, reference: MeasuredCase | None, other: MeasuredCase | N
         timed=timed,
         evaluated=evaluated,
         same_data=same_data,
-        speed=divide(one.seconds, two.seconds) if same_data and one.seconds and two.seconds else None,
+        speed=divide(reference.speed, other.speed) if same_data and reference.speed and other.speed else None,
         anon=_divide_known(two.anon_mib, one.anon_mib) if same_size else None,
         rss=_divide_known(two.rss_mib, one.rss_mib) if same_size else None,
         loss=_subtract_losses(*evaluated) if evaluated else None,
@@ -152,21 +151,9 @@ def _subtract_losses(reference: CheckpointFigures, other: CheckpointFigures) -> 
 
 
 def _choose_timed(reference: MeasuredCase, other: MeasuredCase) -> tuple[CheckpointFigures, CheckpointFigures]:
-    """The last checkpoint that both know with an interval; where there is none, each side's last that has a time."""
-    known = [
-        (one, two)
-        for one, two in _match_checkpoints(reference, other)
-        if _has_interval(one.seconds) and _has_interval(two.seconds)
-    ]
-    return known[-1] if known else (_find_last_timed(reference), _find_last_timed(other))
-
-
-def _has_interval(seconds: Median | None) -> bool:
-    return seconds is not None and seconds.low is not None
-
-
-def _find_last_timed(case: MeasuredCase) -> CheckpointFigures:
-    return next((each for each in reversed(case.checkpoints) if each.seconds is not None), case.checkpoints[-1])
+    """The last checkpoint of both; where there is none, each side's last."""
+    matched = _match_checkpoints(reference, other)
+    return matched[-1] if matched else (reference.checkpoints[-1], other.checkpoints[-1])
 
 
 def _choose_evaluated(

@@ -117,9 +117,9 @@ def _read_timed(each: CasePair, side: int, name: str) -> Any:
     return getattr(each.timed[side], name) if each.timed else None
 
 
-def _read_seconds(each: CasePair, side: int, name: str) -> Any:
-    found = _read_timed(each, side, "seconds")
-    return found and getattr(found, name)
+def _read_speed(each: CasePair, side: int, name: str) -> Any:
+    case = (each.reference, each.machine)[side]
+    return getattr(case.speed, name) if each.timed and case and case.speed else None
 
 
 def _read_evaluated(each: CasePair, side: int, name: str) -> Any:
@@ -146,14 +146,14 @@ _CSV: dict[str, Callable[[Comparison, MachineComparison, CasePair], Any]] = {
     "losses_comparable": lambda _all, compared, _each: format_comparability(compared.losses),
     "epochs": lambda _all, _compared, each: _read_timed(each, 1, "epochs"),
     "reference_epochs": lambda _all, _compared, each: _read_timed(each, 0, "epochs"),
-    "processes": lambda _all, _compared, each: _read_timed(each, 1, "processes"),
-    "reference_processes": lambda _all, _compared, each: _read_timed(each, 0, "processes"),
-    "epoch_s": lambda _all, _compared, each: _read_seconds(each, 1, "value"),
-    "epoch_s_low": lambda _all, _compared, each: _read_seconds(each, 1, "low"),
-    "epoch_s_high": lambda _all, _compared, each: _read_seconds(each, 1, "high"),
-    "reference_epoch_s": lambda _all, _compared, each: _read_seconds(each, 0, "value"),
-    "reference_epoch_s_low": lambda _all, _compared, each: _read_seconds(each, 0, "low"),
-    "reference_epoch_s_high": lambda _all, _compared, each: _read_seconds(each, 0, "high"),
+    "processes": lambda _all, _compared, each: _read_speed(each, 1, "processes"),
+    "reference_processes": lambda _all, _compared, each: _read_speed(each, 0, "processes"),
+    "epoch_s_quiet": lambda _all, _compared, each: _read_speed(each, 1, "quiet"),
+    "epoch_s_low": lambda _all, _compared, each: _read_speed(each, 1, "low"),
+    "epoch_s_high": lambda _all, _compared, each: _read_speed(each, 1, "high"),
+    "reference_epoch_s_quiet": lambda _all, _compared, each: _read_speed(each, 0, "quiet"),
+    "reference_epoch_s_low": lambda _all, _compared, each: _read_speed(each, 0, "low"),
+    "reference_epoch_s_high": lambda _all, _compared, each: _read_speed(each, 0, "high"),
     "times_as_fast": lambda _all, _compared, each: each.speed and each.speed.value,
     "times_as_fast_low": lambda _all, _compared, each: each.speed and each.speed.low,
     "times_as_fast_high": lambda _all, _compared, each: each.speed and each.speed.high,

@@ -241,8 +241,8 @@ def remark_on(each: CasePair) -> str:
 
 
 def _format_seconds(each: CasePair, side: int) -> str:
-    figures = each.timed[side] if each.timed else None
-    return format_seconds(figures.seconds.value if figures and figures.seconds else None)
+    case = (each.reference, each.machine)[side]
+    return format_seconds(case.speed.quiet if each.timed and case and case.speed else None)
 
 
 def _format_loss(each: CasePair) -> str:

@@ -54,7 +54,6 @@ LOSS_EFFECT = 0.05
 spread does not show it; and code that draws other random numbers differs from itself as another seed does."""
 _LOOK = 0
 """The only one."""
-_OF_95 = statistics.NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
@@ -330,10 +329,9 @@ def _judge_too_few(figures: _Figures) -> Judgement:
 
 
 def _compute_epochs_error(rows: Sequence[Row]) -> float:
-    """Standard error of a side's mean logarithm by the intervals of its processes' epochs; 0 where one has none."""
-    ends = [(row.epoch_s_ci_low, row.epoch_s_ci_high) for row in rows if row.epoch_s_median]
-    widths = [math.log(high / low) / 2 for low, high in ends if low is not None and high is not None]
-    return math.hypot(*widths) / _OF_95 / len(widths) if widths and len(widths) == len(ends) else 0.0
+    """Standard error of a side's mean logarithm by the epochs of its processes alone."""
+    errors = [row.epoch_s_error for row in rows if row.epoch_s_error is not None]
+    return math.hypot(*errors) / len(errors) if errors else 0.0
 
 
 def _find_last_common_checkpoint(before: Sequence[Row], after: Sequence[Row]) -> int | None:

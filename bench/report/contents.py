@@ -1,6 +1,6 @@
 """What all forms of a report show: its rows, its tables, and what a reader must know before trusting them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,10 +11,11 @@ from bench.plan import catalog
 from bench.report import published, variants
 from bench.report.files import make_all_result_rows
 from bench.report.summary import count_noisy_epochs, find_drift, list_models, name_model, select_last_rows
-from bench.report.tables import tabulate_model, tabulate_published, tabulate_thresholds, tabulate_variants
+from bench.report.tables import list_headers, tabulate_model, tabulate_published, tabulate_thresholds, tabulate_variants
 from bench.report.thresholds import THRESHOLDS
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, ResultRow, SweepHeader
+from bench.results.speed import CaseSpeed, estimate_cases
 
 _SAMPLING_TOLERANCE_MIB = 1.0
 _MISSED_FRACTION = 0.8
@@ -47,17 +48,22 @@ class SweepReport:
         return make_all_result_rows(self.outcomes, self.header, without_noisy=True) if self.without_noisy else self.rows
 
     @cached_property
+    def speeds(self) -> dict[str, CaseSpeed]:
+        """Seconds per epoch of each case, by its name without the repeat."""
+        return estimate_cases(self.shown_rows)
+
+    @cached_property
     def models(self) -> dict[str, Table]:
         """A table for each model, in the catalog's order."""
         return {
-            name: tabulate_model(name_model(name), [row for row in self.shown_rows if row.model == name])
+            name: tabulate_model(name_model(name), [row for row in self.shown_rows if row.model == name], self.speeds)
             for name in list_models(self.shown_rows)
         }
 
     @cached_property
     def overview(self) -> Table:
         """Every case at its last checkpoint."""
-        return tabulate_overview(self.shown_rows)
+        return tabulate_overview(self.shown_rows, self.speeds)
 
     @cached_property
     def variants(self) -> Table:
@@ -90,6 +96,7 @@ class SweepReport:
     def remarks(self) -> list[str]:
         """What a reader must know before trusting the tables."""
         return [
+            *_describe_certainty(self.speeds.values()),
             *_describe_noise(self.outcomes, without_noisy=self.without_noisy),
             *_describe_drift(self.outcomes),
             *_describe_sampling(self.rows),
@@ -102,20 +109,35 @@ class SweepReport:
         return [outcome for outcome in self.outcomes if outcome.status != "ok"]
 
 
-def tabulate_overview(rows: Sequence[ResultRow]) -> Table:
+def tabulate_overview(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> Table:
     """Tabulate every case at its last checkpoint, all models in one table."""
     last = select_last_rows(rows)
     varying = variants.find_varying(last)
     tables = {
-        name: tabulate_model(name, [row for row in last if row.model == name], varying) for name in list_models(last)
+        name: tabulate_model(name, [row for row in last if row.model == name], speeds, varying)
+        for name in list_models(last)
     }
-    headers = max((table.headers for table in tables.values()), key=len, default=())
-    cells = tuple(
-        (name, *line, *[""] * (len(headers) - len(line)))  # a model without remarks has no column of them
+    lines = [
+        {"model": name, **dict(zip(table.headers, line, strict=True))}
         for name, table in tables.items()
         for line in table.rows
-    )
-    return Table("All models at their last checkpoint", ("model", *headers), cells)
+    ]
+    # A model's table has no column of remarks, or of times on a quiet machine, where it has none.
+    headers = [each for each in ("model", *list_headers(varying)) if any(each in line for line in lines)]
+    cells = tuple(tuple(line.get(header, "") for header in headers) for line in lines)
+    return Table("All models at their last checkpoint", tuple(headers), cells)
+
+
+def _describe_certainty(speeds: Collection[CaseSpeed]) -> list[str]:
+    """Say how far the next run may lie from what is told."""
+    if not speeds:
+        return []
+    reach = [100 * speed.within for speed in speeds]
+    low, high = min(reach), max(reach)
+    by = f"{low:.0f} to {high:.0f}" if round(low) < round(high) else f"{high:.0f}"
+    if all(speed.processes == 1 for speed in speeds):
+        return [f"Each case ran once. Runs here differ by some {by} %, and the intervals say so."]
+    return [f"The time per epoch of a case is known to within {by} %."]
 
 
 def _describe_noise(outcomes: Sequence[Outcome], *, without_noisy: bool) -> list[str]:

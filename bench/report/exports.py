@@ -41,7 +41,7 @@ class Metric:
 
 METRICS = (
     # Every project of Bencher has the measure `latency`, in nanoseconds.
-    Metric("epoch_s_median", "time per epoch", "s", "latency", _NS, "epoch_s_ci_low", "epoch_s_ci_high"),
+    Metric("epoch_s_quiet", "time per epoch", "s", "latency", _NS, "epoch_s_low", "epoch_s_high"),
     Metric("first_epoch_s", "first epoch", "s", "first-epoch-seconds"),
     Metric("peak_rss_mib", "peak RAM", "MiB", "peak-rss-mib"),
     Metric("gpu_peak_mib", "peak GPU memory", "MiB", "peak-gpu-mib"),
@@ -121,8 +121,9 @@ _EXTRA = (
     "val_loss",
     "val_bce",
     "dead_units",
-    "epoch_s_ci_low",
-    "epoch_s_ci_high",
+    "epoch_s_quiet",
+    "epoch_s_low",
+    "epoch_s_high",
     "warmup_epochs",
     "steady",
     "noisy_epochs",

@@ -218,9 +218,9 @@ def _draw_times_of(axes: Axes, run: Run, colour: str, top: float, most: int) -> 
         return
     span = (row.warmup_epochs + 0.5, row.epochs + 0.5)
     axes.hlines(make_drawable(row.epoch_s_median), *span, color=colour, linestyle=":", linewidth=1.3)
-    if row.epoch_s_ci_low is not None and row.epoch_s_ci_high is not None:
+    if row.epoch_s_low is not None and row.epoch_s_high is not None:
         axes.fill_between(
-            span, make_drawable(row.epoch_s_ci_low), make_drawable(row.epoch_s_ci_high), color=colour, alpha=0.2, lw=0
+            span, make_drawable(row.epoch_s_low), make_drawable(row.epoch_s_high), color=colour, alpha=0.2, lw=0
         )
 
 

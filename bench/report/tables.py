@@ -1,7 +1,7 @@
 """The tables of a report: the same cells for the terminal, report.md and report.html."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.console.table import Table
@@ -13,33 +13,47 @@ from bench.report.published import PublishedComparison
 from bench.report.thresholds import Reached, find_first, find_reached
 from bench.results import stats
 from bench.results.schema import Outcome, ResultRow
+from bench.results.speed import CaseSpeed, name_case
 
 NOT_MEASURED = "–"
-_MEASURED_HEADERS = ("s/epoch", "95 %", "first", "train", "val", "bce", "MiB", "dead", "remarks")
+_QUIET, _REMARKS = "quiet", "remarks"
+_MEASURED_HEADERS = ("s/epoch", _QUIET, "95 %", "first", "train", "val", "bce", "MiB", "dead", _REMARKS)
+_WORTH_TELLING = 0.05
+"""Where noise cost a smaller fraction of an epoch, the figure on a quiet machine is not told apart."""
 
 
-def tabulate_model(title: str, rows: Sequence[ResultRow], varying: Sequence[str] | None = None) -> Table:
+def tabulate_model(
+    title: str, rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed], varying: Sequence[str] | None = None
+) -> Table:
     """Tabulate the epochs × batch sizes of one model, with the axes that are ``varying``, or vary among ``rows``.
 
-    The processes of a case are on one line: the process is then the unit of the statistics. The last column, the
-    remarks, is left out where there are none.
+    The processes of a case are on one line. The column of times on a quiet machine is left out where noise cost nothing
+    in any case, and the remarks are where there are none.
     """
     varying = variants.find_varying(rows) if varying is None else varying
     groups: dict[tuple[Any, ...], list[ResultRow]] = {}
     for row in sorted(rows, key=_make_sort_key):
         groups.setdefault(_make_sort_key(row)[:-1], []).append(row)
-    cells = [_format_line(group, varying) for group in groups.values()]
-    headers = ("epochs", "batch", *varying, *_MEASURED_HEADERS)
-    if not any(line[-1] for line in cells):
-        return Table(title, headers[:-1], tuple(line[:-1] for line in cells), labels=0)
-    return Table(title, headers, tuple(cells), labels=0)
+    cells = [_format_line(group, varying, speeds) for group in groups.values()]
+    headers = list_headers(varying)
+    left_out = {header for header in (_QUIET, _REMARKS) if not any(line[headers.index(header)] for line in cells)}
+    kept = [place for place, header in enumerate(headers) if header not in left_out]
+    chosen = tuple(tuple(line[place] for place in kept) for line in cells)
+    return Table(title, tuple(headers[place] for place in kept), chosen, labels=0)
+
+
+def list_headers(varying: Sequence[str]) -> tuple[str, ...]:
+    """List all headings that a model's table may have."""
+    return ("epochs", "batch", *varying, *_MEASURED_HEADERS)
 
 
 def _make_sort_key(row: ResultRow) -> tuple[Any, ...]:
     return (row.batch_size, row.backend, row.loop, row.precision, row.epochs, row.repeat)
 
 
-def _format_line(processes: Sequence[ResultRow], varying: Sequence[str]) -> tuple[str, ...]:
+def _format_line(
+    processes: Sequence[ResultRow], varying: Sequence[str], speeds: Mapping[str, CaseSpeed]
+) -> tuple[str, ...]:
     """Format a case at a checkpoint, over its processes."""
     keys = (
         str(processes[0].epochs),
@@ -48,16 +62,21 @@ def _format_line(processes: Sequence[ResultRow], varying: Sequence[str]) -> tupl
     )
     ok = [row for row in processes if row.status == "ok"]
     if not ok:
-        return (*keys, processes[0].status, *[NOT_MEASURED] * 7, "")
+        return (*keys, processes[0].status, "", *[NOT_MEASURED] * 7, "")
 
     def find_median(column: str) -> float | None:
         return stats.compute_median_of_known(getattr(row, column) for row in ok)
 
     dead, units = find_median("dead_units"), ok[0].code_units
+    measured = find_median("epoch_s_median")
+    speed = None if measured is None else speeds.get(name_case(ok[0]))
     return (
         *keys,
-        format_seconds(find_median("epoch_s_median")),
-        _format_spread(ok),
+        format_seconds(measured),
+        ""
+        if speed is None or abs(speed.as_measured / speed.quiet - 1) <= _WORTH_TELLING
+        else format_seconds(speed.quiet),
+        _format_interval(speed),
         format_seconds(find_median("first_epoch_s")),
         format_loss(find_median("train_loss")),
         format_loss(find_median("val_loss")),
@@ -66,19 +85,6 @@ def _format_line(processes: Sequence[ResultRow], varying: Sequence[str]) -> tupl
         NOT_MEASURED if dead is None else f"{dead:.0f}/{units}",
         _list_remarks(processes, ok),
     )
-
-
-def _format_spread(processes: Sequence[ResultRow]) -> str:
-    """Format the interval of one process's median; of several, the interval of theirs, or below six their range."""
-    if len(processes) == 1:
-        return _format_interval(processes[0].epoch_s_ci_low, processes[0].epoch_s_ci_high)
-    medians = [row.epoch_s_median for row in processes if row.epoch_s_median is not None]
-    over = stats.compute_median(medians)
-    if over is None:
-        return NOT_MEASURED
-    if over.low is None:
-        return f"{_format_interval(min(medians), max(medians))} ({over.count})"
-    return _format_interval(over.low, over.high)
 
 
 def _list_remarks(processes: Sequence[ResultRow], ok: Sequence[ResultRow]) -> str:
@@ -103,8 +109,12 @@ def format_seconds(value: float | None) -> str:
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
-def _format_interval(low: float | None, high: float | None) -> str:
-    return NOT_MEASURED if low is None or high is None else f"{format_seconds(low)}–{format_seconds(high)}"
+def _format_interval(speed: CaseSpeed | None) -> str:
+    """Format where the median of many quiet runs lies, with the number of processes where there are several."""
+    if speed is None:
+        return NOT_MEASURED
+    count = f" ({speed.processes})" if speed.processes > 1 else ""
+    return f"{format_seconds(speed.low)}–{format_seconds(speed.high)}{count}"
 
 
 def format_loss(value: float | None) -> str:

@@ -59,7 +59,8 @@ class TableView:
 _FIELDS = {
     "batch": "batch_size",
     "s/epoch": "epoch_s_median",
-    "95 %": "epoch_s_ci_low",
+    "quiet": "epoch_s_quiet",
+    "95 %": "epoch_s_low",
     "first": "first_epoch_s",
     "train": "train_loss",
     "val": "val_loss",
@@ -72,7 +73,13 @@ _FIELDS = {
 """The field of `ResultRow` for a heading that is not its name; the field explains a heading without a hint."""
 _REMARKS = "remarks"
 _HINTS = {
-    "95 %": ("s", "95 % interval of that median, from six epochs on; of several processes, their interval or range"),
+    "95 %": (
+        "s",
+        (
+            "where the median of many runs on a quiet machine lies, with a probability of 95 %; in brackets, the "
+            "processes that say so"
+        ),
+    ),
     "dead": ("of all units", "code units that stay at zero for every validation image, of all code units"),
     _REMARKS: (
         "",

@@ -42,7 +42,8 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(
         ("batch_size", "epochs", "run_epochs", "train_samples", "val_samples", "cores_logical", "ram_mib"), _COUNTED
     ),
-    **dict.fromkeys(("epoch_s_median", "epoch_s_ci_low", "epoch_s_ci_high"), _MEASURED),
+    **dict.fromkeys(("epoch_s_median", "epoch_s_quiet", "epoch_s_low", "epoch_s_high"), _MEASURED),
+    "epoch_s_error": {"ge": 0, "lt": 100},
     **dict.fromkeys(("peak_rss_mib", "anon_peak_mib", "cpu_limit", "reference_gflop_per_s"), _MEASURED),
     **dict.fromkeys(("train_loss", "val_loss", "val_bce"), _LOSS),
     **dict.fromkeys(("repeat", "noisy_epochs"), _FROM_NOTHING),
@@ -72,8 +73,10 @@ class Row:
     status: Status
     val_bce: float | None
     epoch_s_median: float | None
-    epoch_s_ci_low: float | None
-    epoch_s_ci_high: float | None
+    epoch_s_quiet: float | None
+    epoch_s_low: float | None
+    epoch_s_high: float | None
+    epoch_s_error: float | None
     peak_rss_mib: float | None
     peak_rss_method: str | None
     anon_peak_mib: float | None
@@ -381,9 +384,10 @@ def _find_mistake(row: Row, run_epochs: int) -> str | None:
         return f"epochs: {row.epochs}, in a run of {run_epochs}"
     if (row.noisy_epochs or 0) > row.epochs:
         return f"noisy_epochs: {row.noisy_epochs} of {format_count(row.epochs, 'epoch')}"
-    low, value, high = row.epoch_s_ci_low, row.epoch_s_median, row.epoch_s_ci_high
-    if (low is None) != (high is None) or (low is not None and value is None):
-        return "epoch_s_ci_low: an interval has two ends and a median within"
-    if low is not None and value is not None and high is not None and not low <= value <= high:
-        return f"epoch_s_median: {value:g} lies outside of its interval, {low:g} to {high:g}"
+    low, value, high = row.epoch_s_low, row.epoch_s_quiet, row.epoch_s_high
+    known = [row.epoch_s_median, low, value, high, row.epoch_s_error]
+    if any(each is None for each in known) and any(each is not None for each in known):
+        return "epoch_s_quiet: epoch_s_median, epoch_s_quiet, its interval and its error come together or not at all"
+    if low is not None and value is not None and high is not None and not low < value < high:
+        return f"epoch_s_quiet: {value:g} lies outside of its interval, {low:g} to {high:g}"
     return None

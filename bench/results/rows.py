@@ -1,7 +1,7 @@
 """Makes the rows of results.csv, epochs.csv and phases.csv from an outcome: pure functions."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from bench.host import noise
@@ -9,6 +9,7 @@ from bench.results import stats
 from bench.results.epochs import Epochs
 from bench.results.roofline import find_bound
 from bench.results.schema import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
+from bench.results.speed import ProcessSpeed, estimate_process
 from bench.worker.protocol import CheckpointEvent, EpochEvent, PhaseEvent, PhaseName
 
 
@@ -107,21 +108,23 @@ def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -
     train_s, val_s, noisy = (of.get_column(name)[:epochs] for name in ("train_s", "val_s", "noisy"))
     state = stats.find_steady_state(train_s)
     steady = [place for place in range(state.warmup, epochs) if not (without_noisy and noisy[place])]
-    train = stats.compute_median([train_s[place] for place in steady])
-    validation = stats.compute_median([val_s[place] for place in steady])
+    speed = _estimate_speed(of, steady)
+    validation = stats.compute_median_of_known(val_s[place] for place in steady)
     own = zip(*(of.get_column(name)[:epochs] for name in ("harness_s", "between_s")), strict=True)
     return {
         "first_epoch_s": train_s[0],
         "warmup_epochs": state.warmup,
         "steady_epochs": len(steady),
         "steady": state.steady,
-        "epoch_s_median": train and train.value,
-        "epoch_s_ci_low": train and train.low,
-        "epoch_s_ci_high": train and train.high,
-        "val_s_median": validation and validation.value,
+        "epoch_s_median": speed and speed.as_measured,
+        "epoch_s_quiet": speed and speed.quiet,
+        "epoch_s_low": speed and speed.low,
+        "epoch_s_high": speed and speed.high,
+        "epoch_s_error": speed and speed.error,
+        "val_s_median": validation,
         "train_s_total": sum(train_s),
         "val_s_total": sum(val_s),
-        "samples_per_s": samples / train.value if train and train.value > 0 else None,
+        "samples_per_s": samples / speed.as_measured if speed else None,
         "harness_epoch_s": statistics.median(map(sum, own)),
         "noisy_epochs": sum(noisy),
         "other_cores": max(
@@ -129,6 +132,21 @@ def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -
         ),
         **{name: stats.compute_median_of_known(of.get_column(name)[:epochs]) for name in ("involuntary_per_s", "mhz")},
     }
+
+
+def _estimate_speed(of: Epochs, places: Sequence[int]) -> ProcessSpeed | None:
+    """Estimate what these epochs say of the case; None where there are none, or where a clock stood still."""
+    columns = ("train_s", "noisy", "own_cores", "other_cores", "steal_percent", "cores")
+    train_s, noisy, own, other, steal, cores = (
+        [column[place] for place in places] for column in map(of.get_column, columns)
+    )
+    if not all(seconds > 0 for seconds in train_s):
+        return None
+    stolen = [
+        percent / 100 * of_all if percent and of_all else 0.0 for percent, of_all in zip(steal, cores, strict=True)
+    ]
+    taken = [(others or 0.0) + hypervisor for others, hypervisor in zip(other, stolen, strict=True)]
+    return estimate_process(train_s, noisy, own, taken)
 
 
 def _read_setup(outcome: Outcome) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 Schema history:
 
-2  (0.1.0) environment_id; machine_id is of the machine alone, and both begin with a letter. Renamed: peak_share to
+3  (0.1.0) epoch_s_quiet, epoch_s_low, epoch_s_high and epoch_s_error in place of epoch_s_ci_low and epoch_s_ci_high: an
+   interval is about the next run, no longer about the epochs of this one.
+2  environment_id; machine_id is of the machine alone, and both begin with a letter. Renamed: peak_share to
    peak_fraction, contaminated_epochs to noisy_epochs; in epochs.csv flags to noise; in the journal marks to
    checkpoints, and their fields.
 1  (before any release) first version: the journal's lines, results.csv and epochs.csv.
@@ -21,7 +23,7 @@ from bench.results.epochs import Epochs, MemorySamples
 from bench.results.roofline import Bound
 from bench.worker.protocol import CheckpointEvent, EvaluationEvent, PeaksEvent, PhaseEvent, SetupEvent
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def check_schema_version(version: int, file: str) -> None:
@@ -184,10 +186,22 @@ class Measurement(StrictModel):
     epoch_s_median: float | None = describe_column(
         "median training seconds of the steady epochs up to the checkpoint", "s", _NOT_STEADY
     )
-    epoch_s_ci_low: float | None = describe_column(
-        "lower end of the median's 95 % confidence interval, from order statistics", "s", "fewer than 6 steady epochs"
+    epoch_s_quiet: float | None = describe_column(
+        "the same on a quiet machine, estimated: the median of the epochs that were not noisy, or of all, less what "
+        "other programs and the hypervisor cost",
+        "s",
+        _NOT_STEADY,
     )
-    epoch_s_ci_high: float | None = describe_column("upper end of that interval", "s", "fewer than 6 steady epochs")
+    epoch_s_low: float | None = describe_column(
+        "lower end of the 95 % interval in which the median of many quiet runs lies, by this run alone",
+        "s",
+        _NOT_STEADY,
+    )
+    epoch_s_high: float | None = describe_column("upper end of that interval", "s", _NOT_STEADY)
+    epoch_s_error: float | None = describe_column(
+        "standard error of the quiet figure by the epochs of this run alone, as a fraction of it; runs differ by more",
+        empty=_NOT_STEADY,
+    )
     warmup_epochs: int | None = describe_column(
         "warm-up epochs, before the steady ones; the first epoch is always one", empty=_NOT_REACHED
     )

@@ -83,7 +83,7 @@ class StudentMean:
 
         By default half the width of a two-sided 95 % interval.
         """
-        return _compute_upper_t(level, self.freedom) * self.error
+        return compute_upper_t(level, self.freedom) * self.error
 
     def compute_lower_end(self, level: float) -> float:
         """The lower end of an interval: it lies above the truth with the probability ``level`` at most."""
@@ -95,7 +95,7 @@ class StudentMean:
 
 
 @functools.cache
-def _compute_upper_t(level: float, freedom: int) -> float:
+def compute_upper_t(level: float, freedom: int) -> float:
     """What Student's t exceeds with the probability ``level``."""
     return float(stats.t.isf(level, freedom))
 

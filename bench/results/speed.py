@@ -1,0 +1,178 @@
+"""Seconds per epoch of this machine: as it was, on a quiet machine, and where the next run will lie.
+
+A process meets one minute of its machine, so the epochs of one process agree better with each other than with those of
+the next process (the levels of Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013). An interval
+here is about the median of many runs on a quiet machine. It rests on how far runs differ, never on epochs alone:
+
+- of one run that is assumed, and is more where the run itself was uneven, drifted or met noise;
+- where cases ran in several processes, what these differ by corrects the assumption, for all cases of the sweep alike.
+
+How the assumptions were chosen, and how often the intervals hold: docs/research/next-run.md.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.results.reader import Row
+from bench.results.schema import ResultRow
+from bench.results.stats import StudentMean, compute_median, compute_upper_t
+
+DEVIATION = 0.07
+"""Standard deviation of the logarithm of a quiet run's median, from one process to the next."""
+FREEDOM = 4
+"""Degrees of freedom that the assumption counts for: a sweep with many more in its own repeats overrules it."""
+NOISE_COST = 0.5
+"""Seconds of the process that a second of other programs, or of the hypervisor, on its processors costs it."""
+NOISE_DOUBT = 0.5
+"""How wrong the correction for noise may be, as a fraction of it."""
+_LEAST_QUIET = 5
+_QUIET_FRACTION = 0.25
+_EPOCH_DEVIATION = 0.3
+"""Of a single epoch's logarithm, where a run is too short to show it: two speeds are common on two cores."""
+_FEWEST_FOR_DRIFT = 12
+_TAIL = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpeed:
+    """What one process says of its case, in seconds per epoch."""
+
+    as_measured: float
+    """Median of its steady epochs."""
+    quiet: float
+    """The same, as it would have been on a quiet machine."""
+    low: float
+    """Lower end of the 95 % interval in which the median of many quiet runs lies, by this run alone."""
+    high: float
+    error: float
+    """Standard error of the logarithm of ``quiet``, by the epochs of this run alone: far less than runs differ by."""
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the logarithm of ``quiet`` that the interval stands for."""
+        return math.log(self.high / self.low) / 2 / compute_upper_t(_TAIL, FREEDOM)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSpeed:
+    """What all processes of a case say, in seconds per epoch."""
+
+    as_measured: float
+    """Median over its processes."""
+    quiet: float
+    low: float
+    high: float
+    processes: int
+
+    @property
+    def within(self) -> float:
+        """How far the interval reaches from ``quiet``, as a fraction of it."""
+        return math.sqrt(self.high / self.low) - 1
+
+
+def estimate_process(
+    train_s: Sequence[float],
+    noisy: Sequence[bool],
+    own_cores: Sequence[float | None],
+    taken_cores: Sequence[float | None],
+) -> ProcessSpeed | None:
+    """Estimate from the steady epochs of one process; None of none.
+
+    ``own_cores`` are CPU seconds per second of the process, ``taken_cores`` those that other programs and the
+    hypervisor took; None where that is not known, which counts as nothing taken.
+    """
+    if not train_s:
+        return None
+    quiet_places = [place for place, is_noisy in enumerate(noisy) if not is_noisy]
+    if len(quiet_places) >= max(_LEAST_QUIET, _QUIET_FRACTION * len(train_s)):
+        times = [train_s[place] for place in quiet_places]
+    else:
+        times = [
+            seconds / (1 + NOISE_COST * (taken or 0.0) / own) if own else seconds
+            for seconds, own, taken in zip(train_s, own_cores, taken_cores, strict=True)
+        ]
+    as_measured, quiet = statistics.median(train_s), statistics.median(times)
+    doubt = NOISE_DOUBT * math.log(as_measured / quiet)
+    error = _find_error_within(times)
+    deviation = math.hypot(DEVIATION, error, _find_drift(times), doubt)
+    reach = math.exp(compute_upper_t(_TAIL, FREEDOM) * deviation)
+    return ProcessSpeed(as_measured, quiet, quiet / reach, quiet * reach, error)
+
+
+def _find_error_within(times: Sequence[float]) -> float:
+    """Standard error of the logarithm of a run's median, by the order of its epochs, which sees two speeds."""
+    found = compute_median(times)
+    if found is None or found.low is None or found.high is None:
+        return 1.25 * _EPOCH_DEVIATION / math.sqrt(len(times))
+    return math.log(found.high / found.low) / 2 / 1.96
+
+
+def _find_drift(times: Sequence[float]) -> float:
+    """How far a run's halves lie from its middle, as a logarithm; 0 for a short run."""
+    if len(times) < _FEWEST_FOR_DRIFT:
+        return 0.0
+    half = len(times) // 2
+    return abs(math.log(statistics.median(times[half:]) / statistics.median(times[:half]))) / 2
+
+
+SpeedRow = ResultRow | Row
+"""A row of results.csv, of this sweep or as read from a file."""
+
+
+def name_case(row: SpeedRow) -> str:
+    """Name a case without its repeat: what its processes have in common."""
+    return row.case_id.removesuffix(f".r{row.repeat}")
+
+
+def estimate_cases(rows: Iterable[SpeedRow]) -> dict[str, CaseSpeed]:
+    """Estimate the cases of one sweep, by their names without repeats, from all rows of results.csv.
+
+    Of each process its last checkpoint counts. How far processes differ is estimated from all cases that have several.
+    """
+    last: dict[tuple[str, int], SpeedRow] = {}
+    for row in rows:
+        if row.epoch_s_quiet is not None:
+            key = (name_case(row), row.repeat)
+            last[key] = max(last.get(key, row), row, key=lambda each: each.epochs)
+    cases: dict[str, list[ProcessSpeed]] = {}
+    for (name, _), row in last.items():
+        cases.setdefault(name, []).append(_read_process(row))
+    scale, freedom = _find_scale(cases.values())
+    return {name: _combine(processes, scale, freedom) for name, processes in cases.items()}
+
+
+def _read_process(row: SpeedRow) -> ProcessSpeed:
+    figures = (row.epoch_s_median, row.epoch_s_quiet, row.epoch_s_low, row.epoch_s_high, row.epoch_s_error)
+    return ProcessSpeed(*(figure for figure in figures if figure is not None))
+
+
+def _find_scale(cases: Iterable[Sequence[ProcessSpeed]]) -> tuple[float, int]:
+    """By which factor variances differ from what is assumed, and the degrees of freedom of that."""
+    squares, freedom = float(FREEDOM), FREEDOM
+    for processes in cases:
+        middle, weight = _weigh(processes) if len(processes) > 1 else (0.0, 0.0)
+        if weight:
+            squares += sum((math.log(each.quiet) - middle) ** 2 / each.deviation**2 for each in processes)
+            freedom += len(processes) - 1
+    return squares / freedom, freedom
+
+
+def _weigh(processes: Sequence[ProcessSpeed]) -> tuple[float, float]:
+    """The mean logarithm of the quiet figures, each weighed by how far it is trusted, and the sum of the weights."""
+    weights = [each.deviation**-2 for each in processes]
+    logs = [math.log(each.quiet) for each in processes]
+    return sum(w * x for w, x in zip(weights, logs, strict=True)) / sum(weights), sum(weights)
+
+
+def _combine(processes: Sequence[ProcessSpeed], scale: float, freedom: int) -> CaseSpeed:
+    middle, weight = _weigh(processes)
+    error = StudentMean(middle, math.sqrt(scale / weight), freedom)
+    return CaseSpeed(
+        as_measured=statistics.median(each.as_measured for each in processes),
+        quiet=math.exp(middle),
+        low=math.exp(middle - error.compute_width()),
+        high=math.exp(middle + error.compute_width()),
+        processes=len(processes),
+    )
