@@ -203,7 +203,7 @@ def micro(session: nox.Session) -> None:
 
 @nox.session
 def validate(session: nox.Session) -> None:
-    """Compare the measurements with known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate."""
+    """Compare the measurements with known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate, next."""
     install(session, extras=("tensorflow",))
     session.run("python", "tests/validation", *session.posargs)
 

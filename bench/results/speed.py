@@ -21,9 +21,9 @@ from bench.results.stats import StudentMean, compute_median, compute_upper_t
 
 DEVIATION = 0.07
 """Standard deviation of the logarithm of a quiet run's median, from one process to the next."""
-FREEDOM = 4
+FREEDOM = 8
 """Degrees of freedom that the assumption counts for: a sweep with many more in its own repeats overrules it."""
-NOISE_COST = 0.5
+NOISE_COST = 0.4
 """Seconds of the process that a second of other programs, or of the hypervisor, on its processors costs it."""
 NOISE_DOUBT = 0.5
 """How wrong the correction for noise may be, as a fraction of it."""
@@ -32,6 +32,8 @@ _QUIET_FRACTION = 0.25
 _EPOCH_DEVIATION = 0.3
 """Of a single epoch's logarithm, where a run is too short to show it: two speeds are common on two cores."""
 _FEWEST_FOR_DRIFT = 12
+_TWO_SPEEDS = 1.5
+"""On two cores a whole epoch now and then runs on one of them alone (docs/research/next-run.md)."""
 _TAIL = 0.025
 
 
@@ -53,6 +55,11 @@ class ProcessSpeed:
     def deviation(self) -> float:
         """Standard deviation of the logarithm of ``quiet`` that the interval stands for."""
         return math.log(self.high / self.low) / 2 / compute_upper_t(_TAIL, FREEDOM)
+
+    @property
+    def doubt(self) -> float:
+        """The part of it that further processes in the same noise share."""
+        return min(_find_doubt(self.as_measured, self.quiet), self.deviation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +93,34 @@ def estimate_process(
     if not train_s:
         return None
     quiet_places = [place for place, is_noisy in enumerate(noisy) if not is_noisy]
-    if len(quiet_places) >= max(_LEAST_QUIET, _QUIET_FRACTION * len(train_s)):
-        times = [train_s[place] for place in quiet_places]
-    else:
-        times = [
-            seconds / (1 + NOISE_COST * (taken or 0.0) / own) if own else seconds
-            for seconds, own, taken in zip(train_s, own_cores, taken_cores, strict=True)
-        ]
-    as_measured, quiet = statistics.median(train_s), statistics.median(times)
-    doubt = NOISE_DOUBT * math.log(as_measured / quiet)
+    has_quiet = len(quiet_places) >= max(_LEAST_QUIET, _QUIET_FRACTION * len(train_s))
+    times = _select_faster([train_s[place] for place in quiet_places] if has_quiet else train_s)
+    cost = 1.0 if has_quiet else 1 + NOISE_COST * _compare_cpu_time(train_s, taken_cores, own_cores)
+    as_measured, quiet = statistics.median(train_s), statistics.median(times) / cost
     error = _find_error_within(times)
-    deviation = math.hypot(DEVIATION, error, _find_drift(times), doubt)
+    deviation = math.hypot(DEVIATION, error, _find_drift(times), _find_doubt(as_measured, quiet))
     reach = math.exp(compute_upper_t(_TAIL, FREEDOM) * deviation)
     return ProcessSpeed(as_measured, quiet, quiet / reach, quiet * reach, error)
+
+
+def _compare_cpu_time(
+    train_s: Sequence[float], taken_cores: Sequence[float | None], own_cores: Sequence[float | None]
+) -> float:
+    """CPU seconds that were taken, for each that the process had; 0 where that is not known."""
+    taken = sum(seconds * (cores or 0.0) for seconds, cores in zip(train_s, taken_cores, strict=True))
+    own = sum(seconds * (cores or 0.0) for seconds, cores in zip(train_s, own_cores, strict=True))
+    return taken / own if own else 0.0
+
+
+def _find_doubt(as_measured: float, quiet: float) -> float:
+    """How far the quiet figure may be wrong, as a logarithm, for what was taken off what was measured."""
+    return NOISE_DOUBT * abs(math.log(as_measured / quiet))
+
+
+def _select_faster(times: Sequence[float]) -> list[float]:
+    """Leave out the slower of two speeds: epochs that took half as long again as the fastest quarter, or more."""
+    quarter = sorted(times)[(len(times) - 1) // 4]
+    return [seconds for seconds in times if seconds <= _TWO_SPEEDS * quarter]
 
 
 def _find_error_within(times: Sequence[float]) -> float:
@@ -168,7 +190,9 @@ def _weigh(processes: Sequence[ProcessSpeed]) -> tuple[float, float]:
 
 def _combine(processes: Sequence[ProcessSpeed], scale: float, freedom: int) -> CaseSpeed:
     middle, weight = _weigh(processes)
-    error = StudentMean(middle, math.sqrt(scale / weight), freedom)
+    own = sum((each.deviation**2 - each.doubt**2) / each.deviation**4 for each in processes) / weight**2
+    shared = sum(each.doubt / each.deviation**2 for each in processes) / weight
+    error = StudentMean(middle, math.sqrt(scale * own + shared**2), freedom)
     return CaseSpeed(
         as_measured=statistics.median(each.as_measured for each in processes),
         quiet=math.exp(middle),

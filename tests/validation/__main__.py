@@ -1,4 +1,4 @@
-"""The measurements compared with known truth: ``nox -s validate [-- memory time bare repeat loops gate]``.
+"""The measurements compared with known truth: ``nox -s validate [-- memory time bare repeat loops gate next]``.
 
 Prints Markdown: a table per subject, with its bound and whether it holds. With the full MNIST it took 25 minutes;
 run it on an otherwise idle machine, since it says nothing on a busy one.
@@ -18,6 +18,7 @@ SUBJECTS = {
     "repeat": "repetition",
     "loops": "loops",
     "gate": "gate_truth",
+    "next": "next_run",
 }
 """Module by name; each is imported in its turn, since one imports TensorFlow, and child processes inherit peaks."""
 

@@ -1,0 +1,225 @@
+"""Recorded processes that the intervals for the next run are tried on: `tests/data/processes/*.csv.gz`.
+
+A file is a sweep of one hour on one machine: its cases ran in several processes each, in turns. A line is an epoch.
+`tests/validation/record_processes.py` makes such a file of a report folder.
+"""
+
+import csv
+import gzip
+import io
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+
+from bench.compare.machines import compute_geometric_mean, divide
+from bench.results.speed import CaseSpeed, ProcessSpeed, SpeedRow, estimate_cases, estimate_process
+from bench.results.stats import find_warmup_length
+
+FOLDER = Path(__file__).parent / "data" / "processes"
+COLUMNS = ("case", "repeat", "train_s", "own_cores", "taken_cores", "noisy")
+QUIET_FRACTION = 0.1
+"""A process with a smaller fraction of noisy epochs ran in a quiet minute."""
+
+
+@dataclass(frozen=True)
+class RecordedProcess:
+    """One process: its epochs in order, the first included."""
+
+    hour: str
+    case: str
+    train_s: tuple[float, ...]
+    own_cores: tuple[float, ...]
+    taken_cores: tuple[float, ...]
+    noisy: tuple[bool, ...]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it ran in a quiet minute."""
+        return sum(self.noisy) < QUIET_FRACTION * len(self.noisy)
+
+    def estimate(self, epochs: int) -> ProcessSpeed:
+        """What it says after so many epochs."""
+        steady = slice(find_warmup_length(self.train_s[:epochs]), epochs)
+        columns = (self.train_s, self.noisy, self.own_cores, self.taken_cores)
+        found = estimate_process(*(column[steady] for column in columns))
+        assert found is not None
+        return found
+
+
+def read_processes(folder: Path = FOLDER) -> list[RecordedProcess]:
+    """All recorded processes, hour by hour in the order in which they ran."""
+    return [process for path in sorted(folder.glob("*.csv.gz")) for process in _read_hour(path)]
+
+
+def _read_hour(path: Path) -> list[RecordedProcess]:
+    with gzip.open(path, "rt", encoding="ascii") as file:
+        lines = list(csv.DictReader(file))
+    groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for line in lines:
+        groups.setdefault((line["case"], line["repeat"]), []).append(line)
+    return [
+        RecordedProcess(
+            hour=path.name.partition(".")[0],
+            case=case,
+            train_s=tuple(float(line["train_s"]) for line in group),
+            own_cores=tuple(float(line["own_cores"]) for line in group),
+            taken_cores=tuple(float(line["taken_cores"]) for line in group),
+            noisy=tuple(line["noisy"] == "1" for line in group),
+        )
+        for (case, _), group in groups.items()
+    ]
+
+
+def write_hour(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write a file of epochs with `COLUMNS`; the same lines give the same bytes."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text.getvalue().encode("ascii"), mtime=0))
+
+
+# ------------------------------------------------------------------ how often an interval holds
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often intervals contained the median of all quiet processes, and how wide they were."""
+
+    draws: int
+    held: float
+    """Fraction of the draws."""
+    reach: float
+    """Mean half-width, as a logarithm."""
+    oracle: float
+    """The half-width that somebody would need who knew by how much quiet processes differ."""
+
+
+def find_target(processes: Sequence[RecordedProcess], epochs: int) -> float:
+    """The median over the quiet processes of a case, of what each measured: seconds per epoch."""
+    return statistics.median(_measure(processes, epochs))
+
+
+def _measure(processes: Sequence[RecordedProcess], epochs: int) -> list[float]:
+    return [each.estimate(epochs).as_measured for each in processes if each.is_quiet]
+
+
+def _find_deviation(processes: Sequence[RecordedProcess], epochs: int) -> float:
+    return statistics.stdev(map(math.log, _measure(processes, epochs)))
+
+
+def _holds(speed: ProcessSpeed | CaseSpeed, target: float) -> bool:
+    return speed.low <= target <= speed.high
+
+
+def _find_reach(speed: ProcessSpeed | CaseSpeed) -> float:
+    return math.log(speed.high / speed.low) / 2
+
+
+def cover_alone(processes: Sequence[RecordedProcess], epochs: int) -> Coverage:
+    """Of the intervals that each process of a case prints by itself."""
+    target = find_target(processes, epochs)
+    speeds = [each.estimate(epochs) for each in processes]
+    return Coverage(
+        draws=len(speeds),
+        held=statistics.fmean(_holds(speed, target) for speed in speeds),
+        reach=statistics.fmean(map(_find_reach, speeds)),
+        oracle=1.96 * _find_deviation(processes, epochs),
+    )
+
+
+def cover_sweeps(
+    processes: Sequence[RecordedProcess], epochs: int, repeats: int, draws: int, rng: np.random.Generator
+) -> dict[str, Coverage]:
+    """Of the intervals of sweeps that run each case in so many processes, all of one hour; by case."""
+    cases = sorted({each.case for each in processes})
+    own = {case: [each for each in processes if each.case == case] for case in cases}
+    targets = {case: find_target(own[case], epochs) for case in cases}
+    found = [draw_sweep(processes, epochs, repeats, rng) for _ in range(draws)]
+    return {
+        case: Coverage(
+            draws=draws,
+            held=statistics.fmean(_holds(sweep[case], targets[case]) for sweep in found),
+            reach=statistics.fmean(_find_reach(sweep[case]) for sweep in found),
+            oracle=1.96 * _find_deviation(own[case], epochs) / math.sqrt(repeats),
+        )
+        for case in cases
+    }
+
+
+def draw_sweep(
+    processes: Sequence[RecordedProcess],
+    epochs: int,
+    repeats: int,
+    rng: np.random.Generator,
+    *,
+    factor: float = 1.0,
+    other_than: str | None = None,
+) -> dict[str, CaseSpeed]:
+    """Draw a sweep from one hour, perhaps another hour than that; times are multiplied by ``factor``."""
+    hours = sorted({each.hour for each in processes} - {other_than})
+    hour = str(rng.choice(hours))
+    rows = []
+    for case in sorted({each.case for each in processes}):
+        there = [each for each in processes if each.hour == hour and each.case == case]
+        chosen = rng.choice(len(there), size=min(repeats, len(there)), replace=False)
+        rows += [_make_row(case, repeat, there[place], epochs, factor) for repeat, place in enumerate(chosen)]
+    return estimate_cases(rows)
+
+
+def _make_row(case: str, repeat: int, process: RecordedProcess, epochs: int, factor: float) -> SpeedRow:
+    speed = process.estimate(epochs)
+    row = SimpleNamespace(
+        case_id=f"{case}.r{repeat}",
+        repeat=repeat,
+        epochs=epochs,
+        epoch_s_median=factor * speed.as_measured,
+        epoch_s_quiet=factor * speed.quiet,
+        epoch_s_low=factor * speed.low,
+        epoch_s_high=factor * speed.high,
+        epoch_s_error=speed.error,
+    )
+    return cast("SpeedRow", row)
+
+
+@dataclass(frozen=True)
+class Told:
+    """How often two sweeps were told apart."""
+
+    case: float
+    """Fraction of the cases whose interval excluded the same speed."""
+    machine: float
+    """Fraction of the comparisons whose overall speed did."""
+
+
+def compare_sweeps(
+    processes: Sequence[RecordedProcess],
+    epochs: int,
+    repeats: int,
+    draws: int,
+    rng: np.random.Generator,
+    *,
+    factor: float = 1.0,
+) -> Told:
+    """Two sweeps of hours drawn independently, one of a machine that takes ``factor`` times as long."""
+    cases, machines = [], []
+    for _ in range(draws):
+        one = draw_sweep(processes, epochs, repeats, rng)
+        two = draw_sweep(processes, epochs, repeats, rng, factor=factor)
+        ratios = [divide(one[case], two[case]) for case in one]
+        overall = compute_geometric_mean(ratios)
+        assert overall is not None
+        cases += [_excludes_one(ratio.low, ratio.high) for ratio in ratios]
+        machines.append(_excludes_one(overall.low, overall.high))
+    return Told(statistics.fmean(cases), statistics.fmean(machines))
+
+
+def _excludes_one(low: float | None, high: float | None) -> bool:
+    return low is not None and high is not None and not low <= 1 <= high

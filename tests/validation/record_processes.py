@@ -1,0 +1,43 @@
+"""Keeps the epochs of a sweep for `tests/processes.py`: ``python tests/validation/record_processes.py REPORT NAME``.
+
+Make the report with ``aebench run --models basic,deep,convolutional --epochs 12,100 --batch-sizes 256 --repeats 7``, in
+hours of different noise; NAME is the file's.
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import processes
+
+
+def main() -> int:
+    """Write `tests/data/processes/NAME.csv.gz`."""
+    report, name = Path(sys.argv[1]), sys.argv[2]
+    with (report / "epochs.csv").open(encoding="utf-8", newline="") as file:
+        lines = [_keep(line) for line in csv.DictReader(file)]
+    processes.write_hour(processes.FOLDER / f"{name}.csv.gz", lines)
+    return 0
+
+
+def _keep(line: dict[str, str]) -> dict[str, object]:
+    case, _, repeat = line["case_id"].rpartition(".r")
+    own, others, steal = (float(line[name] or 0) for name in ("own_cores", "other_cores", "steal_percent"))
+    return {
+        "case": case,
+        "repeat": repeat,
+        "train_s": f"{float(line['train_s']):.5f}",
+        "own_cores": f"{own:.3f}",
+        "taken_cores": f"{others + steal / 100 * _CORES:.3f}",
+        "noisy": int(bool(line["noise"])),
+    }
+
+
+_CORES = 2
+"""Of the machines that were recorded."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
