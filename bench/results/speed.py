@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from bench.results.reader import Row
 from bench.results.schema import ResultRow
-from bench.results.stats import StudentMean, compute_median, compute_upper_t
+from bench.results.stats import StudentMean, compute_upper_t, find_interval_of_median
 
 DEVIATION = 0.07
 """Standard deviation of the logarithm of a quiet run's median, from one process to the next."""
@@ -33,6 +33,10 @@ _EPOCH_DEVIATION = 0.3
 """Of a single epoch's logarithm, where a run is too short to show it: two speeds are common on two cores."""
 _FEWEST_FOR_DRIFT = 12
 _TAIL = 0.025
+_MOST_TAKEN = 100.0
+"""Others took this many times what the process had, at most: no correction goes beyond."""
+_WIDEST = 50.0
+"""Logarithm of the widest interval's reach, so that files of figures that no machine gives overflow nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class CaseSpeed:
     """What all processes of a case say, in seconds per epoch."""
 
     as_measured: float
-    """Median over its processes."""
+    """The mean over its processes that ``quiet`` is too, so that they differ by noise alone."""
     quiet: float
     low: float
     high: float
@@ -86,13 +90,10 @@ def estimate_process(
     if not train_s:
         return None
     quiet_places = [place for place, is_noisy in enumerate(noisy) if not is_noisy]
-    if len(quiet_places) >= max(_LEAST_QUIET, _QUIET_FRACTION * len(train_s)):
+    if len(quiet_places) >= min(len(train_s), max(_LEAST_QUIET, _QUIET_FRACTION * len(train_s))):
         times = [train_s[place] for place in quiet_places]
     else:
-        times = [
-            seconds / (1 + NOISE_COST * (taken or 0.0) / own) if own else seconds
-            for seconds, own, taken in zip(train_s, own_cores, taken_cores, strict=True)
-        ]
+        times = list(map(_correct_for_noise, train_s, own_cores, taken_cores))
     as_measured, quiet = statistics.median(train_s), statistics.median(times)
     doubt = NOISE_DOUBT * math.log(as_measured / quiet)
     error = _find_error_within(times)
@@ -101,12 +102,19 @@ def estimate_process(
     return ProcessSpeed(as_measured, quiet, quiet / reach, quiet * reach, error)
 
 
+def _correct_for_noise(seconds: float, own: float | None, taken: float | None) -> float:
+    """Seconds of an epoch, less what others cost; as they are where it is not known what the process had."""
+    if own is None or taken is None or own <= 0 or taken <= 0:
+        return seconds
+    return seconds / (1 + NOISE_COST * min(taken / own, _MOST_TAKEN))
+
+
 def _find_error_within(times: Sequence[float]) -> float:
     """Standard error of the logarithm of a run's median, by the order of its epochs, which sees two speeds."""
-    found = compute_median(times)
-    if found is None or found.low is None or found.high is None:
+    interval = find_interval_of_median(times)
+    if interval is None:
         return 1.25 * _EPOCH_DEVIATION / math.sqrt(len(times))
-    return math.log(found.high / found.low) / 2 / 1.96
+    return math.log(interval[1] / interval[0]) / 2 / 1.96
 
 
 def _find_drift(times: Sequence[float]) -> float:
@@ -152,27 +160,26 @@ def _find_scale(cases: Iterable[Sequence[ProcessSpeed]]) -> tuple[float, int]:
     """By which factor variances differ from what is assumed, and the degrees of freedom of that."""
     squares, freedom = float(FREEDOM), FREEDOM
     for processes in cases:
-        middle, weight = _weigh(processes) if len(processes) > 1 else (0.0, 0.0)
-        if weight:
-            squares += sum((math.log(each.quiet) - middle) ** 2 / each.deviation**2 for each in processes)
-            freedom += len(processes) - 1
+        middle = _average_logs(processes, [each.quiet for each in processes])
+        squares += sum((math.log(each.quiet) - middle) ** 2 / each.deviation**2 for each in processes)
+        freedom += len(processes) - 1
     return squares / freedom, freedom
 
 
-def _weigh(processes: Sequence[ProcessSpeed]) -> tuple[float, float]:
-    """The mean logarithm of the quiet figures, each weighed by how far it is trusted, and the sum of the weights."""
+def _average_logs(processes: Sequence[ProcessSpeed], figures: Sequence[float]) -> float:
+    """The mean logarithm of a figure of each process, weighed by how far the process is trusted."""
     weights = [each.deviation**-2 for each in processes]
-    logs = [math.log(each.quiet) for each in processes]
-    return sum(w * x for w, x in zip(weights, logs, strict=True)) / sum(weights), sum(weights)
+    return sum(w * math.log(x) for w, x in zip(weights, figures, strict=True)) / sum(weights)
 
 
 def _combine(processes: Sequence[ProcessSpeed], scale: float, freedom: int) -> CaseSpeed:
-    middle, weight = _weigh(processes)
-    error = StudentMean(middle, math.sqrt(scale / weight), freedom)
+    middle = _average_logs(processes, [each.quiet for each in processes])
+    weight = sum(each.deviation**-2 for each in processes)
+    reach = min(StudentMean(middle, math.sqrt(scale / weight), freedom).compute_width(), _WIDEST)
     return CaseSpeed(
-        as_measured=statistics.median(each.as_measured for each in processes),
+        as_measured=math.exp(_average_logs(processes, [each.as_measured for each in processes])),
         quiet=math.exp(middle),
-        low=math.exp(middle - error.compute_width()),
-        high=math.exp(middle + error.compute_width()),
+        low=math.exp(middle - reach),
+        high=math.exp(middle + reach),
         processes=len(processes),
     )
