@@ -31,6 +31,7 @@ _LEAST_QUIET = 5
 _QUIET_FRACTION = 0.25
 _EPOCH_DEVIATION = 0.3
 """Of a single epoch's logarithm, where a run is too short to show it: two speeds are common on two cores."""
+_FEWEST_FOR_ERROR = 6
 _FEWEST_FOR_DRIFT = 12
 _TAIL = 0.025
 _MOST_TAKEN = 100.0
@@ -97,7 +98,8 @@ def estimate_process(
     as_measured, quiet = statistics.median(train_s), statistics.median(times)
     doubt = NOISE_DOUBT * math.log(as_measured / quiet)
     error = _find_error_within(times)
-    deviation = math.hypot(DEVIATION, error, _find_drift(times), doubt)
+    within = error if len(times) >= _FEWEST_FOR_ERROR else _to_error_of_median(_EPOCH_DEVIATION, len(times))
+    deviation = math.hypot(DEVIATION, within, _find_drift(times), doubt)
     reach = math.exp(compute_upper_t(_TAIL, FREEDOM) * deviation)
     return ProcessSpeed(as_measured, quiet, quiet / reach, quiet * reach, error)
 
@@ -110,11 +112,20 @@ def _correct_for_noise(seconds: float, own: float | None, taken: float | None) -
 
 
 def _find_error_within(times: Sequence[float]) -> float:
-    """Standard error of the logarithm of a run's median, by the order of its epochs, which sees two speeds."""
+    """Standard error of the logarithm of a run's median, by the order of its epochs, which sees two speeds.
+
+    A few epochs give it by their spread, and a single one by what is assumed.
+    """
     interval = find_interval_of_median(times)
-    if interval is None:
-        return 1.25 * _EPOCH_DEVIATION / math.sqrt(len(times))
-    return math.log(interval[1] / interval[0]) / 2 / 1.96
+    if interval is not None:
+        return math.log(interval[1] / interval[0]) / 2 / 1.96
+    spread = statistics.stdev(map(math.log, times)) if len(times) > 1 else _EPOCH_DEVIATION
+    return _to_error_of_median(spread, len(times))
+
+
+def _to_error_of_median(deviation: float, count: int) -> float:
+    """Standard error of the median of so many values with that standard deviation."""
+    return 1.25 * deviation / math.sqrt(count)
 
 
 def _find_drift(times: Sequence[float]) -> float:

@@ -118,6 +118,12 @@ def test_epochs_that_are_not_known_well_widen_what_agreeing_processes_say() -> N
     assert only(processes(error=0.12), processes(1.08, error=0.12)).verdicts == ("undecided",)
 
 
+def test_processes_that_agree_decide_though_each_has_few_epochs() -> None:
+    error = scripted.result_row().epoch_s_error  # of two steady epochs
+    assert error is not None
+    assert only(processes(error=error), processes(1.08, error=error)).verdicts == ("slower",)
+
+
 def test_noisy_epochs_leave_time_undecided() -> None:
     found = only(processes(), processes(1.2, noisy_epochs=10))
     assert found.verdicts == ("undecided",)

@@ -97,6 +97,12 @@ def test_a_run_at_two_speeds_is_known_less_well_than_a_steady_one() -> None:
     assert width(two) > width(steady)
 
 
+def test_a_few_epochs_have_the_error_that_they_show_and_the_interval_of_what_is_assumed() -> None:
+    even, uneven = estimate([1.0, 1.001, 1.002]), estimate([0.9, 1.001, 1.1])
+    assert even.error < uneven.error / 10
+    assert width(even) == width(uneven) > 100 * even.error
+
+
 def test_more_epochs_are_known_better_and_never_without_doubt() -> None:
     rng = random.Random(0)
     times = [rng.lognormvariate(0, 0.1) for _ in range(10_000)]
