@@ -5,6 +5,7 @@ A file is a sweep of one hour on one machine: its cases ran in several processes
 """
 
 import csv
+import functools
 import gzip
 import io
 import math
@@ -43,11 +44,13 @@ class RecordedProcess:
         """Whether it ran in a quiet minute."""
         return sum(self.noisy) < QUIET_FRACTION * len(self.noisy)
 
+    @functools.cache  # noqa: B019 - a few dozen, kept as long as the tests
     def estimate(self, epochs: int) -> ProcessSpeed:
         """What it says after so many epochs."""
         steady = slice(find_warmup_length(self.train_s[:epochs]), epochs)
-        columns = (self.train_s, self.noisy, self.own_cores, self.taken_cores)
-        found = estimate_process(*(column[steady] for column in columns))
+        found = estimate_process(
+            self.train_s[steady], self.noisy[steady], self.own_cores[steady], self.taken_cores[steady]
+        )
         assert found is not None
         return found
 
@@ -97,14 +100,14 @@ class Coverage:
     held: float
     """Fraction of the draws."""
     reach: float
-    """Mean half-width, as a logarithm."""
+    """Mean half-width in quiet minutes, as a logarithm."""
     oracle: float
     """The half-width that somebody would need who knew by how much quiet processes differ."""
 
 
-def find_target(processes: Sequence[RecordedProcess], epochs: int) -> float:
-    """The median over the quiet processes of a case, of what each measured: seconds per epoch."""
-    return statistics.median(_measure(processes, epochs))
+def find_target(processes: Sequence[RecordedProcess]) -> float:
+    """The median over the quiet processes of a case, of what each measured in its whole run: seconds per epoch."""
+    return statistics.median(_measure(processes, len(processes[0].train_s)))
 
 
 def _measure(processes: Sequence[RecordedProcess], epochs: int) -> list[float]:
@@ -125,14 +128,23 @@ def _find_reach(speed: ProcessSpeed | CaseSpeed) -> float:
 
 def cover_alone(processes: Sequence[RecordedProcess], epochs: int) -> Coverage:
     """Of the intervals that each process of a case prints by itself."""
-    target = find_target(processes, epochs)
+    target = find_target(processes)
     speeds = [each.estimate(epochs) for each in processes]
     return Coverage(
         draws=len(speeds),
         held=statistics.fmean(_holds(speed, target) for speed in speeds),
-        reach=statistics.fmean(map(_find_reach, speeds)),
+        reach=statistics.fmean(_find_reach(each.estimate(epochs)) for each in processes if each.is_quiet),
         oracle=1.96 * _find_deviation(processes, epochs),
     )
+
+
+def list_quiet_hours(processes: Sequence[RecordedProcess]) -> list[str]:
+    """List the hours in which most processes ran in quiet minutes."""
+    return [
+        hour
+        for hour in sorted({each.hour for each in processes})
+        if statistics.fmean(each.is_quiet for each in processes if each.hour == hour) > 0.5
+    ]
 
 
 def cover_sweeps(
@@ -141,13 +153,15 @@ def cover_sweeps(
     """Of the intervals of sweeps that run each case in so many processes, all of one hour; by case."""
     cases = sorted({each.case for each in processes})
     own = {case: [each for each in processes if each.case == case] for case in cases}
-    targets = {case: find_target(own[case], epochs) for case in cases}
+    targets = {case: find_target(own[case]) for case in cases}
+    quiet = [each for each in processes if each.hour in list_quiet_hours(processes)]
     found = [draw_sweep(processes, epochs, repeats, rng) for _ in range(draws)]
+    in_quiet = [draw_sweep(quiet, epochs, repeats, rng) for _ in range(draws)]
     return {
         case: Coverage(
             draws=draws,
             held=statistics.fmean(_holds(sweep[case], targets[case]) for sweep in found),
-            reach=statistics.fmean(_find_reach(sweep[case]) for sweep in found),
+            reach=statistics.fmean(_find_reach(sweep[case]) for sweep in in_quiet),
             oracle=1.96 * _find_deviation(own[case], epochs) / math.sqrt(repeats),
         )
         for case in cases
@@ -155,17 +169,10 @@ def cover_sweeps(
 
 
 def draw_sweep(
-    processes: Sequence[RecordedProcess],
-    epochs: int,
-    repeats: int,
-    rng: np.random.Generator,
-    *,
-    factor: float = 1.0,
-    other_than: str | None = None,
+    processes: Sequence[RecordedProcess], epochs: int, repeats: int, rng: np.random.Generator, *, factor: float = 1.0
 ) -> dict[str, CaseSpeed]:
-    """Draw a sweep from one hour, perhaps another hour than that; times are multiplied by ``factor``."""
-    hours = sorted({each.hour for each in processes} - {other_than})
-    hour = str(rng.choice(hours))
+    """Draw a sweep from the processes of one hour; its times are multiplied by ``factor``."""
+    hour = str(rng.choice(sorted({each.hour for each in processes})))
     rows = []
     for case in sorted({each.case for each in processes}):
         there = [each for each in processes if each.hour == hour and each.case == case]

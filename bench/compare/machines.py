@@ -17,7 +17,6 @@ from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
 from bench.results.reader import Row
 from bench.results.speed import CaseSpeed
-from bench.results.stats import StudentMean
 
 NOISY_FRACTION = 0.1
 """Where a larger fraction of the epochs was noisy, times are to be read with care."""
@@ -29,11 +28,11 @@ UNSTEADY_FRACTION = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A ratio and, where both sides are known well enough, its 95 % interval."""
+    """A ratio and its 95 % interval."""
 
     value: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     cases: int = 1
 
 
@@ -51,32 +50,13 @@ def divide(over: CaseSpeed, under: CaseSpeed) -> Ratio:
 
 
 def compute_geometric_mean(ratios: Sequence[Ratio]) -> Ratio | None:
-    """The geometric mean, with the wider of two intervals at each end; None without ratios.
-
-    One is Student's t on the logarithms with the case as the unit: it contains differences from case to case, and brief
-    noise too. The other combines the cases' own intervals, where all have one: a few cases that agree by chance do not
-    make a ratio better known than each of them is.
-    """
+    """The geometric mean over these cases, and its interval, combined from the cases' own; None without ratios."""
     if not ratios:
         return None
-    logs = [math.log(each.value) for each in ratios]
-    middle = statistics.fmean(logs)
-    across = StudentMean.of(logs).compute_width() if len(logs) > 1 else None
-    below = _choose_widest(across, _combine([(each.low, each.value) for each in ratios]))
-    above = _choose_widest(across, _combine([(each.value, each.high) for each in ratios]))
-    if below is None or above is None:
-        return Ratio(math.exp(middle), None, None, len(ratios))
+    middle = statistics.fmean(math.log(each.value) for each in ratios)
+    below = math.hypot(*(math.log(each.value / each.low) for each in ratios)) / len(ratios)
+    above = math.hypot(*(math.log(each.high / each.value) for each in ratios)) / len(ratios)
     return Ratio(math.exp(middle), math.exp(middle - below), math.exp(middle + above), len(ratios))
-
-
-def _combine(ends: Sequence[tuple[float | None, float | None]]) -> float | None:
-    """How far the mean's end lies from it by the cases' own intervals."""
-    known = [math.log(high / low) for low, high in ends if low is not None and high is not None]
-    return math.hypot(*known) / len(ends) if len(known) == len(ends) else None
-
-
-def _choose_widest(*widths: float | None) -> float | None:
-    return max((width for width in widths if width is not None), default=None)
 
 
 # ------------------------------------------------------------------ one case on two machines
@@ -90,7 +70,9 @@ class CasePair:
     reference: MeasuredCase | None
     machine: MeasuredCase | None
     timed: tuple[CheckpointFigures, CheckpointFigures] | None = None
-    """The reference's and the machine's checkpoint at which times and memory are compared."""
+    """The reference's and the machine's last checkpoint: times are those of whole runs."""
+    sized: tuple[CheckpointFigures, CheckpointFigures] | None = None
+    """The checkpoint at which memory is compared, on each side."""
     evaluated: tuple[CheckpointFigures, CheckpointFigures] | None = None
     """The checkpoint at which losses are compared, on each side."""
     same_data: bool = True
@@ -122,15 +104,17 @@ def pair_case(name: str, reference: MeasuredCase | None, other: MeasuredCase | N
     """A case of two machines, with a comparison of all that can be compared."""
     if reference is None or other is None or not reference.checkpoints or not other.checkpoints:
         return CasePair(name, reference, other)
-    timed, evaluated = _choose_timed(reference, other), _choose_evaluated(reference, other)
-    one, two = timed
-    same_data = one.dataset_digest == two.dataset_digest
+    timed = (reference.checkpoints[-1], other.checkpoints[-1])
+    sized, evaluated = _choose_sized(reference, other), _choose_evaluated(reference, other)
+    one, two = sized
+    same_data = timed[0].dataset_digest == timed[1].dataset_digest
     same_size = one.samples == two.samples
     return CasePair(
         case=name,
         reference=reference,
         machine=other,
         timed=timed,
+        sized=sized,
         evaluated=evaluated,
         same_data=same_data,
         speed=divide(reference.speed, other.speed) if same_data and reference.speed and other.speed else None,
@@ -150,7 +134,7 @@ def _subtract_losses(reference: CheckpointFigures, other: CheckpointFigures) -> 
     return other.loss - reference.loss
 
 
-def _choose_timed(reference: MeasuredCase, other: MeasuredCase) -> tuple[CheckpointFigures, CheckpointFigures]:
+def _choose_sized(reference: MeasuredCase, other: MeasuredCase) -> tuple[CheckpointFigures, CheckpointFigures]:
     """The last checkpoint of both; where there is none, each side's last."""
     matched = _match_checkpoints(reference, other)
     return matched[-1] if matched else (reference.checkpoints[-1], other.checkpoints[-1])
@@ -195,8 +179,8 @@ class MachineComparison:
     """What differs in the fingerprints: field, the reference's, the machine's."""
     speed: Ratio | None
     """Over all cases."""
-    memory: Ratio | None
-    """Over all cases, of the memory that `CasePair.memory` compares."""
+    memory: float | None
+    """The geometric mean over all cases of the memory that `CasePair.memory` compares."""
     time: Comparability
     space: Comparability
     losses: Comparability
@@ -273,12 +257,13 @@ def compare_machine(reference: Machine, other: Machine) -> MachineComparison:
     pairs = tuple(pair_case(name, reference.cases.get(name), other.cases.get(name)) for name in names)
     has_shared = any(each.reference and each.machine for each in pairs)
     caveats = _Caveats(reference, other, [each for each in pairs if each.timed], has_shared)
+    memory = [each.memory for each in pairs if each.memory]
     return MachineComparison(
         machine=other,
         pairs=pairs,
         differences=_find_differences(reference.fingerprint, other.fingerprint),
         speed=compute_geometric_mean([each.speed for each in pairs if each.speed]),
-        memory=compute_geometric_mean([Ratio(each.memory, None, None) for each in pairs if each.memory]),
+        memory=statistics.geometric_mean(memory) if memory else None,
         time=caveats.judge_times(),
         space=caveats.judge_memory(),
         losses=caveats.judge_losses(),
@@ -312,23 +297,23 @@ class _Caveats:
             *self._note_field("threads", "threads", "left to the backend"),
             *self._note_field("env_flags", "settings", "none"),
             *self._note_noise(),
-            *self._note_checkpoints(),
+            *self._note_checkpoints([each.timed for each in self.common]),
         ]
         return self._judge(count, "no common case has a time on both", caveats)
 
     def judge_memory(self) -> Comparability:
         count = sum(each.memory is not None for each in self.common)
-        timed = [each.timed for each in self.common if each.timed]
-        other_methods = any(one.peak_method != two.peak_method for one, two in timed)
+        sized = [each.sized for each in self.common if each.sized]
+        other_methods = any(one.peak_method != two.peak_method for one, two in sized)
         has_gpu = self.reference.fingerprint.gpu or self.other.fingerprint.gpu
         caveats = [
             *self._note_versions(),
             *self._note_resident_memory(),
             *(["peaks read by different methods"] if other_methods else []),
             *(["memory of GPUs is not compared"] if has_gpu else []),
-            *self._note_checkpoints(),
+            *self._note_checkpoints(sized),
         ]
-        other_sizes = sum(one.samples != two.samples for one, two in timed)
+        other_sizes = sum(one.samples != two.samples for one, two in sized)
         return self._judge(count, "no common case has a peak on both", caveats, other_sizes=other_sizes)
 
     def judge_losses(self) -> Comparability:
@@ -397,6 +382,6 @@ class _Caveats:
                 found.append(f"{whose} times were not steady in {unsteady} of {format_count(len(figures), 'case')}")
         return found
 
-    def _note_checkpoints(self) -> list[str]:
-        unequal = sum(each.timed is not None and each.timed[0].epochs != each.timed[1].epochs for each in self.common)
+    def _note_checkpoints(self, sides: Sequence[tuple[CheckpointFigures, CheckpointFigures] | None]) -> list[str]:
+        unequal = sum(side is not None and side[0].epochs != side[1].epochs for side in sides)
         return [f"after different numbers of epochs in {format_count(unequal, 'case')}"] if unequal else []

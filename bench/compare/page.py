@@ -21,18 +21,17 @@ from bench.results.folder import write_whole
 _MANY = 20
 """Of more machines than this, the sentences stand below the tables."""
 _READING = """\
-Speed, times as fast: the reference's seconds of a median epoch over the machine's, so that 2 is twice as fast. Its \
-95 % interval combines both sides' on the log scale.
+Speed, times as fast: the reference's seconds per epoch over the machine's, both as on a quiet machine, so that 2 is \
+twice as fast. Its 95 % interval combines both sides' on the log scale. It says where the ratio of many runs lies, as \
+far as these can tell; --repeats narrows it. That a whole sweep fell into a slow hour is in no interval.
 A machine's speed is the geometric mean over the cases that succeeded on both; its interval is the wider of \
 Student's t over the cases' logarithms and what the cases' own intervals give.
-Time and memory are compared at the last checkpoint where both know the time with an interval, else at each side's \
-last; losses only after the same number of epochs. A case that is compared at several of the reference's checkpoints \
-has a line for each.
+Times are those of whole runs, each side at its last checkpoint. Memory is compared at the last checkpoint of both, \
+else at each side's last; losses only after the same number of epochs. A case whose memory or losses are compared at \
+several of the reference's checkpoints has a line for each.
 Memory: peak of the process, in percent of the reference's; of anonymous memory where both sides know it, since how \
 much of TensorFlow's libraries the page cache holds is chance.
-Losses: mean binary cross-entropy per pixel (bce) of the validation images, the machine's less the reference's.
-An interval says how well these runs are known. Two single runs of one machine can differ by tens of percent where \
-others use it too; --repeats measures that.\
+Losses: mean binary cross-entropy per pixel (bce) of the validation images, the machine's less the reference's.\
 """.splitlines()
 
 
@@ -113,8 +112,12 @@ def _show_status(case: MeasuredCase | None) -> str | None:
     return None if case is None else "; ".join(case.failures) or "ok"
 
 
-def _read_timed(each: CasePair, side: int, name: str) -> Any:
-    return getattr(each.timed[side], name) if each.timed else None
+def _read_timed(each: CasePair, side: int) -> Any:
+    return each.timed[side].epochs if each.timed else None
+
+
+def _read_sized(each: CasePair, side: int) -> Any:
+    return each.sized[side].epochs if each.sized and each.memory is not None else None
 
 
 def _read_speed(each: CasePair, side: int, name: str) -> Any:
@@ -144,8 +147,8 @@ _CSV: dict[str, Callable[[Comparison, MachineComparison, CasePair], Any]] = {
     "times_comparable": lambda _all, compared, _each: format_comparability(compared.time),
     "memory_comparable": lambda _all, compared, _each: format_comparability(compared.space),
     "losses_comparable": lambda _all, compared, _each: format_comparability(compared.losses),
-    "epochs": lambda _all, _compared, each: _read_timed(each, 1, "epochs"),
-    "reference_epochs": lambda _all, _compared, each: _read_timed(each, 0, "epochs"),
+    "epochs": lambda _all, _compared, each: _read_timed(each, 1),
+    "reference_epochs": lambda _all, _compared, each: _read_timed(each, 0),
     "processes": lambda _all, _compared, each: _read_speed(each, 1, "processes"),
     "reference_processes": lambda _all, _compared, each: _read_speed(each, 0, "processes"),
     "epoch_s_quiet": lambda _all, _compared, each: _read_speed(each, 1, "quiet"),
@@ -157,6 +160,8 @@ _CSV: dict[str, Callable[[Comparison, MachineComparison, CasePair], Any]] = {
     "times_as_fast": lambda _all, _compared, each: each.speed and each.speed.value,
     "times_as_fast_low": lambda _all, _compared, each: each.speed and each.speed.low,
     "times_as_fast_high": lambda _all, _compared, each: each.speed and each.speed.high,
+    "memory_epochs": lambda _all, _compared, each: _read_sized(each, 1),
+    "reference_memory_epochs": lambda _all, _compared, each: _read_sized(each, 0),
     "anon_peak_ratio": lambda _all, _compared, each: each.anon,
     "peak_rss_ratio": lambda _all, _compared, each: each.rss,
     "loss_epochs": lambda _all, _compared, each: _read_evaluated(each, 1, "epochs"),

@@ -44,7 +44,7 @@ def describe_lines(comparison: Comparison) -> str:
     """The plot's caption."""
     if len(comparison.others) > _SINGLE:
         return "Over all machines: the range, the middle half (thick), the median (tick)."
-    return "Lines are 95 % intervals; a point without a line is known less well than a line could show."
+    return "Lines are 95 % intervals."
 
 
 def _list_speeds(comparison: Comparison, case: str) -> list[Ratio | None]:
@@ -81,8 +81,7 @@ def _draw_machines(axes: Axes, comparison: Comparison, cases: Sequence[str]) -> 
             (place, each.speed) for place, case in enumerate(cases) if (each := other.find_pair(case)) and each.speed
         ]
         for place, speed in found:
-            if speed.low is not None and speed.high is not None:
-                axes.plot([speed.low, speed.high], [place + offset] * 2, color=PALETTE[number], linewidth=1.4)
+            axes.plot([speed.low, speed.high], [place + offset] * 2, color=PALETTE[number], linewidth=1.4)
         axes.plot(
             [speed.value for _, speed in found],
             [place + offset for place, _ in found],

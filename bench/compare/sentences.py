@@ -41,8 +41,6 @@ def _describe_speed(compared: MachineComparison, reference: Machine) -> str:
     if speed is None:
         return f"{name}'s times are not compared with {other}'s ({compared.time.reasons[0]})"
     over = f"over {format_count(speed.cases, 'case')}"
-    if speed.low is None or speed.high is None:
-        return f"{name} trains {format_ratio(speed.value)} times as fast as {other} {over} (one figure, no interval)"
     interval = format_interval(speed)
     if speed.low > 1:
         return f"{name} trains {format_ratio(speed.value)} times as fast as {other} {over} ({interval})"
@@ -59,8 +57,7 @@ def _describe_speed(compared: MachineComparison, reference: Machine) -> str:
 def _count_clear_cases(compared: MachineComparison) -> str:
     """How many cases differ by their own intervals: "; slower in 1 of them"."""
     speeds = [each.speed for each in compared.pairs if each.speed]
-    slower = sum(speed.high is not None and speed.high < 1 for speed in speeds)
-    faster = sum(speed.low is not None and speed.low > 1 for speed in speeds)
+    slower, faster = sum(speed.high < 1 for speed in speeds), sum(speed.low > 1 for speed in speeds)
     clear = [f"{word} in {count} of them" for word, count in (("slower", slower), ("faster", faster)) if count]
     return f"; {', '.join(clear)}" if clear else ""
 
@@ -68,8 +65,8 @@ def _count_clear_cases(compared: MachineComparison) -> str:
 def _describe_memory(compared: MachineComparison) -> str:
     if compared.memory is None:
         return f", memory not compared ({compared.space.reasons[0]})"
-    same = abs(compared.memory.value - 1) <= _SAME_MEMORY
-    memory = "the same memory" if same else f"{format_fraction(compared.memory.value)} of its memory"
+    same = abs(compared.memory - 1) <= _SAME_MEMORY
+    memory = "the same memory" if same else f"{format_fraction(compared.memory)} of its memory"
     return f", in {memory}" if compared.speed else f"; it takes {memory}"
 
 
@@ -115,8 +112,8 @@ def format_ratio(value: float) -> str:
 
 
 def format_interval(ratio: Ratio) -> str:
-    """Its ends; empty where it has none."""
-    return "" if ratio.low is None or ratio.high is None else f"{format_ratio(ratio.low)}–{format_ratio(ratio.high)}"
+    """Its ends."""
+    return f"{format_ratio(ratio.low)}–{format_ratio(ratio.high)}"
 
 
 def name_cases(cases: Mapping[str, Row]) -> dict[str, str]:

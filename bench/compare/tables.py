@@ -62,12 +62,7 @@ def build_rank_table(comparison: Comparison) -> Table:
 
 def _note_equals(comparison: Comparison) -> list[str]:
     """Which machines may be as fast as the reference."""
-    alike = [
-        each.machine.label
-        for each in comparison.others
-        if each.speed and each.speed.low is not None and each.speed.high is not None
-        if each.speed.low <= 1 <= each.speed.high
-    ]
+    alike = [each.machine.label for each in comparison.others if each.speed and each.speed.low <= 1 <= each.speed.high]
     if not alike:
         return []
     named = ", ".join(alike) if len(alike) <= _SIDE_BY_SIDE else f"{len(alike)} machines"
@@ -81,7 +76,7 @@ def _format_rank(each: MachineComparison) -> tuple[str, ...]:
         _format_speed(each.speed),
         _format_ends(each.speed),
         str(each.speed.cases) if each.speed else "0",
-        _format_memory(each.memory.value if each.memory else None),
+        _format_memory(each.memory),
         _format_largest_loss(each),
     )
 
@@ -98,7 +93,7 @@ def _format_speed(speed: Ratio | None) -> str:
 
 
 def _format_ends(speed: Ratio | None) -> str:
-    return (format_interval(speed) if speed else "") or _NOTHING
+    return format_interval(speed) if speed else _NOTHING
 
 
 def _format_memory(ratio: float | None) -> str:
@@ -222,7 +217,7 @@ def build_pair_table(comparison: Comparison, width: int = ENDLESS) -> Table:
 
 
 def _format_epochs(each: CasePair) -> str:
-    """The checkpoint of times and memory; two where they differ, the reference's first."""
+    """The checkpoint of the times; two where they differ, the reference's first."""
     if not each.timed:
         return _NOTHING
     one, two = each.timed
@@ -258,7 +253,7 @@ _UNITS: dict[_Kind, str] = {"speed": "s", "memory": "MiB", "loss": "bce"}
 
 
 def build_kind_table(comparison: Comparison, width: int, kind: _Kind, title: str) -> Table:
-    """A few machines: a column each, and for each case a line for each of the reference's checkpoints.
+    """A few machines: a column each, and for each case a line for each of the reference's figures.
 
     Where that is too wide, machines have their labels' ends alone, by which they differ, and then no intervals.
     """
@@ -285,8 +280,7 @@ def _format_compared(each: CasePair | None, kind: _Kind, *, with_interval: bool)
     if each is None:
         return _NOTHING
     if kind == "speed":
-        ends = _format_ends(each.speed) if with_interval else _NOTHING
-        return _format_speed(each.speed) + ("" if ends == _NOTHING else f" ({ends})")
+        return _format_speed(each.speed) + (f" ({format_interval(each.speed)})" if each.speed and with_interval else "")
     return _format_memory(each.memory) if kind == "memory" else _format_loss(each)
 
 
@@ -296,21 +290,21 @@ def _format_reference(each: CasePair, kind: _Kind) -> str:
         return _format_seconds(each, 0)
     if kind == "loss":
         return format_loss(each.evaluated[0].loss if each.evaluated else None)
-    figures = each.timed[0] if each.timed else None
+    figures = each.sized[0] if each.sized else None
     mib = None if figures is None else figures.anon_mib if each.anon else figures.rss_mib
     return _NOTHING if mib is None else f"{mib:.0f}"
 
 
-def _find_checkpoint(each: CasePair, kind: _Kind | None) -> str | None:
-    """Where the reference's figure was taken; None where none of the kind is compared. Without a kind: its time."""
+def _find_checkpoint(each: CasePair, kind: _Kind) -> str | None:
+    """Where the reference's figure was taken; None where none of the kind is compared, and of times: it has one."""
     if kind == "loss":
         return format_count(each.evaluated[0].epochs, "epoch") if each.evaluated and each.loss is not None else None
-    if not each.timed or (kind and getattr(each, kind) is None):
+    if kind == "speed" or not each.sized or each.memory is None:
         return None
-    return format_count(each.timed[0].epochs, "epoch") + (", resident" if kind == "memory" and not each.anon else "")
+    return format_count(each.sized[0].epochs, "epoch") + ("" if each.anon else ", resident")
 
 
-def _split(pairs: Sequence[CasePair | None], kind: _Kind | None = None) -> dict[str, list[CasePair | None]]:
+def _split(pairs: Sequence[CasePair | None], kind: _Kind) -> dict[str, list[CasePair | None]]:
     """Pairs of one case by the reference's checkpoint, with None in the place of those of another one.
 
     The keys end the case's name: ", 50 epochs"; nothing where all are compared at one checkpoint. Empty without pairs.
@@ -329,17 +323,13 @@ def _split(pairs: Sequence[CasePair | None], kind: _Kind | None = None) -> dict[
 
 
 def build_spread_table(comparison: Comparison) -> Table:
-    """Many machines: how far they lie apart in each case, and at each of the reference's checkpoints."""
+    """Many machines: how far they lie apart in each case."""
     short = name_cases(comparison.cases)
-    found: dict[str, list[CasePair | None]] = {}
+    found: dict[str, list[CasePair]] = {}
     for compared in comparison.others:
         for each in compared.common:
             found.setdefault(each.case, []).append(each)
-    rows = tuple(
-        (short[case] + where, *_format_spread([each for each in pairs if each]))
-        for case in comparison.reference.cases
-        for where, pairs in _split(found.get(case, [])).items()
-    )
+    rows = tuple((short[case], *_format_spread(found[case])) for case in comparison.reference.cases if case in found)
     headers = ("case", "reference s", "machines", "slowest", "median", "fastest", "memory", "bce less, at most")
     return Table(f"Times as fast as {comparison.reference.label}, over the machines", headers, rows)
 

@@ -134,13 +134,17 @@ def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -
     }
 
 
+_SHORTEST_S, _LONGEST_S = 1e-9, 1e9
+"""Of an epoch: a tick of the clock, and thirty years."""
+
+
 def _estimate_speed(of: Epochs, places: Sequence[int]) -> ProcessSpeed | None:
-    """Estimate what these epochs say of the case; None where there are none, or where a clock stood still."""
+    """Estimate what these epochs say of the case; None of none, or where a clock stood still or ran off."""
     columns = ("train_s", "noisy", "own_cores", "other_cores", "steal_percent", "cores")
     train_s, noisy, own, other, steal, cores = (
         [column[place] for place in places] for column in map(of.get_column, columns)
     )
-    if not all(seconds > 0 for seconds in train_s):
+    if not all(_SHORTEST_S <= seconds <= _LONGEST_S for seconds in train_s):
         return None
     stolen = [
         percent / 100 * of_all if percent and of_all else 0.0 for percent, of_all in zip(steal, cores, strict=True)

@@ -17,13 +17,17 @@ from dataclasses import dataclass
 
 from bench.results.reader import Row
 from bench.results.schema import ResultRow
-from bench.results.stats import StudentMean, compute_median, compute_upper_t
+from bench.results.stats import StudentMean, compute_upper_t, find_interval_of_median
 
-DEVIATION = 0.07
-"""Standard deviation of the logarithm of a quiet run's median, from one process to the next."""
+DEVIATION = 0.04
+"""Standard deviation of the logarithm of a quiet run's figure, from one process to the next, however long both run."""
+MOMENT_DEVIATION = 0.14
+"""The same for runs of no length: even a quiet machine changes its speed from moment to moment."""
+MOMENT_S = 5.0
+"""Seconds that such a moment lasts: a run that is many times as long sees their mean."""
 FREEDOM = 8
 """Degrees of freedom that the assumption counts for: a sweep with many more in its own repeats overrules it."""
-NOISE_COST = 0.4
+NOISE_COST = 0.3
 """Seconds of the process that a second of other programs, or of the hypervisor, on its processors costs it."""
 NOISE_DOUBT = 0.5
 """How wrong the correction for noise may be, as a fraction of it."""
@@ -31,10 +35,15 @@ _LEAST_QUIET = 5
 _QUIET_FRACTION = 0.25
 _EPOCH_DEVIATION = 0.3
 """Of a single epoch's logarithm, where a run is too short to show it: two speeds are common on two cores."""
+_FEWEST_FOR_ERROR = 6
 _FEWEST_FOR_DRIFT = 12
 _TWO_SPEEDS = 1.5
 """On two cores a whole epoch now and then runs on one of them alone (docs/research/next-run.md)."""
 _TAIL = 0.025
+_MOST_TAKEN = 100.0
+"""Others took this many times what the process had, at most: no correction goes beyond."""
+_WIDEST = 50.0
+"""Logarithm of the widest interval's reach, so that files of figures that no machine gives overflow nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class CaseSpeed:
     """What all processes of a case say, in seconds per epoch."""
 
     as_measured: float
-    """Median over its processes."""
+    """The mean over its processes that ``quiet`` is too, so that they differ by noise alone."""
     quiet: float
     low: float
     high: float
@@ -93,12 +102,14 @@ def estimate_process(
     if not train_s:
         return None
     quiet_places = [place for place, is_noisy in enumerate(noisy) if not is_noisy]
-    has_quiet = len(quiet_places) >= max(_LEAST_QUIET, _QUIET_FRACTION * len(train_s))
+    has_quiet = len(quiet_places) >= min(len(train_s), max(_LEAST_QUIET, _QUIET_FRACTION * len(train_s)))
     times = _select_faster([train_s[place] for place in quiet_places] if has_quiet else train_s)
     cost = 1.0 if has_quiet else 1 + NOISE_COST * _compare_cpu_time(train_s, taken_cores, own_cores)
     as_measured, quiet = statistics.median(train_s), statistics.median(times) / cost
     error = _find_error_within(times)
-    deviation = math.hypot(DEVIATION, error, _find_drift(times), _find_doubt(as_measured, quiet))
+    within = error if len(times) >= _FEWEST_FOR_ERROR else _to_error_of_median(_EPOCH_DEVIATION, len(times))
+    moment = MOMENT_DEVIATION / math.sqrt(1 + math.fsum(train_s) / MOMENT_S)
+    deviation = math.hypot(DEVIATION, moment, within, _find_drift(times), _find_doubt(as_measured, quiet))
     reach = math.exp(compute_upper_t(_TAIL, FREEDOM) * deviation)
     return ProcessSpeed(as_measured, quiet, quiet / reach, quiet * reach, error)
 
@@ -107,9 +118,9 @@ def _compare_cpu_time(
     train_s: Sequence[float], taken_cores: Sequence[float | None], own_cores: Sequence[float | None]
 ) -> float:
     """CPU seconds that were taken, for each that the process had; 0 where that is not known."""
-    taken = sum(seconds * (cores or 0.0) for seconds, cores in zip(train_s, taken_cores, strict=True))
-    own = sum(seconds * (cores or 0.0) for seconds, cores in zip(train_s, own_cores, strict=True))
-    return taken / own if own else 0.0
+    taken = sum(seconds * max(cores or 0.0, 0.0) for seconds, cores in zip(train_s, taken_cores, strict=True))
+    own = sum(seconds * max(cores or 0.0, 0.0) for seconds, cores in zip(train_s, own_cores, strict=True))
+    return min(taken / own, _MOST_TAKEN) if own else 0.0
 
 
 def _find_doubt(as_measured: float, quiet: float) -> float:
@@ -124,11 +135,20 @@ def _select_faster(times: Sequence[float]) -> list[float]:
 
 
 def _find_error_within(times: Sequence[float]) -> float:
-    """Standard error of the logarithm of a run's median, by the order of its epochs, which sees two speeds."""
-    found = compute_median(times)
-    if found is None or found.low is None or found.high is None:
-        return 1.25 * _EPOCH_DEVIATION / math.sqrt(len(times))
-    return math.log(found.high / found.low) / 2 / 1.96
+    """Standard error of the logarithm of a run's median, by the order of its epochs, which sees two speeds.
+
+    A few epochs give it by their spread, and a single one by what is assumed.
+    """
+    interval = find_interval_of_median(times)
+    if interval is not None:
+        return math.log(interval[1] / interval[0]) / 2 / 1.96
+    spread = statistics.stdev(map(math.log, times)) if len(times) > 1 else _EPOCH_DEVIATION
+    return _to_error_of_median(spread, len(times))
+
+
+def _to_error_of_median(deviation: float, count: int) -> float:
+    """Standard error of the median of so many values with that standard deviation."""
+    return 1.25 * deviation / math.sqrt(count)
 
 
 def _find_drift(times: Sequence[float]) -> float:
@@ -174,29 +194,29 @@ def _find_scale(cases: Iterable[Sequence[ProcessSpeed]]) -> tuple[float, int]:
     """By which factor variances differ from what is assumed, and the degrees of freedom of that."""
     squares, freedom = float(FREEDOM), FREEDOM
     for processes in cases:
-        middle, weight = _weigh(processes) if len(processes) > 1 else (0.0, 0.0)
-        if weight:
-            squares += sum((math.log(each.quiet) - middle) ** 2 / each.deviation**2 for each in processes)
-            freedom += len(processes) - 1
+        middle = _average_logs(processes, [each.quiet for each in processes])
+        squares += sum((math.log(each.quiet) - middle) ** 2 / each.deviation**2 for each in processes)
+        freedom += len(processes) - 1
     return squares / freedom, freedom
 
 
-def _weigh(processes: Sequence[ProcessSpeed]) -> tuple[float, float]:
-    """The mean logarithm of the quiet figures, each weighed by how far it is trusted, and the sum of the weights."""
+def _average_logs(processes: Sequence[ProcessSpeed], figures: Sequence[float]) -> float:
+    """The mean logarithm of a figure of each process, weighed by how far the process is trusted."""
     weights = [each.deviation**-2 for each in processes]
-    logs = [math.log(each.quiet) for each in processes]
-    return sum(w * x for w, x in zip(weights, logs, strict=True)) / sum(weights), sum(weights)
+    return sum(w * math.log(x) for w, x in zip(weights, figures, strict=True)) / sum(weights)
 
 
 def _combine(processes: Sequence[ProcessSpeed], scale: float, freedom: int) -> CaseSpeed:
-    middle, weight = _weigh(processes)
-    own = sum((each.deviation**2 - each.doubt**2) / each.deviation**4 for each in processes) / weight**2
-    shared = sum(each.doubt / each.deviation**2 for each in processes) / weight
-    error = StudentMean(middle, math.sqrt(scale * own + shared**2), freedom)
+    middle = _average_logs(processes, [each.quiet for each in processes])
+    weights = [each.deviation**-2 for each in processes]
+    own = sum(w**2 * (each.deviation**2 - each.doubt**2) for w, each in zip(weights, processes, strict=True))
+    shared = sum(w * each.doubt for w, each in zip(weights, processes, strict=True))
+    error = math.sqrt(scale * own + shared**2) / sum(weights)
+    reach = min(StudentMean(middle, error, freedom).compute_width(), _WIDEST)
     return CaseSpeed(
-        as_measured=statistics.median(each.as_measured for each in processes),
+        as_measured=math.exp(_average_logs(processes, [each.as_measured for each in processes])),
         quiet=math.exp(middle),
-        low=math.exp(middle - error.compute_width()),
-        high=math.exp(middle + error.compute_width()),
+        low=math.exp(middle - reach),
+        high=math.exp(middle + reach),
         processes=len(processes),
     )

@@ -19,29 +19,14 @@ _FEWEST = 6
 """1 - 2 · 0.5⁶ = 0.969 is the first coverage of the two extremes that reaches 0.95."""
 
 
-@dataclass(frozen=True)
-class Median:
-    """A median and, where there are values enough, its 95 % confidence interval."""
+def find_interval_of_median(values: Sequence[float]) -> tuple[float, float] | None:
+    """Find the distribution-free 95 % interval of the median of independent values; None below six values.
 
-    value: float
-    low: float | None
-    high: float | None
-    count: int
-
-
-def compute_median(values: Sequence[float]) -> Median | None:
-    """The median with a distribution-free interval, or None of nothing.
-
-    The interval's ends are order statistics (Conover, Practical Nonparametric Statistics, 3rd ed., section 3.2), so
-    nothing is assumed of the shape of the noise; below six values no such interval reaches 95 %, and it stays empty.
+    Its ends are order statistics (Conover, Practical Nonparametric Statistics, 3rd ed., section 3.2), so nothing is
+    assumed of the shape of the noise; of fewer than six values no such interval reaches 95 %.
     """
-    if not values:
+    if len(values) < _FEWEST:
         return None
-    low, high = _find_interval(values) if len(values) >= _FEWEST else (None, None)
-    return Median(statistics.median(values), low, high, len(values))
-
-
-def _find_interval(values: Sequence[float]) -> tuple[float, float]:
     low, high = _find_ranks(len(values))
     ordered = sorted(values)
     return float(ordered[low]), float(ordered[high])

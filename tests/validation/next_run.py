@@ -43,7 +43,9 @@ def _check_all() -> Iterator[tuple[tuple[str, ...], bool]]:
         for case, found in processes.cover_sweeps(recorded, epochs, REPEATS, DRAWS, rng).items():
             yield _describe(f"a sweep, {REPEATS} processes", case, epochs, found)
         for factor, bound in ((1.0, f"at most {FALSELY_TOLD:.0%}"), (SLOWER, f"at least {TOLD:.0%}")):
-            told = processes.compare_sweeps(recorded, epochs, REPEATS, DRAWS, rng, factor=factor)
+            hours = processes.list_quiet_hours(recorded)
+            drawn = recorded if factor == 1 else [each for each in recorded if each.hour in hours]
+            told = processes.compare_sweeps(drawn, epochs, REPEATS, DRAWS, rng, factor=factor)
             what = "the same machine twice" if factor == 1 else f"a machine {factor - 1:.0%} slower"
             for name, value in (("each case", told.case), ("overall", told.machine)):
                 within = value <= FALSELY_TOLD if factor == 1 else value >= TOLD or name == "each case"
@@ -55,4 +57,4 @@ def _describe(what: str, case: str, epochs: int, found: processes.Coverage) -> t
         *(what, case.partition(".")[0], str(epochs), str(found.draws), f"{found.held:.0%}"),
         *(f"{LEAST:.0%} to {MOST:.0%}", f"±{100 * found.reach:.0f} %", f"{found.reach / found.oracle:.1f}"),
     )
-    return cells, LEAST <= found.held and found.reach <= WIDEST * found.oracle
+    return cells, found.held >= LEAST and found.reach <= WIDEST * found.oracle

@@ -18,9 +18,8 @@ from bench.results.schema import ResultRow
 
 def result(model: str = "basic", seconds: float = 1.0, **changes: Any) -> ResultRow:
     """A case after three epochs; its interval reaches two percent to each side."""
-    interval = {"epoch_s_ci_low": seconds / 1.02, "epoch_s_ci_high": seconds * 1.02}
     case_id = scripted.case(model=model).case_id
-    return scripted.result_row(case_id=case_id, model=model, epoch_s_median=seconds, **interval | changes)
+    return scripted.result_row(**{"case_id": case_id, "model": model} | scripted.times(seconds) | changes)
 
 
 def report(folder: Path, *rows: ResultRow) -> Path:

@@ -19,9 +19,8 @@ from bench.compare.machines import (
     compute_geometric_mean,
     divide,
 )
-from bench.results import stats
 from bench.results.reader import Row
-from bench.results.stats import Median
+from bench.results.speed import CaseSpeed
 
 
 def approx(value: float) -> Any:
@@ -36,9 +35,7 @@ def row(model: str = "basic", epochs: int = 50, seconds: float | None = 1.0, **c
         "case_id": scripted.case(model=model, repeat=repeat).case_id,
         "model": model,
         "epochs": epochs,
-        "epoch_s_median": seconds,
-        "epoch_s_ci_low": seconds and seconds / 1.1,
-        "epoch_s_ci_high": seconds and seconds * 1.1,
+        **scripted.times(seconds, reach=1.1),
         "val_bce": 0.1,
         "anon_peak_mib": 400.0,
         "peak_rss_mib": 800.0,
@@ -58,46 +55,31 @@ def only_pair(compared: MachineComparison) -> CasePair:
 # --- one machine -----------------------------------------------------------------------------------------------------
 
 
-def test_a_single_process_brings_its_own_interval() -> None:
-    [case] = of(row(seconds=2.0)).cases.values()
-    assert case.checkpoints[0].seconds == Median(2.0, 2.0 / 1.1, 2.0 * 1.1, 1)
+def test_a_case_has_the_time_of_its_last_checkpoint_with_its_interval() -> None:
+    [case] = of(row(epochs=5, seconds=9.0), row(epochs=50, seconds=2.0)).cases.values()
+    assert case.speed is not None
+    assert (case.speed.quiet, case.speed.processes) == (approx(2.0), 1)
+    assert (case.speed.low, case.speed.high) == (approx(2.0 / 1.1), approx(2.0 * 1.1))
 
 
 def test_of_several_processes_the_process_is_the_unit() -> None:
-    times = [1.0, 1.2, 1.1]
-    [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate(times))).cases.values()
-    seconds = case.checkpoints[0].seconds
-    assert seconds is not None
-    assert (seconds.value, seconds.count) == (1.1, 3)
-    assert seconds.low is not None
-    assert seconds.high is not None
-    logs = [math.log(each) for each in times]
-    middle = sum(logs) / 3
-    half = 4.302652729911275 * math.sqrt(sum((each - middle) ** 2 for each in logs) / 2 / 3)
-    assert math.log(seconds.low) == approx(middle - half)
-    assert math.log(seconds.high) == approx(middle + half)
+    [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate((1.0, 1.2, 1.1)))).cases.values()
+    assert [each.epochs for each in case.checkpoints] == [50]
+    assert case.speed is not None
+    assert case.speed.processes == 3
+    assert case.speed.quiet == approx((1.0 * 1.2 * 1.1) ** (1 / 3))
 
 
-@given(st.lists(st.floats(0.01, 100), min_size=6, max_size=30))
-def test_from_six_processes_on_the_interval_is_the_reports(times: list[float]) -> None:
-    [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate(times))).cases.values()
-    assert case.checkpoints[0].seconds == stats.compute_median(times)
-
-
-@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=5))
-def test_below_six_the_median_lies_within_the_interval(times: list[float]) -> None:
-    [case] = of(*(row(seconds=each, repeat=number) for number, each in enumerate(times))).cases.values()
-    seconds = case.checkpoints[0].seconds
-    assert seconds is not None
-    assert seconds.low is not None
-    assert seconds.high is not None
-    assert seconds.low <= seconds.value * (1 + 1e-9)
-    assert seconds.value <= seconds.high * (1 + 1e-9)
+def test_a_case_that_was_never_timed_has_no_speed() -> None:
+    [case] = of(row(epochs=1, seconds=None)).cases.values()
+    assert case.speed is None
+    assert len(case.checkpoints) == 1
 
 
 def test_a_process_that_failed_is_listed_and_not_measured() -> None:
     [case] = of(row(), row(repeat=1, status="killed", seconds=None)).cases.values()
-    assert [(each.epochs, each.processes) for each in case.checkpoints] == [(50, 1)]
+    assert case.speed is not None
+    assert case.speed.processes == 1
     assert case.failures == ("killed at 50 epochs",)
 
 
@@ -125,25 +107,20 @@ def test_a_label_has_only_letters_digits_dots_and_hyphens() -> None:
 
 
 def test_a_ratios_ends_combine_both_sides_on_the_log_scale() -> None:
-    found = divide(Median(4.0, 4.0 / 1.1, 4.0 * 1.2, 9), Median(2.0, 2.0 / 1.3, 2.0 * 1.05, 9))
+    found = divide(CaseSpeed(9.0, 4.0, 4.0 / 1.1, 4.0 * 1.2, 9), CaseSpeed(9.0, 2.0, 2.0 / 1.3, 2.0 * 1.05, 9))
     assert found.value == approx(2.0)
     assert found.low == approx(2 / math.exp(math.hypot(math.log(1.1), math.log(1.05))))
     assert found.high == approx(2 * math.exp(math.hypot(math.log(1.2), math.log(1.3))))
 
 
-def test_a_side_without_an_interval_leaves_the_ratio_without_one() -> None:
-    assert divide(Median(4.0, None, None, 2), Median(2.0, 1.9, 2.1, 9)) == Ratio(approx(2.0), None, None)
-
-
 def test_a_mean_of_ratios_is_geometric() -> None:
-    found = compute_geometric_mean([Ratio(0.5, None, None), Ratio(2.0, None, None), Ratio(8.0, None, None)])
+    found = compute_geometric_mean([Ratio(value, value / 1.1, value * 1.1) for value in (0.5, 2.0, 8.0)])
     assert found is not None
     assert (found.value, found.cases) == (approx(2.0), 3)
 
 
 def test_the_mean_of_one_ratio_is_that_ratio() -> None:
     assert compute_geometric_mean([Ratio(2.0, 1.5, 3.0)]) == Ratio(approx(2), approx(1.5), approx(3))
-    assert compute_geometric_mean([Ratio(2.0, None, None)]) == Ratio(approx(2.0), None, None)
     assert compute_geometric_mean([]) is None
 
 
@@ -152,8 +129,6 @@ def test_cases_that_disagree_widen_the_mean() -> None:
     apart = compute_geometric_mean([Ratio(each, each / 1.01, each * 1.01) for each in (1.0, 2.0, 4.0)])
     assert close is not None
     assert apart is not None
-    assert close.low is not None
-    assert apart.low is not None
     assert apart.value / apart.low > 2 * close.value / close.low
     assert apart.low == approx(2 / math.exp(4.302652729911275 * math.log(2) / math.sqrt(3)))
 
@@ -170,8 +145,6 @@ POSITIVE = st.floats(1e-6, 1e6)
 def test_a_mean_lies_within_its_interval_and_among_its_ratios(given: list[tuple[float, float, float]]) -> None:
     found = compute_geometric_mean([Ratio(value, value / below, value * above) for value, below, above in given])
     assert found is not None
-    assert found.low is not None
-    assert found.high is not None
     assert found.low <= found.value * (1 + 1e-9)
     assert found.value <= found.high * (1 + 1e-9)
     values = [value for value, _, _ in given]
@@ -191,8 +164,7 @@ def test_half_the_seconds_are_twice_the_speed() -> None:
     assert each.anon == approx(0.75)
     assert each.rss == approx(1.125)
     assert each.loss == approx(0.02)
-    assert compared.memory is not None
-    assert compared.memory.value == approx(0.75)
+    assert compared.memory == approx(0.75)
     assert [group.state for group in (compared.time, compared.space, compared.losses)] == ["yes", "yes", "yes"]
 
 
@@ -202,8 +174,6 @@ def test_two_machines_swapped_are_each_others_inverse(one: float, two: float) ->
     back = only_pair(compare_machine(other(row(seconds=two)), of(row(seconds=one)))).speed
     assert there is not None
     assert back is not None
-    assert back.low is not None
-    assert there.high is not None
     assert there.value * back.value == approx(1)
     assert there.high * back.low == approx(1)
 
@@ -217,23 +187,32 @@ def test_a_report_compared_with_itself_shows_no_difference() -> None:
     assert compared.time.reasons == ("the same machine at another moment",)
 
 
-def test_times_are_compared_at_the_last_checkpoint_that_both_know_with_an_interval() -> None:
-    short: dict[str, Any] = {"epoch_s_ci_low": None, "epoch_s_ci_high": None}
-    reference = of(row(epochs=5, **short), row(epochs=50, seconds=3.0), row(epochs=100, seconds=9.0))
-    each = only_pair(compare_machine(reference, other(row(epochs=5, **short), row(epochs=50, seconds=1.0))))
-    assert each.timed is not None
-    assert [point.epochs for point in each.timed] == [50, 50]
-    assert each.speed is not None
-    assert each.speed.value == approx(3.0)
-
-
-def test_without_such_a_checkpoint_each_sides_last_is_taken_and_that_is_said() -> None:
-    compared = compare_machine(of(row(epochs=40, seconds=2.0)), other(row(epochs=50)))
+def test_times_are_those_of_whole_runs_and_memory_that_of_the_last_common_checkpoint() -> None:
+    reference = of(row(epochs=50, seconds=3.0, anon_peak_mib=100.0), row(epochs=100, seconds=9.0, noisy_epochs=50))
+    compared = compare_machine(reference, other(row(epochs=50, anon_peak_mib=150.0)))
     each = only_pair(compared)
     assert each.timed is not None
-    assert [point.epochs for point in each.timed] == [40, 50]
+    assert [point.epochs for point in each.timed] == [100, 50]
     assert each.speed is not None
-    assert "after different numbers of epochs in 1 case" in compared.time.reasons
+    assert each.speed.value == approx(9.0)
+    assert compared.time.reasons == (
+        "50 % of the reference's epochs were noisy",
+        "after different numbers of epochs in 1 case",
+    )
+    assert each.sized is not None
+    assert [point.epochs for point in each.sized] == [50, 50]
+    assert each.anon == approx(1.5)
+    assert compared.space.state == "yes"
+
+
+def test_without_a_common_checkpoint_each_sides_last_is_taken_and_that_is_said() -> None:
+    compared = compare_machine(of(row(epochs=40, seconds=2.0)), other(row(epochs=50)))
+    each = only_pair(compared)
+    assert each.sized is not None
+    assert [point.epochs for point in each.sized] == [40, 50]
+    assert each.speed is not None
+    for group in (compared.time, compared.space):
+        assert "after different numbers of epochs in 1 case" in group.reasons
 
 
 def test_losses_are_compared_after_the_same_epochs_or_not_at_all() -> None:
@@ -248,8 +227,7 @@ def test_losses_are_compared_after_the_same_epochs_or_not_at_all() -> None:
 
 def test_without_anonymous_memory_the_resident_is_taken_with_care() -> None:
     compared = compare_machine(of(row(anon_peak_mib=None)), other(row(peak_rss_mib=400.0)))
-    assert compared.memory is not None
-    assert compared.memory.value == approx(0.5)
+    assert compared.memory == approx(0.5)
     assert "only peaks of resident memory, mapped files included" in compared.space.reasons
 
 
@@ -258,8 +236,7 @@ def test_each_case_is_compared_by_anonymous_memory_if_both_have_it_and_else_by_r
     machine = other(row(anon_peak_mib=200.0, peak_rss_mib=400.0), row("deep", anon_peak_mib=500.0, peak_rss_mib=1600.0))
     compared = compare_machine(reference, machine)
     assert [each.memory for each in compared.pairs] == [approx(0.5), approx(2.0)]
-    assert compared.memory is not None
-    assert (compared.memory.value, compared.memory.cases) == (approx(1.0), 2)
+    assert compared.memory == approx(1.0)
     assert "peaks of resident memory, mapped files included, in 1 of 2 cases" in compared.space.reasons
 
 

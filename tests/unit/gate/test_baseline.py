@@ -19,17 +19,15 @@ EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
 WIDE = (1.1, 0.9, 1.05, 0.95, 1.0, 1.02)
 
 
-def row(seconds: float = 1.0, repeat: int = 0, **changes: Any) -> Row:
-    """A process of a case after thirty epochs; its interval reaches half a percent to each side."""
+def row(seconds: float | None = 1.0, repeat: int = 0, error: float = 0.0025, **changes: Any) -> Row:
+    """A process of a case after thirty epochs, which know its median within half a percent to each side."""
     model = changes.get("model", "basic")
     fields: dict[str, Any] = {
         "case_id": scripted.case(model=model, repeat=repeat).case_id,
         "repeat": repeat,
         "epochs": 30,
         "run_epochs": 30,
-        "epoch_s_median": seconds,
-        "epoch_s_ci_low": seconds / 1.005,
-        "epoch_s_ci_high": seconds * 1.005,
+        **scripted.times(seconds, error=error),
         "val_bce": 0.2,
         "noisy_epochs": 0,
         "reference_gflop_per_s": 200.0,
@@ -116,8 +114,14 @@ def test_the_advised_number_of_processes_does_find_the_effect() -> None:
 
 
 def test_epochs_that_are_not_known_well_widen_what_agreeing_processes_say() -> None:
-    loose: dict[str, Any] = {"epoch_s_ci_low": 0.8, "epoch_s_ci_high": 1.3}
-    assert only(processes(**loose), processes(1.08, **loose)).verdicts == ("undecided",)
+    assert only(processes(error=0.01), processes(1.08, error=0.01)).verdicts == ("slower",)
+    assert only(processes(error=0.12), processes(1.08, error=0.12)).verdicts == ("undecided",)
+
+
+def test_processes_that_agree_decide_though_each_has_few_epochs() -> None:
+    error = scripted.result_row().epoch_s_error  # of two steady epochs
+    assert error is not None
+    assert only(processes(error=error), processes(1.08, error=error)).verdicts == ("slower",)
 
 
 def test_noisy_epochs_leave_time_undecided() -> None:
@@ -276,7 +280,7 @@ def test_one_failed_process_of_many_is_a_failed_case() -> None:
 
 
 def test_a_case_that_diverged_where_the_baseline_did_not_has_a_higher_loss() -> None:
-    assert only(processes(), [row(status="diverged", epoch_s_median=None, val_bce=None)]).verdicts == ("higher-loss",)
+    assert only(processes(), [row(None, status="diverged", val_bce=None)]).verdicts == ("higher-loss",)
 
 
 def test_a_case_that_failed_in_the_baseline_is_incomparable() -> None:

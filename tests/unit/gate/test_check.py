@@ -22,11 +22,9 @@ def rows(times: float = 1.0, count: int = 6, **changes: Any) -> list[ResultRow]:
             **{
                 "case_id": scripted.case(repeat=repeat).case_id,
                 "repeat": repeat,
-                "epoch_s_median": times * EVEN[repeat],
-                "epoch_s_ci_low": times * EVEN[repeat] / 1.001,
-                "epoch_s_ci_high": times * EVEN[repeat] * 1.001,
                 "noisy_epochs": 0,
             }
+            | scripted.times(times * EVEN[repeat])
             | changes
         )
         for repeat in range(count)

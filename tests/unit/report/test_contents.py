@@ -1,5 +1,6 @@
 """What all forms of a report show: its tables, and what a reader must know before trusting them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def report_on(*ended: Outcome, **choices: Any) -> SweepReport:
 
 def test_the_overview_has_a_line_per_case_at_its_last_checkpoint() -> None:
     cases = [scripted.case(model="basic"), scripted.case(model="basic", loop="xla"), scripted.case(model="deep")]
-    table = contents.tabulate_overview(report_on(*map(scripted.outcome, cases)).rows)
+    table = report_on(*map(scripted.outcome, cases)).overview
     assert table.headers[:4] == ("model", "epochs", "batch", "loop")
     assert [row[:4] for row in table.rows] == [
         ("basic", "3", "4", "fit"),
@@ -32,10 +33,19 @@ def test_the_overview_has_a_line_per_case_at_its_last_checkpoint() -> None:
 
 def test_a_model_without_remarks_leaves_its_cells_empty() -> None:
     rows = [scripted.result_row(case_id="one", steady=False), scripted.result_row(case_id="two", model="deep")]
-    table = contents.tabulate_overview(rows)
+    table = contents.tabulate_overview(rows, {})
     assert table.headers[-1] == "remarks"
     assert [row[-1] for row in table.rows] == ["not steady", ""]
-    assert contents.tabulate_overview([]).is_empty
+    assert contents.tabulate_overview([], {}).is_empty
+
+
+def test_only_a_model_that_noise_slowed_down_has_a_time_on_a_quiet_machine() -> None:
+    loud = [scripted.epoch(number, train_s=3.0, noise=scripted.NOISY) for number in range(1, 4)]
+    table = report_on(scripted.outcome(), scripted.outcome(scripted.case(model="deep"), epochs=loud)).overview
+    basic, deep = (dict(zip(table.headers, row, strict=True)) for row in table.rows)
+    assert (basic["quiet"], basic["remarks"]) == ("", "")
+    assert 0 < float(deep["quiet"]) < float(deep["s/epoch"]) == 3.0
+    assert "quiet" not in report_on(scripted.outcome()).overview.headers
 
 
 def test_noisy_epochs_are_left_out_of_the_tables_where_asked() -> None:
@@ -62,6 +72,31 @@ def test_loops_are_compared_where_there_are_several() -> None:
 # ------------------------------------------------------------------------------ remarks
 
 
+def other_remarks(report: SweepReport) -> list[str]:
+    """All but the first, which is about how well times are known."""
+    certainty, *others = report.remarks
+    assert "%" in certainty
+    return others
+
+
+def test_how_far_the_next_run_may_lie_is_said_first() -> None:
+    (single,) = report_on(scripted.outcome()).remarks
+    assert re.fullmatch(r"Each case ran once\. Runs here differ by some \d+ %, and the intervals say so\.", single)
+    repeats = [scripted.outcome(scripted.case(repeat=repeat)) for repeat in range(3)]
+    (several,) = report_on(*repeats).remarks
+    assert re.fullmatch(r"The time per epoch of a case is known to within \d+ %\.", several)
+    within = [float(re.findall(r"\d+", text)[-1]) for text in (single, several)]
+    assert within[1] < within[0]
+    uneven = [scripted.epoch(number, train_s=1.0 + number % 2) for number in range(1, 13)]
+    rough = scripted.outcome(scripted.case(model="deep", checkpoints=(12,)), epochs=uneven)
+    assert re.search(r"differ by some \d+ to \d+ %", report_on(scripted.outcome(), rough).remarks[0])
+
+
+def test_of_no_time_no_certainty_is_told() -> None:
+    assert report_on(scripted.outcome(scripted.case(checkpoints=(1,)))).remarks == []
+    assert report_on().remarks == []
+
+
 def reference(gflop_per_s: float) -> Reference:
     best = gflop_per_s + 50  # the median is what is reported, not the best repeat
     return Reference(threads=2, gflop_per_s=best, gflop_per_s_median=gflop_per_s, gb_per_s=20.0, gb_per_s_median=19.0)
@@ -69,9 +104,9 @@ def reference(gflop_per_s: float) -> Reference:
 
 def test_a_machine_that_changed_its_speed_is_reported() -> None:
     steady = scripted.outcome(reference_before=reference(100.0), reference_after=reference(96.0))
-    assert report_on(steady).remarks == []
+    assert other_remarks(report_on(steady)) == []
     drifting = scripted.outcome(reference_before=reference(100.0), reference_after=reference(60.0))
-    (remark,) = report_on(drifting).remarks
+    (remark,) = other_remarks(report_on(drifting))
     assert "60 to 100 GFLOP/s" in remark
 
 
@@ -81,19 +116,19 @@ def followed(mib: float) -> Outcome:
 
 
 def test_sampling_that_sees_more_than_the_peak_is_reported_once() -> None:
-    assert report_on(followed(602.0)).remarks == []
-    (remark,) = report_on(followed(700.0)).remarks
+    assert other_remarks(report_on(followed(602.0))) == []
+    (remark,) = other_remarks(report_on(followed(700.0)))
     assert remark.count("basic.tensorflow") == 1
     assert "trust neither" in remark
 
 
 def test_a_peak_that_sampling_missed_by_far_is_reported() -> None:
-    (remark,) = report_on(followed(300.0)).remarks
+    (remark,) = other_remarks(report_on(followed(300.0)))
     assert "less than a sampling interval" in remark
 
 
 def test_noisy_epochs_are_reported_with_the_flag_that_leaves_them_out() -> None:
     outcome = scripted.outcome(epochs=(scripted.epoch(1), scripted.epoch(2, noise=scripted.NOISY), scripted.epoch(3)))
-    (remark,) = report_on(outcome).remarks
+    (remark,) = other_remarks(report_on(outcome))
     assert remark.startswith("1 of 3 epochs")
     assert "--without-noisy" in remark

@@ -166,8 +166,17 @@ def test_rounds_are_the_steady_epochs_up_to_the_checkpoint() -> None:
 
 def test_rounds_have_the_median_of_results_csv() -> None:
     for outcome in (timed(2.0, 1.0, 1.5, 1.2), scripted.outcome()):
-        ((entry, *_),) = [exports.make_github_action_benchmark(report_on([outcome]))]
-        assert entry["value"] == benchmarks(outcome)[-1]["stats"]["median"]
+        [last] = [row for row in report_on([outcome]).rows if row.epochs == row.run_epochs]
+        assert last.epoch_s_median == benchmarks(outcome)[-1]["stats"]["median"]
+
+
+def test_trackers_get_the_time_on_a_quiet_machine() -> None:
+    loud = [scripted.epoch(number, train_s=2.0, noise=scripted.NOISY) for number in (1, 2, 3)]
+    run = scripted.outcome(epochs=loud)
+    row = report_on([run]).rows[-1]
+    assert row.epoch_s_quiet is not None
+    assert entries(run)[f"{LAST} time per epoch"].value == row.epoch_s_quiet < 2.0
+    assert measures(run)[LAST]["latency"].value == row.epoch_s_quiet * 1e9
 
 
 def test_a_checkpoint_without_steady_epochs_has_no_benchmark() -> None:
@@ -238,11 +247,10 @@ def test_github_action_benchmark_gets_an_entry_per_metric_of_the_last_checkpoint
     }
 
 
-def test_the_range_is_the_confidence_interval_where_there_is_one() -> None:
-    assert entries(scripted.outcome())[f"{LAST} time per epoch"].range is None
-    run = timed(2.0, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5)
-    (entry,) = [entry for name, entry in entries(run).items() if name.endswith("time per epoch")]
-    assert entry.range == "1.0 to 1.5 (95 %)"
+def test_the_range_is_the_interval_of_the_time() -> None:
+    found, row = entries(scripted.outcome()), scripted.result_row()
+    assert found[f"{LAST} time per epoch"].range == f"{row.epoch_s_low} to {row.epoch_s_high} (95 %)"
+    assert {name for name, entry in found.items() if entry.range} == {f"{LAST} time per epoch"}
 
 
 # -------------------------------------------------------------------- Bencher
@@ -280,9 +288,12 @@ def test_bencher_gets_a_benchmark_for_the_last_checkpoint() -> None:
 
 
 def test_bencher_gets_latency_in_nanoseconds_with_its_interval() -> None:
-    ((found,),) = [measures(timed(2.0, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5)).values()]
+    found, row = measures(scripted.outcome())[LAST], scripted.result_row()
     latency = found["latency"]
-    assert (latency.lower_value, latency.value, latency.upper_value) == (1e9, 1.25e9, 1.5e9)
+    in_s = (row.epoch_s_low, row.epoch_s_quiet, row.epoch_s_high)
+    assert (latency.lower_value, latency.value, latency.upper_value) == tuple(
+        seconds * 1e9 for seconds in in_s if seconds
+    )
     assert found["peak-rss-mib"].lower_value is None
 
 

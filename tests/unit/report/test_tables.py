@@ -16,6 +16,8 @@ from bench.plan import catalog
 from bench.report import published, tables
 from bench.report.tables import tabulate_model, tabulate_published, tabulate_thresholds, tabulate_variants
 from bench.report.variants import compare_variants
+from bench.results.schema import ResultRow
+from bench.results.speed import estimate_cases
 from models.contract import Published
 
 
@@ -74,12 +76,23 @@ def test_notes_stand_below() -> None:
 
 
 def row(**changes: Any) -> Any:
-    return scripted.result_row(**changes)
+    return scripted.result_row(**{"case_id": scripted.case(repeat=changes.get("repeat", 0)).case_id} | changes)
+
+
+def shown(*rows: ResultRow) -> Table:
+    """The table of a model, with the speeds of its own rows."""
+    return tabulate_model("t", rows, estimate_cases(rows))
+
+
+def read_line(*rows: ResultRow) -> dict[str, str]:
+    """The only line of a model's table, by its headings."""
+    [headers, line] = cells(shown(*rows).to_markdown())
+    return dict(zip(headers, line, strict=True))
 
 
 def test_a_models_rows_are_epochs_within_batch_sizes() -> None:
     rows = [row(epochs=epochs, batch_size=size) for epochs, size in [(500, 256), (50, 256), (500, 64), (50, 64)]]
-    assert [cell[:2] for cell in cells(tabulate_model("t", rows).to_markdown())] == [
+    assert [cell[:2] for cell in cells(shown(*rows).to_markdown())] == [
         ["epochs", "batch"],
         ["50", "64"],
         ["500", "64"],
@@ -90,9 +103,7 @@ def test_a_models_rows_are_epochs_within_batch_sizes() -> None:
 
 def test_a_row_shows_times_losses_memory_and_dead_units() -> None:
     measured = {
-        "epoch_s_median": 1.23456,
-        "epoch_s_ci_low": 1.2,
-        "epoch_s_ci_high": 1.3,
+        **scripted.times(1.23456, reach=1.1),
         "first_epoch_s": 123.4,
         "train_loss": 0.10364,
         "val_loss": 154.321,
@@ -101,10 +112,10 @@ def test_a_row_shows_times_losses_memory_and_dead_units() -> None:
         "dead_units": 32,
         "code_units": 32,
     }
-    [headers, shown] = cells(tabulate_model("t", [row(**measured)]).to_markdown())
-    assert dict(zip(headers[2:], shown[2:], strict=True)) == {
+    [headers, line] = cells(shown(row(**measured)).to_markdown())
+    assert dict(zip(headers[2:], line[2:], strict=True)) == {
         "s/epoch": "1.23",
-        "95 %": "1.2–1.3",
+        "95 %": "1.12–1.36",
         "first": "123",
         "train": "0.1036",
         "val": "154.32",
@@ -115,40 +126,49 @@ def test_a_row_shows_times_losses_memory_and_dead_units() -> None:
 
 
 def test_axes_that_vary_get_a_column_and_others_none() -> None:
-    assert "loop" in cells(tabulate_model("t", [row(), row(loop="xla")]).to_markdown())[0]
-    assert cells(tabulate_model("t", [row(), row(epochs=1)]).to_markdown())[0][2] == "s/epoch"
+    assert "loop" in shown(row(), row(loop="xla")).headers
+    assert shown(row(), row(epochs=1)).headers[2] == "s/epoch"
 
 
-def test_processes_of_one_case_are_on_one_line_with_their_median_and_range() -> None:
-    times = (1.0, 4.0, 2.0)
-    rows = [row(repeat=repeat, epoch_s_median=median, peak_rss_mib=700 + median) for repeat, median in enumerate(times)]
-    [headers, shown] = cells(tabulate_model("t", rows).to_markdown())
-    line = dict(zip(headers, shown, strict=True))
-    assert (line["s/epoch"], line["95 %"], line["MiB"]) == ("2", "1–4 (3)", "702")
+def test_processes_of_one_case_are_on_one_line_with_their_median_and_interval() -> None:
+    rows = [
+        row(repeat=repeat, peak_rss_mib=700 + time, **scripted.times(time)) for repeat, time in enumerate((1, 4, 2))
+    ]
+    [speed] = estimate_cases(rows).values()
+    line = read_line(*rows)
+    assert (line["s/epoch"], line["MiB"]) == ("2", "702")
+    assert line["95 %"] == f"{speed.low:.3g}–{speed.high:.3g} (3)"
 
 
-def test_from_six_processes_on_their_medians_have_an_interval() -> None:
-    rows = [row(repeat=repeat, epoch_s_median=1.0 + repeat) for repeat in range(6)]
-    [headers, shown] = cells(tabulate_model("t", rows).to_markdown())
-    line = dict(zip(headers, shown, strict=True))
-    assert (line["s/epoch"], line["95 %"]) == ("3.5", "1–6")
+def test_every_checkpoint_of_a_case_has_its_own_time_and_the_interval_of_the_whole_run() -> None:
+    rows = [row(epochs=3, **scripted.times(1.0)), row(epochs=9, **scripted.times(2.0, reach=1.5))]
+    _, *lines = cells(shown(*rows).to_markdown())
+    assert [line[2:4] for line in lines] == [["1", "1.33–3"], ["2", "1.33–3"]]
+
+
+def test_processes_that_differ_without_noise_have_no_other_time_on_a_quiet_machine() -> None:
+    rows = [row(repeat=repeat, **scripted.times(seconds)) for repeat, seconds in enumerate((1.0, 1.0, 1.5))]
+    assert "quiet" not in shown(*rows).headers
+
+
+@pytest.mark.parametrize(("cost", "text"), [(1.0, None), (1.04, None), (1.07, "2"), (1.5, "2"), (0.8, "2")])
+def test_the_time_on_a_quiet_machine_is_told_where_it_differs(cost: float, text: str | None) -> None:
+    assert read_line(row(**scripted.times(2.0) | {"epoch_s_median": 2.0 * cost})).get("quiet") == text
 
 
 def test_a_process_that_failed_among_others_is_remarked() -> None:
-    rows = [row(), row(repeat=1, status="killed", epoch_s_median=None)]
-    [headers, shown] = cells(tabulate_model("t", rows).to_markdown())
-    assert dict(zip(headers, shown, strict=True))["remarks"] == "1 of 2 processes"
+    failed = row(repeat=1, status="killed", **scripted.times(None))
+    assert read_line(row(), failed)["remarks"] == "1 of 2 processes"
 
 
 def test_noisy_epochs_and_a_trend_are_remarked_and_without_them_there_are_no_remarks() -> None:
-    assert "remarks" not in cells(tabulate_model("t", [row()]).to_markdown())[0]
-    [_, shown] = cells(tabulate_model("t", [row(noisy_epochs=2, steady=False)]).to_markdown())
-    assert shown[-1] == "2/3 noisy; not steady"
+    assert "remarks" not in shown(row()).headers
+    assert read_line(row(noisy_epochs=2, steady=False))["remarks"] == "2/3 noisy; not steady"
 
 
 @pytest.mark.parametrize("status", ["failed", "killed", "timeout", "diverged", "invalid"])
 def test_a_failed_row_says_how_it_ended_and_shows_no_number(status: str) -> None:
-    table = tabulate_model("t", [row(), row(status=status, epochs=9)])
+    table = shown(row(), row(status=status, epochs=9, **scripted.times(None)))
     failed = cells(table.to_markdown())[-1]
     assert failed[:3] == ["9", "4", status]
     assert set(failed[3:]) == {"–"}
@@ -157,13 +177,13 @@ def test_a_failed_row_says_how_it_ended_and_shows_no_number(status: str) -> None
 
 
 def test_what_was_not_measured_is_a_dash_and_never_none_or_nan() -> None:
-    empty = dict.fromkeys(
-        ("epoch_s_median", "epoch_s_ci_low", "epoch_s_ci_high", "val_bce", "dead_units", "peak_rss_mib", "val_loss")
-    )
-    for text in (tabulate_model("t", [row(**empty)]).to_markdown(), printed(tabulate_model("t", [row(**empty)]))):
+    empty = dict.fromkeys(("val_bce", "dead_units", "peak_rss_mib", "val_loss"))
+    table = shown(row(**empty, **scripted.times(None)))
+    assert "quiet" not in table.headers
+    for text in (table.to_markdown(), printed(table)):
         assert "None" not in text
         assert "nan" not in text.lower()
-        assert text.count("–") == len(empty) - 1  # an interval has two ends and one cell
+        assert text.count("–") == len(empty) + 2  # the time and its interval
 
 
 def test_a_number_that_does_not_fit_shows_that_it_was_cut() -> None:
@@ -171,9 +191,7 @@ def test_a_number_that_does_not_fit_shows_that_it_was_cut() -> None:
         row(
             epochs=500,
             batch_size=batch_size,
-            epoch_s_median=10.25,
-            epoch_s_ci_low=10.13,
-            epoch_s_ci_high=10.87,
+            **scripted.times(10.25),
             first_epoch_s=12.34,
             train_loss=0.1234,
             val_loss=0.2345,
@@ -183,13 +201,13 @@ def test_a_number_that_does_not_fit_shows_that_it_was_cut() -> None:
         )
         for batch_size in (128, 256)
     ]
-    table = tabulate_model("t", rows)
+    table = shown(*rows)
     whole = {cell for line in table.rows for cell in line}
     narrow, wide = (printed(table, width) for width in (60, 160))
     assert "…" not in wide
-    shown = [word for line in narrow.splitlines()[4:] for word in line.split()]
-    assert shown
-    assert all(word in whole or word.endswith("…") for word in shown)
+    words = [word for line in narrow.splitlines()[4:] for word in line.split()]
+    assert words
+    assert all(word in whole or word.endswith("…") for word in words)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from bench.results.schema import EpochRow, PhaseRow, ResultRow
 
 PROMISED = """
     schema_version case_id model backend loop precision optimizer batch_size epochs run_epochs dataset dataset_digest
-    train_samples val_samples seed repeat status error train_loss val_loss val_bce epoch_s_median epoch_s_ci_low
-    epoch_s_ci_high steady_epochs val_s_median first_epoch_s import_s build_s train_s_total wall_s_total cpu_s_total
-    samples_per_s peak_rss_mib peak_rss_method rss_import_mib rss_data_mib rss_build_mib rss_train_mib rss_val_mib
-    anon_peak_mib sampled_peak_mib params flops_per_sample gflop_per_s peak_fraction bound steal_percent
-    noisy_epochs machine_id environment_id started_at git_commit git_dirty
+    train_samples val_samples seed repeat status error train_loss val_loss val_bce epoch_s_median epoch_s_quiet
+    epoch_s_low epoch_s_high epoch_s_error steady_epochs val_s_median first_epoch_s import_s build_s train_s_total
+    wall_s_total cpu_s_total samples_per_s peak_rss_mib peak_rss_method rss_import_mib rss_data_mib rss_build_mib
+    rss_train_mib rss_val_mib anon_peak_mib sampled_peak_mib params flops_per_sample gflop_per_s peak_fraction bound
+    steal_percent noisy_epochs machine_id environment_id started_at git_commit git_dirty
 """
 PROMISED_OF_AN_EPOCH = "case_id epoch train_s val_s callback_s train_loss val_loss rss_mib noise"
 

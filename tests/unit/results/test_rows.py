@@ -1,13 +1,14 @@
 """Rows from declared epochs, checkpoints and ends."""
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
 import scripted
 
 from bench.host.reference_kernels import Reference
-from bench.results import rows
+from bench.results import rows, speed
 from bench.results.epochs import Epochs
 from bench.results.schema import Outcome, ResultRow, Timeline
 from bench.worker.protocol import PeaksEvent
@@ -61,11 +62,39 @@ def test_the_first_epoch_is_reported_apart_and_not_in_the_median() -> None:
     assert eighth.val_s_median == 0.3
 
 
-def test_six_steady_epochs_are_needed_for_an_interval() -> None:
-    sixth, seventh = rows_of(run_of((6, 7)))
-    assert sixth.steady_epochs == 5
-    assert sixth.epoch_s_ci_low is sixth.epoch_s_ci_high is None
-    assert (seventh.epoch_s_ci_low, seventh.epoch_s_ci_high) == (1.0, 6.0)
+TIMES = tuple(scripted.times(1.0))
+
+
+def test_the_five_figures_of_time_come_together_from_the_first_steady_epoch_on() -> None:
+    for row in rows_of(run_of((1, 2, 3, 8))):
+        known = [getattr(row, column) is not None for column in TIMES]
+        assert known == [row.epochs > 1] * 5
+        if row.epoch_s_low and row.epoch_s_quiet and row.epoch_s_high:
+            assert row.epoch_s_low < row.epoch_s_quiet < row.epoch_s_high
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 1e-12, 1e12, math.inf])
+def test_a_clock_that_stood_still_or_ran_off_gives_no_time(seconds: float) -> None:
+    epochs = tuple(scripted.epoch(number, train_s=seconds if number == 2 else 1.0) for number in (1, 2, 3))
+    row = rows_of(scripted.outcome(scripted.case(checkpoints=(3,)), epochs=epochs))[0]
+    assert [getattr(row, column) for column in (*TIMES, "samples_per_s")] == [None] * 6
+    assert row.train_s_total == 2.0 + seconds
+
+
+def test_without_noise_the_quiet_figure_is_the_median() -> None:
+    (row,) = rows_of(run_of((8,)))
+    assert row.epoch_s_quiet == row.epoch_s_median == 3.0
+
+
+@pytest.mark.parametrize("taken", [{"other_cores": 0.5}, {"other_cores": 0.0, "steal_percent": 25.0}])
+def test_what_other_programs_and_the_hypervisor_took_is_taken_off(taken: dict[str, Any]) -> None:
+    noise = dataclasses.replace(scripted.QUIET, **taken)
+    epochs = tuple(scripted.epoch(number, train_s=3.0, noise=noise) for number in range(1, 9))
+    (row,) = rows_of(scripted.outcome(scripted.case(checkpoints=(8,)), epochs=epochs))
+    assert row.noisy_epochs == 8
+    assert row.epoch_s_median == 3.0
+    assert row.epoch_s_quiet is not None
+    assert row.epoch_s_quiet == pytest.approx(3.0 / (1 + speed.NOISE_COST * 0.5 / 1.4))  # half of two cores
 
 
 def test_samples_per_second_are_of_a_median_steady_epoch() -> None:
@@ -200,6 +229,7 @@ def test_medians_are_drawn_with_and_without_noisy_epochs() -> None:
     (among,) = rows.make_result_rows(noisy_run(), HEADER)
     (without,) = rows.make_result_rows(noisy_run(), HEADER, without_noisy=True)
     assert (among.steady_epochs, without.steady_epochs) == (11, 7)
+    assert among.epoch_s_quiet == without.epoch_s_quiet == 1.0
     assert without.epoch_s_median == 1.0
     assert among.train_s_total == without.train_s_total == 48.0
 
