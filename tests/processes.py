@@ -160,8 +160,8 @@ def cover_sweeps(
     return {
         case: Coverage(
             draws=draws,
-            held=statistics.fmean(_holds(sweep[case], targets[case]) for sweep in found),
-            reach=statistics.fmean(_find_reach(sweep[case]) for sweep in in_quiet),
+            held=statistics.fmean(_holds(sweep[f"{case}.0"], targets[case]) for sweep in found),
+            reach=statistics.fmean(_find_reach(sweep[f"{case}.0"]) for sweep in in_quiet),
             oracle=1.96 * _find_deviation(own[case], epochs) / math.sqrt(repeats),
         )
         for case in cases
@@ -169,15 +169,27 @@ def cover_sweeps(
 
 
 def draw_sweep(
-    processes: Sequence[RecordedProcess], epochs: int, repeats: int, rng: np.random.Generator, *, factor: float = 1.0
+    processes: Sequence[RecordedProcess],
+    epochs: int,
+    repeats: int,
+    rng: np.random.Generator,
+    *,
+    factor: float = 1.0,
+    twins: int = 1,
 ) -> dict[str, CaseSpeed]:
-    """Draw a sweep from the processes of one hour; its times are multiplied by ``factor``."""
+    """Draw a sweep from the processes of one hour; its times are multiplied by ``factor``.
+
+    Each case's processes are dealt to so many ``twins`` of it, which count as cases of their own.
+    """
     hour = str(rng.choice(sorted({each.hour for each in processes})))
     rows = []
     for case in sorted({each.case for each in processes}):
         there = [each for each in processes if each.hour == hour and each.case == case]
         chosen = rng.choice(len(there), size=min(repeats, len(there)), replace=False)
-        rows += [_make_row(case, repeat, there[place], epochs, factor) for repeat, place in enumerate(chosen)]
+        rows += [
+            _make_row(f"{case}.{number % twins}", number, there[place], epochs, factor)
+            for number, place in enumerate(chosen)
+        ]
     return estimate_cases(rows)
 
 
@@ -215,11 +227,14 @@ def compare_sweeps(
     *,
     factor: float = 1.0,
 ) -> Told:
-    """Two sweeps of hours drawn independently, one of a machine that takes ``factor`` times as long."""
+    """Two sweeps of hours drawn independently, one of a machine that takes ``factor`` times as long.
+
+    Each recorded case stands for two of a sweep's, of which there are many more.
+    """
     cases, machines = [], []
     for _ in range(draws):
-        one = draw_sweep(processes, epochs, repeats, rng)
-        two = draw_sweep(processes, epochs, repeats, rng, factor=factor)
+        one = draw_sweep(processes, epochs, repeats, rng, twins=2)
+        two = draw_sweep(processes, epochs, repeats, rng, factor=factor, twins=2)
         ratios = [divide(one[case], two[case]) for case in one]
         overall = compute_geometric_mean(ratios)
         assert overall is not None

@@ -17,6 +17,7 @@ from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
 from bench.results.reader import Row
 from bench.results.speed import CaseSpeed
+from bench.results.stats import StudentMean
 
 NOISY_FRACTION = 0.1
 """Where a larger fraction of the epochs was noisy, times are to be read with care."""
@@ -50,12 +51,19 @@ def divide(over: CaseSpeed, under: CaseSpeed) -> Ratio:
 
 
 def compute_geometric_mean(ratios: Sequence[Ratio]) -> Ratio | None:
-    """The geometric mean over these cases, and its interval, combined from the cases' own; None without ratios."""
+    """The geometric mean, with the wider of two intervals at each end; None without ratios.
+
+    One is Student's t on the logarithms with the case as the unit: it contains differences from case to case, and brief
+    noise too. The other combines the cases' own intervals: a few cases that agree by chance do not make a ratio better
+    known than each of them is.
+    """
     if not ratios:
         return None
-    middle = statistics.fmean(math.log(each.value) for each in ratios)
-    below = math.hypot(*(math.log(each.value / each.low) for each in ratios)) / len(ratios)
-    above = math.hypot(*(math.log(each.high / each.value) for each in ratios)) / len(ratios)
+    logs = [math.log(each.value) for each in ratios]
+    middle = statistics.fmean(logs)
+    across = StudentMean.of(logs).compute_width() if len(logs) > 1 else 0.0
+    below = max(across, math.hypot(*(math.log(each.value / each.low) for each in ratios)) / len(ratios))
+    above = max(across, math.hypot(*(math.log(each.high / each.value) for each in ratios)) / len(ratios))
     return Ratio(math.exp(middle), math.exp(middle - below), math.exp(middle + above), len(ratios))
 
 

@@ -48,8 +48,10 @@ def _check_all() -> Iterator[tuple[tuple[str, ...], bool]]:
             told = processes.compare_sweeps(drawn, epochs, REPEATS, DRAWS, rng, factor=factor)
             what = "the same machine twice" if factor == 1 else f"a machine {factor - 1:.0%} slower"
             for name, value in (("each case", told.case), ("overall", told.machine)):
-                within = value <= FALSELY_TOLD if factor == 1 else value >= TOLD or name == "each case"
-                yield (what, name, str(epochs), str(DRAWS), f"{value:.1%}", bound, "", ""), within
+                # Runs of 12 epochs take a second here: six of them are half of what six minutes allow.
+                is_bound = factor == 1 or (name == "overall" and epochs == max(EPOCHS))
+                within = value <= FALSELY_TOLD if factor == 1 else value >= TOLD or not is_bound
+                yield (what, name, str(epochs), str(DRAWS), f"{value:.1%}", bound if is_bound else "", "", ""), within
 
 
 def _describe(what: str, case: str, epochs: int, found: processes.Coverage) -> tuple[tuple[str, ...], bool]:

@@ -1,0 +1,62 @@
+"""The intervals for the next run, tried on recorded processes: how often do they hold, how wide are they?"""
+
+from pathlib import Path
+
+import numpy as np
+import processes
+import pytest
+
+RECORDED = processes.read_processes()
+CASES = sorted({each.case for each in RECORDED})
+DRAWS = 200
+"""`nox -s validate -- next` draws 2,000."""
+
+
+def of(case: str) -> list[processes.RecordedProcess]:
+    return [each for each in RECORDED if each.case == case]
+
+
+def test_hours_of_different_noise_were_recorded() -> None:
+    assert len({each.hour for each in RECORDED}) >= 3
+    assert 0 < len(processes.list_quiet_hours(RECORDED)) < len({each.hour for each in RECORDED})
+    assert all(len(of(case)) >= 20 for case in CASES)
+    assert {len(each.train_s) for each in RECORDED} == {100}
+
+
+@pytest.mark.parametrize("epochs", [12, 100])
+@pytest.mark.parametrize("case", CASES)
+def test_one_process_says_where_the_median_of_all_lies(case: str, epochs: int) -> None:
+    found = processes.cover_alone(of(case), epochs)
+    assert found.held >= 0.9
+    assert found.reach <= 1.5 * found.oracle
+
+
+@pytest.mark.parametrize("epochs", [12, 100])
+def test_sweeps_say_where_it_lies(epochs: int) -> None:
+    found = processes.cover_sweeps(RECORDED, epochs, 6, DRAWS, np.random.default_rng(1))
+    assert min(each.held for each in found.values()) >= 0.9
+    assert max(each.reach / each.oracle for each in found.values()) <= 1.5
+
+
+@pytest.mark.parametrize("epochs", [12, 100])
+def test_a_machine_is_not_told_from_itself(epochs: int) -> None:
+    told = processes.compare_sweeps(RECORDED, epochs, 6, DRAWS, np.random.default_rng(1))
+    assert told.machine == 0
+    assert told.case <= 0.05
+
+
+def test_a_slower_machine_is_told() -> None:
+    quiet = [each for each in RECORDED if each.hour in processes.list_quiet_hours(RECORDED)]
+    told = processes.compare_sweeps(quiet, 100, 6, DRAWS, np.random.default_rng(1), factor=1.15)
+    assert told.machine >= 0.9
+
+
+def test_a_recording_is_read_as_it_was_written(tmp_path: Path) -> None:
+    lines = [
+        {"case": "a", "repeat": 0, "train_s": 1.5, "own_cores": 1.2, "taken_cores": 0.1, "noisy": noisy}
+        for noisy in (0, 1)
+    ]
+    processes.write_hour(tmp_path / "now.csv.gz", lines)
+    assert processes.read_processes(tmp_path) == [
+        processes.RecordedProcess("now", "a", (1.5, 1.5), (1.2, 1.2), (0.1, 0.1), (False, True))
+    ]
