@@ -79,7 +79,21 @@ def run(
         typer.Option(metavar="PATH", help="The images: an npz file, or a folder of IDX or CSV files; see README.md."),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never download anything.")] = False,
-    repeats: Annotated[int | None, typer.Option(metavar="N", help="Run each case in so many fresh processes.")] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Run each case in so many fresh processes, in no more without --minutes."),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="M",
+            help="When all cases ran, run those again that are known least, until so many minutes are over; quick: 6.",
+        ),
+    ] = None,
+    within: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="End that when each case is known to within so much; by default 5."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Seed of weights, shuffling, noise and sampling.")
     ] = None,
@@ -95,7 +109,12 @@ def run(
         int | None, typer.Option(metavar="N", help="How often --resume may run a failed case again; by default 3.")
     ] = None,
     out: Out = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the sweep in the folder --out.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Run what is missing or failed of the sweep in the folder --out; --minutes gives it more."
+        ),
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the cases and the time that they may take; run nothing.")
     ] = False,
@@ -115,6 +134,8 @@ def run(
         optimizer=optimizer,
         dataset=dataset,
         repeats=repeats,
+        minutes=minutes,
+        within_percent=within,
         seed=seed,
         threads=threads,
         timeout_s=timeout,

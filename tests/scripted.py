@@ -1,6 +1,7 @@
 """An executor that trains nothing and returns declared outcomes, and factories for what it works on."""
 
 import functools
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -221,18 +222,22 @@ def dataset(**changes: Any) -> Dataset:
 
 @dataclass
 class Script:
-    """What is to happen to each case, and what has happened."""
+    """What is to happen to each case, and what has happened. It names a case by its model, and "basic repeat 2"."""
 
     endings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What `outcome` gets for a model; the cases of all others end well."""
+    """What `outcome` gets for a case, or for all cases of a model; all others end well."""
     interrupt_at: str | None = None
-    """The model during which Ctrl-C is pressed."""
+    """The case during which Ctrl-C is pressed."""
     stop_at: str | None = None
-    """The model before which the executor ends early."""
+    """The case before which the executor ends early."""
+    seen: Iterator[Interval] = field(default_factory=lambda: itertools.repeat(QUIET))
+    """What each look at the machine sees."""
+    now: float = 1000.0
+    """The sweep's clock, in seconds: it goes on with each case, and with each look at the machine."""
     dataset: Dataset = field(default_factory=dataset)
     fingerprint: Fingerprint = field(default_factory=fingerprint)
     ran: list[str] = field(default_factory=list)
-    """Models of the cases that were begun, in order."""
+    """The cases that were begun, in order."""
 
     def executor(
         self,
@@ -243,6 +248,11 @@ class Script:
     ) -> "ScriptedExecutor":
         """Take the place of `LocalExecutor`."""
         return ScriptedExecutor(self, folder, threads, timeout_s, stall_s)
+
+    def observe(self, seconds: float) -> Interval:
+        """Take the place of `bench.host.quietness.observe`."""
+        self.now += seconds
+        return next(self.seen)
 
     def find(self, name: str, *, data_file: Path | None = None, **_options: Any) -> Dataset:
         """Take the place of `bench.datasets.find.find_dataset`."""
@@ -261,13 +271,16 @@ class ScriptedExecutor:
 
     def run(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
         for each in cases:
-            if each.model == self.script.stop_at:
+            name = f"{each.model} repeat {each.repeat}" if each.repeat else each.model
+            if name == self.script.stop_at:
                 return
-            self.script.ran.append(each.model)
+            self.script.ran.append(name)
             listen(each, None)
-            if each.model == self.script.interrupt_at:
+            if name == self.script.interrupt_at:
                 raise KeyboardInterrupt
-            ended = outcome(each, **self.script.endings.get(each.model, {}))
+            endings = self.script.endings
+            ended = outcome(each, **endings.get(name, endings.get(each.model, {})))
+            self.script.now += ended.duration_s
             for event in ended.epochs:
                 listen(each, event)
             yield ended

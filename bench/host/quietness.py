@@ -58,6 +58,27 @@ def survey(rounds: int = 5, threads: int | None = None) -> tuple[tuple[Reference
     return tuple(references), tuple(intervals)
 
 
+def observe(seconds: float) -> Interval:
+    """Look at what others do to the machine while this process sleeps."""
+    before, own_before = read_machine_counters(), read_process_counters()
+    time.sleep(seconds)
+    return measure_interval(before, read_machine_counters(), own_before, read_process_counters())
+
+
+def describe_noise(seen: Interval) -> str:
+    """Say in a few words what makes the machine noisy; empty where nothing does."""
+    words = {
+        "other-load": f"other programs use {seen.other_cores or 0.0:.1f} cores",
+        "steal": f"the hypervisor takes {seen.steal_percent or 0.0:.0f} % of the CPU time",
+        "cpu-pressure": "programs wait for a CPU",
+        "memory-pressure": "programs wait for memory",
+        "io-pressure": "the disk is busy",
+        "major-faults": "pages are read back from the disk",
+    }
+    found = find_noise(seen)
+    return next((reason for name, reason in words.items() if name in found), "")
+
+
 def judge(
     references: Sequence[Reference],
     intervals: Sequence[Interval],

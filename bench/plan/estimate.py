@@ -38,7 +38,7 @@ def estimate_seconds(case: Case, train_samples: int, val_samples: int) -> float 
 
 class Remaining:
     """What is left of a sweep: planned seconds, times how much longer than planned the finished cases took, and cases
-    that nothing is planned for.
+    that nothing is planned for. Further processes, for as long as the sweep has minutes, are not counted.
     """
 
     def __init__(self, cases: Iterable[Case], train_samples: int, val_samples: int) -> None:

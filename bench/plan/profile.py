@@ -53,10 +53,25 @@ class Case(BaseModel):
     @property
     def case_id(self) -> str:
         """Names the case on every machine alike: all that decides what is trained, without how long."""
+        return f"{self.name}.r{self.repeat}"
+
+    @property
+    def name(self) -> str:
+        """The same without the repeat: what all processes of the case have in common."""
         return (
             f"{self.model}.{self.backend}.{self.loop}.{self.precision}.{self.optimizer}-{self.learning_rate:g}"
-            f".b{self.batch_size}.{self.dataset}.s{self.seed}.r{self.repeat}"
+            f".b{self.batch_size}.{self.dataset}.s{self.seed}"
         )
+
+    @property
+    def title(self) -> str:
+        """The name for people, in a few words; axes that have their default value are left out."""
+        extras = [
+            *([self.backend] if self.backend != catalog.DEFAULT_BACKEND else []),
+            *([self.loop] if self.loop != "fit" else []),
+            *([self.precision] if self.precision != "float32" else []),
+        ]
+        return " ".join([f"{self.model} · batch {self.batch_size}", *extras])
 
     @property
     def run_epochs(self) -> int:
@@ -135,6 +150,8 @@ class Profile(BaseModel):
     precisions: Annotated[tuple[Literal["float32", "mixed_bfloat16"], ...], Field(min_length=1), _ONCE] = ("float32",)
     optimizer: Literal["adam", "adadelta", "blog"] = "adam"
     repeats: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
+    minutes: Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=False, strict=True)] | None = None
+    within_percent: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, strict=True)] = 5.0
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     threads: Annotated[int, Field(ge=1, le=4096, strict=True)] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False, strict=True)] | None = None
@@ -293,7 +310,7 @@ def _validate(fields: dict[str, Any], source: str, flags: set[str]) -> Profile:
 
 def make_flag(field: str) -> str:
     """Return the flag of `aebench run` that sets a field."""
-    return "--" + field.removesuffix("_s").replace("_", "-")
+    return "--" + field.removesuffix("_s").removesuffix("_percent").replace("_", "-")
 
 
 def _is_of_flag(detail: ErrorDetails, flags: set[str]) -> bool:
@@ -326,7 +343,7 @@ _WORDS = {
     "greater_than": "must be more than {gt:g}",
     "greater_than_equal": "must be {ge} or more",
     "less_than": "must be less than {lt}",
-    "less_than_equal": "must be {le} or less",
+    "less_than_equal": "must be {le:.10g} or less",
     "literal_error": "must be {expected}",
     "too_short": "must have something in it",
     "int_type": "must be a whole number",

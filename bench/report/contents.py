@@ -1,6 +1,6 @@
 """What all forms of a report show: its rows, its tables, and what a reader must know before trusting them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,14 @@ from bench.plan import catalog
 from bench.report import published, variants
 from bench.report.files import make_all_result_rows
 from bench.report.summary import count_noisy_epochs, find_drift, list_models, name_model, select_last_rows
-from bench.report.tables import list_headers, tabulate_model, tabulate_published, tabulate_thresholds, tabulate_variants
+from bench.report.tables import (
+    format_within,
+    list_headers,
+    tabulate_model,
+    tabulate_published,
+    tabulate_thresholds,
+    tabulate_variants,
+)
 from bench.report.thresholds import THRESHOLDS
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, ResultRow, SweepHeader
@@ -96,7 +103,7 @@ class SweepReport:
     def remarks(self) -> list[str]:
         """What a reader must know before trusting the tables."""
         return [
-            *_describe_certainty(self.speeds.values()),
+            *_describe_certainty(self.header, self.outcomes, self.speeds),
             *_describe_noise(self.outcomes, without_noisy=self.without_noisy),
             *_describe_drift(self.outcomes),
             *_describe_sampling(self.rows),
@@ -105,8 +112,14 @@ class SweepReport:
 
     @property
     def failed(self) -> list[Outcome]:
-        """Cases that failed."""
+        """Cases that failed, further processes among them."""
         return [outcome for outcome in self.outcomes if outcome.status != "ok"]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a planned case was not run."""
+        planned, _further = self.header.split_outcomes(self.outcomes)
+        return len(planned) < len(self.header.cases)
 
 
 def tabulate_overview(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> Table:
@@ -128,16 +141,33 @@ def tabulate_overview(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]
     return Table("All models at their last checkpoint", tuple(headers), cells)
 
 
-def _describe_certainty(speeds: Collection[CaseSpeed]) -> list[str]:
+def _describe_certainty(header: SweepHeader, outcomes: Sequence[Outcome], speeds: Mapping[str, CaseSpeed]) -> list[str]:
     """Say how far the next run may lie from what is told."""
     if not speeds:
         return []
-    reach = [100 * speed.within for speed in speeds]
+    _planned, further = header.split_outcomes(outcomes)
+    if further:
+        return [_describe_what_was_reached(header.profile.within_percent, outcomes, speeds)]
+    reach = [100 * speed.within for speed in speeds.values()]
     low, high = min(reach), max(reach)
     by = f"{low:.0f} to {high:.0f}" if round(low) < round(high) else f"{high:.0f}"
-    if all(speed.processes == 1 for speed in speeds):
+    if all(speed.processes == 1 for speed in speeds.values()):
         return [f"Each case ran once. Runs here differ by some {by} %, and the intervals say so."]
     return [f"The time per epoch of a case is known to within {by} %."]
+
+
+def _describe_what_was_reached(
+    wanted_percent: float, outcomes: Sequence[Outcome], speeds: Mapping[str, CaseSpeed]
+) -> str:
+    """Say how many cases are known as well as wanted, and which is known least."""
+    known = sum(speed.within <= wanted_percent / 100 for speed in speeds.values())
+    widest = max(speeds, key=lambda name: speeds[name].within)
+    title = next(outcome.case.title for outcome in outcomes if outcome.case.name == widest)
+    are = "is" if 1 in (known, len(speeds)) else "are"
+    return (
+        f"{known} of {format_count(len(speeds), 'case')} {are} known to within {wanted_percent:g} %; "
+        f"the widest is {title}, within {format_within(speeds[widest].within)}."
+    )
 
 
 def _describe_noise(outcomes: Sequence[Outcome], *, without_noisy: bool) -> list[str]:

@@ -115,14 +115,16 @@ def write_environment(folder: ReportFolder, header: SweepHeader) -> None:
 
 
 def write_status(folder: ReportFolder, header: SweepHeader, outcomes: Sequence[Outcome], exit_code: int) -> None:
-    """Write status.json: how the cases ended, and the exit code."""
-    planned = len(header.cases)
-    counts = Counter[str](outcome.status for outcome in outcomes)
+    """Write status.json: how the planned cases and the further processes ended, and the exit code."""
+    planned, further = header.split_outcomes(outcomes)
+    count = len(header.cases)
+    counts, of_further = (Counter[str](outcome.status for outcome in some) for some in (planned, further))
     status = {
         "schema_version": header.schema_version,
         "exit_code": exit_code,
-        "complete": counts["ok"] == planned,
-        "cases": {"planned": planned, "not_run": planned - len(outcomes)} | counts,
+        "complete": counts["ok"] == count,
+        "cases": {"planned": count, "not_run": count - len(planned)} | counts,
+        "further_processes": {"run": len(further)} | of_further,
         "failures": [
             {"case_id": outcome.case.case_id, "status": outcome.status, "error": outcome.error}
             for outcome in outcomes

@@ -21,8 +21,8 @@ def choose_exit_code(report: SweepReport, *, interrupted: bool, refused: bool = 
     """Return the exit code of the sweep; ``refused`` says that the system did, a full disk for example."""
     if interrupted:
         return ExitCode.INTERRUPTED
-    all_ok = sum(outcome.status == "ok" for outcome in report.outcomes) == len(report.header.cases)
-    return ExitCode.OK if all_ok and not refused else ExitCode.FAILED
+    ok = not report.failed and not report.is_cut and not refused
+    return ExitCode.OK if ok else ExitCode.FAILED
 
 
 def write_report(report: SweepReport, exit_code: int) -> None:
@@ -75,14 +75,15 @@ def redraw_report(
 ) -> int:
     """Write the report of a folder again from its journal and print its tables; returns the exit code.
 
-    Its status.json says again how the sweep ended; the exit code is 3 only where the report could not be written as a
-    whole. Raises `InvalidInput` where there is no journal, or where a sweep is still running in the folder.
+    Its status.json says again how the sweep ended, as far as what failed or is missing shows it; the exit code is 3
+    only where the report could not be written as a whole. Raises `InvalidInput` where there is no journal, or where a
+    sweep is still running in the folder.
     """
     console = console or make_console()
     folder = ReportFolder(root)
     stored = journal.read_journal(folder.journal)
     report = SweepReport(folder, stored.header, list(stored.latest.values()), stored.notes, without_noisy, thresholds)
-    sweep_exit_code = choose_exit_code(report, interrupted=len(report.outcomes) < len(stored.header.cases))
+    sweep_exit_code = choose_exit_code(report, interrupted=report.is_cut)
     with journal.lock_folder(folder):  # a sweep that is running writes its report itself
         problem = write_or_explain(report, sweep_exit_code)
     for note in stored.notes:

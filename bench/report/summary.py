@@ -10,6 +10,7 @@ from bench.plan import catalog
 from bench.report import variants
 from bench.report.tables import format_loss, format_seconds
 from bench.results.schema import Outcome, ResultRow, SweepHeader
+from bench.results.speed import name_case
 from bench.results.stats import compute_median_of_known
 
 
@@ -34,12 +35,13 @@ def name_model(name: str) -> str:
 def list_facts(header: SweepHeader, outcomes: Sequence[Outcome]) -> dict[str, str]:
     """List what was measured, on what and with what."""
     profile, fingerprint = header.profile, header.fingerprint
-    ok = sum(outcome.status == "ok" for outcome in outcomes)
+    ok, further = (sum(outcome.status == "ok" for outcome in some) for some in header.split_outcomes(outcomes))
+    and_further = f", and {format_count(further, 'further process')}" if further else ""
     genuine = "; not the arrays usually known by that name" if header.dataset_genuine is False else ""
     processes = f", {profile.repeats} processes per case" if profile.repeats > 1 else ""
     gpu = f", {fingerprint.gpu}" if fingerprint.gpu else ""
     return {
-        "Sweep": f"profile {profile.name}, {ok} of {format_count(len(header.cases), 'case')} measured",
+        "Sweep": f"profile {profile.name}, {ok} of {format_count(len(header.cases), 'case')} measured{and_further}",
         "Images": f"{header.train_samples:,} training, {header.val_samples:,} validation, of {profile.dataset} "
         f"({header.dataset_origin}){genuine}",
         "Training": f"optimizer {profile.optimizer}, seed {profile.seed}{processes}",
@@ -60,12 +62,12 @@ def _list_versions(header: SweepHeader) -> list[str]:
 
 
 def select_last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """Select the row of the last checkpoint that each case reached."""
-    last: dict[str, ResultRow] = {}
-    for row in sorted(rows, key=lambda row: row.epochs):
+    """Select the rows of the last checkpoint that each case reached; processes that ended before it have none."""
+    last: dict[str, int] = {}
+    for row in rows:
         if row.status == "ok":
-            last[row.case_id] = row
-    return [row for row in rows if last.get(row.case_id) is row]
+            last[name_case(row)] = max(last.get(name_case(row), 0), row.epochs)
+    return [row for row in rows if row.status == "ok" and last[name_case(row)] == row.epochs]
 
 
 def count_noisy_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
@@ -148,11 +150,14 @@ def _describe_quality(lines: Sequence[_Line]) -> list[str]:
 def _describe_trust(
     header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[ResultRow], lines: Sequence[_Line]
 ) -> list[str]:
-    missing = len(header.cases) - sum(outcome.status == "ok" for outcome in outcomes)
+    planned, further = header.split_outcomes(outcomes)
+    missing = len(header.cases) - sum(outcome.status == "ok" for outcome in planned)
+    lost = sum(outcome.status != "ok" for outcome in further)
     noisy, epochs = count_noisy_epochs(outcomes)
     unsteady = [_name_line(line, lines) for line in lines if any(row.steady is False for row in line)]
     reasons = {
         f"{missing} of {format_count(len(header.cases), 'case')} failed or did not run": missing > 0,
+        f"{lost} of {format_count(len(further), 'further process')} failed": lost > 0,
         f"{noisy} of {format_count(epochs, 'epoch')} {'was' if noisy == 1 else 'were'} noisy": noisy > 0,
         f"epochs of {_join_names(unsteady)} never became steady": bool(unsteady),
         "the machine changed its own speed between cases, so their times compare only roughly": find_drift(outcomes)

@@ -1,5 +1,6 @@
 """The tables of a report: the same cells for the terminal, report.md and report.html."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -115,6 +116,12 @@ def _format_interval(speed: CaseSpeed | None) -> str:
         return NOT_MEASURED
     count = f" ({speed.processes})" if speed.processes > 1 else ""
     return f"{format_seconds(speed.low)}–{format_seconds(speed.high)}{count}"
+
+
+def format_within(fraction: float) -> str:
+    """Format how far an interval reaches: "11 %", "4.2 %"; rounded up, and never more than 9999 %."""
+    percent = round(min(100 * fraction, 9999), 6)
+    return f"{math.ceil(percent) if percent >= 10 else math.ceil(10 * percent) / 10:g} %"
 
 
 def format_loss(value: float | None) -> str:

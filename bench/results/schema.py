@@ -10,6 +10,7 @@ Schema history:
 1  (before any release) first version: the journal's lines, results.csv and epochs.csv.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
@@ -74,6 +75,15 @@ class SweepHeader(StrictModel):
     git_commit: str | None
     git_dirty: bool | None
     created_at: str
+
+    def split_outcomes(self, outcomes: Iterable["Outcome"]) -> tuple[list["Outcome"], list["Outcome"]]:
+        """Return the outcomes of planned cases, and those of further processes, which a sweep with minutes runs."""
+        planned: list[Outcome] = []
+        further: list[Outcome] = []
+        ids = {case.case_id for case in self.cases}
+        for outcome in outcomes:
+            (planned if outcome.case.case_id in ids else further).append(outcome)
+        return planned, further
 
 
 class Timeline(StrictModel):

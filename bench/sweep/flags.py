@@ -18,6 +18,8 @@ from bench.sweep.session import read_stored_profile
 _DEFAULT_PROFILE = "quick"
 _NAMES = {"models", "backends", "loops", "precisions"}
 _NUMBERS = {"epochs", "batch_sizes"}
+_LEAST_LEFT_S = 6.0
+"""A tenth of a minute: less is too short for a process."""
 
 
 def parse_fields(**flags: str | float | None) -> dict[str, Any]:
@@ -52,16 +54,29 @@ class SweepRequest:
         """Read the profile that was asked for, or that the folder to resume was begun with. Raises `InvalidInput`."""
         if self.resume and self.out is None:
             raise InvalidInput("--resume continues a report folder; name it with --out DIR.")
-        if self.resume and self.out is not None and self.profile is None:
-            return change_profile(read_stored_profile(ReportFolder(self.out)), self.overrides)
-        if self.profile is None and "epochs" in self.overrides and "batch_sizes" not in self.overrides:
-            # Whoever names epochs alone wants runs like the blog's, not the quick profile's two batch sizes.
-            return read_profile(_DEFAULT_PROFILE, {**self.overrides, "model": list_published_batch_sizes()})
-        return read_profile(self.profile or _DEFAULT_PROFILE, self.overrides)
+        profile = self._read_profile()
+        if "within_percent" in self.overrides and profile.minutes is None:
+            raise InvalidInput(
+                "--within says when further processes are enough; say with --minutes how long they may run."
+            )
+        return profile
 
-    def make_resume_command(self, folder: ReportFolder) -> str:
-        """Return the command that resumes this sweep with the same data."""
+    def _read_profile(self) -> Profile:
+        overrides = dict(self.overrides)
+        if self.resume or "repeats" in overrides:
+            # A fixed design has no further processes, and a sweep that is finished does not go on by itself.
+            overrides.setdefault("minutes", None)
+        if self.resume and self.out is not None and self.profile is None:
+            return change_profile(read_stored_profile(ReportFolder(self.out)), overrides)
+        if self.profile is None and "epochs" in overrides and "batch_sizes" not in overrides:
+            # Whoever names epochs alone wants runs like the blog's, not the quick profile's two batch sizes.
+            overrides["model"] = list_published_batch_sizes()
+        return read_profile(self.profile or _DEFAULT_PROFILE, overrides)
+
+    def make_resume_command(self, folder: ReportFolder, left_s: float = 0.0) -> str:
+        """Return the command that resumes this sweep with the same data, and uses the seconds that are left."""
         words = ["--resume", "--out", str(folder.root)]
         words += ["--data", str(self.data)] if self.data is not None else []
         words += ["--offline"] if self.offline else []
+        words += ["--minutes", f"{left_s / 60:.1f}"] if left_s >= _LEAST_LEFT_S else []
         return f"{os.environ.get('AEBENCH_COMMAND', 'aebench run')} {shlex.join(words)}"

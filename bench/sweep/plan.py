@@ -38,6 +38,8 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
     known = [took for took in seconds if took is not None]
     if known:
         console.print(f"About {estimate.format_duration(sum(known))} on two cores of a server; other machines differ.")
+    if profile.minutes is not None:
+        console.print(_describe_further(profile.minutes, profile.within_percent, sum(known)))
     if len(known) < len(cases):
         console.print(
             f"{format_count(len(cases) - len(known), 'case')} without an estimate: that way to train that model was "
@@ -45,3 +47,14 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
             "(docs/research/loops.md); try few epochs first, or set --timeout."
         )
     return ExitCode.OK
+
+
+def _describe_further(minutes: float, within_percent: float, planned_s: float) -> str:
+    """Say what comes after the planned cases, which take ``planned_s`` seconds or more."""
+    used = format_count(minutes, "minute")
+    if planned_s >= 60 * minutes:
+        return f"That is more than {used}, so there will hardly be time for further processes."
+    return (
+        f"Then further processes of the cases that are known least, for the rest of {used} or until each case is known "
+        f"to within {within_percent:g} %."
+    )

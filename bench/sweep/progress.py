@@ -21,9 +21,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.errors import format_count
-from bench.plan import catalog
 from bench.plan.estimate import Remaining, format_duration
 from bench.plan.profile import Case
+from bench.report.tables import format_within
 from bench.results.schema import Outcome
 from bench.worker.protocol import EpochEvent, Event
 
@@ -33,14 +33,8 @@ _DOWNLOAD_STEP = 10 << 20
 
 
 def describe(case: Case) -> str:
-    """Describe a case in a few words; axes that have their default value are left out."""
-    extras = [
-        *([case.backend] if case.backend != catalog.DEFAULT_BACKEND else []),
-        *([case.loop] if case.loop != "fit" else []),
-        *([case.precision] if case.precision != "float32" else []),
-        *([f"repeat {case.repeat}"] if case.repeat else []),
-    ]
-    return " ".join([f"{case.model} · batch {case.batch_size}", *extras])
+    """Describe a case in a few words, with its repeat where it is not the first."""
+    return f"{case.title} repeat {case.repeat}" if case.repeat else case.title
 
 
 def summarize(outcome: Outcome) -> str:
@@ -62,7 +56,7 @@ def _format_seconds(value: float) -> str:
 def _describe_epoch(case: Case, epoch: EpochEvent) -> str:
     losses = f"loss {_format_loss(epoch.train_loss)} val_loss {_format_loss(epoch.val_loss)}"
     speed = f"{_format_seconds(epoch.train_s)} per epoch, {epoch.rss_mib:.0f} MiB"
-    return f"{describe(case)}: epoch {epoch.epoch}/{case.run_epochs} {losses} {speed}"
+    return f"epoch {epoch.epoch}/{case.run_epochs} {losses} {speed}"
 
 
 def _format_loss(value: float | None) -> str:
@@ -70,12 +64,20 @@ def _format_loss(value: float | None) -> str:
 
 
 class Display(AbstractContextManager["Display"]):
-    """Follows a sweep of ``total`` cases, ``done`` of which are kept from before, and shows how far it is."""
+    """Follows a sweep of ``total`` cases, ``done`` of which are kept from before, and shows how far it is.
+
+    Further processes come after them, each of which is announced.
+    """
 
     def __init__(self, total: int, done: int, remaining: Remaining) -> None:
         self._total = total
         self._finished = done
         self._remaining = remaining
+        self._further = 0
+        """Further processes that were announced."""
+        self._aim = ""
+        """Of the one that is announced: how well its case is known, and how well it is to be known."""
+        self._ends_at = 0.0
         self._case: Case | None = None
         self._began = time.monotonic()
 
@@ -87,11 +89,18 @@ class Display(AbstractContextManager["Display"]):
         elif isinstance(event, EpochEvent):
             self.show_epoch(case, event)
 
+    def announce_repeat(self, within: float, wanted: float, left_s: float) -> None:
+        """Take that a further process comes next, of a case that is known to within a fraction; of the time left."""
+        self._further += 1
+        self._aim = f"(within {format_within(within)}, wanted {format_within(wanted)})"
+        self._ends_at = time.monotonic() + left_s
+
     def finish(self, outcome: Outcome) -> None:
         """Take the outcome of the case that was running."""
-        self._remaining.finish(outcome.case, outcome.duration_s)
         self._case = None
-        self._finished += 1
+        if not self._further:
+            self._remaining.finish(outcome.case, outcome.duration_s)
+            self._finished += 1
         self.show_outcome(outcome)
 
     @abstractmethod
@@ -106,8 +115,18 @@ class Display(AbstractContextManager["Display"]):
     def show_outcome(self, outcome: Outcome) -> None:
         """Show how a case ended."""
 
+    @abstractmethod
+    def show_wait(self, why: str) -> None:
+        """Show that the next process waits, and why."""
+
+    def describe_running(self, case: Case) -> str:
+        """Describe the case that runs; of a further process, what it is for."""
+        return f"repeat of {case.title} {self._aim}" if self._further else describe(case)
+
     def describe_remaining(self) -> str:
         """Return the time that the sweep may still take."""
+        if self._further:
+            return f"{format_duration(max(0.0, self._ends_at - time.monotonic()))} left"
         return f"{self._remaining.describe(self._case, time.monotonic() - self._began)} left"
 
 
@@ -126,21 +145,26 @@ class PlainDisplay(Display):
 
     def show_start(self, case: Case) -> None:
         """Print which case starts."""
-        line = f"{describe(case)}, {format_count(case.run_epochs, 'epoch')}; {self.describe_remaining()}"
-        self._print(self._finished + 1, line)
+        epochs = "" if self._further else f", {format_count(case.run_epochs, 'epoch')}"
+        self._print(self._finished + 1, f"{self.describe_running(case)}{epochs}; {self.describe_remaining()}")
 
     def show_epoch(self, case: Case, epoch: EpochEvent) -> None:
         """Print how far the case is, at most every half minute."""
         if time.monotonic() - self._last_line > _PLAIN_EVERY_S:
-            self._print(self._finished + 1, _describe_epoch(case, epoch))
+            self._print(self._finished + 1, f"{describe(case)}: {_describe_epoch(case, epoch)}")
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Print how the case ended."""
         self._print(self._finished, f"{describe(outcome.case)}: {summarize(outcome)}")
 
+    def show_wait(self, why: str) -> None:
+        """Print why the next process waits."""
+        self._print(self._finished, why)
+
     def _print(self, number: int, text: str) -> None:
         self._last_line = time.monotonic()
-        print(f"[{number}/{self._total}] {text}", file=self._out, flush=True)
+        count = f"{self._finished}/{self._total} + {self._further}" if self._further else f"{number}/{self._total}"
+        print(f"[{count}] {text}", file=self._out, flush=True)
 
 
 class LiveDisplay(Display):
@@ -162,12 +186,12 @@ class LiveDisplay(Display):
 
     def show_start(self, case: Case) -> None:
         """Show the case below the bar."""
-        self._refresh(f"{describe(case)}: starting")
+        self._refresh(f"{self.describe_running(case)}: starting")
 
     def show_epoch(self, case: Case, epoch: EpochEvent) -> None:
         """Show how far the case is, at most once a second."""
         if time.monotonic() - self._last_refresh >= _REFRESH_S:
-            self._refresh(_describe_epoch(case, epoch))
+            self._refresh(f"{self.describe_running(case)}: {_describe_epoch(case, epoch)}")
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Print the outcome above the bar."""
@@ -175,11 +199,17 @@ class LiveDisplay(Display):
         self._live.console.print(tick + Text(f"{describe(outcome.case)}: ", "bold") + Text(summarize(outcome)))
         self._refresh("")
 
+    def show_wait(self, why: str) -> None:
+        """Show below the bar why the next process waits."""
+        self._refresh(why)
+
     def _refresh(self, line: str) -> None:
         self._last_refresh = time.monotonic()
         head = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(self._total, 1), completed=self._finished, width=30)
-        head.add_row(bar, f"{self._finished}/{format_count(self._total, 'case')}", self.describe_remaining())
+        further = f" and {format_count(self._further, 'further process')}" if self._further else ""
+        count = f"{self._finished}/{format_count(self._total, 'case')}{further}"
+        head.add_row(bar, count, self.describe_remaining())
         self._live.update(Group(head, Text(line, overflow="ellipsis", no_wrap=True)), refresh=True)
 
 

@@ -1,6 +1,7 @@
 """`aebench run`: a sweep, from what was asked for to the exit code."""
 
 import contextlib
+import itertools
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -29,6 +30,7 @@ from bench.sweep.executor import Executor
 from bench.sweep.flags import SweepRequest
 from bench.sweep.local import LocalExecutor
 from bench.sweep.progress import choose_display, describe, show_download
+from bench.sweep.repeats import run_repeats
 from bench.sweep.session import Sweep, check_batches, check_folder, open_sweep
 
 
@@ -57,7 +59,8 @@ def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
                 problem = write_or_explain(report, exit_code)
                 print_tables(report, console)
                 print_failures(report, stopped_by, console)
-                print_next_step(request, sweep, report, exit_code, console)
+                left_s = sweep.left_s if stopped_by else 0.0
+                print_next_step(request.make_resume_command(folder, left_s), sweep, report, exit_code, console)
                 say(console, f"\n{problem or f'Report: {folder.page}'}")
                 return exit_code or (ExitCode.FAILED if problem else ExitCode.OK)
         except (OSError, KeyboardInterrupt) as error:
@@ -122,18 +125,19 @@ def choose_folder(request: SweepRequest, header: SweepHeader) -> ReportFolder:
 def measure_cases(
     sweep: Sweep, executor: Executor, console: Console
 ) -> tuple[list[Outcome], KeyboardInterrupt | OSError | None]:
-    """Run what is pending and show its progress.
+    """Run what is pending, then further processes where the sweep has minutes for them, and show the progress.
 
     Returns the last outcome of each case, those of earlier runs included, and what stopped the sweep before its end.
     """
-    header, total = sweep.header, len(sweep.header.cases)
+    header, total = sweep.header, sweep.total
     outcomes = {outcome.case.case_id: outcome for outcome in sweep.kept}
     remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
     tables = GrowingTables(sweep.folder, header)
     try:
         print_start(sweep, remaining, console)
         with choose_display(total, total - len(sweep.pending), remaining, console) as display:
-            for outcome in sweep.run(executor, display.listen):
+            pending = sweep.run(sweep.pending, executor, display.listen)
+            for outcome in itertools.chain(pending, run_repeats(sweep, executor, display, outcomes)):
                 outcomes[outcome.case.case_id] = outcome
                 display.finish(outcome)
                 # The journal has the case, whether or not the tables can be replaced now: a disk may be full, Windows
@@ -148,11 +152,11 @@ def measure_cases(
 
 def print_start(sweep: Sweep, remaining: estimate.Remaining, console: Console) -> None:
     """Say what will be measured, and what of an earlier run will not be."""
-    header, total = sweep.header, len(sweep.header.cases)
+    header, total, minutes = sweep.header, sweep.total, sweep.profile.minutes
     for note in sweep.found:
         say(console, f"Note: the journal's {note}.")
     if sweep.given_up:
-        times = format_count(sweep.retries + 1, "time")
+        times = format_count(sweep.profile.retries + 1, "time")
         say(
             console,
             f"Note: {format_count(len(sweep.given_up), 'case')} failed {times} or more and will not be run again; "
@@ -160,9 +164,10 @@ def print_start(sweep: Sweep, remaining: estimate.Remaining, console: Console) -
         )
     kept = total - len(sweep.pending)
     resumed = f", {kept} of them kept from before" if kept else ""
+    then = "" if minutes is None else f", then further processes for the rest of {format_count(minutes, 'minute')}"
     say(
         console,
-        f"Profile {header.profile.name}: {format_count(total, 'case')}{resumed}, {remaining.describe()}; "
+        f"Profile {header.profile.name}: {format_count(total, 'case')}{resumed}, {remaining.describe()}{then}; "
         f"{header.train_samples:,} training and {header.val_samples:,} validation images of {header.profile.dataset}.",
     )
 
@@ -179,20 +184,21 @@ def print_failures(report: SweepReport, stopped_by: BaseException | None, consol
                 "\n".join(["", f"{head}{count}", *([outcome.log_tail] if outcome.log_tail else []), f"Log: {log}"]),
             )
     if isinstance(stopped_by, OSError):
-        cases = f"{len(report.outcomes)} of {format_count(len(report.header.cases), 'case')}"
+        planned, further = report.header.split_outcomes(report.outcomes)
+        cases = f"{len(planned)} of {format_count(len(report.header.cases), 'case')}"
+        cases += f" and {format_count(len(further), 'further process')}" if further else ""
         reason = describe_refusal(stopped_by, report.folder)
         say(console, f"\nStopped: {reason}. The journal holds {cases}, each of them whole.")
 
 
-def print_next_step(request: SweepRequest, sweep: Sweep, report: SweepReport, exit_code: int, console: Console) -> None:
-    """Print how to go on where not every case succeeded."""
+def print_next_step(again: str, sweep: Sweep, report: SweepReport, exit_code: int, console: Console) -> None:
+    """Print how to go on where not every case succeeded: with ``again``, the command that resumes the sweep."""
     if exit_code == ExitCode.OK:
         return
-    again = request.make_resume_command(sweep.folder)
     failed = [outcome.attempt for outcome in report.outcomes if outcome.status != "ok"]
     if exit_code == ExitCode.INTERRUPTED:
         say(console, f"\nInterrupted; finished cases are kept. Continue with: {again}")
-    elif failed and min(failed) > sweep.retries and len(report.outcomes) == len(report.header.cases):
+    elif failed and min(failed) > sweep.profile.retries and not report.is_cut:
         once_more = f"{again} --retries {max(failed)}"
         say(console, f"\nThe failed cases were run as often as --retries allows. To run them once more: {once_more}")
     else:

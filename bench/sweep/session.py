@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from pydantic import BaseModel
 
@@ -22,13 +23,14 @@ class Sweep:
 
     folder: ReportFolder
     header: SweepHeader
+    profile: Profile
+    """What is asked for now: in limits, retries and minutes it may differ from the header's."""
     pending: tuple[Case, ...]
+    """Planned cases that are missing, and all that failed and may be run again."""
     kept: tuple[Outcome, ...]
     """Outcomes of earlier runs, the last of each case; cases that ended well are not run again."""
     given_up: tuple[Case, ...]
     """Cases that failed as often as the retries allow, and are not run again."""
-    retries: int
-    """How many times a case that failed may be run again."""
     runs: Mapping[str, int]
     """How many times each case was run before, by its id."""
     notes: tuple[str, ...]
@@ -36,13 +38,25 @@ class Sweep:
     found: tuple[str, ...]
     """The same when the folder was opened, with a line that was cut off and has been removed since."""
     writer: journal.Writer
+    ends_at: float | None
+    """When the minutes for further processes are over, by `monotonic`; None where there are none."""
 
-    def run(self, executor: Executor, listen: Listener) -> Iterator[Outcome]:
-        """Run what is pending; each outcome is on the disk before it is yielded.
+    @property
+    def total(self) -> int:
+        """Count the cases that are planned, and the further processes that failed and are run again."""
+        return len({case.case_id for case in (*self.header.cases, *self.pending)})
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left for further processes."""
+        return 0.0 if self.ends_at is None else max(0.0, self.ends_at - monotonic())
+
+    def run(self, cases: Sequence[Case], executor: Executor, listen: Listener) -> Iterator[Outcome]:
+        """Run cases; each outcome is on the disk before it is yielded.
 
         Raises `OSError` where it cannot be written; what was written before stays.
         """
-        for ended in executor.run(self.pending, listen):
+        for ended in executor.run(cases, listen):
             outcome = ended.model_copy(update={"attempt": self.runs.get(ended.case.case_id, 0) + 1})
             with hold_signals():
                 self.writer.append(outcome)
@@ -84,19 +98,23 @@ def open_sweep(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> It
         stored = journal.read_journal(folder.journal)
         latest, runs = stored.latest, stored.runs
         ended = {case_id for case_id, outcome in latest.items() if outcome.status == "ok"}
-        missing = [case for case in header.cases if case.case_id not in ended]
+        _planned, further = header.split_outcomes(latest.values())
+        cases = (*header.cases, *(outcome.case for outcome in further))
+        missing = [case for case in cases if case.case_id not in ended]
         pending = tuple(case for case in missing if runs[case.case_id] <= header.profile.retries)
+        minutes = header.profile.minutes
         yield Sweep(
             folder=folder,
             header=stored.header,
+            profile=header.profile,
             pending=pending,
             kept=tuple(latest.values()),
             given_up=tuple(case for case in missing if case not in pending),
-            retries=header.profile.retries,
             runs=runs,
             notes=stored.notes,
             found=found,
             writer=writer,
+            ends_at=None if minutes is None else monotonic() + 60 * minutes,
         )
 
 
@@ -135,7 +153,9 @@ def _require_journal(folder: ReportFolder) -> None:
 
 
 _COMPARED = ("dataset_digest", "fingerprint", "profile", "git_commit", "git_dirty")
-_MAY_DIFFER = ("profile.timeout_s", "profile.stall_s", "profile.retries", "profile.description")
+_MAY_DIFFER = tuple(
+    f"profile.{name}" for name in ("timeout_s", "stall_s", "retries", "minutes", "within_percent", "description")
+)
 """What does not change what is measured."""
 
 

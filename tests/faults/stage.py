@@ -21,7 +21,7 @@ from bench.results import journal
 from bench.results.folder import ReportFolder
 
 ROOT = Path(__file__).parent.parent.parent
-SWEEP = ("--models", "basic,deep,sparse", "--epochs", "1,3", "--batch-sizes", "4", "--offline")
+SWEEP = ("--models", "basic,deep,sparse", "--epochs", "1,3", "--batch-sizes", "4", "--repeats", "1", "--offline")
 LIMIT_S = 120.0
 """What takes longer hangs."""
 UNHURRIED_S = 0.1

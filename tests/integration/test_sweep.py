@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ def read(path: Path) -> Rows:
 
 def sweep(folder: Path, *arguments: str) -> Report:
     command = [sys.executable, "-m", "bench", "run", "--batch-sizes", "256", "--out", str(folder), *arguments]
+    command += [] if "--minutes" in arguments else ["--repeats", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
@@ -224,6 +226,17 @@ def test_the_page_shows_the_pictures_of_every_model(all_models: Report) -> None:
     assert "codes of images of classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, after 4 epochs" in page
     assert "images decoded from a grid of codes, after 4 epochs" in page
     assert len(page) < 3_000_000
+
+
+def test_what_is_left_of_the_minutes_goes_into_further_processes(tmp_path: Path) -> None:
+    report = sweep(tmp_path / "report", "--models", "basic", "--epochs", "2", "--minutes", "2", "--within", "100")
+    assert len({row["case_id"] for row in report.rows}) > 1
+    assert {row["status"] for row in report.rows} == {"ok"}
+    status = json.loads((report.folder / "status.json").read_text(encoding="utf-8"))
+    assert status["cases"] == {"planned": 1, "not_run": 0, "ok": 1}
+    assert status["further_processes"]["ok"] == len(report.rows) - 1
+    assert re.search(r"is known to within 100 %; the widest is basic · batch 256, within [\d.]+ %\.", report.output)
+    assert "[1/1 + 1] repeat of basic · batch 256 (within " in report.output
 
 
 def test_resuming_a_finished_sweep_measures_nothing_again(all_models: Report) -> None:

@@ -18,7 +18,7 @@ from bench.report import plots
 from bench.report.figures import Plot
 from bench.results.folder import ReportFolder
 from bench.results.schema import SweepHeader
-from bench.sweep import run
+from bench.sweep import repeats, run, session
 
 hypothesis.settings.register_profile("unit", deadline=None)  # a slow disk is no mistake
 hypothesis.settings.load_profile("unit")
@@ -97,8 +97,11 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> scripted.Script:
-    """A sweep without children, on a machine and a dataset that the test made up; its curves are not drawn."""
+    """A sweep without children, on a machine, a clock and a dataset that the test made up; its curves are not drawn."""
     script = scripted.Script()
+    for module in (session, repeats):
+        monkeypatch.setattr(module, "monotonic", lambda: script.now)
+    monkeypatch.setattr(repeats, "observe", script.observe)
     monkeypatch.setattr(run, "LocalExecutor", script.executor)
     monkeypatch.setattr(find, "find_dataset", script.find)
     monkeypatch.setattr(run, "take_fingerprint", lambda **_: script.fingerprint)

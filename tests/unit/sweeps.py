@@ -10,7 +10,8 @@ from bench.results.folder import ReportFolder
 from bench.sweep.flags import SweepRequest
 from bench.sweep.run import run_sweep
 
-PROFILE: dict[str, Any] = {"models": ["basic", "deep", "sparse"], "epochs": [1, 3], "batch_sizes": [4]}
+PROFILE: dict[str, Any] = {"models": ["basic", "deep", "sparse"], "epochs": [1, 3], "batch_sizes": [4], "repeats": 1}
+"""A fixed design: without `repeats` it would have the minutes of `quick`."""
 
 
 def request(folder: ReportFolder, **changes: Any) -> SweepRequest:
@@ -32,9 +33,9 @@ def measured(folder: ReportFolder, **changes: Any) -> tuple[int, str]:
     return code, out.getvalue()
 
 
-def resumed(folder: ReportFolder) -> tuple[int, str]:
+def resumed(folder: ReportFolder, **flags: Any) -> tuple[int, str]:
     """As `aebench run --resume --out DIR`."""
-    return measured(folder, profile=None, overrides={}, resume=True)
+    return measured(folder, profile=None, overrides=flags, resume=True)
 
 
 def status(folder: ReportFolder) -> dict[str, Any]:

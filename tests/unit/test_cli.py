@@ -14,7 +14,7 @@ from bench.plan import catalog
 from bench.sweep import run
 from bench.sweep.flags import SweepRequest
 
-BASIC = ("--models", "basic", "--epochs", "1,3", "--batch-sizes", "4")
+BASIC = ("--models", "basic", "--epochs", "1,3", "--batch-sizes", "4", "--repeats", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,11 @@ def aebench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (("--batch-sizes", "41"), ("41", "40 training images")),
         (("--repeats", "0"), ("--repeats", "0")),
         (("--repeats", "two"), ("--repeats", "integer")),
+        (("--minutes", "0"), ("--minutes", "more than 0", "0")),
+        (("--minutes", "nan"), ("--minutes", "nan")),
+        (("--minutes", "soon"), ("--minutes", "number")),
+        (("--within", "101"), ("--within", "100 or less", "101")),
+        (("--repeats", "3", "--within", "4"), ("--within", "--minutes")),
         (("--seed", "-1"), ("--seed", "-1")),
         (("--timeout", "0"), ("--timeout", "0")),
         (("--timeout", "nan"), ("--timeout", "nan")),

@@ -74,7 +74,7 @@ def test_a_hundred_kills_of_a_scripted_sweep(
 
 # --------------------------------------------------------------------------- a real sweep
 
-REAL = ("--models", "basic,deep", "--epochs", "1,2", "--batch-sizes", "256", "--offline")
+REAL = ("--models", "basic,deep", "--epochs", "1,2", "--batch-sizes", "256", "--repeats", "1", "--offline")
 EXACT = {"case_id", "epochs", "status", "run_status", "attempts", "train_loss", "val_loss", "val_bce", "params", "seed"}
 
 

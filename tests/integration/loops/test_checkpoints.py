@@ -25,7 +25,7 @@ COMPILED = [
 def rows(folder: Path, loop: str, backend: str, epochs: str) -> dict[str, dict[str, str]]:
     """The rows of a run of the model that draws random numbers while it trains, by epochs."""
     command = [sys.executable, "-m", "bench", "run", "--models", "variational", "--batch-sizes", "256"]
-    command += ["--loops", loop, "--backends", backend, "--epochs", epochs, "--out", str(folder)]
+    command += ["--loops", loop, "--backends", backend, "--epochs", epochs, "--repeats", "1", "--out", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     with (folder / "results.csv").open(encoding="utf-8", newline="") as file:

@@ -10,6 +10,7 @@ from unit.system import QUIET, write
 
 from bench.host import quietness, reference_kernels
 from bench.host.fingerprint import Fingerprint
+from bench.host.noise import Interval
 from bench.host.quietness import Conditions, judge
 from bench.host.reference_kernels import Reference
 
@@ -102,3 +103,23 @@ def test_a_system_without_indicators_is_not_called_quiet_without_a_word() -> Non
     assert found.advice == (
         "This system does not show what other programs do: only the reference kernels could be judged.",
     )
+
+
+# ----------------------------------------------------------------------------- a look before a process
+
+
+def test_a_look_sees_the_machine_for_so_long() -> None:
+    assert quietness.observe(0.05).seconds >= 0.05
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (QUIET, ""),
+        (CROWDED, "other programs use 0.9 cores"),
+        (replace(QUIET, steal_percent=12.0), "the hypervisor takes 12 % of the CPU time"),
+        (replace(QUIET, io_pressure_percent=50.0), "the disk is busy"),
+    ],
+)
+def test_noise_is_described_in_a_few_words(seen: Interval, words: str) -> None:
+    assert quietness.describe_noise(seen) == words

@@ -335,6 +335,8 @@ timeout_s = 0
 stall_s = nan
 name = "a b"
 repeats = 5000
+minutes = inf
+within_percent = 0
 precisions = ["float16"]
 [model]
 basic = 3
@@ -348,6 +350,8 @@ basic = 3
         "models: must have something in it; got []",
         "timeout_s: must be more than 0; got 0",
         "stall_s: must be a finite number; got nan",
+        "minutes: must be a finite number; got inf",
+        "within_percent: must be more than 0; got 0",
         "repeats: must be 1000 or less; got 5000",
         "precisions.0: must be 'float32' or 'mixed_bfloat16'; got 'float16'",
     ):

@@ -64,6 +64,15 @@ def test_the_quick_profile_runs_every_model_at_two_batch_sizes_and_three_checkpo
         assert len({case.batch_size for case in cases if case.model == model}) == 2
 
 
+def test_only_the_quick_profile_has_minutes() -> None:
+    assert {name: read_profile(name).minutes for name in list_profiles()} == {
+        "blog": None,
+        "ci": None,
+        "full": None,
+        "quick": 6,
+    }
+
+
 def test_the_full_profile_runs_every_model_at_the_blogs_epochs_and_four_batch_sizes() -> None:
     cases = read_profile("full").list_cases()
     assert {(case.model, case.batch_size) for case in cases} == set(itertools.product(MODELS, (64, 128, 256, 512)))

@@ -43,6 +43,24 @@ def test_a_plan_says_where_it_has_no_estimate(folder: ReportFolder, script: Scri
     assert "About" not in words
 
 
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [
+        (2, "for the rest of 2 minutes or until each case is known to within 5 %."),
+        (0.1, "That is more than 0.1 minutes, so there will hardly be time for further processes."),
+    ],
+)
+def test_a_plan_says_what_comes_after_the_cases(
+    folder: ReportFolder, script: Script, minutes: float, expected: str
+) -> None:
+    out = io.StringIO()
+    plan.show_plan(request(folder, overrides=PROFILE | {"minutes": minutes}), Console(file=out, width=160))
+    assert expected in " ".join(out.getvalue().split())
+    out.truncate(0)
+    plan.show_plan(request(folder), Console(file=out, width=160))
+    assert "further" not in out.getvalue()
+
+
 def test_a_plan_refuses_what_the_run_would_refuse(folder: ReportFolder, script: Script) -> None:
     with pytest.raises(InvalidInput, match="4001"):
         plan.show_plan(request(folder, overrides=PROFILE | {"batch_sizes": [4001]}))

@@ -174,6 +174,27 @@ def test_a_terminal_keeps_each_finished_case_above_the_bar(clock: _Clock) -> Non
         assert expected in text
 
 
+def test_a_terminal_shows_what_a_further_process_is_for_and_why_it_waits(clock: _Clock) -> None:
+    console = terminal()
+    with LiveDisplay(1, 0, Remaining(CASES[:1], 40, 10), console) as shown:
+        play(shown, clock, CASES[0])
+        shown.announce_repeat(0.11, 0.05, 130.0)
+        shown.show_wait("waiting up to 30 s: other programs use 0.9 cores")
+        clock.now += 10
+        play(shown, clock, CASES[0].model_copy(update={"repeat": 1}))
+    assert isinstance(console.file, io.StringIO)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())
+    for expected in (
+        "1/1 case and 1 further process 2 min 10 s left",
+        "waiting up to 30 s: other programs use 0.9 cores",
+        "2 min 0 s left",
+        "repeat of basic · batch 4 (within 11 %, wanted 5 %): starting",
+        "repeat of basic · batch 4 (within 11 %, wanted 5 %): epoch 10/40 ",
+        "✓ basic · batch 4 repeat 1: 40 epochs",
+    ):
+        assert expected in text
+
+
 def test_markup_in_an_error_is_shown_as_it_is(clock: _Clock) -> None:
     console = terminal()
     with LiveDisplay(2, 0, remaining(), console) as shown:

@@ -35,6 +35,7 @@ def test_a_sweep_writes_its_whole_report(folder: ReportFolder, script: Script) -
         "exit_code": 0,
         "complete": True,
         "cases": None,
+        "further_processes": {"run": 0},
         "failures": [],
     }
     assert status(folder)["cases"] == {"planned": 3, "not_run": 0, "ok": 3}
@@ -241,7 +242,7 @@ def test_tables_that_cannot_be_replaced_now_do_not_end_the_sweep(
 
 def test_epochs_alone_take_each_models_published_batch_size(folder: ReportFolder, script: Script) -> None:
     script.dataset = scripted.dataset(train_samples=4_000)
-    chosen = {"models": ["basic", "convolutional"], "epochs": [1, 2]}
+    chosen = {"models": ["basic", "convolutional"], "epochs": [1, 2], "repeats": 1}
     measured(folder, profile=None, overrides=chosen)
     rows = pd.read_csv(folder.results)
     assert list(zip(rows["model"], rows["batch_size"], rows["epochs"], strict=True)) == [

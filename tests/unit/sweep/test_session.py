@@ -17,7 +17,7 @@ from bench.sweep import session
 
 def swept(folder: ReportFolder, header: SweepHeader, script: scripted.Script, *, resume: bool = False) -> list[Outcome]:
     with session.open_sweep(folder, header, resume=resume) as sweep:
-        return list(sweep.run(script.executor(folder), lambda _case, _event: None))
+        return list(sweep.run(sweep.pending, script.executor(folder), lambda _case, _event: None))
 
 
 def refusal(folder: ReportFolder, header: SweepHeader, *, resume: bool = False) -> str:
@@ -44,7 +44,7 @@ def test_an_empty_folder_that_exists_is_used(folder: ReportFolder, header: Sweep
 
 def test_an_outcome_is_in_the_journal_before_it_is_yielded(folder: ReportFolder, header: SweepHeader) -> None:
     with session.open_sweep(folder, header, resume=False) as sweep:
-        for outcome in sweep.run(scripted.Script().executor(folder), lambda _case, _event: None):
+        for outcome in sweep.run(sweep.pending, scripted.Script().executor(folder), lambda _case, _event: None):
             assert journal.read_journal(folder.journal).outcomes[-1] == outcome
 
 
@@ -88,7 +88,7 @@ def test_a_case_that_was_torn_off_the_journal_is_pending_and_noted(folder: Repor
     again = scripted.Script()
     with session.open_sweep(folder, header, resume=True) as sweep:
         assert models_of(sweep.kept) == ["basic"]
-        list(sweep.run(again.executor(folder), lambda _case, _event: None))
+        list(sweep.run(sweep.pending, again.executor(folder), lambda _case, _event: None))
     assert again.ran == ["deep"]
     assert journal.read_journal(folder.journal).notes == ()
 
