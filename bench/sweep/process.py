@@ -156,7 +156,7 @@ def start_command(module: str, root: Path = ROOT, python: str = sys.executable) 
 
 def make_environment(backend: str, threads: int | None) -> dict[str, str]:
     """Return the parent's variables as `bench.host.settings` has them, with Keras' backend and its threads."""
-    limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    limits = {} if threads is None else {settings.THREADS: str(threads)}
     inherited = {name: value for name, value in os.environ.items() if not settings.is_removed(name)}
     return {**inherited, **settings.FIXED, **limits, "KERAS_BACKEND": backend}
 
