@@ -328,12 +328,11 @@ class GitState(NamedTuple):
 def read_git_state(folder: Path) -> GitState:
     """Commit of the harness' checkout in `folder`, and whether `bench` or `models` have uncommitted changes there.
 
-    Nothing where `folder` is no checkout of the harness: the repository that an installed wheel lies in, committed
-    there or not, is somebody else's. Never fails and never waits longer than a few seconds.
+    Nothing where `folder` is no checkout of the harness. Never fails and never waits longer than a few seconds.
     """
     commit = None
     try:
-        if not git.is_checkout(folder) or not _ask_git(folder, "ls-files", "--", "aebench/__init__.py"):
+        if not git.is_checkout(folder, seconds=_GIT_SECONDS):
             return GitState()
         commit = _ask_git(folder, "rev-parse", "--verify", "HEAD")
         return GitState(commit, bool(_ask_git(folder, "status", "--porcelain", "--", "bench", "models")))
