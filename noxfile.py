@@ -7,6 +7,7 @@
 import json
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Sequence
 from itertools import pairwise
@@ -34,6 +35,8 @@ TOOLS = ".ci/tools.txt"
 LOCKED_EXTRAS = ("tensorflow", "jax")
 LOCKED_GROUPS = ("build", "lint", "tests", "typecheck")
 UNTYPED = ("keras", "memory-profiler", "mlxtend")
+TAKES_NO_PATH = ("-k", "-m", "-n", "-W", "-p")
+"""Flags of pytest and mypy before a word that may be called like a folder, and is none."""
 CODE = ("aebench", "bench", "models", "tests", "noxfile.py")
 
 
@@ -118,11 +121,18 @@ def resolve(session: nox.Session) -> list[str]:
     here = Path(session.invoked_from)
     if here == ROOT:
         return session.posargs
-    names = [(word, *word.partition("::")) for word in session.posargs]
     return [
-        f"{here / file}{colons}{test}" if file and (here / file).exists() else word
-        for word, file, colons, test in names
+        word if before in TAKES_NO_PATH else name_in_full(word, here)
+        for before, word in pairwise(["", *session.posargs])
     ]
+
+
+def name_in_full(word: str, here: Path) -> str:
+    """A word for a tool, with the file or folder that it names from ``here`` (`x`, `x::test`, `--flag=x`) in full."""
+    flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    file, colons, test = value.partition("::")
+    place = f"{here / file}" if file and (here / file).exists() else file
+    return f"{flag}{equals}{place}{colons}{test}"
 
 
 @nox.session
@@ -131,10 +141,11 @@ def bench(session: nox.Session) -> None:
     with session.chdir(session.invoked_from):
         backends = wanted_backends(session.posargs)
     install(session, extras=backends)
+    elsewhere = "" if Path(session.invoked_from) == ROOT else f"-f {shlex.quote(str(ROOT / 'noxfile.py'))} "
     run_aebench(
         session,
         "run",
-        env={"AEBENCH_COMMAND": "python3 -m nox -s bench --"},
+        env={"AEBENCH_COMMAND": f"python3 -m nox {elsewhere}-s bench --"},
         # Ctrl-C reaches the sweep too; nox would kill it within half a second, before it has written its report.
         interrupt_timeout=120.0,
         terminate_timeout=30.0,

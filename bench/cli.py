@@ -11,6 +11,7 @@ from bench import __version__
 from bench.console.output import guard_output
 from bench.errors import ExitCode, InvalidInput, split_list
 from bench.host.home import provide_home
+from bench.host.signals import keep_exit_codes
 
 app = typer.Typer(
     name="aebench",
@@ -296,6 +297,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a code page without "·" is no reason to lose a sweep
     provide_home()
+    keep_exit_codes()
     with guard_output():
         run_command()
 
@@ -309,7 +311,7 @@ def run_command() -> NoReturn:
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         why = f"the system refused{where}: {error.strerror or error}"
-        exit_with_message(f"{why}. Cases in a journal are kept; --resume goes on from there.", ExitCode.FAILED)
+        exit_with_message(f"{why}.", ExitCode.FAILED)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     sys.exit()

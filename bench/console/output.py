@@ -63,6 +63,7 @@ def guard_output() -> Iterator[None]:
     Where one was refused, what was lost is said at the end, and an exit code of 0 becomes 3.
     """
     _open_streams()
+    before = sys.stdout, sys.stderr
     outlets = []
     if os.name == "posix":
         if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
@@ -81,6 +82,11 @@ def guard_output() -> Iterator[None]:
             raise
         print(f"aebench: what was printed is not whole: {refusal.strerror}.", file=sys.stderr)  # noqa: T201
         raise SystemExit(end.code or ExitCode.FAILED) from end
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        sys.stdout, sys.stderr = before
 
 
 def _open_streams() -> None:

@@ -4,6 +4,7 @@ Nothing here knows where data lies (`bench.datasets.find` does). A file may be a
 reads by what was declared, never unpickles, and raises nothing but InvalidInput.
 """
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -420,7 +421,10 @@ def _read_folder(folder: Path) -> LabelledImages:
 def _describe_folder(folder: Path, names: Sequence[str]) -> str:
     """Say what a folder without images lacks, and where they may be."""
     has = ", ".join(map(ascii, names[:8])) + (", …" if len(names) > 8 else "")
-    deeper = [each for each in (folder / "raw", *(folder / name / "raw" for name in names[:100])) if _find_idx(each)]
+    deeper = []
+    for each in (folder / "raw", *(folder / name / "raw" for name in names[:100])):
+        with suppress(InvalidInput):  # what may not be read is no hint
+            deeper += [each] if _find_idx(each) else []
     hint = f". IDX files are in {' and '.join(map(str, deeper))}: name that folder" if deeper else ""
     pairs = " or ".join(" and ".join(pair) for pair in CSV_PAIRS[:2])
     return f"no images there; expected the four IDX files, or {pairs}; it has {has or 'nothing'}{hint}"
@@ -428,14 +432,15 @@ def _describe_folder(folder: Path, names: Sequence[str]) -> str:
 
 @contextmanager
 def _unpack(path: Path) -> Iterator[io.BufferedIOBase]:
-    """Open a file, gzipped or not, whatever it is called. Raises InvalidInput for what is damaged."""
+    """Open a file, gzipped or not, whatever it is called. Raises InvalidInput for what cannot be read."""
     try:
         with path.open("rb") as stream:
             is_packed = stream.peek(2).startswith(b"\x1f\x8b")
             with gzip.open(stream) if is_packed else nullcontext(stream) as unpacked:
                 yield unpacked
     except _DAMAGE as error:
-        raise InvalidInput(f"damaged ({error})") from error
+        refusal = isinstance(error, OSError) and error.strerror
+        raise InvalidInput(f"cannot be read ({refusal})" if refusal else f"damaged ({error})") from error
 
 
 # --- IDX -------------------------------------------------------------------------------------------------------------
@@ -506,7 +511,8 @@ def _read_csv(path: Path) -> tuple[Pixels, Pixels | None]:
             text = stream.read(_MAX_CSV_BYTES + 1)
         if len(text) > _MAX_CSV_BYTES:
             raise InvalidInput(f"has more than {_MAX_CSV_BYTES:,} bytes unpacked, which no file of such images has")
-        first = text[:_MAX_HEADER_BYTES].partition(b"\n")[0].decode("utf-8-sig", errors="replace")
+        text = text.removeprefix(codecs.BOM_UTF8)
+        first = text[:_MAX_HEADER_BYTES].partition(b"\n")[0].decode(errors="replace")
         cells = [cell.strip().strip('"') for cell in first.split(",")]
         has_names = not all(cell.isdecimal() for cell in cells)
         label, pixels = _choose_columns(cells, has_names=has_names)

@@ -54,7 +54,7 @@ def _check_checkout(root: Path) -> None:
     """Raise `InvalidInput` where git knows nothing of the harness here, in its own words where it has any."""
     otherwise = "name two environments with --base-python and --candidate-python"
     try:
-        if git.is_checkout(root) and _ask_git(root, "ls-files", "--", "aebench/__init__.py"):
+        if git.is_checkout(root, seconds=_SECONDS):
             return
     except git.GitFailed as error:
         raise InvalidInput(f"{root} is a git checkout, but git does not read it: {error}\nOr {otherwise}.") from error

@@ -29,7 +29,7 @@ from bench.host.procfs import (
     read_meminfo,
     read_text,
 )
-from bench.host.settings import is_recorded
+from bench.host.settings import THREADS, is_recorded
 from bench.plan import catalog
 
 
@@ -71,8 +71,8 @@ class Fingerprint(StrictModel):
     torch: str | None = describe_column("PyTorch's version", empty="not installed")
     threads: int | None = describe_column("threads asked for with `--threads`", empty="the backend's own choice")
     env_flags: str | None = describe_column(
-        "environment settings that change speed, memory or losses (threads, kernels, allocators), as NAME=VALUE, paths "
-        "left out",
+        "environment settings that change speed, memory or losses (threads, kernels, allocators), as NAME=VALUE; `…` "
+        "stands for a path, or for what names a person or one device",
         empty="none set",
     )
     aebench: str = describe_column("this harness' version")
@@ -83,6 +83,8 @@ _PERSONAL = ("USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", 
 
 _LIBRARIES = ("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
 """Names in the environment whose values are paths of libraries, of which the libraries' own names are shown."""
+
+_HIDDEN = "…"
 
 _DISTRIBUTIONS = {
     "numpy": ("numpy",),
@@ -121,7 +123,7 @@ def take_fingerprint(
         kernel=_read_kernel(root, environ),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         threads=threads,
-        env_flags=_read_env_flags(environ),
+        env_flags=_read_env_flags(environ, threads),
         aebench=__version__,
         **{library: _read_version(*names) for library, names in _DISTRIBUTIONS.items()},
     )
@@ -278,27 +280,32 @@ def _read_kernel(root: Path, environ: Mapping[str, str]) -> str:
     return number[0] if number and _is_personal(release, environ) else release
 
 
-def _read_env_flags(environ: Mapping[str, str]) -> str | None:
-    recorded = (name for name in sorted(environ) if environ[name] and is_recorded(name))
+def _read_env_flags(environ: Mapping[str, str], threads: int | None) -> str | None:
+    # An empty value is one too: with CUDA_VISIBLE_DEVICES= no GPU is seen. Threads asked for have a column.
+    own = () if threads is None else (THREADS,)
+    recorded = (name for name in sorted(environ) if is_recorded(name) and name not in own)
     flags = (f"{name}={_clean_flag(name, environ)}" for name in recorded)
-    return "; ".join(flags) or None
+    # What is not UTF-8 could not be written to a journal.
+    return "; ".join(flags).encode(errors="replace").decode() or None
 
 
 def _clean_flag(name: str, environ: Mapping[str, str]) -> str:
     """A flag's value without anything that names a person, a place or a single device."""
+    value = environ[name]
     if name in _LIBRARIES:
-        libraries = (re.split(r"[/\\]", library)[-1] for library in re.split(r"[:\s]+", environ[name]))
-        return " ".join(library for library in libraries if not _is_personal(library, environ))
-    return " ".join(_clean_word(word, environ) for word in environ[name].split()).strip()
+        libraries = (re.split(r"[/\\]", library)[-1] for library in re.split(r"[:\s]+", value))
+        return " ".join(_HIDDEN if _is_personal(library, environ) else library for library in libraries)
+    words = (",".join(_clean_part(part, environ) for part in word.split(",")) for word in value.split())
+    return " ".join(words)
 
 
-def _clean_word(word: str, environ: Mapping[str, str]) -> str:
-    """A word as it is; `--flag=value` without its value, or nothing, where it names a path, a person or a device."""
-    if not re.search(r"[/\\~]|[0-9a-f]{8}-", word, re.IGNORECASE) and not _is_personal(word, environ):
-        return word
-    flag, equals, _ = word.partition("=")
+def _clean_part(part: str, environ: Mapping[str, str]) -> str:
+    """A part of a value; hidden where it names a path, a person or a device, of `--flag=value` just the value."""
+    if not re.search(r"[/\\~]|[0-9a-f]{8}-", part, re.IGNORECASE) and not _is_personal(part, environ):
+        return part
+    flag, equals, _ = part.partition("=")
     safe = equals and not re.search(r"[/\\~]", flag) and not _is_personal(flag, environ)
-    return flag if safe else ""
+    return f"{flag}={_HIDDEN}" if safe else _HIDDEN
 
 
 def _is_personal(text: str, environ: Mapping[str, str]) -> bool:
@@ -321,12 +328,11 @@ class GitState(NamedTuple):
 def read_git_state(folder: Path) -> GitState:
     """Commit of the harness' checkout in `folder`, and whether `bench` or `models` have uncommitted changes there.
 
-    Nothing where `folder` is no checkout of the harness: the repository that an installed wheel lies in, committed
-    there or not, is somebody else's. Never fails and never waits longer than a few seconds.
+    Nothing where `folder` is no checkout of the harness. Never fails and never waits longer than a few seconds.
     """
     commit = None
     try:
-        if not git.is_checkout(folder) or not _ask_git(folder, "ls-files", "--", "aebench/__init__.py"):
+        if not git.is_checkout(folder, seconds=_GIT_SECONDS):
             return GitState()
         commit = _ask_git(folder, "rev-parse", "--verify", "HEAD")
         return GitState(commit, bool(_ask_git(folder, "status", "--porcelain", "--", "bench", "models")))

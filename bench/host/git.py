@@ -9,9 +9,12 @@ class GitFailed(Exception):
     """Git gave no answer: the message is in git's own words, or says that it is missing or too slow."""
 
 
-def is_checkout(folder: Path) -> bool:
-    """Whether exactly this folder is the top of a git checkout, which git itself may refuse to read."""
-    return (folder / ".git").exists()
+def is_checkout(folder: Path, *, seconds: float) -> bool:
+    """Whether exactly this folder is the top of a git checkout of aebench. Raises `GitFailed` where git refuses it.
+
+    The repository that an installed wheel lies in, committed there or not, is somebody else's.
+    """
+    return (folder / ".git").exists() and bool(ask(folder, "ls-files", "--", "aebench/__init__.py", seconds=seconds))
 
 
 def ask(folder: Path, *arguments: str, seconds: float) -> str:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+THREADS = "OMP_NUM_THREADS"
+"""Is set where a number of threads is asked for."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -72,16 +75,27 @@ SETTINGS = (
     Setting(("TF_CPP_*",), "removed", "messages for debugging, in such numbers that they cost time"),
     Setting(
         (
-            *("TF_ENABLE_*", "TF_DISABLE_*", "TF_DETERMINISTIC_OPS", "TF_CUDNN_*", "TF_ONEDNN_*", "TF_NUM_*"),
-            *("TF_CPU_*", "TF_GPU_*", "TF_CUDA_*", "TF_FORCE_*", "TF_USE_*", "TF_MLIR_*", "TF_XLA_*", "TF2_BEHAVIOR"),
-            "XLA_*",
+            *("TF_AUTO*", "TF_CONV2D_*", "TF_CPU_*", "TF_CUBLAS_*", "TF_CUDA_*", "TF_CUDNN_*", "TF_CUFFT_*"),
+            *("TF_DATA_EXPERIMENT_*", "TF_DETERMINISTIC_*", "TF_DEVICE_*", "TF_DISABLE_*", "TF_DUMP_*", "TF_EAGER_*"),
+            *("TF_ENABLE_*", "TF_FORCE_*", "TF_FP16_*", "TF_FUNCTION_*", "TF_GPU_*", "TF_GRAPH_*", "TF_JIT*"),
+            *("TF_MATMUL_*", "TF_MIN_GPU_*", "TF_MKL_*", "TF_MLIR_*", "TF_NUM_*", "TF_ONEDNN_*", "TF_OVERRIDE_*"),
+            *("TF_PER_DEVICE_*", "TF_SET_ONEDNN_*", "TF_SYNC_*", "TF_USE_*", "TF_XLA_*", "TF2_BEHAVIOR"),
+            *("XLA_*", "PJRT_*"),
         ),
         "recorded",
-        "kernels, compiler, memory and determinism of TensorFlow and XLA; not TF_*, which Terraform keeps secrets in",
+        "kernels, compiler, threads, memory and determinism of TensorFlow and XLA; not TF_*, since Terraform keeps "
+        "passwords there under many names",
     ),
     Setting(("JAX_*",), "recorded", "precision, platform, compiler and the cache of compiled code of JAX"),
     Setting(("TORCH_HOME",), "ignored", "says where downloads lie"),
-    Setting(("TORCH_*", "TORCHINDUCTOR_*", "PYTORCH_*", "ATEN_*"), "recorded", "kernels and memory of PyTorch"),
+    Setting(
+        (
+            *("TORCH_*", "TORCHDYNAMO_*", "TORCHINDUCTOR_*", "PYTORCH_*", "ATEN_*"),
+            *("LRU_CACHE_CAPACITY", "THP_MEM_ALLOC_ENABLE"),
+        ),
+        "recorded",
+        "kernels and memory of PyTorch",
+    ),
     # ------------------------------------------------------------------------------------------------ the interpreter
     Setting(
         ("PYTHONDEVMODE", "PYTHONMALLOC*", "PYTHONTRACEMALLOC", "PYTHONDEBUG", "PYTHONDUMPREFS*", "PYTHONASYNCIODEBUG"),

@@ -8,6 +8,7 @@ holds): hold signals around such code, and call `check` before a longer piece of
 """
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -56,6 +57,12 @@ def hold_signals() -> Iterator[None]:
         if _State.pending and not _State.holds:
             _State.pending = False
             raise KeyboardInterrupt
+
+
+def keep_exit_codes() -> None:
+    """Let children be waited for: where the caller ignored SIGCHLD, every one of them seems to end with exit code 0."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def raise_if_received() -> None:

@@ -28,7 +28,8 @@ from bench.results.schema import SCHEMA_VERSION, ResultRow, Status, check_schema
 MAX_BYTES = 64 << 20
 """Largest results.csv that is read: some 70,000 rows."""
 _LONGEST_TEXT = 1_000
-_LONGEST_ERROR = 100_000
+_LONGEST = {"error": 100_000, "env_flags": 100_000}
+"""Of columns whose text others wrote: a backend's message, a person's flags of the compiler."""
 _SHOWN = 60
 _DECIMAL_COMMA = " A spreadsheet may have saved it with decimal commas, and changed numbers. Give the original."
 _FEW = 5
@@ -315,7 +316,7 @@ def _add_bounds(name: str, kind: Any) -> Any:
     if kind in {int, float}:
         return Annotated[kind, Field(**_BOUNDS.get(name, _ANY))]
     if kind is str:
-        return Annotated[str, StringConstraints(max_length=_LONGEST_ERROR if name == "error" else _LONGEST_TEXT)]
+        return Annotated[str, StringConstraints(max_length=_LONGEST.get(name, _LONGEST_TEXT))]
     return kind
 
 
@@ -330,7 +331,7 @@ def _describe_expected(name: str) -> str:
     word = next(words[kind] for kind in kinds if kind in words)
     bounds = _BOUNDS.get(name, {})
     within = " that is plausible" if bounds else ""
-    limit = f" of at most {_LONGEST_TEXT:,} characters" if str in kinds and name != "error" else ""
+    limit = f" of at most {_LONGEST.get(name, _LONGEST_TEXT):,} characters" if str in kinds else ""
     return f"{word}{within}{limit}{nothing}"
 
 

@@ -1,8 +1,10 @@
 """Starts a measured process, talks to it and ends it: one case of a sweep or one side of a paired run."""
 
 import contextlib
+import io
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -42,12 +44,37 @@ class NotStarted(Exception):
     """The system did not start a process; says why."""
 
 
-class ChildProcess:
-    """A started process, with pipes to its standard input and from its events."""
+class EventPipe(io.FileIO):
+    """Reads what a process has sent, until nobody can send any more or the other end of the pipe ``stop`` is closed.
 
-    def __init__(self, process: subprocess.Popen[bytes], events: BinaryIO, reaper: Reaper) -> None:
+    A process that has left its group keeps its end open for as long as it likes. On Windows, which cannot wait for two
+    pipes, it is waited for.
+    """
+
+    def __init__(self, events: int, stop: int) -> None:
+        super().__init__(events, "rb")
+        self._stop = stop
+        self._is_stopped = False
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Wait for something to read; once stopped, read what is there and then nothing."""
+        if self._is_stopped:
+            return 0
+        if sys.platform != "win32":
+            ready, _, _ = select.select([self.fileno(), self._stop], [], [])
+            self._is_stopped = self._stop in ready
+            if self.fileno() not in ready:
+                return 0
+        return super().readinto(buffer)
+
+
+class ChildProcess:
+    """A started process, with pipes to its standard input and from its events; closing ``stop`` ends the latter."""
+
+    def __init__(self, process: subprocess.Popen[bytes], events: BinaryIO, stop: BinaryIO, reaper: Reaper) -> None:
         self._process = process
         self._events = events
+        self._stop = stop
         self._reaper = reaper
 
     @property
@@ -63,7 +90,7 @@ class ChildProcess:
     def send(self, line: bytes) -> None:
         """Write a line to its standard input. One that has ended is no error here: its exit code shows it."""
         assert self._process.stdin is not None  # noqa: S101 - opened as a pipe below
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):  # a broken pipe, or what Windows calls it
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
@@ -74,7 +101,7 @@ class ChildProcess:
             self._process.stdin.close()
 
     def receive(self) -> bytes:
-        """Return the next line of its events, at most 1 MiB of it; empty once nobody can send any more.
+        """Return the next line of its events, at most 1 MiB of it; empty once it was killed or none can come.
 
         Blocks until the line comes, so that the process has the machine for itself.
         """
@@ -96,13 +123,14 @@ class ChildProcess:
             self._process.wait()
 
     def kill(self) -> None:
-        """Kill it and all that it has started."""
+        """Kill it and all that it has started, and wait for no more events than it has sent."""
         if not self.has_ended:
             if self._reaper.group == 0:  # it leads its own group, whose id is its own until it was waited for
                 with contextlib.suppress(PermissionError, ProcessLookupError):
                     os.killpg(self._process.pid, signal.SIGKILL)
             self._process.kill()
         self._reaper.kill_group()
+        self._stop.close()
 
 
 @contextmanager
@@ -117,8 +145,11 @@ def start_process(command: Sequence[str], environ: Mapping[str, str], log: Path)
         file.truncate(0)
         try:
             reaper = stack.enter_context(Reaper())
+            watched, stopping = os.pipe()
+            stack.enter_context(os.fdopen(watched, "rb"))
+            stop = stack.enter_context(os.fdopen(stopping, "wb"))
             reading, writing = os.pipe()
-            events = stack.enter_context(os.fdopen(reading, "rb"))
+            events = stack.enter_context(io.BufferedReader(EventPipe(reading, watched), _READ_BYTES))
             with os.fdopen(writing, "wb"):  # closed here once the process has it, so that its end is the pipe's end
                 handle, inheritance = _hand_down(writing)
                 process = subprocess.Popen(
@@ -132,7 +163,7 @@ def start_process(command: Sequence[str], environ: Mapping[str, str], log: Path)
                 )
         except OSError as error:
             raise NotStarted(f"the process could not be started: {error}") from error
-        child = ChildProcess(process, events, reaper)
+        child = ChildProcess(process, events, stop, reaper)
         try:
             yield child
         finally:
@@ -156,7 +187,7 @@ def start_command(module: str, root: Path = ROOT, python: str = sys.executable) 
 
 def make_environment(backend: str, threads: int | None) -> dict[str, str]:
     """Return the parent's variables as `bench.host.settings` has them, with Keras' backend and its threads."""
-    limits = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    limits = {} if threads is None else {settings.THREADS: str(threads)}
     inherited = {name: value for name, value in os.environ.items() if not settings.is_removed(name)}
     return {**inherited, **settings.FIXED, **limits, "KERAS_BACKEND": backend}
 
@@ -193,5 +224,5 @@ def hide_folders(text: str) -> str:
     folders |= {sys.base_prefix: "<python>", os.path.expanduser("~"): "~"}  # noqa: PTH111 - Path's own raises
     for folder in sorted(folders, key=len, reverse=True):
         if len(folder) > 1:
-            text = text.replace(folder, folders[folder])
+            text = re.sub(rf"{re.escape(folder)}(?!\w)", folders[folder], text)
     return text

@@ -21,8 +21,8 @@ class Watchdog(Poller):
     """Ends a child that exceeds a limit; it looks once a second while its context is open.
 
     ``limit`` says which limit was exceeded: the time of the whole run, or the time since the last `note_progress`.
-    Processes that a child leaves behind when it ends are killed, since they may keep its output open, which the parent
-    reads to its end. A log that grows too large keeps its last part.
+    What a child leaves behind when it ends is killed, and no more events are waited for: a fork keeps their pipe open.
+    A log that grows too large keeps its last part.
     """
 
     def __init__(self, child: ChildProcess, log: Path, *, timeout_s: float | None, stall_s: float | None) -> None:

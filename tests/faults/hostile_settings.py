@@ -1,4 +1,4 @@
-"""A hundred settings that a shell, a notebook, a container or a scheduler may export, and what becomes of a case.
+"""Settings that a shell, a notebook, a container or a scheduler may export, and what becomes of a case.
 
 ``python tests/faults/hostile_settings.py [COUNT [SEED]]`` trains a tiny case with so many of them, one at a time, and
 prints a line for each: losses equal to the last bit and peaks within 1 %, or a difference that is recorded.
@@ -43,8 +43,9 @@ HOSTILE = {
     "MALLOC_MMAP_MAX_": "0", "MALLOC_MMAP_THRESHOLD_": "4096", "MALLOC_PERTURB_": "165", "MALLOC_TCACHE_COUNT": "0",
     "MALLOC_TOP_PAD_": "67108864", "MALLOC_TRIM_THRESHOLD_": "65536", "GLIBC_TUNABLES": "glibc.malloc.arena_max=1",
     "LD_PRELOAD": "libm.so.6", "LD_AUDIT": "libnone.so", "LD_BIND_NOW": "1", "LD_DEBUG": "statistics",
-    "LD_PROFILE": "libnone.so", "LD_VERBOSE": "1", "_RJEM_MALLOC_CONF": "narenas:1", "TCMALLOC_RELEASE_RATE": "10",
-    "MIMALLOC_EAGER_COMMIT": "1", "DYLD_INSERT_LIBRARIES": "libnone.dylib", "MallocScribble": "1",
+    "LD_PROFILE": "libnone.so", "LD_VERBOSE": "1", "LD_HWCAP_MASK": "0", "LD_TRACE_PRELINKING": "libnone.so",
+    "_RJEM_MALLOC_CONF": "narenas:1", "TCMALLOC_RELEASE_RATE": "10", "MIMALLOC_EAGER_COMMIT": "1",
+    "DYLD_INSERT_LIBRARIES": "libnone.dylib", "MallocScribble": "1",
     # threads and kernels
     "OMP_NUM_THREADS": "1", "OMP_PROC_BIND": "close", "OMP_PLACES": "cores", "OMP_WAIT_POLICY": "active",
     "OMP_STACKSIZE": "64M", "OMP_DYNAMIC": "true", "OMP_SCHEDULE": "static", "OMP_THREAD_LIMIT": "1",
@@ -63,16 +64,30 @@ HOSTILE = {
     "TF_GPU_ALLOCATOR": "cuda_malloc_async", "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu",
     "JAX_COMPILATION_CACHE_DIR": "/dev/null/none/jax", "JAX_DISABLE_JIT": "1", "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     "PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:32", "TORCH_COMPILE_DISABLE": "1", "ATEN_CPU_CAPABILITY": "default",
-    "KERAS_TORCH_DEVICE": "cpu", "CUDA_VISIBLE_DEVICES": "0", "CUDA_LAUNCH_BLOCKING": "1",
-    "NVIDIA_TF32_OVERRIDE": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "KERAS_TORCH_DEVICE": "cpu", "CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": "0",
+    "CUDA_LAUNCH_BLOCKING": "1", "NVIDIA_TF32_OVERRIDE": "0", "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PJRT_NPROC": "1",
+    "TF_AUTOTUNE_THRESHOLD": "2", "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_LEVEL": "UNSAFE_FORCE_ALL",
+    "TF_CONV2D_USE_FP16_ACCUMULATE": "1", "TF_CUBLAS_WORKSPACE_LIMIT_IN_MB": "1",
+    "TF_CUDA_MALLOC_ASYNC_SUPPORTED_PREALLOC": "1", "TF_CUDNN_USE_AUTOTUNE": "0", "TF_CUFFT_WORKSPACE_LIMIT_IN_MB": "1",
+    "TF_DATA_EXPERIMENT_OPT_IN": "all", "TF_DETERMINISTIC_ALLOCATOR": "1", "TF_DEVICE_MIN_SYS_MEMORY_IN_MB": "1",
+    "TF_DISABLE_JIT_KERNELS": "1", "TF_DUMP_GRAPH_PREFIX": "/dev/null/none",
+    "TF_EAGER_ENABLE_SMALL_TENSOR_CPU_PINNING": "1", "TF_FP16_MATMUL_USE_FP32_COMPUTE": "0",
+    "TF_FUNCTION_JIT_COMPILE_DEFAULT": "1", "TF_GRAPH_CACHING": "0", "TF_JIT_COMPILE_REWRITE": "1",
+    "TF_MATMUL_AUTOTUNE_ENABLE": "1", "TF_MIN_GPU_MULTIPROCESSOR_COUNT": "100",
+    "TF_MKL_ALLOC_MAX_BYTES": "1048576", "TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE": "0",
+    "TF_MLIR_ENABLE_MERGE_CONTROL_FLOW_PASS": "1", "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1",
+    "TF_OVERRIDE_GLOBAL_THREADPOOL": "1", "TF_PER_DEVICE_MEMORY_LIMIT_MB": "100",
+    "TF_SET_ONEDNN_FPMATH_MODE": "BF16", "TF_SYNC_ON_FINISH": "0", "TORCHDYNAMO_DISABLE": "1",
+    "TORCHINDUCTOR_MAX_AUTOTUNE": "1", "LRU_CACHE_CAPACITY": "1", "THP_MEM_ALLOC_ENABLE": "1",
 }  # fmt: skip
 """Each either changes figures somewhere or keeps a case from going well."""
 
 HARMLESS = {
     "PYTHONHASHSEED": "7", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONIOENCODING": "ascii", "LANG": "C",
     "LC_ALL": "C", "TZ": "Asia/Kathmandu", "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "20", "CI": "true",
-    "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_HOME": "/usr/local/cuda", "CUDA_VERSION": "12.4", "TORCH_HOME": "/dev/null/none",
-    "TF_VAR_password": "secret", "SLURM_CPUS_PER_TASK": "1", "CONDA_PREFIX": "/opt/conda",
+    "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_LOGGING_LEVEL": "INFO", "CUDA_HOME": "/usr/local/cuda", "CUDA_VERSION": "12.4",
+    "CUDA_PATH": "/usr/local/cuda", "CUDA_ROOT": "/usr/local/cuda", "TORCH_HOME": "/dev/null/none",
+    "TF_VAR_password": "secret", "TF_HTTP_PASSWORD": "secret", "SLURM_CPUS_PER_TASK": "1", "CONDA_PREFIX": "/opt/conda",
     "MPLCONFIGDIR": "/dev/null/none",
 }  # fmt: skip
 """What such places export besides."""

@@ -1,5 +1,6 @@
 """What becomes of a case whose process does not behave: real processes, each a few lines of Python."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from bench.host import reference_kernels
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
 from bench.sweep import process
+from bench.sweep.reaper import Reaper
 from bench.worker.protocol import to_line
 
 pytestmark = pytest.mark.usefixtures("_without_reference_kernels")
@@ -176,6 +178,33 @@ def test_nobody_waits_for_a_grandchild_that_holds_the_line_of_a_dead_process(
 ) -> None:
     outcome = run(tmp_path, case, child(*WELL, "if os.fork() == 0: time.sleep(600)", last))
     assert outcome.status == status
+
+
+DAEMON = "if pid == 0: os.setsid(); time.sleep(600)"
+ORPHAN = "if pid == 0: time.sleep(600)"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX's")
+@pytest.mark.parametrize(
+    ("shell", "left", "last", "status"),
+    [
+        ("/bin/sh", DAEMON, "sys.exit(0)", "ok"),
+        ("/bin/sh", DAEMON, "time.sleep(600)", "timeout"),
+        ("no-shell", ORPHAN, "sys.exit(0)", "ok"),
+    ],
+)
+def test_nobody_waits_for_what_cannot_be_killed(
+    tmp_path: Path, case: Case, monkeypatch: pytest.MonkeyPatch, shell: str, left: str, last: str, status: str
+) -> None:
+    monkeypatch.setattr(Reaper, "_SHELL", shell)
+    note = tmp_path / "left"
+    keep = f"open({str(note)!r}, 'w').write(str(pid))"
+    try:
+        outcome = run(tmp_path, case, child(*WELL, "pid = os.fork()", left, keep, last), timeout_s=5.0)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(note.read_text()), signal.SIGKILL)
+    assert (outcome.status, len(outcome.epochs)) == (status, 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are POSIX's")

@@ -31,7 +31,9 @@ def alone(place: Path) -> Figures:
 
 
 def test_a_notebooks_backend_is_not_the_process_own(place: Path, alone: Figures) -> None:
-    assert describe_change(alone, measure(place, {"MPLBACKEND": ABSENT})) is None
+    after = measure(place, {"MPLBACKEND": ABSENT})
+    assert describe_change(alone, after) is None
+    assert after.recorded == alone.recorded
 
 
 def test_a_persons_own_settings_of_keras_change_no_loss(place: Path, alone: Figures, tmp_path: Path) -> None:
@@ -41,6 +43,7 @@ def test_a_persons_own_settings_of_keras_change_no_loss(place: Path, alone: Figu
         (folder / "keras.json").write_text(json.dumps(theirs))
     after = measure(place, {"KERAS_HOME": str(tmp_path), "HOME": str(tmp_path)})
     assert describe_change(alone, after) is None
+    assert after.recorded == alone.recorded
 
 
 def test_whoever_prints_at_the_start_of_an_interpreter_makes_no_case_invalid(
@@ -54,7 +57,9 @@ def test_whoever_prints_at_the_start_of_an_interpreter_makes_no_case_invalid(
 
 def test_python_set_up_to_find_errors_takes_no_more_memory(place: Path, alone: Figures) -> None:
     theirs = {"PYTHONTRACEMALLOC": "1", "PYTHONMALLOC": "debug", "PYTHONDEVMODE": "1", "PYTHONOPTIMIZE": "2"}
-    assert describe_change(alone, measure(place, theirs)) is None
+    after = measure(place, theirs)
+    assert describe_change(alone, after) is None
+    assert after.recorded == alone.recorded
 
 
 @pytest.mark.long

@@ -83,7 +83,7 @@ def test_a_case_that_fails_costs_one_case_and_the_report_is_written(place: Path)
     assert (report / "report.html").is_file()
 
 
-def test_matplotlib_keras_and_the_like_find_a_home_and_a_name(place: Path) -> None:
+def test_matplotlib_and_the_like_find_a_home_and_a_name(place: Path) -> None:
     script = """
 import getpass, pathlib
 from bench.host.home import provide_home

@@ -1,6 +1,7 @@
 """The command line: what goes wrong is one message, exit code 2, and nothing half-written."""
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -174,7 +175,18 @@ def test_what_the_system_refuses_is_said_also_where_a_library_found_out(
 
     monkeypatch.setattr(run, "run_sweep", refuse)
     assert aebench(monkeypatch, "run", *BASIC) == 3
-    assert "the system refused: a writable folder is needed; set MPLCONFIGDIR. " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said == "aebench: the system refused: a writable folder is needed; set MPLCONFIGDIR.\n", "nothing was begun"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_exit_codes_of_children_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert aebench(monkeypatch, "--version") == 0
+        assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_a_plan_prints_the_cases_and_writes_nothing(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -83,7 +84,7 @@ def nox(elsewhere: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     tools = elsewhere.parent / "tools"
     tools.mkdir()
     for name in ("aebench", "pytest"):
-        (tools / name).write_text('#!/bin/sh\necho "in $(pwd): $*"\n')
+        (tools / name).write_text('#!/bin/sh\necho "in $(pwd): $*"\necho "again: $AEBENCH_COMMAND"\n')
         (tools / name).chmod(0o755)
     command = (sys.executable, "-m", "nox", "--no-venv", "--no-install", "-f", str(ROOT / "noxfile.py"), *arguments)
     environ = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "NOX_CACHE_DIR": str(tools / "cache")}
@@ -109,7 +110,16 @@ def test_paths_are_those_of_where_the_person_stands(elsewhere: Path, session: st
 
 
 @posix
+def test_the_command_that_goes_on_with_a_sweep_works_from_where_the_person_stands(elsewhere: Path) -> None:
+    again = nox(elsewhere, "-s", "bench").stdout.partition("again: ")[2].splitlines()[0]
+    assert shlex.split(again) == ["python3", "-m", "nox", "-f", str(ROOT / "noxfile.py"), "-s", "bench", "--"]
+
+
+@posix
 def test_a_test_runs_at_the_root_and_is_named_from_where_the_person_stands(elsewhere: Path) -> None:
     (elsewhere / "test_mine.py").touch()
-    done = nox(elsewhere, "-s", "tests", "--", "test_mine.py::test_it", "-k", "basic", "tests/unit")
-    assert f"in {ROOT}: {elsewhere}/test_mine.py::test_it -k basic tests/unit\n" in done.stdout, done.stderr
+    (elsewhere / "report").mkdir()
+    words = ("test_mine.py::test_it", "-k", "report", "--ignore=report", "--maxfail=1", "tests/unit")
+    done = nox(elsewhere, "-s", "tests", "--", *words)
+    expected = f"{elsewhere}/test_mine.py::test_it -k report --ignore={elsewhere}/report --maxfail=1 tests/unit"
+    assert f"in {ROOT}: {expected}\n" in done.stdout, done.stderr

@@ -49,7 +49,22 @@ def test_a_full_pipe_that_blocks_nobody_is_waited_for() -> None:
     assert bytes(received) == sent
 
 
-def test_a_test_s_own_output_stays() -> None:
-    before = sys.stdout, sys.stderr
+def test_a_test_s_own_output_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", own[0])
+    monkeypatch.setattr(sys, "stderr", own[1])
     with guard_output():
-        assert (sys.stdout, sys.stderr) == before
+        assert (sys.stdout, sys.stderr) == own
+
+
+def test_the_streams_are_whole_and_put_back_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:
+        for name, stream in (("stdout", out), ("stderr", err)):
+            monkeypatch.setattr(sys, name, stream)
+            monkeypatch.setattr(sys, f"__{name}__", stream)
+        with guard_output():
+            assert sys.stdout is not out
+            print("said", end="")  # noqa: T201
+            print("refused", end="", file=sys.stderr)  # noqa: T201
+        assert (sys.stdout, sys.stderr) == (out, err)
+        assert ((tmp_path / "out").read_text(), (tmp_path / "err").read_text()) == ("said", "refused")

@@ -1,5 +1,6 @@
 """What people name as their data: folders with IDX files or CSV files, and files that are not read as they are."""
 
+import errno
 import gzip
 import pickle
 import struct
@@ -76,18 +77,42 @@ def test_a_folder_of_something_else_says_what_is_there_and_what_was_expected(tmp
     assert "it has 'images.npz'" in message
 
 
+def test_a_subfolder_that_may_not_be_read_is_no_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = put_idx(tmp_path / "MNIST" / "raw")
+    (tmp_path / "secret").mkdir()
+    is_file = Path.is_file
+
+    def refuse(path: Path, **options: Any) -> bool:
+        if "secret" in path.parts:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return is_file(path, **options)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    message = refusal(tmp_path, read_data)
+    assert "no images there" in message
+    assert f"IDX files are in {folder}: name that folder" in message
+
+
 # --- CSV -------------------------------------------------------------------------------------------------------------
 
 
 def write_csv(
-    path: Path, part: str, *, names: bool = True, labels: bool = True, index: bool = False, end: str = "\n"
+    path: Path,
+    part: str,
+    *,
+    names: bool = True,
+    labels: bool = True,
+    index: bool = False,
+    end: str = "\n",
+    mark: bool = False,
 ) -> None:
     images, truth = some_arrays(14, 3)[f"x_{part}"].reshape(-1, 784), some_arrays(14, 3)[f"y_{part}"]
     lines = [["label", *NAMES_OF_PIXELS]] if names else []
     lines += [[str(label), *map(str, row)] for label, row in zip(truth, images, strict=True)]
     kept = [line if labels else line[1:] for line in lines]
     numbered = [[str(number - 1 if number else ""), *line] for number, line in enumerate(kept)] if index else kept
-    path.write_text("".join(",".join(line) + end for line in numbered), newline="")
+    text = "".join(",".join(line) + end for line in numbered)
+    path.write_text(text, encoding="utf-8-sig" if mark else "utf-8", newline="")
 
 
 def as_arrays(images: LabelledImages) -> list[npt.NDArray[np.uint8]]:
@@ -95,7 +120,9 @@ def as_arrays(images: LabelledImages) -> list[npt.NDArray[np.uint8]]:
 
 
 @pytest.mark.parametrize(
-    "form", [{}, {"names": False}, {"index": True}, {"end": "\r\n"}], ids=["names", "bare", "index", "windows"]
+    "form",
+    [{}, {"names": False}, {"index": True}, {"end": "\r\n"}, {"mark": True}, {"mark": True, "names": False}],
+    ids=["names", "bare", "index", "windows", "mark", "bare-mark"],
 )
 @pytest.mark.parametrize("pair", [("mnist_train.csv", "mnist_test.csv"), ("train.csv", "test.csv")])
 def test_a_pair_of_csv_files_with_labels_is_read(tmp_path: Path, pair: tuple[str, str], form: dict[str, Any]) -> None:
@@ -147,6 +174,14 @@ def test_a_csv_file_that_is_wrong_is_refused(tmp_path: Path, content: bytes, sai
     write_csv(tmp_path / "test.csv", "test")
     (tmp_path / "train.csv").write_bytes(content)
     assert said in refusal(tmp_path, read_data)
+
+
+def test_what_the_system_does_not_let_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    write_csv(tmp_path / "test.csv", "test")
+    (tmp_path / "train.csv").mkdir()
+    message = refusal(tmp_path, read_data)
+    assert "train.csv: cannot be read (" in message
+    assert "damaged" not in message
 
 
 @pytest.mark.parametrize("name", ["train.csv", "mnist_784.csv", "train-images-idx3-ubyte", IDX_FILES["x_test"]])

@@ -1,5 +1,7 @@
 """What the environment can change of a measured process: whatever is hostile is removed, set or recorded."""
 
+from fnmatch import fnmatchcase
+
 import pytest
 from faults.hostile_settings import HARMLESS, HOSTILE
 
@@ -8,13 +10,16 @@ from bench.host.settings import FIXED, SETTINGS
 from bench.sweep.process import make_environment
 
 
+@pytest.mark.parametrize("threads", [None, 2])
 @pytest.mark.parametrize("name", sorted(HOSTILE))
-def test_no_hostile_setting_changes_figures_in_silence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_hostile_setting_changes_figures_in_silence(
+    name: str, threads: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(name, raising=False)  # TensorFlow, imported by another test, sets some itself
-    before = take_fingerprint().env_flags
+    before = take_fingerprint(threads=threads).env_flags
     monkeypatch.setenv(name, HOSTILE[name])
-    reaches_the_process = make_environment("tensorflow", None).get(name) == HOSTILE[name]
-    is_recorded = take_fingerprint().env_flags != before
+    reaches_the_process = make_environment("tensorflow", threads).get(name) == HOSTILE[name]
+    is_recorded = take_fingerprint(threads=threads).env_flags != before
     assert reaches_the_process == is_recorded, "removed or set, else recorded; what is recorded is what was measured"
 
 
@@ -27,6 +32,11 @@ def test_a_setting_that_changes_no_figure_is_the_persons_own_and_belongs_to_no_i
     monkeypatch.setenv(name, HARMLESS[name])
     assert make_environment("tensorflow", None)[name] == HARMLESS[name]
     assert take_fingerprint() == before
+
+
+@pytest.mark.parametrize("pattern", [name for each in SETTINGS for name in each.names])
+def test_every_setting_has_an_example(pattern: str) -> None:
+    assert any(fnmatchcase(name, pattern) for name in {**HOSTILE, **HARMLESS})
 
 
 def test_no_name_is_listed_below_one_that_covers_it() -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -29,6 +30,15 @@ def test_each_signal_is_a_keyboard_interrupt_while_signals_are_caught(number: in
     with pytest.raises(KeyboardInterrupt), signals.catch_signals():
         signal.raise_signal(number)
     assert signal.getsignal(number) is before
+
+
+def test_a_child_has_an_exit_code_also_where_the_caller_ignored_children() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        signals.keep_exit_codes()
+        assert subprocess.run((sys.executable, "-c", "raise SystemExit(3)"), check=False).returncode == 3
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_what_was_ignored_stays_ignored() -> None:

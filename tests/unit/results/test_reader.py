@@ -80,6 +80,12 @@ def test_a_report_that_a_sweep_wrote_is_read_with_every_figure_it_had(file: Path
     assert len({each.case for each in report.rows}) == 1
 
 
+def test_whatever_flags_the_compiler_was_given_the_report_is_read(file: Path) -> None:
+    flags = "XLA_FLAGS=" + " ".join(f"--xla_disable_hlo_passes=pass-{number}" for number in range(50))
+    assert len(flags) > 1_500
+    assert reader.read_report(written(file, table(row(env_flags=flags)))).fingerprint.env_flags == flags
+
+
 def test_a_folder_stands_for_its_results(file: Path) -> None:
     written(file, table())
     assert reader.read_report(file.parent) == reader.read_report(file)

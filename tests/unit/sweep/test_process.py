@@ -1,9 +1,11 @@
 """What a measured process gets from its parent, and what of its words may be handed around."""
 
+import errno
 import os
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
@@ -65,6 +67,23 @@ def test_what_ends_a_process_without_an_exception_stays_in_the_tail(tmp_path: Pa
 def test_folders_of_this_machine_are_not_shared() -> None:
     files = [ROOT / "bench" / "cli.py", Path(sys.prefix) / "lib", Path.home() / "mine"]
     assert hide_folders(" ".join(map(str, files))) == "<aebench>/bench/cli.py <python>/lib ~/mine"
+
+
+def test_a_folder_whose_name_begins_like_one_of_this_machine_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/work")
+    monkeypatch.setenv("USERPROFILE", "/work")
+    assert hide_folders("/workspace/x /work/x '/work' in /work.") == "/workspace/x ~/x '~' in ~."
+
+
+def test_what_is_sent_to_a_process_that_has_ended_is_lost_whatever_the_system_calls_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = mock.Mock(write=mock.Mock(side_effect=OSError(errno.EINVAL, "Invalid argument")))  # on Windows
+    with start_process((sys.executable, "-c", ""), dict(os.environ), tmp_path / "log") as child:
+        with monkeypatch.context() as patch:
+            patch.setattr(child._process, "stdin", refused)
+            child.send(b"job\n")
+        refused.write.assert_called_once()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no process groups on this system")
