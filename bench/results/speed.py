@@ -38,10 +38,10 @@ _EPOCH_DEVIATION = 0.3
 _FEWEST_FOR_ERROR = 6
 _FEWEST_FOR_DRIFT = 12
 _TWO_SPEEDS = 1.5
-"""On two cores a whole epoch now and then runs on one of them alone (docs/research/next-run.md)."""
+"""Epochs of `fit` that wait for a thread of tf.data take twice as long (docs/research/next-run.md)."""
 _TAIL = 0.025
-_MOST_TAKEN = 100.0
-"""Others took this many times what the process had, at most: no correction goes beyond."""
+_MOST_TAKEN = 4.0
+"""Others took this many times what the process had, at most: no correction goes beyond. Twice was tried."""
 _WIDEST = 50.0
 """Logarithm of the widest interval's reach, so that files of figures that no machine gives overflow nothing."""
 
