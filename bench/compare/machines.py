@@ -1,4 +1,4 @@
-"""Machines side by side: pure functions on what each of them measured.
+"""Machines side by side, and ranked: pure functions on what each of them measured.
 
 One machine is the reference; every other machine is compared with it case by case. A speed is the reference's seconds
 over the machine's, so that 2 is twice as fast. A ratio of memory is the machine's over the reference's. A difference of
