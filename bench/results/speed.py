@@ -42,6 +42,8 @@ _TWO_SPEEDS = 1.5
 _TAIL = 0.025
 _MOST_TAKEN = 4.0
 """Others took this many times what the process had, at most: no correction goes beyond. Twice was tried."""
+_MOST_CORES = 1e6
+"""No machine has more."""
 _WIDEST = 50.0
 """Logarithm of the widest interval's reach, so that files of figures that no machine gives overflow nothing."""
 
@@ -118,8 +120,12 @@ def _compare_cpu_time(
     train_s: Sequence[float], taken_cores: Sequence[float | None], own_cores: Sequence[float | None]
 ) -> float:
     """CPU seconds that were taken, for each that the process had; 0 where that is not known."""
-    taken = sum(seconds * max(cores or 0.0, 0.0) for seconds, cores in zip(train_s, taken_cores, strict=True))
-    own = sum(seconds * max(cores or 0.0, 0.0) for seconds, cores in zip(train_s, own_cores, strict=True))
+    taken, own = (
+        math.fsum(
+            seconds * min(max(cores or 0.0, 0.0), _MOST_CORES) for seconds, cores in zip(train_s, of, strict=True)
+        )
+        for of in (taken_cores, own_cores)
+    )
     return min(taken / own, _MOST_TAKEN) if own else 0.0
 
 
