@@ -54,17 +54,27 @@ def compute_geometric_mean(ratios: Sequence[Ratio]) -> Ratio | None:
     """The geometric mean, with the wider of two intervals at each end; None without ratios.
 
     One is Student's t on the logarithms with the case as the unit: it contains differences from case to case, and brief
-    noise too. The other combines the cases' own intervals: a few cases that agree by chance do not make a ratio better
-    known than each of them is.
+    noise too. The other combines the cases' own intervals, half of whose variance the cases of a sweep share: they ran
+    in the same hour, so many cases do not make a ratio much better known than each of them is.
     """
     if not ratios:
         return None
     logs = [math.log(each.value) for each in ratios]
     middle = statistics.fmean(logs)
     across = StudentMean.of(logs).compute_width() if len(logs) > 1 else 0.0
-    below = max(across, math.hypot(*(math.log(each.value / each.low) for each in ratios)) / len(ratios))
-    above = max(across, math.hypot(*(math.log(each.high / each.value) for each in ratios)) / len(ratios))
+    below = max(across, _combine([math.log(each.value / each.low) for each in ratios]))
+    above = max(across, _combine([math.log(each.high / each.value) for each in ratios]))
     return Ratio(math.exp(middle), math.exp(middle - below), math.exp(middle + above), len(ratios))
+
+
+_SHARED = 0.5
+"""Part of the variance of the cases' errors that is one for all cases of a sweep."""
+
+
+def _combine(reaches: Sequence[float]) -> float:
+    """How far the mean's end lies from it, by those of the cases."""
+    own = math.hypot(*reaches) / len(reaches)
+    return math.hypot(math.sqrt(1 - _SHARED) * own, math.sqrt(_SHARED) * statistics.fmean(reaches))
 
 
 # ------------------------------------------------------------------ one case on two machines
