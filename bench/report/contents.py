@@ -142,7 +142,7 @@ def tabulate_overview(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]
 
 
 def _describe_certainty(header: SweepHeader, outcomes: Sequence[Outcome], speeds: Mapping[str, CaseSpeed]) -> list[str]:
-    """Say how far the next run may lie from what is told."""
+    """Say how far the next run may lie from what the report says."""
     if not speeds:
         return []
     _planned, further = header.split_outcomes(outcomes)

@@ -20,7 +20,7 @@ NOT_MEASURED = "–"
 _QUIET, _REMARKS = "quiet", "remarks"
 _MEASURED_HEADERS = ("s/epoch", _QUIET, "95 %", "first", "train", "val", "bce", "MiB", "dead", _REMARKS)
 _WORTH_TELLING = 0.05
-"""Where noise cost a smaller fraction of an epoch, the figure on a quiet machine is not told apart."""
+"""Where noise cost a smaller fraction of an epoch, the figure on a quiet machine has no column."""
 
 
 def tabulate_model(

@@ -230,7 +230,7 @@ def test_a_machine_without_tensorflow_says_so(root: Path, monkeypatch: pytest.Mo
         ("CUDA_VISIBLE_DEVICES", "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "CUDA_VISIBLE_DEVICES=…"),
         ("CUDA_VISIBLE_DEVICES", "0,1", "CUDA_VISIBLE_DEVICES=0,1"),
         ("CUDA_VISIBLE_DEVICES", "", "CUDA_VISIBLE_DEVICES="),
-        ("MALLOC_CONF", "narenas:1,prof_prefix:/tmp/p", "MALLOC_CONF=narenas:1,…"),
+        ("MALLOC_CONF", "narenas:1,prof_prefix:/var/p", "MALLOC_CONF=narenas:1,…"),
         ("OMP_PLACES", "caf\udce9", "OMP_PLACES=caf?"),
         ("SECRET_TOKEN", "1", None),
     ],

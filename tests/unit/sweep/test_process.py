@@ -70,9 +70,9 @@ def test_folders_of_this_machine_are_not_shared() -> None:
 
 
 def test_a_folder_whose_name_begins_like_one_of_this_machine_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/work")
-    monkeypatch.setenv("USERPROFILE", "/work")
-    assert hide_folders("/workspace/x /work/x '/work' in /work.") == "/workspace/x ~/x '~' in ~."
+    monkeypatch.setenv("HOME", "/home/al")
+    monkeypatch.setenv("USERPROFILE", "/home/al")
+    assert hide_folders("/home/alice/x /home/al/x '/home/al' in /home/al.") == "/home/alice/x ~/x '~' in ~."
 
 
 def test_what_is_sent_to_a_process_that_has_ended_is_lost_whatever_the_system_calls_that(
