@@ -174,7 +174,8 @@ def test_what_a_killed_run_has_left_is_cleared_up_and_nothing_else(folder: Repor
         (folder.root / name).write_text("mine")
     swept(folder, header, scripted.Script(), resume=True)
     left = {str(path.relative_to(folder.root)) for path in folder.root.rglob("*") if path.is_file()}
-    assert left == {".lock", "journal.jsonl", "notes.txt", ".hidden", "samples/case-1.npz"}
+    # Some versions of filelock remove their file, others leave it.
+    assert left - {".lock"} == {"journal.jsonl", "notes.txt", ".hidden", "samples/case-1.npz"}
 
 
 def test_a_journal_is_there_with_its_whole_header_or_not_at_all(
