@@ -64,7 +64,7 @@ def aebench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (("--repeats", "two"), ("--repeats", "integer")),
         (("--minutes", "0"), ("--minutes", "more than 0", "0")),
         (("--minutes", "nan"), ("--minutes", "nan")),
-        (("--minutes", "soon"), ("--minutes", "soon")),
+        (("--minutes", "soon"), ("--minutes", "valid")),
         (("--within", "101"), ("--within", "100 or less", "101")),
         (("--repeats", "3", "--within", "4"), ("--within", "--minutes")),
         (("--seed", "-1"), ("--seed", "-1")),
