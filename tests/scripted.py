@@ -62,7 +62,7 @@ def fingerprint(**changes: Any) -> Fingerprint:
 
 def profile(**changes: Any) -> Profile:
     """Two models, a run of two checkpoints each."""
-    fields: dict[str, Any] = {"name": "scripted", "models": ("basic", "deep"), "epochs": (1, 3), "batch_sizes": (4,)}
+    fields: dict[str, Any] = {"name": "scripted", "models": ("basic", "deep"), "epochs": (1, 4), "batch_sizes": (4,)}
     return Profile(**fields | changes)
 
 
@@ -97,7 +97,7 @@ def case(**changes: Any) -> Case:
         "dataset": "mnist-5k",
         "seed": 0,
         "repeat": 0,
-        "checkpoints": (1, 3),
+        "checkpoints": (1, 4),
     }
     return Case(**fields | changes)
 
@@ -137,9 +137,9 @@ def checkpoint(epochs: int) -> CheckpointEvent:
         wall_s=10.0 + epochs,
         cpu_s=12.0 + epochs,
         peak_rss_mib=600.0 + epochs,
-        anon_peak_mib=400.0,
-        gpu_peak_mib=None,
-        gpu_used_mib=None,
+        peak_anon_mib=400.0,
+        peak_gpu_mib=None,
+        peak_gpu_used_mib=None,
         threads_alive=10,
         phases=tuple(phase(name, peak_mib=600.0 + epochs) for name in training),
     )

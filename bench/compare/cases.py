@@ -94,14 +94,14 @@ def _summarize_processes(epochs: int, rows: Sequence[Row]) -> CheckpointFigures:
     observed = [row.noisy_epochs for row in rows if row.noisy_epochs is not None]
     return CheckpointFigures(
         epochs=epochs,
-        anon_mib=compute_median_of_known(row.anon_peak_mib for row in rows),
+        anon_mib=compute_median_of_known(row.peak_anon_mib for row in rows),
         rss_mib=compute_median_of_known(row.peak_rss_mib for row in rows),
         loss=compute_median_of_known(row.val_bce for row in rows),
         dataset_digest="+".join(sorted({row.dataset_digest for row in rows})),
         samples=(rows[0].train_samples, rows[0].val_samples),
         noisy=sum(observed),
         observed_epochs=epochs * len(observed),
-        steady=all(row.steady is not False for row in rows),
+        steady=all(row.steady != "no" for row in rows),
         peak_method=rows[0].peak_rss_method,
     )
 

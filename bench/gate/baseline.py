@@ -287,7 +287,7 @@ class _Judge:
         return Judgement("ok", f"within what another seed may change ({LOSS_EFFECT:.0%}), or lower", estimate)
 
 
-_MEMORY_COLUMNS = dict(zip(MEMORY_KINDS, ("peak_rss_mib", "anon_peak_mib"), strict=True))
+_MEMORY_COLUMNS = dict(zip(MEMORY_KINDS, ("peak_rss_mib", "peak_anon_mib"), strict=True))
 
 
 def compare_means(before: Sequence[float], after: Sequence[float], least_error: float = 0.0) -> StudentMean:

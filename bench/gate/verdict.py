@@ -22,7 +22,7 @@ level of a miss:
   that differ may yet turn out to be higher.
 
 A block is discarded whole if a noise indicator was out of bounds over its four turns together, so the rule cannot know
-whose turns were hit. Warm-up is cut from both sides alike, by the rule of `bench.results.stats.find_steady_state`.
+whose turns were hit. Warm-up is cut from both sides alike, by the rule of `bench.results.stats.find_warmup_length`.
 """
 
 import math

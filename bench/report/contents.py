@@ -194,9 +194,9 @@ def _describe_drift(outcomes: Sequence[Outcome]) -> list[str]:
 def _describe_sampling(rows: Sequence[ResultRow]) -> list[str]:
     """Compare the peaks with what sampling saw: it can miss a short peak, but never see more than the peak."""
     pairs = [
-        (row.case_id, row.sampled_peak_mib, row.peak_rss_mib)
+        (row.case_id, row.peak_sampled_mib, row.peak_rss_mib)
         for row in rows
-        if row.sampled_peak_mib is not None and row.peak_rss_mib is not None
+        if row.peak_sampled_mib is not None and row.peak_rss_mib is not None
     ]
     above = dict.fromkeys(
         name for name, sampled, peak in pairs if sampled > peak + max(_SAMPLING_TOLERANCE_MIB, peak / 100)

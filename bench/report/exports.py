@@ -44,7 +44,7 @@ METRICS = (
     Metric("epoch_s_quiet", "time per epoch", "s", "latency", _NS, "epoch_s_low", "epoch_s_high"),
     Metric("first_epoch_s", "first epoch", "s", "first-epoch-seconds"),
     Metric("peak_rss_mib", "peak RAM", "MiB", "peak-rss-mib"),
-    Metric("gpu_peak_mib", "peak GPU memory", "MiB", "peak-gpu-mib"),
+    Metric("peak_gpu_mib", "peak GPU memory", "MiB", "peak-gpu-mib"),
     Metric("val_bce", "validation BCE", "nats", "val-bce-nats"),
 )
 
@@ -131,7 +131,7 @@ _EXTRA = (
     "first_epoch_s",
     "peak_rss_mib",
     "peak_rss_method",
-    "gpu_peak_mib",
+    "peak_gpu_mib",
 )
 
 

@@ -99,7 +99,7 @@ def _list_differences(row: ResultRow, settings: Settings) -> str:
 
 
 def _is_full_mnist(row: ResultRow) -> bool:
-    return row.dataset == "mnist" and row.train_samples == _FULL_TRAIN and row.dataset_genuine is not False
+    return row.dataset == "mnist" and row.train_samples == _FULL_TRAIN and row.dataset_genuine != "no"
 
 
 def _get_figure(row: ResultRow, published: Published) -> float | None:
@@ -114,7 +114,7 @@ def _get_figure(row: ResultRow, published: Published) -> float | None:
         case "code_mean":
             return row.code_mean
         case "fit_s":
-            return (row.train_s_total or 0) + (row.val_s_total or 0)
+            return (row.train_total_s or 0) + (row.val_total_s or 0)
         case "ram_mb":
             return None if row.peak_rss_mib is None else row.peak_rss_mib * (1 << 20) / 1e6
 

@@ -154,7 +154,7 @@ def _describe_trust(
     missing = len(header.cases) - sum(outcome.status == "ok" for outcome in planned)
     lost = sum(outcome.status != "ok" for outcome in further)
     noisy, epochs = count_noisy_epochs(outcomes)
-    unsteady = [_name_line(line, lines) for line in lines if any(row.steady is False for row in line)]
+    unsteady = [_name_line(line, lines) for line in lines if any(row.steady == "no" for row in line)]
     reasons = {
         f"{missing} of {format_count(len(header.cases), 'case')} failed or did not run": missing > 0,
         f"{lost} of {format_count(len(further), 'further process')} failed": lost > 0,
@@ -168,7 +168,7 @@ def _describe_trust(
         return [f"Trust with care: {'; '.join(reason for reason, applies in reasons.items() if applies)}."]
     if not outcomes:
         return []
-    if all(row.steady is None for row in rows):
+    if all(row.steady == "unknown" for row in rows):
         return ["No epoch was noisy; the runs are too short to say whether their times are steady."]
     return ["Nothing speaks against these figures: no epoch was noisy, and no series of times had a trend."]
 

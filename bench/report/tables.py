@@ -94,7 +94,7 @@ def _list_remarks(processes: Sequence[ResultRow], ok: Sequence[ResultRow]) -> st
     remarks = {
         f"{len(ok)} of {len(processes)} processes": len(ok) < len(processes),
         f"{noisy}/{epochs} noisy": noisy > 0,
-        "not steady": any(row.steady is False for row in ok),
+        "not steady": any(row.steady == "no" for row in ok),
     }
     return "; ".join(remark for remark, applies in remarks.items() if applies)
 

@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, Validati
 from bench.errors import InvalidInput, format_count, join_names, make_one_line, quote
 from bench.host.fingerprint import Fingerprint
 from bench.results.folder import ReportFolder
-from bench.results.schema import SCHEMA_VERSION, ResultRow, Status, check_schema_version
+from bench.results.schema import SCHEMA_VERSION, Answer, ResultRow, Status, check_schema_version
 
 MAX_BYTES = 64 << 20
 """Largest results.csv that is read: some 70,000 rows."""
@@ -45,7 +45,7 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     ),
     **dict.fromkeys(("epoch_s_median", "epoch_s_quiet", "epoch_s_low", "epoch_s_high"), _MEASURED),
     "epoch_s_error": {"ge": 0, "lt": 100},
-    **dict.fromkeys(("peak_rss_mib", "anon_peak_mib", "cpu_limit", "reference_gflop_per_s"), _MEASURED),
+    **dict.fromkeys(("peak_rss_mib", "peak_anon_mib", "cpu_limit", "reference_gflop_per_s"), _MEASURED),
     **dict.fromkeys(("train_loss", "val_loss", "val_bce"), _LOSS),
     **dict.fromkeys(("repeat", "noisy_epochs"), _FROM_NOTHING),
 }
@@ -80,9 +80,9 @@ class Row:
     epoch_s_error: float | None
     peak_rss_mib: float | None
     peak_rss_method: str | None
-    anon_peak_mib: float | None
+    peak_anon_mib: float | None
     noisy_epochs: int | None
-    steady: bool | None = None
+    steady: Answer = "unknown"
     reference_gflop_per_s: float | None = None
 
     @property

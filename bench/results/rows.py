@@ -8,7 +8,7 @@ from bench.host import noise
 from bench.results import stats
 from bench.results.epochs import Epochs
 from bench.results.roofline import find_bound
-from bench.results.schema import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
+from bench.results.schema import SCHEMA_VERSION, Answer, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
 from bench.results.speed import ProcessSpeed, estimate_process
 from bench.worker.protocol import CheckpointEvent, EpochEvent, PhaseEvent, PhaseName
 
@@ -23,8 +23,10 @@ def make_result_rows(outcome: Outcome, header: SweepHeader, *, without_noisy: bo
     whole = next((place for place, epoch in enumerate(numbers) if epoch != place + 1), len(numbers))
     reached = {checkpoint.epochs: checkpoint for checkpoint in outcome.checkpoints if checkpoint.epochs <= whole}
     common = _find_common(outcome, header)
+    final = max(reached, default=outcome.case.run_epochs)
     return [
-        _make_row(outcome, common, epochs, reached.get(epochs), without_noisy) for epochs in outcome.case.checkpoints
+        _make_row(outcome, common | {"is_final": epochs == final}, epochs, reached.get(epochs), without_noisy)
+        for epochs in outcome.case.checkpoints
     ]
 
 
@@ -66,7 +68,7 @@ def _find_common(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
         **outcome.case.model_dump(exclude={"checkpoints"}),
         "run_epochs": outcome.case.run_epochs,
         "dataset_digest": header.dataset_digest,
-        "dataset_genuine": header.dataset_genuine,
+        "dataset_genuine": _answer(header.dataset_genuine),
         "train_samples": header.train_samples,
         "val_samples": header.val_samples,
         "run_status": outcome.status,
@@ -76,15 +78,19 @@ def _find_common(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
         **header.fingerprint.model_dump(),
         "started_at": outcome.started_at,
         "git_commit": header.git_commit,
-        "git_dirty": header.git_dirty,
+        "git_dirty": _answer(header.git_dirty),
     }
+
+
+def _answer(fact: bool | None) -> Answer:
+    return "unknown" if fact is None else "yes" if fact else "no"
 
 
 def _make_row(
     outcome: Outcome, common: dict[str, Any], epochs: int, checkpoint: CheckpointEvent | None, without_noisy: bool
 ) -> ResultRow:
     if checkpoint is None:
-        return ResultRow(**common, epochs=epochs, status=outcome.status, error=outcome.error)
+        return ResultRow(**common, epochs=epochs, status=outcome.status, error=outcome.error, steady="unknown")
     times = _compute_times(outcome.epochs, epochs, common["train_samples"], without_noisy)
     return ResultRow(
         **common,
@@ -98,32 +104,36 @@ def _make_row(
         train_loss=outcome.epochs.get_column("train_loss")[epochs - 1],
         val_loss=outcome.epochs.get_column("val_loss")[epochs - 1],
         **_read_evaluation(outcome, epochs),
-        wall_s_total=checkpoint.wall_s,
-        cpu_s_total=checkpoint.cpu_s,
+        total_s=checkpoint.wall_s,
+        cpu_total_s=checkpoint.cpu_s,
     )
 
 
 def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -> dict[str, Any]:
-    """Medians of the steady epochs of the first ``epochs``; sums of all."""
+    """Medians of the steady epochs of the first ``epochs``; sums of all.
+
+    The warm-up is that of the whole run, so that its checkpoints agree on which epochs are steady.
+    """
+    warmup = min(stats.find_warmup_length(of.get_column("train_s")), epochs)
     train_s, val_s, noisy = (of.get_column(name)[:epochs] for name in ("train_s", "val_s", "noisy"))
-    state = stats.find_steady_state(train_s)
-    steady = [place for place in range(state.warmup, epochs) if not (without_noisy and noisy[place])]
-    speed = _estimate_speed(of, steady)
-    validation = stats.compute_median_of_known(val_s[place] for place in steady)
+    steady = [place for place in range(warmup, epochs) if not (without_noisy and noisy[place])]
+    enough = len(steady) >= _FEWEST_STEADY
+    speed = _estimate_speed(of, steady) if enough else None
+    validation = statistics.median(val_s[place] for place in steady) if enough else None
     own = zip(*(of.get_column(name)[:epochs] for name in ("harness_s", "between_s")), strict=True)
     return {
         "first_epoch_s": train_s[0],
-        "warmup_epochs": state.warmup,
+        "warmup_epochs": warmup,
         "steady_epochs": len(steady),
-        "steady": state.steady,
+        "steady": _answer(stats.is_steady(train_s[warmup:])),
         "epoch_s_median": speed and speed.as_measured,
         "epoch_s_quiet": speed and speed.quiet,
         "epoch_s_low": speed and speed.low,
         "epoch_s_high": speed and speed.high,
         "epoch_s_error": speed and speed.error,
         "val_s_median": validation,
-        "train_s_total": sum(train_s),
-        "val_s_total": sum(val_s),
+        "train_total_s": sum(train_s),
+        "val_total_s": sum(val_s),
         "samples_per_s": samples / speed.as_measured if speed else None,
         "harness_epoch_s": statistics.median(map(sum, own)),
         "noisy_epochs": sum(noisy),
@@ -134,6 +144,8 @@ def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -
     }
 
 
+_FEWEST_STEADY = 3
+"""Of fewer epochs a median says nothing."""
 _SHORTEST_S, _LONGEST_S = 1e-9, 1e9
 """Of an epoch: a tick of the clock, and thirty years."""
 
@@ -157,7 +169,7 @@ def _read_setup(outcome: Outcome) -> dict[str, Any]:
     phases: dict[str, PhaseEvent] = {phase.name: phase for phase in outcome.phases}
     return {
         **{f"{name}_s": phases[name].seconds for name in ("import", "build") if name in phases},
-        **{f"rss_{name}_mib": phases[name].peak_mib for name in ("import", "data", "build") if name in phases},
+        **{f"peak_rss_{name}_mib": phases[name].peak_mib for name in ("import", "data", "build") if name in phases},
         "params": outcome.setup and outcome.setup.params,
         "peak_rss_method": outcome.setup and outcome.setup.peak_rss_method,
         "intra_threads": outcome.setup and outcome.setup.intra_threads,
@@ -167,7 +179,7 @@ def _read_setup(outcome: Outcome) -> dict[str, Any]:
 
 def _compute_roofline(outcome: Outcome, checkpoint: CheckpointEvent, samples_per_s: float | None) -> dict[str, Any]:
     """Arithmetic and memory traffic that were reached, and the machine's peaks."""
-    setup, peaks = outcome.setup, _find_peaks(outcome, on_gpu=checkpoint.gpu_peak_mib is not None)
+    setup, peaks = outcome.setup, _find_peaks(outcome, on_gpu=checkpoint.peak_gpu_mib is not None)
     flops = setup.training_flops if setup else None
     moved = setup.step_bytes if setup else None
     counted = {
@@ -206,16 +218,18 @@ def _read_evaluation(outcome: Outcome, epochs: int) -> dict[str, Any]:
 
 def _read_memory(outcome: Outcome, checkpoint: CheckpointEvent) -> dict[str, Any]:
     phases: dict[str, PhaseEvent] = {phase.name: phase for phase in checkpoint.phases}
-    peaks = {f"rss_{name}_mib": phases[name].peak_mib for name in ("first_epoch", "train", "val") if name in phases}
+    peaks = {
+        f"peak_rss_{name}_mib": phases[name].peak_mib for name in ("first_epoch", "train", "val") if name in phases
+    }
     sampled = [mib for at_s, mib in outcome.timeline.samples if at_s <= checkpoint.at_s] if outcome.timeline else []
     return {
         **peaks,
         "peak_rss_mib": checkpoint.peak_rss_mib,
-        "anon_peak_mib": checkpoint.anon_peak_mib,
-        "sampled_peak_mib": max(sampled, default=None),
+        "peak_anon_mib": checkpoint.peak_anon_mib,
+        "peak_sampled_mib": max(sampled, default=None),
         "sampled_every_s": outcome.timeline.interval_s if sampled and outcome.timeline else None,
-        "gpu_peak_mib": checkpoint.gpu_peak_mib,
-        "gpu_used_mib": checkpoint.gpu_used_mib,
+        "peak_gpu_mib": checkpoint.peak_gpu_mib,
+        "peak_gpu_used_mib": checkpoint.peak_gpu_used_mib,
         "threads_alive": checkpoint.threads_alive,
     }
 

@@ -2,7 +2,10 @@
 
 Schema history:
 
-3  (0.1.0) epoch_s_quiet, epoch_s_low, epoch_s_high and epoch_s_error in place of epoch_s_ci_low and epoch_s_ci_high: an
+4  (0.1.0) total_s, train_total_s, val_total_s and cpu_total_s in place of wall_s_total and its like; peak_ first in the
+   names of all peaks of memory; is_final; steady, dataset_genuine and git_dirty are yes, no or unknown. Warm-up is that
+   of the whole run, and a median needs three steady epochs. What people look at comes first, the machine last.
+3  epoch_s_quiet, epoch_s_low, epoch_s_high and epoch_s_error in place of epoch_s_ci_low and epoch_s_ci_high: an
    interval is about the next run, no longer about the epochs of this one.
 2  environment_id; machine_id is of the machine alone, and both begin with a letter. Renamed: peak_share to
    peak_fraction, contaminated_epochs to noisy_epochs; in epochs.csv flags to noise; in the journal marks to
@@ -24,7 +27,7 @@ from bench.results.epochs import Epochs, MemorySamples
 from bench.results.roofline import Bound
 from bench.worker.protocol import CheckpointEvent, EvaluationEvent, PeaksEvent, PhaseEvent, SetupEvent
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def check_schema_version(version: int, file: str) -> None:
@@ -137,16 +140,19 @@ JOURNAL_LINE: TypeAdapter[JournalLine] = TypeAdapter(JournalLine)
 # ---------------------------------------------------------------- rows of the CSVs
 
 
+Answer = Literal["yes", "no", "unknown"]
+"""In words, so that a column has one type whatever is in it."""
+
 _NOT_REACHED = "the checkpoint was not reached"
 _NOT_EVALUATED = "the run did not reach its end, where checkpoints are evaluated"
-_NOT_STEADY = "no epoch after the warm-up"
+_NOT_STEADY = "fewer than 3 epochs after the warm-up"
 _NOT_COUNTED = "the operations of a layer cannot be counted"
 _NO_PEAKS = "the run did not reach its end"
 _NO_PHASES = "the system keeps no peak per phase"
 
 
-class Measurement(StrictModel):
-    """What was measured of a case at one of its checkpoints: the first columns of results.csv."""
+class Identity(StrictModel):
+    """Which case, and which of its checkpoints."""
 
     schema_version: int = describe_column("version of this table")
     case_id: str = describe_column("names the case, alike on every machine")
@@ -158,40 +164,21 @@ class Measurement(StrictModel):
     learning_rate: float = describe_column("the optimizer's learning rate")
     batch_size: int = describe_column("samples per training step", "samples")
     epochs: int = describe_column("the checkpoint: epochs that were trained when this row was taken")
-    run_epochs: int = describe_column("epochs of the whole run that this checkpoint is part of")
     dataset: str = describe_column("name of the dataset")
-    dataset_digest: str = describe_column("SHA-256 of the dataset's arrays")
-    dataset_genuine: bool | None = describe_column(
-        "whether the arrays are those usually known by that name", empty="no digest is known for that name"
-    )
-    train_samples: int = describe_column("training samples", "samples")
-    val_samples: int = describe_column("validation samples", "samples")
     seed: int = describe_column("seed of the weights, of shuffling, added noise and sampling")
     repeat: int = describe_column("which repeat of the same case, from 0; each has a process of its own")
+
+
+class Figures(Identity):
+    """The twenty that people look at."""
+
+    is_final: bool = describe_column(
+        "whether this is the last checkpoint that the process reached: exactly one row of each process"
+    )
     status: Status = describe_column("ok if this checkpoint was reached; else how the run ended before it")
-    run_status: Status = describe_column("how the whole run ended")
-    attempts: int | None = describe_column(
-        "how many times the case was run, this run included, interrupted runs not", empty="not counted"
-    )
     error: str | None = describe_column("what went wrong", empty="status is ok")
-    train_loss: float | None = describe_column(
-        "training loss of the checkpoint's epoch, as Keras prints it", empty=_NOT_REACHED
-    )
-    val_loss: float | None = describe_column(
-        "validation loss after the checkpoint's epoch, as Keras prints it", empty=_NOT_REACHED
-    )
-    val_bce: float | None = describe_column(
-        "mean binary cross-entropy per pixel of the validation images as rebuilt from their codes: compares across "
-        "models",
-        "nats",
-        _NOT_EVALUATED,
-    )
-    code_mean: float | None = describe_column(
-        "mean activation of the code units over the validation images", empty=_NOT_EVALUATED
-    )
-    code_units: int | None = describe_column("numbers in the code of one image", empty=_NOT_EVALUATED)
-    dead_units: int | None = describe_column(
-        "code units that are zero for every validation image", empty=_NOT_EVALUATED
+    total_s: float | None = describe_column(
+        "wall seconds from the start of the process to the checkpoint, without the harness' own work", "s", _NOT_REACHED
     )
     epoch_s_median: float | None = describe_column(
         "median training seconds of the steady epochs up to the checkpoint", "s", _NOT_STEADY
@@ -208,36 +195,13 @@ class Measurement(StrictModel):
         _NOT_STEADY,
     )
     epoch_s_high: float | None = describe_column("upper end of that interval", "s", _NOT_STEADY)
-    epoch_s_error: float | None = describe_column(
-        "standard error of the quiet figure by the epochs of this run alone, as a fraction of it; runs differ by more",
-        empty=_NOT_STEADY,
-    )
-    warmup_epochs: int | None = describe_column(
-        "warm-up epochs, before the steady ones; the first epoch is always one", empty=_NOT_REACHED
-    )
     steady_epochs: int | None = describe_column("how many epochs the median is taken over", empty=_NOT_REACHED)
-    steady: bool | None = describe_column(
-        "whether the times of the steady epochs show no trend", empty="fewer than 6 steady epochs"
+    steady: Answer = describe_column(
+        "yes where the times of the steady epochs show no trend, no where they do, unknown below 6 of them"
     )
-    val_s_median: float | None = describe_column("median validation seconds of the steady epochs", "s", _NOT_STEADY)
+    noisy_epochs: int | None = describe_column("epochs with a noise indicator out of bounds", empty="not measured")
     first_epoch_s: float | None = describe_column(
         "training seconds of the first epoch, with tracing and compilation", "s", _NOT_REACHED
-    )
-    import_s: float | None = describe_column("seconds to import Keras and its backend", "s", _NOT_REACHED)
-    build_s: float | None = describe_column("seconds to build and compile the model", "s", _NOT_REACHED)
-    train_s_total: float | None = describe_column(
-        "training seconds of all epochs up to the checkpoint, the first included", "s", _NOT_REACHED
-    )
-    val_s_total: float | None = describe_column(
-        "validation seconds of all epochs up to the checkpoint", "s", _NOT_REACHED
-    )
-    wall_s_total: float | None = describe_column(
-        "wall seconds from the start of the process to the checkpoint, without the harness' own work", "s", _NOT_REACHED
-    )
-    cpu_s_total: float | None = describe_column(
-        "CPU seconds of the process from its start to the checkpoint, the harness' own readings included",
-        "s",
-        _NOT_REACHED,
     )
     samples_per_s: float | None = describe_column(
         "training samples per second in a median steady epoch", "1/s", _NOT_STEADY
@@ -245,31 +209,90 @@ class Measurement(StrictModel):
     peak_rss_mib: float | None = describe_column(
         "peak resident memory of the process up to the checkpoint, without the harness' own work", "MiB", _NOT_REACHED
     )
+    train_loss: float | None = describe_column(
+        "training loss of the checkpoint's epoch, as Keras prints it", empty=_NOT_REACHED
+    )
+    val_loss: float | None = describe_column(
+        "validation loss after the checkpoint's epoch, as Keras prints it", empty=_NOT_REACHED
+    )
+    val_bce: float | None = describe_column(
+        "mean binary cross-entropy per pixel of the validation images as rebuilt from their codes: compares across "
+        "models",
+        "nats",
+        _NOT_EVALUATED,
+    )
+    dead_units: int | None = describe_column(
+        "code units that are zero for every validation image", empty=_NOT_EVALUATED
+    )
+    code_units: int | None = describe_column("numbers in the code of one image", empty=_NOT_EVALUATED)
+    params: int | None = describe_column("trainable parameters", empty="the model was not built")
+
+
+class Measurement(Figures):
+    """What was measured of a case at one of its checkpoints."""
+
+    run_epochs: int = describe_column("epochs of the whole run that this checkpoint is part of")
+    run_status: Status = describe_column("how the whole run ended")
+    attempts: int | None = describe_column(
+        "how many times the case was run, this run included, interrupted runs not", empty="not counted"
+    )
+    started_at: str = describe_column("when the run began, UTC")
+    train_samples: int = describe_column("training samples", "samples")
+    val_samples: int = describe_column("validation samples", "samples")
+    dataset_digest: str = describe_column("SHA-256 of the dataset's arrays")
+    dataset_genuine: Answer = describe_column(
+        "whether the arrays are those usually known by that name; unknown where no digest is known for it"
+    )
+    code_mean: float | None = describe_column(
+        "mean activation of the code units over the validation images", empty=_NOT_EVALUATED
+    )
+    epoch_s_error: float | None = describe_column(
+        "standard error of the quiet figure by the epochs of this run alone, as a fraction of it; runs differ by more",
+        empty=_NOT_STEADY,
+    )
+    warmup_epochs: int | None = describe_column(
+        "warm-up epochs, before the steady ones; the first epoch is always one", empty=_NOT_REACHED
+    )
+    val_s_median: float | None = describe_column("median validation seconds of the steady epochs", "s", _NOT_STEADY)
+    import_s: float | None = describe_column("seconds to import Keras and its backend", "s", _NOT_REACHED)
+    build_s: float | None = describe_column("seconds to build and compile the model", "s", _NOT_REACHED)
+    train_total_s: float | None = describe_column(
+        "training seconds of all epochs up to the checkpoint, the first included", "s", _NOT_REACHED
+    )
+    val_total_s: float | None = describe_column(
+        "validation seconds of all epochs up to the checkpoint", "s", _NOT_REACHED
+    )
+    cpu_total_s: float | None = describe_column(
+        "CPU seconds of the process from its start to the checkpoint, the harness' own readings included",
+        "s",
+        _NOT_REACHED,
+    )
     peak_rss_method: str | None = describe_column("how peaks of memory were read", empty=_NOT_REACHED)
-    rss_import_mib: float | None = describe_column(
+    peak_rss_import_mib: float | None = describe_column(
         "peak resident memory while Keras and its backend were imported", "MiB", _NO_PHASES
     )
-    rss_data_mib: float | None = describe_column("peak resident memory while the data were loaded", "MiB", _NO_PHASES)
-    rss_build_mib: float | None = describe_column(
+    peak_rss_data_mib: float | None = describe_column(
+        "peak resident memory while the data were loaded", "MiB", _NO_PHASES
+    )
+    peak_rss_build_mib: float | None = describe_column(
         "peak resident memory while the model was built and compiled", "MiB", _NO_PHASES
     )
-    rss_first_epoch_mib: float | None = describe_column(
+    peak_rss_first_epoch_mib: float | None = describe_column(
         "peak resident memory while the first epoch trained", "MiB", _NO_PHASES
     )
-    rss_train_mib: float | None = describe_column(
+    peak_rss_train_mib: float | None = describe_column(
         "peak resident memory while the epochs after the first trained",
         "MiB",
         f"{_NO_PHASES}, or no epoch after the first",
     )
-    rss_val_mib: float | None = describe_column("peak resident memory while validating", "MiB", _NO_PHASES)
-    anon_peak_mib: float | None = describe_column("largest anonymous memory at the end of a phase", "MiB", _NO_PHASES)
-    sampled_peak_mib: float | None = describe_column(
+    peak_rss_val_mib: float | None = describe_column("peak resident memory while validating", "MiB", _NO_PHASES)
+    peak_anon_mib: float | None = describe_column("largest anonymous memory at the end of a phase", "MiB", _NO_PHASES)
+    peak_sampled_mib: float | None = describe_column(
         "peak resident memory as sampled from outside the process", "MiB", "not sampled"
     )
     sampled_every_s: float | None = describe_column(
         "seconds between these samples at the end of the run", "s", "not sampled"
     )
-    params: int | None = describe_column("trainable parameters", empty="the model was not built")
     forward_flops_per_sample: float | None = describe_column(
         "floating-point operations of the forward pass of one image, matrix products only; a multiplication and an "
         "addition count as two",
@@ -317,8 +340,8 @@ class Measurement(StrictModel):
     parent_cores: float | None = describe_column(
         "CPU seconds per second that the parent process took meanwhile, for display and sampling", empty="not measured"
     )
-    gpu_peak_mib: float | None = describe_column("peak GPU memory, as the framework counts its own", "MiB", "no GPU")
-    gpu_used_mib: float | None = describe_column(
+    peak_gpu_mib: float | None = describe_column("peak GPU memory, as the framework counts its own", "MiB", "no GPU")
+    peak_gpu_used_mib: float | None = describe_column(
         "largest GPU memory in use at the end of a phase, as its driver counts it", "MiB", "no GPU"
     )
     intra_threads: int | None = describe_column(
@@ -361,7 +384,10 @@ class Measurement(StrictModel):
     mhz: float | None = describe_column(
         "CPU clock at the end of an epoch, the median of the checkpoint's epochs", "MHz", "not readable"
     )
-    noisy_epochs: int | None = describe_column("epochs with a noise indicator out of bounds", empty="not measured")
+    git_commit: str | None = describe_column(
+        "commit of the checkout that the harness ran from", empty="not in a git checkout"
+    )
+    git_dirty: Answer = describe_column("whether that checkout had uncommitted changes; unknown outside of one")
     machine_id: str = describe_column(
         "`m` and a digest of hardware, limits and operating system: the same after an upgrade of Keras"
     )
@@ -372,14 +398,6 @@ class Measurement(StrictModel):
 
 class ResultRow(Fingerprint, Measurement):
     """A row of results.csv: a case at one of its checkpoints, and the machine that it ran on."""
-
-    started_at: str = describe_column("when the run began, UTC")
-    git_commit: str | None = describe_column(
-        "commit of the checkout that the harness ran from", empty="not in a git checkout"
-    )
-    git_dirty: bool | None = describe_column(
-        "whether that checkout had uncommitted changes", empty="not in a git checkout"
-    )
 
 
 class EpochRow(StrictModel):

@@ -85,32 +85,13 @@ def compute_upper_t(level: float, freedom: int) -> float:
     return float(stats.t.isf(level, freedom))
 
 
-@dataclass(frozen=True)
-class SteadyState:
-    """Where the warm-up of a series of epochs ends, and whether what follows is steady."""
-
-    warmup: int
-    """Epochs before the steady ones."""
-    steady: bool | None
-    """Whether the times after the warm-up have no trend; None below six of them."""
-
-
-def find_steady_state(times: Sequence[float]) -> SteadyState:
-    """Find the steady part of an epoch series, in seconds.
-
-    The first epoch is always warm-up: it traces and compiles. Each following one is while it lies above the upper fence
-    of all later ones (Tukey: third quartile + 1.5 interquartile ranges) and more than 5 % above their median; at most
-    half of the series. The rest is steady unless it has a trend: Kendall's tau differs from zero at the 1 % level and
-    the Theil-Sen line changes by more than 10 % of the median from end to end. Order alone decides, so that bursts of
-    noise and a machine with two speeds are no trend.
-    """
-    warmup = find_warmup_length(times)
-    rest = times[warmup:]
-    return SteadyState(warmup, None if len(rest) < _FEWEST else not _has_trend(rest[-_LONGEST:]))
-
-
 def find_warmup_length(times: Sequence[float]) -> int:
-    """Epochs of a series, in seconds, that are warm-up; see `find_steady_state`."""
+    """Find how many epochs of a series, in seconds, are warm-up.
+
+    The first epoch always is: it traces and compiles. Each following one is while it lies above the upper fence of all
+    later ones (Tukey: third quartile + 1.5 interquartile ranges) and more than 5 % above their median; at most half of
+    the series.
+    """
     warmup = min(1, len(times))
     while warmup < len(times) // 2 and _stands_out(times[warmup], times[warmup + 1 :]):
         warmup += 1
@@ -122,6 +103,16 @@ def _stands_out(value: float, later: Sequence[float]) -> bool:
         return False
     first, middle, third = statistics.quantiles(later, n=4)
     return value > third + 1.5 * (third - first) and value > 1.05 * middle
+
+
+def is_steady(times: Sequence[float]) -> bool | None:
+    """Whether epochs after the warm-up, in seconds, have no trend; None below six of them.
+
+    They have one where Kendall's tau differs from zero at the 1 % level and the Theil-Sen line changes by more than
+    10 % of the median from end to end. Order alone decides, so that bursts of noise and a machine with two speeds are
+    no trend.
+    """
+    return None if len(times) < _FEWEST else not _has_trend(times[-_LONGEST:])
 
 
 def _has_trend(times: Sequence[float]) -> bool:

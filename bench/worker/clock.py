@@ -181,9 +181,9 @@ class Clock:
                 wall_s=(ended_ns - self.started_ns - self._harness_ns) / _NS,
                 cpu_s=time.process_time_ns() / _NS,
                 peak_rss_mib=max(phase.peak for phase in measured.values()),
-                anon_peak_mib=max(anon, default=None),
-                gpu_peak_mib=self.device.read_peak_mib(),
-                gpu_used_mib=self.device.used_mib,
+                peak_anon_mib=max(anon, default=None),
+                peak_gpu_mib=self.device.read_peak_mib(),
+                peak_gpu_used_mib=self.device.used_mib,
                 threads_alive=count_threads(),
                 phases=tuple(self._describe(name) for name in _TRAINING if name in self._phases),
             )

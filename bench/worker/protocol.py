@@ -143,11 +143,11 @@ class CheckpointEvent(StrictMessage):
     """CPU seconds of the process from its start to here."""
     peak_rss_mib: float
     """Largest peak of the phases up to here, the harness' own work left out."""
-    anon_peak_mib: float | None
+    peak_anon_mib: float | None
     """Largest anonymous memory at the end of a phase up to here; None where the system does not say."""
-    gpu_peak_mib: float | None
+    peak_gpu_mib: float | None
     """Peak GPU memory as the framework counts its own, up to here; None without a GPU."""
-    gpu_used_mib: float | None
+    peak_gpu_used_mib: float | None
     """Largest memory in use on the GPU at the end of a phase, as the driver counts it; None without a GPU."""
     threads_alive: int | None
     """Threads of the process; None where the system does not say."""

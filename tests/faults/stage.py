@@ -28,7 +28,7 @@ UNHURRIED_S = 0.1
 """Pace of a sweep that seconds are left of after its first case, so that a busy machine interrupts it in time too."""
 CHANGING = {
     "started_at", "parent_cores", "steal_percent", "cpu_pressure_percent", "memory_pressure_percent",
-    "io_pressure_percent", "load", "sampled_peak_mib", "sampled_every_s",
+    "io_pressure_percent", "load", "peak_sampled_mib", "sampled_every_s",
 }  # fmt: skip
 """Columns of a scripted sweep that the parent measures: no two runs agree in them."""
 

@@ -10,7 +10,7 @@ from bench.results.folder import ReportFolder
 from bench.sweep.flags import SweepRequest
 from bench.sweep.run import run_sweep
 
-PROFILE: dict[str, Any] = {"models": ["basic", "deep", "sparse"], "epochs": [1, 3], "batch_sizes": [4], "repeats": 1}
+PROFILE: dict[str, Any] = {"models": ["basic", "deep", "sparse"], "epochs": [1, 4], "batch_sizes": [4], "repeats": 1}
 """A fixed design: without `repeats` it would have the minutes of `quick`."""
 
 

@@ -22,7 +22,7 @@ EPOCHS = {"basic": 40, "convolutional": 4}
 FIGURES: dict[str, Callable[[Outcome], float]] = {
     "epoch_s_median": median_seconds,
     "peak_rss_mib": lambda outcome: outcome.checkpoints[-1].peak_rss_mib,
-    "anon_peak_mib": lambda outcome: outcome.checkpoints[-1].anon_peak_mib or 0.0,
+    "peak_anon_mib": lambda outcome: outcome.checkpoints[-1].peak_anon_mib or 0.0,
     "train_loss": lambda outcome: outcome.epochs[-1].train_loss or 0.0,
     "val_loss": lambda outcome: outcome.epochs[-1].val_loss or 0.0,
     "val_bce": lambda outcome: outcome.evaluations[-1].val_bce or 0.0,

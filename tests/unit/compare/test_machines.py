@@ -37,7 +37,7 @@ def row(model: str = "basic", epochs: int = 50, seconds: float | None = 1.0, **c
         "epochs": epochs,
         **scripted.times(seconds, reach=1.1),
         "val_bce": 0.1,
-        "anon_peak_mib": 400.0,
+        "peak_anon_mib": 400.0,
         "peak_rss_mib": 800.0,
     }
     return narrow(scripted.result_row(**measured | changes))
@@ -161,7 +161,7 @@ def test_a_mean_lies_within_its_interval_and_among_its_ratios(given: list[tuple[
 
 def test_half_the_seconds_are_twice_the_speed() -> None:
     compared = compare_machine(
-        of(row(seconds=2.0)), other(row(seconds=1.0, anon_peak_mib=300.0, peak_rss_mib=900.0, val_bce=0.12))
+        of(row(seconds=2.0)), other(row(seconds=1.0, peak_anon_mib=300.0, peak_rss_mib=900.0, val_bce=0.12))
     )
     each = only_pair(compared)
     assert each.speed is not None
@@ -193,8 +193,8 @@ def test_a_report_compared_with_itself_shows_no_difference() -> None:
 
 
 def test_times_are_those_of_whole_runs_and_memory_that_of_the_last_common_checkpoint() -> None:
-    reference = of(row(epochs=50, seconds=3.0, anon_peak_mib=100.0), row(epochs=100, seconds=9.0, noisy_epochs=50))
-    compared = compare_machine(reference, other(row(epochs=50, anon_peak_mib=150.0)))
+    reference = of(row(epochs=50, seconds=3.0, peak_anon_mib=100.0), row(epochs=100, seconds=9.0, noisy_epochs=50))
+    compared = compare_machine(reference, other(row(epochs=50, peak_anon_mib=150.0)))
     each = only_pair(compared)
     assert each.timed is not None
     assert [point.epochs for point in each.timed] == [100, 50]
@@ -231,14 +231,14 @@ def test_losses_are_compared_after_the_same_epochs_or_not_at_all() -> None:
 
 
 def test_without_anonymous_memory_the_resident_is_taken_with_care() -> None:
-    compared = compare_machine(of(row(anon_peak_mib=None)), other(row(peak_rss_mib=400.0)))
+    compared = compare_machine(of(row(peak_anon_mib=None)), other(row(peak_rss_mib=400.0)))
     assert compared.memory == approx(0.5)
     assert "only peaks of resident memory, mapped files included" in compared.space.reasons
 
 
 def test_each_case_is_compared_by_anonymous_memory_if_both_have_it_and_else_by_resident_memory() -> None:
-    reference = of(row(anon_peak_mib=400.0, peak_rss_mib=800.0), row("deep", anon_peak_mib=None, peak_rss_mib=800.0))
-    machine = other(row(anon_peak_mib=200.0, peak_rss_mib=400.0), row("deep", anon_peak_mib=500.0, peak_rss_mib=1600.0))
+    reference = of(row(peak_anon_mib=400.0, peak_rss_mib=800.0), row("deep", peak_anon_mib=None, peak_rss_mib=800.0))
+    machine = other(row(peak_anon_mib=200.0, peak_rss_mib=400.0), row("deep", peak_anon_mib=500.0, peak_rss_mib=1600.0))
     compared = compare_machine(reference, machine)
     assert [each.memory for each in compared.pairs] == [approx(0.5), approx(2.0)]
     assert compared.memory == approx(1.0)
@@ -322,7 +322,7 @@ def test_noise_on_either_side_is_said() -> None:
     assert "40 % of its epochs were noisy" in compare_machine(of(quiet), other(noisy)).time.reasons
     assert "40 % of the reference's epochs were noisy" in compare_machine(of(noisy), other(quiet)).time.reasons
     assert compare_machine(of(quiet), other(row(noisy_epochs=4))).time.state == "yes"
-    unsteady = compare_machine(of(quiet), other(row(steady=False)))
+    unsteady = compare_machine(of(quiet), other(row(steady="no")))
     assert unsteady.time.reasons == ("its times were not steady in 1 of 1 case",)
 
 

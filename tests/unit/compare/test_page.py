@@ -30,7 +30,7 @@ def result(model: str = "basic", seconds: float | None = 1.0, reach: float = 1.0
         "run_epochs": 50,
         **scripted.times(seconds, reach),
         "val_bce": 0.1,
-        "anon_peak_mib": 400.0,
+        "peak_anon_mib": 400.0,
         "peak_rss_mib": 800.0,
         "noisy_epochs": 0,
     }
@@ -43,7 +43,7 @@ def against(*others: Machine, reference: Machine | None = None) -> Comparison:
 
 
 def fast(**fingerprint: Any) -> Machine:
-    rows = (result(anon_peak_mib=388.0), result("deep", seconds=2.04, anon_peak_mib=388.0))
+    rows = (result(peak_anon_mib=388.0), result("deep", seconds=2.04, peak_anon_mib=388.0))
     return of(*rows, **{"machine_id": "mffff0000"} | fingerprint)
 
 
@@ -117,7 +117,7 @@ def test_what_is_refused_is_said_with_its_reason() -> None:
 
 
 def test_the_same_memory_within_a_percent_is_the_same() -> None:
-    assert ", in the same memory;" in said(against(of(result(anon_peak_mib=402.0), machine_id="other")))
+    assert ", in the same memory;" in said(against(of(result(peak_anon_mib=402.0), machine_id="other")))
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def printed(compared: Comparison, width: int) -> str:
 def test_on_a_terminal_no_number_is_cut_and_no_line_too_long(others: int, width: int) -> None:
     machines = [
         of(
-            result("sparse_batch_sum", seconds=1.23456 + number, val_bce=0.123456, noisy_epochs=9, steady=False),
+            result("sparse_batch_sum", seconds=1.23456 + number, val_bce=0.123456, noisy_epochs=9, steady="no"),
             machine_id=f"{number:04d}",
             cpu_model="AMD Ryzen 9 7950X 16-Core Processor",
         )
@@ -194,8 +194,8 @@ def test_two_cases_that_would_have_one_name_are_named_by_their_ids() -> None:
 
 def test_the_references_time_is_one_and_its_memory_is_that_of_each_checkpoint_that_is_compared() -> None:
     reference = of(
-        result(epochs=50, seconds=2.0, anon_peak_mib=400.0, val_bce=0.2),
-        result(epochs=100, run_epochs=100, seconds=3.0, anon_peak_mib=500.0, val_bce=0.1),
+        result(epochs=50, seconds=2.0, peak_anon_mib=400.0, val_bce=0.2),
+        result(epochs=100, run_epochs=100, seconds=3.0, peak_anon_mib=500.0, val_bce=0.1),
     )
     long = of(result(epochs=100, run_epochs=100, seconds=1.5), machine_id="long")
     short = of(result(epochs=50, seconds=1.0), machine_id="shrt")
@@ -228,9 +228,9 @@ def test_many_machines_are_summed_up_in_a_line_per_case() -> None:
 
 
 def test_a_case_that_is_compared_by_two_kinds_of_memory_has_a_line_for_each() -> None:
-    reference = of(result(anon_peak_mib=400.0, peak_rss_mib=800.0))
-    both = of(result(anon_peak_mib=200.0), machine_id="both")
-    resident = of(result(anon_peak_mib=None, peak_rss_mib=1600.0), machine_id="rsdt")
+    reference = of(result(peak_anon_mib=400.0, peak_rss_mib=800.0))
+    both = of(result(peak_anon_mib=200.0), machine_id="both")
+    resident = of(result(peak_anon_mib=None, peak_rss_mib=1600.0), machine_id="rsdt")
     memory = tables.build_tables(against(both, resident, reference=reference))[2]
     cells = {line[0]: line[1:] for line in memory.rows}
     assert cells == {

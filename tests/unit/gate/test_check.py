@@ -112,7 +112,7 @@ def test_the_minimum_effect_is_percent(check: Check) -> None:
 
 def test_bare_files_are_reports_too(check: Check) -> None:
     assert check("slow/results.csv", "--baseline", "base/results.csv", "--out", "out") == 1
-    assert "| 3 | 6 and 6 |" in Path("out/report.md").read_text()
+    assert "| 4 | 6 and 6 |" in Path("out/report.md").read_text()
     assert status()["base"].startswith("the baseline results.csv of 2026-01-02 03:04 UTC")
 
 
@@ -212,7 +212,7 @@ def test_a_folder_is_no_place_for_a_baseline(check: Check) -> None:
 
 def test_a_report_with_a_failed_case_is_not_stored(check: Check) -> None:
     assert check("broken", "--save-baseline", "kept.csv") == 3
-    assert "oom at 3 epochs" in check.out
+    assert "oom at 4 epochs" in check.out
     assert not Path("kept.csv").exists()
 
 

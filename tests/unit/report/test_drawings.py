@@ -82,5 +82,5 @@ def test_of_many_cases_and_checkpoints_only_some_are_shown(folder: ReportFolder)
 def test_one_process_of_several_is_pictured(folder: ReportFolder) -> None:
     ended = [scripted.outcome(scripted.case(repeat=repeat)) for repeat in (0, 1)]
     for outcome in ended:
-        save(folder, outcome, 3)
+        save(folder, outcome, 4)
     assert len(only(drawn(*ended, root=folder.root)).galleries) == 1

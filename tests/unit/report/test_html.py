@@ -179,7 +179,7 @@ def test_words_between_backticks_are_code_and_a_lone_one_is_text() -> None:
 
 
 def test_every_heading_of_the_tables_says_how_its_numbers_were_taken() -> None:
-    noisy = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.NOISY) for n in (1, 2, 3)))
+    noisy = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.NOISY) for n in (1, 2, 3, 4)))
     seen = Page(text([noisy, *outcomes("deep")]))
     headings = [button.get("title") for button in seen.all("button") if button.get("id") != "theme"]
     silent = headings.count(None)
@@ -201,31 +201,31 @@ def save(folder: ReportFolder, outcome: Outcome, epochs: int, **changes: Any) ->
 
 def test_pictures_are_in_the_page_and_in_the_folder(folder: ReportFolder) -> None:
     (outcome,) = outcomes("basic")
-    for epochs in (1, 3):
+    for epochs in (1, 4):
         save(folder, outcome, epochs)
     html.write_page(SweepReport(folder, scripted.header(), [outcome]))
     images = Page(folder.page.read_text(encoding="utf-8")).all("img")
     assert [image["alt"] for image in images] == [
         "images of classes 0, 0, 0",
         "images of classes 0, 0, 0, rebuilt after 1 epoch",
-        "images of classes 0, 0, 0, rebuilt after 3 epochs",
+        "images of classes 0, 0, 0, rebuilt after 4 epochs",
     ]
     assert all(str(image["src"]).startswith("data:image/png;base64,") for image in images)
-    assert {path.name for path in folder.plots.iterdir()} == {"curve.png", "basic-b4-e1.png", "basic-b4-e3.png"}
+    assert {path.name for path in folder.plots.iterdir()} == {"curve.png", "basic-b4-e1.png", "basic-b4-e4.png"}
 
 
 def test_pictures_of_cases_with_the_same_title_have_different_names(folder: ReportFolder) -> None:
     both = [scripted.outcome(scripted.case(learning_rate=rate)) for rate in (0.1, 0.2)]
     for outcome in both:
-        save(folder, outcome, 3)
+        save(folder, outcome, 4)
     html.write_page(SweepReport(folder, scripted.header(), both))
-    names = {f"{make_file_stem(outcome.case.case_id)}-e3.png" for outcome in both}
+    names = {f"{make_file_stem(outcome.case.case_id)}-e4.png" for outcome in both}
     assert {path.name for path in folder.plots.iterdir()} == {"curve.png", *names}
 
 
 def test_old_plots_are_deleted_and_a_persons_own_files_stay(folder: ReportFolder) -> None:
     (outcome,) = outcomes("basic")
-    stale = ["roofline.png", "basic-loss.png", "deep-time.png", "basic-b4-e2.png", "basic-b4-xla-e3-grid.png"]
+    stale = ["roofline.png", "basic-loss.png", "deep-time.png", "basic-b4-e2.png", "basic-b4-xla-e4-grid.png"]
     own = ["notes.png", "basic-talk.png", "sparse-loss.png", "my-roofline.png", "basic-loss.svg", "basic-b4-grid.png"]
     folder.plots.mkdir(parents=True)
     for name in [*stale, *own, "curve.png"]:
@@ -242,20 +242,20 @@ def test_every_file_that_is_drawn_has_a_name_that_can_be_deleted_later(folder: R
     setup = dataclasses.replace(scripted.SETUP, forward_flops=1e6, training_flops=2.5e6, step_bytes=1e6)
     peaks = PeaksEvent(gflop_per_s=100.0, gb_per_s=20.0, dispatch_s=0.001)
     outcome = scripted.outcome(setup=setup, peaks=peaks)
-    save(folder, outcome, 3, **plane, **codes)
+    save(folder, outcome, 4, **plane, **codes)
     report = SweepReport(folder, scripted.header(), [outcome])
     names = set(html._list_files(draw_report(report))) - {"curve.png"}
-    assert names == {"roofline.png", "basic-b4-e3.png", "basic-b4-e3-plane.png", "basic-b4-e3-grid.png"}
+    assert names == {"roofline.png", "basic-b4-e4.png", "basic-b4-e4-plane.png", "basic-b4-e4-grid.png"}
     own = html._match_our_names(report)
     assert all(map(own.fullmatch, names))
 
 
 def test_the_page_has_the_remarks_of_the_report(folder: ReportFolder) -> None:
     folder.root.mkdir()
-    noisy = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.NOISY) for n in (1, 2, 3)))
+    noisy = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.NOISY) for n in (1, 2, 3, 4)))
     write_report(SweepReport(folder, scripted.header(), [noisy], ("line 3 is set aside",)), 0)
     said = Page(folder.page.read_text(encoding="utf-8")).said
     assert "line 3 is set aside" in said
     assert (
-        "3 of 3 epochs were noisy (other programs or the hypervisor took the processor) and are in the medians" in said
+        "4 of 4 epochs were noisy (other programs or the hypervisor took the processor) and are in the medians" in said
     )

@@ -72,7 +72,7 @@ def test_a_failed_case_comes_first_with_the_end_of_its_log_and_stays_in_its_tabl
     for expected in (failed.case.case_id, "**failed**", "ValueError: scripted", last_words):
         assert expected in text
     table = text.split("## deep")[1].split("\n## ")[0]
-    assert "| 3 | 4 | failed |" in table
+    assert "| 4 | 4 | failed |" in table
     assert "| 1 | 4 | –" in table
 
 

@@ -51,7 +51,7 @@ def compared(quantity: Quantity, *rows: ResultRow, epochs: int = 50) -> Publishe
         ("val_loss", {"val_loss": 0.102}, 0.102),
         ("val_bce", {"val_bce": 0.094}, 0.094),
         ("code_mean", {"code_mean": 7.5}, 7.5),
-        ("fit_s", {"train_s_total": 60.0, "val_s_total": 5.5}, 65.5),
+        ("fit_s", {"train_total_s": 60.0, "val_total_s": 5.5}, 65.5),
         ("ram_mb", {"peak_rss_mib": 1000.0}, 1048.576),
     ],
 )
@@ -177,5 +177,5 @@ def test_a_figure_is_said_with_its_source_epochs_and_unit() -> None:
 
 
 def test_arrays_that_are_not_mnist_are_not_compared_with_figures_of_mnist() -> None:
-    (ours,) = compare_with_published([row(dataset_genuine=False)], settings(figure("train_loss")))
+    (ours,) = compare_with_published([row(dataset_genuine="no")], settings(figure("train_loss")))
     assert (ours.kind, ours.ours) == ("not run", None)

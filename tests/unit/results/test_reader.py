@@ -100,11 +100,11 @@ def test_a_byte_order_mark_carriage_returns_and_blank_lines_change_nothing(file:
 
 def test_columns_that_came_later_in_the_same_schema_may_be_absent(file: Path) -> None:
     cells = table()
-    for name in ("steady", "reference_gflop_per_s", "warmup_epochs", "gpu_driver"):
+    for name in ("reference_gflop_per_s", "warmup_epochs", "gpu_driver"):
         column = cells[0].index(name)
         cells = [line[:column] + line[column + 1 :] for line in cells]
     report = reader.read_report(written(file, cells))
-    assert (report.rows[0].steady, report.rows[0].reference_gflop_per_s) == (None, None)
+    assert report.rows[0].reference_gflop_per_s is None
 
 
 def test_columns_of_a_later_aebench_are_left_aside_with_a_note(file: Path) -> None:
@@ -122,8 +122,7 @@ def test_columns_may_stand_in_any_order(file: Path) -> None:
 
 def test_a_spreadsheets_way_to_write_the_same_values_is_read(file: Path) -> None:
     assert reader.read_report(changed(file, "batch_size", "4.0")).rows[1].batch_size == 4
-    changed(file, "steady", "TRUE")
-    assert reader.read_report(file).rows[1].steady is True
+    assert reader.read_report(changed(file, "is_final", "FALSE"))
 
 
 def test_a_file_in_utf_16_is_read_as_it_was(file: Path) -> None:
@@ -264,18 +263,19 @@ def test_a_cell_of_a_megabyte_is_refused(file: Path) -> None:
         ("epoch_s_median", "-1", "a number"),
         ("epoch_s_quiet", "0", "a number"),
         ("epoch_s_error", "-0.1", "a number"),
-        ("anon_peak_mib", "0", "a number"),
+        ("peak_anon_mib", "0", "a number"),
         ("val_bce", "inf", "a number"),
         ("epochs", "3.5", "a whole number"),
         ("epochs", "0", "a whole number"),
         ("epochs", "", "a whole number"),
         ("epochs", "9" * 6_000, "a whole number"),
         ("train_samples", "=SUM(A1:A9)", "a whole number"),
-        ("steady", "perhaps", "True or False or nothing"),
+        ("is_final", "perhaps", "True or False"),
+        ("steady", "perhaps", "one of yes, no, unknown"),
         ("status", "fine", "one of ok, failed"),
         ("model", "", "text"),
         ("model", "m" * 2_000, "text of at most 1,000 characters"),
-        ("rss_data_mib", "much", "a number or nothing"),
+        ("peak_rss_data_mib", "much", "a number or nothing"),
         ("cpu_limit", "two", "a number"),
     ],
 )

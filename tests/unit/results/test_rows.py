@@ -45,19 +45,19 @@ def test_a_row_says_what_was_run_where_and_when() -> None:
     assert (row.dataset, row.dataset_digest, row.train_samples, row.val_samples) == ("mnist-5k", "d" * 64, 40, 10)
     assert (row.machine_id, row.environment_id) == ("ma1b2c3d4", "ea1b2c3d4")
     assert (row.cpu_model, row.keras) == ("Scripted CPU", "3.13.2")
-    assert (row.git_commit, row.git_dirty) == ("0123456789abcdef", False)
+    assert (row.git_commit, row.git_dirty) == ("0123456789abcdef", "no")
 
 
 def test_totals_are_over_all_epochs_up_to_the_checkpoint() -> None:
     for row in rows_of(run_of((1, 3, 8))):
-        assert row.train_s_total == pytest.approx(sum(TRAIN_S[: row.epochs]))
-        assert row.val_s_total == pytest.approx(sum(TRAIN_S[: row.epochs]) / 10)
+        assert row.train_total_s == pytest.approx(sum(TRAIN_S[: row.epochs]))
+        assert row.val_total_s == pytest.approx(sum(TRAIN_S[: row.epochs]) / 10)
 
 
 def test_the_first_epoch_is_reported_apart_and_not_in_the_median() -> None:
     third, eighth = rows_of(run_of((3, 8)))
     assert third.first_epoch_s == eighth.first_epoch_s == 9.0
-    assert (third.steady_epochs, third.epoch_s_median) == (2, 2.0)  # of 1, 3
+    assert (third.steady_epochs, third.epoch_s_median) == (2, None)
     assert (eighth.steady_epochs, eighth.epoch_s_median) == (7, 3.0)  # of 0.3, 1, 2, 3, 4, 5, 6
     assert eighth.val_s_median == 0.3
 
@@ -65,10 +65,10 @@ def test_the_first_epoch_is_reported_apart_and_not_in_the_median() -> None:
 TIMES = tuple(scripted.times(1.0))
 
 
-def test_the_five_figures_of_time_come_together_from_the_first_steady_epoch_on() -> None:
-    for row in rows_of(run_of((1, 2, 3, 8))):
+def test_the_five_figures_of_time_come_together_from_three_steady_epochs_on() -> None:
+    for row in rows_of(run_of((1, 3, 4, 8))):
         known = [getattr(row, column) is not None for column in TIMES]
-        assert known == [row.epochs > 1] * 5
+        assert known == [row.epochs > 3] * 5
         if row.epoch_s_low and row.epoch_s_quiet and row.epoch_s_high:
             assert row.epoch_s_low < row.epoch_s_quiet < row.epoch_s_high
 
@@ -78,7 +78,7 @@ def test_a_clock_that_stood_still_or_ran_off_gives_no_time(seconds: float) -> No
     epochs = tuple(scripted.epoch(number, train_s=seconds if number == 2 else 1.0) for number in (1, 2, 3))
     row = rows_of(scripted.outcome(scripted.case(checkpoints=(3,)), epochs=epochs))[0]
     assert [getattr(row, column) for column in (*TIMES, "samples_per_s")] == [None] * 6
-    assert row.train_s_total == 2.0 + seconds
+    assert row.train_total_s == 2.0 + seconds
 
 
 def test_without_noise_the_quiet_figure_is_the_median() -> None:
@@ -100,14 +100,14 @@ def test_what_other_programs_and_the_hypervisor_took_is_taken_off(taken: dict[st
 
 
 def test_samples_per_second_are_of_a_median_steady_epoch() -> None:
-    assert rows_of(run_of((3,)))[0].samples_per_s == 40 / 2.0
+    assert rows_of(run_of((4,)))[0].samples_per_s == 40 / 2.0
 
 
 def test_a_checkpoint_at_the_first_epoch_has_no_median() -> None:
     row = rows_of(run_of((1, 3)))[0]
     assert row.steady_epochs == 0
     assert row.first_epoch_s == 9.0
-    assert row.epoch_s_median is row.val_s_median is row.samples_per_s is row.rss_train_mib is None
+    assert row.epoch_s_median is row.val_s_median is row.samples_per_s is row.peak_rss_train_mib is None
 
 
 def test_a_checkpoint_has_the_losses_of_its_own_epoch_and_its_own_evaluation() -> None:
@@ -121,20 +121,20 @@ def test_a_checkpoint_has_the_losses_of_its_own_epoch_and_its_own_evaluation() -
 def test_memory_is_that_of_the_checkpoint_and_of_its_phases() -> None:
     first, third = rows_of(run_of((1, 3)))
     assert (first.peak_rss_mib, third.peak_rss_mib) == (601.0, 603.0)
-    assert (third.rss_first_epoch_mib, third.rss_train_mib, third.rss_val_mib) == (603.0, 603.0, 603.0)
-    assert (third.rss_import_mib, third.rss_data_mib, third.rss_build_mib) == (300.0, 300.0, 300.0)
-    assert (third.anon_peak_mib, third.peak_rss_method) == (400.0, "VmHWM")
+    assert (third.peak_rss_first_epoch_mib, third.peak_rss_train_mib, third.peak_rss_val_mib) == (603.0, 603.0, 603.0)
+    assert (third.peak_rss_import_mib, third.peak_rss_data_mib, third.peak_rss_build_mib) == (300.0, 300.0, 300.0)
+    assert (third.peak_anon_mib, third.peak_rss_method) == (400.0, "VmHWM")
 
 
 def test_set_up_and_totals_come_from_the_process() -> None:
     row = rows_of(run_of((3,)))[0]
     assert (row.import_s, row.build_s, row.params) == (4.0, 0.7, 50_992)
-    assert (row.wall_s_total, row.cpu_s_total) == (13.0, 15.0)
+    assert (row.total_s, row.cpu_total_s) == (13.0, 15.0)
 
 
 def test_what_no_one_measured_is_empty() -> None:
     row = rows_of(run_of((3,)))[0]
-    for column in ("flops_per_sample", "peak_fraction", "bound", "sampled_peak_mib", "steal_percent"):
+    for column in ("flops_per_sample", "peak_fraction", "bound", "peak_sampled_mib", "steal_percent"):
         assert getattr(row, column) is None, column
 
 
@@ -145,7 +145,7 @@ def test_a_checkpoint_that_was_reached_before_a_failure_keeps_its_numbers() -> N
     whole = rows_of(scripted.outcome())[0]
     reached = rows_of(scripted.outcome(reached=2))[0]
     assert (reached.status, reached.run_status, reached.error) == ("ok", "failed", None)
-    measured = ("train_loss", "val_loss", "first_epoch_s", "train_s_total", "peak_rss_mib", "wall_s_total", "import_s")
+    measured = ("train_loss", "val_loss", "first_epoch_s", "train_total_s", "peak_rss_mib", "total_s", "import_s")
     for column in measured:
         assert getattr(reached, column) == getattr(whole, column) is not None, column
 
@@ -158,21 +158,22 @@ def test_a_run_that_ended_before_its_evaluation_has_no_cross_entropy() -> None:
 @pytest.mark.parametrize("status", ["failed", "killed", "timeout", "diverged", "invalid"])
 def test_a_checkpoint_that_was_not_reached_carries_how_the_run_ended_and_no_numbers(status: str) -> None:
     missed = rows_of(scripted.outcome(reached=2, status=status, error="last words"))[1]
-    assert (missed.epochs, missed.status, missed.run_status, missed.error) == (3, status, status, "last words")
-    for column in ("train_loss", "epoch_s_median", "train_s_total", "steady_epochs", "peak_rss_mib", "params"):
+    assert (missed.epochs, missed.status, missed.run_status, missed.error) == (4, status, status, "last words")
+    for column in ("train_loss", "epoch_s_median", "train_total_s", "steady_epochs", "peak_rss_mib", "params"):
         assert getattr(missed, column) is None, column
     assert missed.machine_id == HEADER.machine_id
 
 
 def test_a_process_that_sent_nothing_still_has_a_row_for_every_checkpoint() -> None:
     silent = scripted.outcome(reached=0, status="killed", error="ended by SIGKILL", setup=None, phases=())
-    assert [(row.epochs, row.status) for row in rows_of(silent)] == [(1, "killed"), (3, "killed")]
+    assert [(row.epochs, row.status) for row in rows_of(silent)] == [(1, "killed"), (4, "killed")]
+    assert [row.is_final for row in rows_of(silent)] == [False, True]
 
 
 def test_a_system_that_keeps_no_peak_per_phase_leaves_them_empty() -> None:
     blind = tuple(scripted.phase(name, peak_mib=None) for name in ("import", "data", "build"))
     row = rows_of(scripted.outcome(phases=blind))[0]
-    assert row.rss_import_mib is row.rss_data_mib is row.rss_build_mib is None
+    assert row.peak_rss_import_mib is row.peak_rss_data_mib is row.peak_rss_build_mib is None
     assert row.peak_rss_mib == 601.0
 
 
@@ -211,7 +212,22 @@ def test_warm_up_epochs_are_counted_and_stay_out_of_the_medians() -> None:
     seconds = (9.0, 5.0, *[1.0, 1.1, 0.9, 1.05, 0.95, 1.0] * 2)
     epochs = tuple(scripted.epoch(number, train_s=train_s) for number, train_s in enumerate(seconds, start=1))
     (row,) = rows_of(scripted.outcome(scripted.case(checkpoints=(14,)), epochs=epochs))
-    assert (row.warmup_epochs, row.steady_epochs, row.steady, row.epoch_s_median) == (2, 12, True, 1.0)
+    assert (row.warmup_epochs, row.steady_epochs, row.steady, row.epoch_s_median) == (2, 12, "yes", 1.0)
+
+
+def test_every_checkpoint_has_the_warm_up_of_the_whole_run() -> None:
+    seconds = (9.0, 5.0, *[1.0, 1.1, 0.9, 1.05, 0.95, 1.0] * 2)
+    epochs = tuple(scripted.epoch(number, train_s=train_s) for number, train_s in enumerate(seconds, start=1))
+    found = rows_of(scripted.outcome(scripted.case(checkpoints=(1, 2, 4, 5, 14)), epochs=epochs))
+    assert [row.warmup_epochs for row in found] == [1, 2, 2, 2, 2]
+    assert [row.steady_epochs for row in found] == [0, 0, 2, 3, 12]
+    assert [row.epoch_s_median for row in found] == [None, None, None, 1.0, 1.0]
+    assert [row.steady for row in found] == ["unknown"] * 4 + ["yes"]
+
+
+@pytest.mark.parametrize(("reached", "final"), [(4, [False, True]), (1, [True, False]), (0, [False, True])])
+def test_the_last_checkpoint_that_a_process_reached_is_its_final_one(reached: int, final: list[bool]) -> None:
+    assert [row.is_final for row in rows_of(scripted.outcome(reached=reached))] == final
 
 
 def noisy_run() -> Outcome:
@@ -233,7 +249,7 @@ def test_medians_are_drawn_with_and_without_noisy_epochs() -> None:
     assert (among.steady_epochs, without.steady_epochs) == (11, 7)
     assert among.epoch_s_quiet == without.epoch_s_quiet == 1.0
     assert without.epoch_s_median == 1.0
-    assert among.train_s_total == without.train_s_total == 48.0
+    assert among.train_total_s == without.train_total_s == 48.0
 
 
 def test_the_sampled_peak_of_a_checkpoint_is_the_largest_sample_up_to_it() -> None:
@@ -242,8 +258,8 @@ def test_the_sampled_peak_of_a_checkpoint_is_the_largest_sample_up_to_it() -> No
     first, second = rows_of(
         run_of((1, 3), timeline=timeline)
     )  # checkpoints are scripted to be reached at 12 and 14 seconds
-    assert (first.sampled_peak_mib, second.sampled_peak_mib) == (300.0, 300.0)
-    assert rows_of(run_of((1,)))[0].sampled_peak_mib is None
+    assert (first.peak_sampled_mib, second.peak_sampled_mib) == (300.0, 300.0)
+    assert rows_of(run_of((1,)))[0].peak_sampled_mib is None
 
 
 def test_reference_kernels_are_the_mean_of_before_and_after() -> None:
@@ -282,7 +298,7 @@ def test_the_peak_is_the_best_that_was_seen_in_the_same_precision() -> None:
 
 def test_the_processors_kernels_are_no_peak_of_a_gpu() -> None:
     kernel = Reference(threads=2, gflop_per_s=150.0, gflop_per_s_median=140.0, gb_per_s=30.0, gb_per_s_median=29.0)
-    on_gpu = (dataclasses.replace(scripted.checkpoint(8), gpu_peak_mib=10.0),)
+    on_gpu = (dataclasses.replace(scripted.checkpoint(8), peak_gpu_mib=10.0),)
     run = run_of((8,), setup=COUNTED, peaks=PEAKS, reference_before=kernel)
     row = rows_of(run.model_copy(update={"checkpoints": on_gpu}))[0]
     assert (row.peak_gflop_per_s, row.peak_gb_per_s) == (100.0, 20.0)

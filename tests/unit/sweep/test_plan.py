@@ -22,7 +22,7 @@ def test_a_plan_prints_every_case_and_the_time_and_runs_and_writes_nothing(
         "basic · batch 4",
         "deep · batch 4",
         "sparse · batch 4",
-        "1, 3",
+        "1, 4",
         "adam 0.001",
         "3 cases",
         "About ",

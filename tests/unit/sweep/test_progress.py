@@ -66,7 +66,7 @@ def test_a_case_is_described_without_what_stands_at_its_default() -> None:
 
 def test_a_well_ended_case_is_summed_up_with_time_losses_and_memory() -> None:
     text = summarize(scripted.outcome())
-    for expected in ("3 epochs", "20 s", "0.303 s per epoch", "loss 0.1000", "val_loss 0.1333", "603 MiB"):
+    for expected in ("4 epochs", "20 s", "0.303 s per epoch", "loss 0.0750", "val_loss 0.1000", "604 MiB"):
         assert expected in text
 
 

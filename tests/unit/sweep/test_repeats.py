@@ -23,7 +23,7 @@ from bench.results.schema import Outcome
 from bench.results.speed import CaseSpeed
 from bench.sweep.repeats import AROUND_S, LONGEST_WAIT_S, LOOK_S, choose_repeat, cut_checkpoints, wait_for_quiet
 
-SWEEP: dict[str, Any] = {"models": ["basic", "deep"], "epochs": [1, 3], "batch_sizes": [4], "minutes": 2}
+SWEEP: dict[str, Any] = {"models": ["basic", "deep"], "epochs": [1, 4], "batch_sizes": [4], "minutes": 2}
 """Each process takes 20 s and a look at the machine one: 40 s of planned cases, and then time for three processes."""
 RAN = ["basic", "deep", "basic repeat 1", "deep repeat 1", "basic repeat 2"]
 
@@ -111,7 +111,7 @@ def test_every_case_runs_once_and_then_further_processes_take_turns_until_the_ti
     assert "2 of 2 cases measured, and 3 further processes" in folder.report.read_text()
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"\[2/2 \+ 1\] repeat of basic · batch 4 \(within \d+ %, wanted 5 %\); 1 min 20 s left", lines[4])
-    assert lines[5].startswith("[2/2 + 1] basic · batch 4 repeat 1: 3 epochs in 20 s")
+    assert lines[5].startswith("[2/2 + 1] basic · batch 4 repeat 1: 4 epochs in 20 s")
     assert lines[8].startswith("[2/2 + 3] repeat of basic · batch 4 (within ")
 
 
@@ -166,7 +166,7 @@ def test_repeats_without_minutes_are_a_fixed_design(folder: ReportFolder, script
 
 def test_a_profile_may_have_repeats_and_minutes(folder: ReportFolder, script: Script, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text('models = ["basic"]\nepochs = [1, 3]\nbatch_sizes = [4]\nrepeats = 2\nminutes = 1.5\n')
+    file.write_text('models = ["basic"]\nepochs = [1, 4]\nbatch_sizes = [4]\nrepeats = 2\nminutes = 1.5\n')
     measured(folder, profile=str(file), overrides={})
     assert script.ran == ["basic", "basic repeat 1", "basic repeat 2", "basic repeat 3"]
 
@@ -244,7 +244,7 @@ def test_a_further_process_that_failed_is_a_failed_case_and_is_run_again(
     code, printed = resumed(folder)
     assert (code, script.ran) == (0, ["basic repeat 1"])
     assert "3 cases, 2 of them kept from before" in printed
-    assert capsys.readouterr().out.startswith("[3/3] basic · batch 4 repeat 1, 3 epochs; ")
+    assert capsys.readouterr().out.startswith("[3/3] basic · batch 4 repeat 1, 4 epochs; ")
     assert status(folder)["further_processes"] == {"run": 3, "ok": 3}
 
 

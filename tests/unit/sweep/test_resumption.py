@@ -76,7 +76,7 @@ def test_resuming_on_other_data_is_refused(folder: ReportFolder, script: Script)
 def test_resuming_with_another_profile_is_refused(folder: ReportFolder, script: Script) -> None:
     measured(folder)
     with pytest.raises(InvalidInput, match=r"profile\.epochs"):
-        measured(folder, overrides=PROFILE | {"epochs": [1, 4]}, resume=True)
+        measured(folder, overrides=PROFILE | {"epochs": [1, 5]}, resume=True)
 
 
 def test_resuming_without_naming_the_folder_is_refused(

@@ -198,7 +198,7 @@ def test_a_journal_is_there_with_its_whole_header_or_not_at_all(
 @pytest.mark.parametrize(
     ("change", "field", "values"),
     [
-        ({"profile": scripted.profile(epochs=(1, 4))}, "profile.epochs", ["(1, 3)", "(1, 4)"]),
+        ({"profile": scripted.profile(epochs=(1, 5))}, "profile.epochs", ["(1, 4)", "(1, 5)"]),
         ({"profile": scripted.profile(seed=9)}, "profile.seed", ["0", "9"]),
         ({"profile": scripted.profile(models=("basic",))}, "profile.models", ["deep"]),
         ({"dataset_digest": "e" * 64}, "dataset_digest", ["d" * 64, "e" * 64]),

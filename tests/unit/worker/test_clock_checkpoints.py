@@ -53,7 +53,7 @@ def test_a_checkpoint_has_the_threads_and_what_the_gpu_used() -> None:
     with staged(checkpoints=(1,)) as stage:
         stage.epoch()
     (checkpoint,) = stage.checkpoints
-    assert (checkpoint.threads_alive, checkpoint.gpu_peak_mib, checkpoint.gpu_used_mib) == (9, 321.0, 4.0)
+    assert (checkpoint.threads_alive, checkpoint.peak_gpu_mib, checkpoint.peak_gpu_used_mib) == (9, 321.0, 4.0)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])

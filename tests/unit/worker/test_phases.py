@@ -93,7 +93,7 @@ def test_the_largest_anonymous_memory_stays_that_of_all_later_checkpoints() -> N
         for anon in (61.0, 99.0, 62.0):
             stage.memory.anon = anon
             stage.epoch()
-    assert [checkpoint.anon_peak_mib for checkpoint in stage.checkpoints] == [61.0, 99.0, 99.0]
+    assert [checkpoint.peak_anon_mib for checkpoint in stage.checkpoints] == [61.0, 99.0, 99.0]
     assert phase_of(stage.checkpoints[-1], "train").anon_mib == 62.0, "a phase's is that at its end"
 
 
@@ -101,7 +101,7 @@ def test_anonymous_memory_that_is_not_reported_is_empty() -> None:
     with staged(checkpoints=(1,)) as stage:
         stage.memory.anon = None
         stage.epoch()
-    assert stage.checkpoints[0].anon_peak_mib is None
+    assert stage.checkpoints[0].peak_anon_mib is None
 
 
 def test_where_phases_have_no_peaks_of_their_own_the_checkpoint_has_one() -> None:
