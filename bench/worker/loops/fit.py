@@ -32,6 +32,11 @@ class _EpochParts(keras.callbacks.Callback):
         self._clock.end_epoch(logs or {})
 
 
+def make_callback(clock: EpochClock) -> keras.callbacks.Callback:
+    """Make the callback that drives the clock."""
+    return _EpochParts(clock)
+
+
 def train(
     model: keras.Model, training: Examples, validation: Examples, *, epochs: int, batch_size: int, clock: EpochClock
 ) -> None:
@@ -44,5 +49,5 @@ def train(
         shuffle=True,
         validation_data=(validation.x, validation.y),
         verbose=0,
-        callbacks=[_EpochParts(clock)],
+        callbacks=[make_callback(clock)],
     )

@@ -38,6 +38,8 @@ COMPILED_FIT = ("fit by xla",) if BACKEND == "tensorflow" else ()
 """From one seed, TensorFlow draws other numbers in what XLA compiled than outside; so here is Keras' own `fit`, its
 steps compiled by XLA."""
 LOOPS = tuple(name for name, backends in catalog.read_loop_backends().items() if BACKEND in backends)
+COMPILED = ("graph", "xla")
+"""Loops whose epoch is one compiled function; the others are Keras' own `fit`."""
 SEED = 3
 BATCH, EPOCHS = 8, 3
 TRAINING = 20
@@ -148,21 +150,19 @@ def main() -> None:
         print(f"{task.name}: {time.perf_counter() - began:.1f} s", flush=True)  # noqa: T201
         if task.name == "basic":
             found |= {f"shuffled/{loop}": shuffled(task, loop) for loop in LOOPS}
-            found |= {f"orders/{loop}": orders(task, loop) for loop in LOOPS if loop != "fit"}
+            found |= {f"orders/{loop}": orders(task, loop) for loop in LOOPS if loop in COMPILED}
             found["shuffled/keras"] = shuffled_by_keras(task)
     np.savez(Path(sys.argv[2]), **found)
 
 
 def trained(task: Task, loop: str) -> Arrays:
-    """Losses and last weights after so many epochs in the images' own order; `fit` is Keras' own, not the loop's."""
+    """Losses and last weights after so many epochs in the images' own order."""
     model = task.compiled()
     first = model.get_weights()
-    if loop.startswith("fit"):
+    if loop not in COMPILED:
         model.jit_compile = model.jit_compile or loop == "fit by xla"
-        x, y = float_examples(task)
-        history = model.fit(
-            x.x, x.y, validation_data=(y.x, y.y), batch_size=BATCH, epochs=EPOCHS, shuffle=False, verbose=0
-        ).history
+        batches, validation = batches_in_order(loop, *float_examples(task))
+        history = model.fit(**batches, validation_data=validation, epochs=EPOCHS, shuffle=False, verbose=0).history
         losses, val_losses = history["loss"], history["val_loss"]
     else:
         compiled = compile_epoch(model, loop, *uint8_examples(task))
@@ -172,6 +172,15 @@ def trained(task: Task, loop: str) -> Arrays:
     moved = [np.abs(after - before).max() for before, after in zip(first, last, strict=True)]
     weights = {f"weights/{index:02}": np.array(weight) for index, weight in enumerate(last)}
     return {"losses": np.array(losses), "val_losses": np.array(val_losses), "moved": np.array(moved), **weights}
+
+
+def batches_in_order(loop: str, training: Examples, validation: Examples) -> tuple[dict[str, Any], Any]:
+    """What Keras' `fit` takes: the arguments for training, and the validation data."""
+    if loop == "dataset":
+        make = importlib.import_module("bench.worker.loops.dataset").make_dataset
+        of_training, of_validation = (make(each.arrays, BATCH, shuffle=False) for each in (training, validation))
+        return {"x": of_training}, of_validation
+    return {"x": training.x, "y": training.y, "batch_size": BATCH}, (validation.x, validation.y)
 
 
 def float_examples(task: Task) -> tuple[Examples, Examples]:

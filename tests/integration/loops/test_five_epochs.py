@@ -14,6 +14,7 @@ from bench.datasets.find import find_dataset
 CELLS = tuple(
     Cell("basic", loop, backend, MANY)
     for loop, backend in (
+        ("dataset", "tensorflow"),
         ("graph", "tensorflow"),
         ("xla", "tensorflow"),
         ("fit", "jax"),
