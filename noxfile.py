@@ -37,6 +37,8 @@ LOCKED_GROUPS = ("build", "lint", "tests", "typecheck")
 UNTYPED = ("keras", "memory-profiler", "mlxtend")
 TAKES_NO_PATH = ("-k", "-m", "-n", "-W", "-p")
 """Flags of pytest and mypy before a word that may be called like a folder, and is none."""
+IN_PARALLEL = ("-n", "2", "--dist", "loadfile")
+"""Most tests wait for imports, which take one core. A file stays with one process: its fixtures are costly."""
 CODE = ("aebench", "bench", "models", "tests", "noxfile.py")
 
 
@@ -170,7 +172,7 @@ def regress(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; ARGS go to pytest (`tests/unit` for those that need no TensorFlow)."""
     install(session, *GROUPS["tests"], *GROUPS["build"], extras=("tensorflow", "jax"))
-    session.run("pytest", *resolve(session))
+    session.run("pytest", *IN_PARALLEL, *resolve(session))
 
 
 @nox.session
