@@ -77,6 +77,7 @@ def test_the_wheel_has_every_file_of_the_packages(wheel: Path) -> None:
     needed = {f"aebench/{path.relative_to(ROOT).as_posix()}" for path in found if path.parent.name != "__pycache__"}
     assert needed <= contents(wheel).keys()
     assert "aebench/bench/plan/profiles/quick.toml" in needed
+    assert "aebench/py.typed" in contents(wheel)
 
 
 def test_the_sdist_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
@@ -106,3 +107,9 @@ def test_an_installed_wheel_sweeps_reports_and_compares_in_another_folder(script
     assert (tmp_path / "second" / "report.html").exists()
     aebench("compare", "first", "second", "--out", "comparison")
     assert (tmp_path / "comparison" / "comparison.html").exists()
+    program = """
+import aebench
+report, comparison = aebench.load("first"), aebench.compare(["first", "second"])
+print(*report.cases["model"], len(report.epochs), len(comparison.machines))
+"""
+    assert call((scripts / "python", "-c", program), tmp_path, PYTHONPATH=str(tmp_path)) == "basic 1 2\n"

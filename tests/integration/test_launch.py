@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scripted
 
 from bench.errors import ExitCode
 from bench.launch import ROOT
+from bench.results.folder import ReportFolder
+from bench.results.journal import open_writer
 from bench.sweep.process import make_environment, start_command
 
 PROBE = """
@@ -130,3 +133,76 @@ assert models.contract.Settings
     path = {**os.environ, "PYTHONPATH": str(tmp_path)}
     ended = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def call_beside_others(folder: Path, program: str) -> None:
+    """Run a program in the folder of a project with a `bench` and a `models` of its own, and a report."""
+    for name in ("bench", "models"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("whose = 'theirs'\n")
+        (folder / name / "errors.py").write_text("whose = 'theirs'\n")
+    report = folder / "report"
+    report.mkdir()
+    with open_writer(ReportFolder(report), scripted.header()) as writer:
+        writer.append(scripted.outcome())
+    command = (sys.executable, "-c", program)
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    ended = subprocess.run(command, cwd=folder, env=path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_importing_aebench_imports_nothing_else(tmp_path: Path) -> None:
+    program = """
+import sys
+import aebench
+assert not {"bench", "models", "pandas", "numpy", "pydantic", "rich"} & sys.modules.keys()
+aebench.load("report")
+assert "pandas" in sys.modules
+assert not {"keras", "tensorflow", "matplotlib"} & sys.modules.keys()
+"""
+    call_beside_others(tmp_path, program)
+
+
+def test_a_notebook_keeps_its_own_packages_of_our_names(tmp_path: Path) -> None:
+    program = """
+import sys
+import aebench
+import bench.errors, models
+theirs = bench, bench.errors, models
+assert len(aebench.load("report").cases) == 1
+import bench.errors, models
+assert (bench, bench.errors, models) == theirs
+assert bench.errors.whose == "theirs"
+assert {name for name in sys.modules if name.startswith("bench.")} == {"bench.errors"}
+"""
+    call_beside_others(tmp_path, program)
+
+
+def test_a_notebook_can_import_its_own_packages_of_our_names_later(tmp_path: Path) -> None:
+    program = """
+import aebench
+try:
+    aebench.load("absent")
+except aebench.InvalidInput as error:
+    refused = error
+report = aebench.load("report")
+import bench.errors, models.errors
+assert bench.errors.whose == models.errors.whose == "theirs"
+again = aebench.load("report")
+assert again.cases.equals(report.cases)
+"""
+    call_beside_others(tmp_path, program)
+
+
+def test_threads_may_load_at_once(tmp_path: Path) -> None:
+    program = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import aebench
+with ThreadPoolExecutor(4) as pool:
+    assert [len(report.cases) for report in pool.map(aebench.load, ["report"] * 8)] == [1] * 8
+assert not {"bench", "models"} & sys.modules.keys()
+import models
+assert models.whose == "theirs"
+"""
+    call_beside_others(tmp_path, program)

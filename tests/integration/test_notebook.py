@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,17 @@ def test_a_notebook_runs_a_sweep_and_shows_its_table_and_its_report(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     sweep = f"!{sys.executable} -m bench run --models basic --epochs 1 --batch-sizes 256 --offline --out report"
     show = "from IPython.display import HTML; HTML(filename='report/report.html')"
-    environment, ran, shown = execute(tmp_path, "%env MPLBACKEND", sweep, show)
+    load = "import aebench; aebench.load('report')"
+    own = "import models; print(models.__file__)"
+    (tmp_path / "models.py").touch()
+    environment, ran, shown, loaded, imported = execute(tmp_path, "%env MPLBACKEND", sweep, show, load, own)
     assert "matplotlib_inline" in printed(environment), "the kernel exports its own backend"
     assert "basic: one dense layer each way" in printed(ran)
     assert f"Report: report{os.sep}report.html" in printed(ran)
     assert "failed" not in printed(ran)
     assert "<svg" in printed(shown)
+    assert re.search(r"<p>.+</p>.*<td [^>]*>basic</td>", printed(loaded))
+    assert str(tmp_path / "models.py") in printed(imported)
 
 
 def execute(folder: Path, *cells: str) -> list[Any]:
