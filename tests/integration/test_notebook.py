@@ -21,7 +21,7 @@ def test_a_notebook_runs_a_sweep_and_shows_its_table_and_its_report(
     if missing:
         pytest.skip(f"{' and '.join(missing)} not installed: python -m pip install {' '.join(NEEDED)}")
     monkeypatch.delenv("MPLBACKEND", raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
     sweep = f"!{sys.executable} -m bench run --models basic --epochs 1 --batch-sizes 256 --offline --out report"
     show = "from IPython.display import HTML; HTML(filename='report/report.html')"
     load = "import aebench; aebench.load('report')"
