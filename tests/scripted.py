@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from bench.datasets.find import Dataset
 from bench.host.fingerprint import Fingerprint
 from bench.host.noise import Interval
 from bench.plan.profile import Case, Profile
-from bench.results import rows
+from bench.report.files import write_tables
+from bench.results import journal, rows
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, ResultRow, SweepHeader
 from bench.sweep.executor import Listener
@@ -203,6 +204,17 @@ def times(seconds: float | None, reach: float = 1.02, error: float = 0.0025) -> 
 @functools.cache
 def _well_ended() -> dict[str, Any]:
     return rows.make_result_rows(outcome(), header())[-1].model_dump()
+
+
+def written_report(root: Path, outcomes: Iterable[Outcome], begun: SweepHeader | None = None) -> ReportFolder:
+    """A new folder with a journal and the CSV files."""
+    folder, begun, ended = ReportFolder(root), begun or header(), list(outcomes)
+    root.mkdir(parents=True)
+    with journal.open_writer(folder, begun) as writer:
+        for each in ended:
+            writer.append(each)
+    write_tables(folder, ended, begun)
+    return folder
 
 
 def dataset(**changes: Any) -> Dataset:

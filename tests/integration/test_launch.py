@@ -14,8 +14,6 @@ import scripted
 
 from bench.errors import ExitCode
 from bench.launch import ROOT
-from bench.results.folder import ReportFolder
-from bench.results.journal import open_writer
 from bench.sweep.process import make_environment, start_command
 
 PROBE = """
@@ -141,10 +139,7 @@ def call_beside_others(folder: Path, program: str) -> None:
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("whose = 'theirs'\n")
         (folder / name / "errors.py").write_text("whose = 'theirs'\n")
-    report = folder / "report"
-    report.mkdir()
-    with open_writer(ReportFolder(report), scripted.header()) as writer:
-        writer.append(scripted.outcome())
+    scripted.written_report(folder / "report", [scripted.outcome()])
     command = (sys.executable, "-c", program)
     path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
     ended = subprocess.run(command, cwd=folder, env=path, capture_output=True, text=True, check=False)

@@ -3,7 +3,6 @@
 import copy
 import json
 import pickle
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ import scripted
 import aebench
 from bench.report.contents import SweepReport
 from bench.report.dataframes import format_html, format_sweep
-from bench.report.files import write_environment, write_tables
-from bench.results import journal
+from bench.report.files import write_environment
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.schema import Outcome
 from bench.results.speed import estimate_cases
 
 EPOCHS = 8
@@ -46,19 +44,14 @@ OUTCOMES = (
 )
 
 
-def written(root: Path, outcomes: Iterable[Outcome] = OUTCOMES, header: SweepHeader | None = None) -> ReportFolder:
-    """A folder with a journal, and with nothing that is made from it."""
-    folder = ReportFolder(root)
-    root.mkdir(parents=True)
-    with journal.open_writer(folder, header or scripted.header()) as writer:
-        for outcome in outcomes:
-            writer.append(outcome)
-    return folder
+@pytest.fixture
+def folder(tmp_path: Path) -> ReportFolder:
+    return scripted.written_report(tmp_path / "report", OUTCOMES)
 
 
 @pytest.fixture
-def report(tmp_path: Path) -> aebench.Report:
-    return aebench.load(written(tmp_path / "report").root)
+def report(folder: ReportFolder) -> aebench.Report:
+    return aebench.load(folder.root)
 
 
 def test_a_case_has_one_row_over_its_processes(report: aebench.Report) -> None:
@@ -88,16 +81,13 @@ def test_a_case_that_failed_has_a_row_too_and_empty_figures_where_it_reached_not
 
 
 def test_figures_are_numbers_also_where_all_are_missing(tmp_path: Path) -> None:
-    cases = aebench.load(written(tmp_path / "report", OUTCOMES[3:]).root).cases
+    cases = aebench.load(scripted.written_report(tmp_path / "report", OUTCOMES[3:]).root).cases
     figures = cases.loc[:, "total_s":]
     assert len(figures.columns) > 10
     assert set(map(str, figures.dtypes)) == {"float64"}
 
 
-def test_frames_are_what_pandas_reads_from_the_files(tmp_path: Path) -> None:
-    folder = written(tmp_path / "report")
-    report = aebench.load(folder.root)
-    write_tables(folder, OUTCOMES, scripted.header())
+def test_frames_are_what_pandas_reads_from_the_files(folder: ReportFolder, report: aebench.Report) -> None:
     write_environment(folder, scripted.header())
     pd.testing.assert_frame_equal(report.checkpoints, pd.read_csv(folder.results))
     pd.testing.assert_frame_equal(report.epochs, pd.read_csv(folder.epochs))
@@ -106,14 +96,13 @@ def test_frames_are_what_pandas_reads_from_the_files(tmp_path: Path) -> None:
 
 
 def test_a_sweep_that_has_only_begun_is_an_empty_report(tmp_path: Path) -> None:
-    report = aebench.load(written(tmp_path / "report", ()).root)
+    report = aebench.load(scripted.written_report(tmp_path / "report", ()).root)
     assert [len(frame) for frame in (report.cases, report.checkpoints, report.epochs, report.phases)] == [0] * 4
     assert "epoch_s_quiet" in report.cases
     assert "Nothing was measured." in repr(report)
 
 
-def test_what_was_cut_off_is_said(tmp_path: Path) -> None:
-    folder = written(tmp_path / "report")
+def test_what_was_cut_off_is_said(folder: ReportFolder) -> None:
     with folder.journal.open("ab") as file:
         file.write(b'{"kind": "outcome"')
     assert "was cut off" in repr(aebench.load(folder.root))
@@ -137,9 +126,9 @@ def test_text_of_others_is_escaped_in_a_notebook() -> None:
     assert "<img" not in format_html(["<img src=x onerror=alert(1)>"], report.overview)
 
 
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("name", ["absent", "empty", "report/results.csv", "report/journal.jsonl"])
 def test_what_is_no_report_is_one_message_and_an_ordinary_exception(tmp_path: Path, name: str) -> None:
-    write_tables(written(tmp_path / "report"), OUTCOMES, scripted.header())
     (tmp_path / "empty").mkdir()
     with pytest.raises(aebench.InvalidInput, match="is not a report folder: it has no journal") as raised:
         aebench.load(tmp_path / name)
@@ -155,19 +144,17 @@ def test_the_message_obeys_no_terminal(tmp_path: Path) -> None:
 
 
 def test_a_journal_of_another_version_is_refused_as_everywhere(tmp_path: Path) -> None:
-    folder = written(tmp_path / "report", header=scripted.header(schema_version=99))
+    folder = scripted.written_report(tmp_path / "report", (), scripted.header(schema_version=99))
     with pytest.raises(aebench.InvalidInput, match="Update aebench"):
         aebench.load(folder.root)
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> list[Path]:
+def two(folder: ReportFolder, tmp_path: Path) -> list[Path]:
     """A report folder and, of a machine that is twice as fast, a results.csv alone."""
     other = scripted.header(machine_id="mffff0000", environment_id="effff0000")
-    slow, fast = written(tmp_path / "slow"), written(tmp_path / "fast", [ended(case(), seconds=0.15)], other)
-    write_tables(slow, OUTCOMES, scripted.header())
-    write_tables(fast, [ended(case(), seconds=0.15)], other)
-    return [slow.root, fast.results]
+    fast = scripted.written_report(tmp_path / "fast", [ended(case(), seconds=0.15)], other)
+    return [folder.root, fast.results]
 
 
 def test_machines_are_compared_with_the_first(two: list[Path]) -> None:
