@@ -10,7 +10,7 @@ from bench.host.machine import tabulate_machine
 from bench.plan import catalog
 from bench.report import published, variants
 from bench.report.files import make_all_result_rows
-from bench.report.summary import count_noisy_epochs, find_drift, list_models, name_model, select_last_rows
+from bench.report.summary import count_noisy_epochs, find_drift, list_models, name_model, select_last_rows, summarize
 from bench.report.tables import (
     format_within,
     list_headers,
@@ -58,6 +58,11 @@ class SweepReport:
     def speeds(self) -> dict[str, CaseSpeed]:
         """Seconds per epoch of each case, by its name without the repeat."""
         return estimate_cases(self.shown_rows)
+
+    @cached_property
+    def answer(self) -> list[str]:
+        """What a reader wants to know first, in sentences."""
+        return summarize(self.header, self.outcomes, self.shown_rows)
 
     @cached_property
     def models(self) -> dict[str, Table]:

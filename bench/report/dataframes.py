@@ -14,7 +14,7 @@ from bench.console.table import Table
 from bench.errors import InvalidInput, quote
 from bench.report.contents import SweepReport
 from bench.report.files import format_csv
-from bench.report.summary import select_last_rows, summarize
+from bench.report.summary import select_last_rows
 from bench.results import rows
 from bench.results.folder import ReportFolder
 from bench.results.journal import read_journal
@@ -54,8 +54,7 @@ def read_sweep(root: Path) -> SweepReport:
 
 def list_sentences(report: SweepReport) -> list[str]:
     """List what a reader wants to know first, and what of the journal could not be read."""
-    notes = [f"The journal's {note}." for note in report.notes]
-    return [*summarize(report.header, report.outcomes, report.rows), *notes]
+    return [*report.answer, *(f"The journal's {note}." for note in report.notes)]
 
 
 def describe_environment(report: SweepReport) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""docs/recipes.md: every recipe runs as it stands, on a report of a made-up sweep, and says what is true of it."""
+"""docs/recipes.md: every recipe runs as it stands, on a report of a made-up sweep, and says what is true of it.
+
+So does the Python in README.md.
+"""
 
 import ast
 import re
@@ -14,8 +17,9 @@ import scripted
 
 from bench.results.schema import Outcome
 
-TEXT = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+ROOT = Path(__file__).parents[2]
+TEXT, README = (ROOT.joinpath(name).read_text(encoding="utf-8") for name in ("docs/recipes.md", "README.md"))
+BLOCKS, README_BLOCKS = (re.findall(r"```python\n(.*?)```", text, re.DOTALL) for text in (TEXT, README))
 PREPARED, *RECIPES = BLOCKS
 TITLES = re.findall(r"^## (.*)$", TEXT, re.MULTILINE)
 EPOCHS = 8
@@ -51,11 +55,12 @@ def sweep(factor: float = 1.0) -> list[Outcome]:
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What the first block of the page defines, in a folder with the two reports that the page names."""
+    """What the first block of the page defines, in a folder with the reports that the pages name."""
     root = tmp_path_factory.mktemp("recipes")
     other = scripted.header(machine_id="mffff0000", environment_id="effff0000")
     scripted.written_report(root / "reports" / "FOLDER", sweep())
     scripted.written_report(root / "reports" / "OTHER", sweep(0.5), other)
+    scripted.written_report(root / "elsewhere", sweep(0.5), other)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("MPLBACKEND", "agg")
@@ -158,3 +163,9 @@ def test_dead_units_are_a_fraction_of_the_code(names: dict[str, Any]) -> None:
 def test_what_is_lost_is_a_fraction_of_the_run(names: dict[str, Any]) -> None:
     lost = cook_titled("lost", names).loc[("basic", "fit")]
     assert lost.tolist() == pytest.approx(np.array([4.0, 0.7, 1.6]) / 9.8, rel=0.01)
+
+
+def test_the_readmes_five_lines_show_the_machines(names: dict[str, Any]) -> None:
+    (block,) = README_BLOCKS
+    assert len([line for line in block.splitlines() if line]) <= 5
+    assert len(cook(block, names)) == 2

@@ -86,10 +86,10 @@ def test_pull_requests_of_forks_are_compared_with_their_base_without_any_secret(
     assert text.index("if: always()") > text.index("upload-artifact")
 
 
-def test_the_readmes_workflow_is_the_one_that_runs_here() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_the_workflow_that_is_shown_is_the_one_that_runs_here() -> None:
+    page = (ROOT / "docs" / "gate.md").read_text()
     workflow = (ROOT / ".github" / "workflows" / "regress.yml").read_text()
-    shown = [block for block in re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL) if "nox -s regress" in block]
+    shown = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "nox -s regress" in block]
     assert len(shown) == 1
     here = {line.strip() for line in workflow.splitlines()}
     other = [line.strip() for line in shown[0].splitlines() if line.strip() not in here]

@@ -1,6 +1,7 @@
 """The profiles that come with the harness."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,21 @@ def test_a_shipped_profile_carries_its_file_name_and_expands(name: str) -> None:
     assert profile.name == name
     assert profile.description
     assert profile.list_cases()
+
+
+def test_the_readme_says_what_the_default_sweeps() -> None:
+    quick = read_profile("quick")
+    assert (len(quick.list_cases()), len(quick.models), quick.epochs, quick.batch_sizes) == (
+        20,
+        9,
+        (1, 2, 10),
+        (128, 256),
+    )
+    assert (quick.minutes, quick.loops, quick.model["basic"].loops) == (6, ("fit",), ("fit", "xla"))
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    sentence = "nine models, 1, 2 and 10 epochs, batch sizes 128 and 256, `fit` and for the basic model XLA too"
+    assert sentence in " ".join(readme.split())
+    assert "six minutes" in readme
 
 
 def test_the_blog_profile_trains_each_model_as_published() -> None:
