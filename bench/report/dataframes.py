@@ -102,7 +102,7 @@ _FIGURES = (*_MEDIANS[:2], "epoch_s_quiet", "epoch_s_low", "epoch_s_high", *_MED
 
 def _combine_processes(name: str, found: Sequence[ResultRow], speed: CaseSpeed | None) -> dict[str, Any]:
     reached = select_last_rows(found)
-    first = (reached or [row for row in found if row.is_final])[0]
+    first = reached[0] if reached else found[-1]
     lost = next((row for row in found if row.status != "ok"), None)
     return {
         "case": name,
