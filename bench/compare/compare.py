@@ -10,6 +10,7 @@ from bench.compare import page, sentences, tables
 from bench.compare.cases import Machine, add_labels, read_machine
 from bench.compare.machines import Comparison, compare_machines
 from bench.console.output import make_console, say
+from bench.console.table import print_table
 from bench.errors import ExitCode, InvalidInput, format_count, quote
 from bench.results import reader
 
@@ -47,9 +48,9 @@ def compare_reports(
 
 
 def _print_comparison(comparison: Comparison, notes: Sequence[str], console: Console) -> None:
+    say(console, "")
     for table in tables.build_tables(comparison, console.width, most=_FEW):
-        console.print()
-        console.print(table.to_rich())
+        print_table(console, table)
     for line in [*sentences.describe_missing(comparison, most=_FEW), *notes]:
         say(console, f"Note: {line}")
     say(console, "")

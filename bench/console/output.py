@@ -23,9 +23,12 @@ _WIDE = 160
 
 
 def make_console(width: int = _WIDE) -> Console:
-    """Return a console on standard output, at least ``width`` characters wide where that is no terminal."""
+    """Return a console on standard output, at least ``width`` characters wide where that is no terminal.
+
+    Colours make no terminal of a pipe (`FORCE_COLOR`, `TTY_COMPATIBLE`), and `COLUMNS` is taken at its word.
+    """
     console = Console()
-    if not console.is_terminal:
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
         console.width = max(console.width, width)
     return console
 

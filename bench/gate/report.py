@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from rich.console import Console
 
 from bench.console.output import say
-from bench.console.table import Table, escape_cell
+from bench.console.table import Table, escape_cell, print_table
 from bench.errors import strip_controls
 from bench.gate.baseline import CheckedCase
 from bench.gate.sequential import MOST_DISCARDED
@@ -262,7 +262,7 @@ def publish_report(report: GateReport, folder: ReportFolder, console: Console) -
     """
     say(console, "")
     if report.results:
-        console.print(build_table(report).to_rich())
+        print_table(console, build_table(report))
     for line in (*explain_cases(report), *report.remarks):
         say(console, line)
     if report.stopped:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.console.output import make_console
-from bench.console.table import Table
+from bench.console.table import Table, print_table
 from bench.errors import format_count
 from bench.host import quietness
 from bench.host.fingerprint import Fingerprint, make_environment_id, make_machine_id, take_fingerprint
@@ -21,11 +21,11 @@ def show_machine(threads: int | None = None, console: Console | None = None) -> 
     table = tabulate_machine(
         "This machine", make_machine_id(fingerprint), make_environment_id(fingerprint), fingerprint
     )
-    console.print(table.to_rich())
+    print_table(console, table)
     references, intervals = quietness.survey(threads=threads)
     figures = tuple(_format_figure(*column, references) for column in _KERNELS)
     headers = ("reference kernel", "best", "median", "lowest median", "unit")
-    console.print(Table(f"With {format_count(references[0].threads, 'thread')}, now", headers, figures).to_rich())
+    print_table(console, Table(f"With {format_count(references[0].threads, 'thread')}, now", headers, figures))
     found = quietness.judge(references, intervals, fingerprint, quietness.read_conditions())
     console.print(Text(found.word, "bold"), *(f"- {sentence}" for sentence in found.advice), sep="\n", highlight=False)
 

@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from bench.console.output import make_console
-from bench.console.table import Table
+from bench.console.table import Table, print_table
 from bench.datasets import find
 from bench.errors import ExitCode, format_count
 from bench.plan import estimate
@@ -34,7 +34,7 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
         for case, took in zip(cases, seconds, strict=True)
     )
     title = f"Profile {profile.name}: {format_count(len(cases), 'case')} on {train:,} images of {profile.dataset}"
-    console.print(Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3).to_rich())
+    print_table(console, Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3))
     known = [took for took in seconds if took is not None]
     if known:
         console.print(f"About {estimate.format_duration(sum(known))} on two cores of a server; other machines differ.")

@@ -15,6 +15,7 @@ from bench.compare import plots, sentences, tables
 from bench.compare.cases import Machine, add_labels
 from bench.compare.machines import Comparison, compare_machines
 from bench.compare.page import format_csv, format_markdown, render_html
+from bench.console.table import print_table
 from bench.results.reader import Row
 
 NASTY = "=cmd|'/c calc'!A1<script>alert(1)</script>|`*$x^$&amp;"
@@ -127,7 +128,7 @@ def printed(compared: Comparison, width: int) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width)
     for table in tables.build_tables(compared, width, most=20):
-        console.print(table.to_rich())
+        print_table(console, table)
     return out.getvalue()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.console.output import Outlet, guard_output
+from bench.console.output import Outlet, guard_output, make_console
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes as POSIX has them")
 
@@ -68,3 +68,25 @@ def test_the_streams_are_whole_and_put_back_afterwards(tmp_path: Path, monkeypat
             print("refused", end="", file=sys.stderr)  # noqa: T201
         assert (sys.stdout, sys.stderr) == (out, err)
         assert ((tmp_path / "out").read_text(), (tmp_path / "err").read_text()) == ("said", "refused")
+
+
+@pytest.mark.parametrize(
+    ("settings", "width"),
+    [
+        ({}, 160),
+        ({"FORCE_COLOR": "1"}, 160),
+        ({"TTY_COMPATIBLE": "1"}, 160),
+        ({"COLUMNS": "70"}, 70),
+        ({"COLUMNS": "70", "FORCE_COLOR": "1"}, 70),
+        ({"COLUMNS": "wide"}, 160),
+    ],
+)
+def test_a_pipe_is_wide_unless_columns_says_otherwise(
+    settings: dict[str, str], width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert make_console().width == width
