@@ -1,18 +1,24 @@
 """Loops, backends and precisions that trained the same model, side by side: pure functions on rows."""
 
+import math
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from bench.errors import format_count, join_names
 from bench.plan import catalog
 from bench.plan.profile import Case
 from bench.results.roofline import Bound
 from bench.results.schema import ResultRow
+from bench.results.speed import CaseSpeed, name_case
 from bench.results.stats import compute_median_of_known
 
 _MOST_PARTS = 20
 """Fractions have a denominator of at most this: nobody can picture "61 of every 73 seconds"."""
+
+_MOST_EPOCHS = 100_000
+"""What pays later than that never does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +28,25 @@ class Variant:
     name: str
     """The loop, with backend and precision where they are not the default: "fit", "jax xla", "graph mixed_bfloat16"."""
     epoch_s: float
+    """Training seconds of an epoch on a quiet machine."""
+    total_s: float
+    """From the start of the process to the checkpoint."""
+    fixed_s: float
+    """What of it no further epoch would cost again: start, imports, compilation."""
+    step_s: float
+    """What each further epoch costs, its validation included."""
     peak_rss_mib: float | None
     val_bce: float | None
     gflop_per_s: float | None
     peak_fraction: float | None
     bound: Bound | None
-    faster: float | None
-    """How many times as fast as `plain`: the median over the repeats that both have. None without `plain`."""
-    memory: float | None
+    faster: float | None = None
+    """How many times as fast as `plain` per epoch; None without `plain`."""
+    end_to_end: float | None = None
+    """How many times as fast as `plain` from the start of the process to the checkpoint, likewise."""
+    pays_from: int | None = None
+    """The epoch count from which it is faster than `plain` in all; None where it never is."""
+    memory: float | None = None
     """Peak resident memory as a fraction of that of `plain`, likewise."""
 
 
@@ -54,17 +71,22 @@ class SideBySide:
 _Key = tuple[str, str, str]
 
 
-def compare_variants(rows: Sequence[ResultRow]) -> list[SideBySide]:
-    """Compare the ways to train, for each model and batch size that has more than one, in the order of the rows."""
+def compare_variants(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> list[SideBySide]:
+    """Compare the ways to train, for each model and batch size that has more than one, in the order of the rows.
+
+    ``speeds`` are those of ``rows``.
+    """
     cells: dict[tuple[str, int], list[ResultRow]] = {}
     for row in rows:
-        if row.status == "ok" and row.epoch_s_median is not None:
+        if row.status == "ok" and row.total_s and row.total_s > 0 and name_case(row) in speeds:
             cells.setdefault((row.model, row.batch_size), []).append(row)
-    found = [_compare_ways(model, batch_size, cell) for (model, batch_size), cell in cells.items()]
+    found = [_compare_ways(model, batch_size, cell, speeds) for (model, batch_size), cell in cells.items()]
     return [entry for entry in found if entry is not None]
 
 
-def _compare_ways(model: str, batch_size: int, rows: Sequence[ResultRow]) -> SideBySide | None:
+def _compare_ways(
+    model: str, batch_size: int, rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]
+) -> SideBySide | None:
     ways: dict[_Key, list[ResultRow]] = {}
     for row in rows:
         ways.setdefault((row.backend, row.loop, row.precision), []).append(row)
@@ -72,11 +94,12 @@ def _compare_ways(model: str, batch_size: int, rows: Sequence[ResultRow]) -> Sid
     if len(ways) < 2 or not common:
         return None
     epochs = max(common)
-    processes = {key: [row for row in way if row.epochs == epochs] for key, way in ways.items()}
-    plain = _find_plain(list(ways))
     variants = {
-        key: _make_variant(key, way, processes.get(plain, []) if plain else []) for key, way in processes.items()
+        key: _make_variant(key, [row for row in way if row.epochs == epochs], speeds) for key, way in ways.items()
     }
+    plain = _find_plain(list(ways))
+    if plain:
+        variants = {key: _compare_with(variants[plain], variant) for key, variant in variants.items()}
     return SideBySide(
         model=model,
         batch_size=batch_size,
@@ -92,19 +115,43 @@ def _find_plain(ways: Sequence[_Key]) -> _Key | None:
     return min(plain, key=lambda key: key[0] != catalog.DEFAULT_BACKEND, default=None)
 
 
-def _make_variant(key: _Key, processes: Sequence[ResultRow], plain: Sequence[ResultRow]) -> Variant:
+def _make_variant(key: _Key, processes: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> Variant:
+    def find_median(column: str) -> float | None:
+        return compute_median_of_known(getattr(row, column) for row in processes)
+
     bounds = [row.bound for row in processes if row.bound is not None]
+    epoch_s, total_s = speeds[name_case(processes[0])].quiet, find_median("total_s") or 0.0
+    step_s = epoch_s + (find_median("val_s_median") or 0.0)
     return Variant(
         name=name_way(*key),
-        epoch_s=statistics.median(row.epoch_s_median for row in processes if row.epoch_s_median is not None),
-        peak_rss_mib=compute_median_of_known(row.peak_rss_mib for row in processes),
-        val_bce=compute_median_of_known(row.val_bce for row in processes),
-        gflop_per_s=compute_median_of_known(row.gflop_per_s for row in processes),
-        peak_fraction=compute_median_of_known(row.peak_fraction for row in processes),
+        epoch_s=epoch_s,
+        total_s=total_s,
+        fixed_s=total_s - processes[0].epochs * step_s,
+        step_s=step_s,
+        peak_rss_mib=find_median("peak_rss_mib"),
+        val_bce=find_median("val_bce"),
+        gflop_per_s=find_median("gflop_per_s"),
+        peak_fraction=find_median("peak_fraction"),
         bound=statistics.mode(bounds) if bounds else None,
-        faster=_compute_ratio(plain, processes, lambda row: row.epoch_s_median),
-        memory=_compute_ratio(processes, plain, lambda row: row.peak_rss_mib),
     )
+
+
+def _compare_with(plain: Variant, variant: Variant) -> Variant:
+    ours, theirs = variant.peak_rss_mib, plain.peak_rss_mib
+    return replace(
+        variant,
+        faster=plain.epoch_s / variant.epoch_s,
+        end_to_end=plain.total_s / variant.total_s,
+        pays_from=_find_break_even(plain, variant),
+        memory=ours / theirs if ours and theirs else None,
+    )
+
+
+def _find_break_even(plain: Variant, variant: Variant) -> int | None:
+    """Find the first epoch count at which ``variant`` has caught up with what it costs more before its epochs."""
+    saved = plain.step_s - variant.step_s
+    needed = (variant.fixed_s - plain.fixed_s) / saved if saved > 0 else math.inf
+    return max(1, math.floor(needed) + 1) if needed < _MOST_EPOCHS else None
 
 
 def name_way(backend: str, loop: str, precision: str) -> str:
@@ -118,13 +165,42 @@ def find_varying(trained: Sequence[ResultRow | Case]) -> list[str]:
     return [axis for axis in ("backend", "loop", "precision") if len({getattr(each, axis) for each in trained}) > 1]
 
 
-def _compute_ratio(
-    above: Sequence[ResultRow], below: Sequence[ResultRow], figure: Callable[[ResultRow], float | None]
-) -> float | None:
-    """Return the median ratio over repeats: processes of one repeat ran one after the other, so that noise cancels."""
-    others = {row.repeat: figure(row) for row in below}
-    ratios = [value / other for row in above if (value := figure(row)) and (other := others.get(row.repeat))]
-    return statistics.median(ratios) if ratios else None
+def recommend(entries: Sequence[SideBySide]) -> str | None:
+    """Say in one sentence which way to train with; None where there is no choice, or nothing to compare with."""
+    groups: dict[str, list[SideBySide]] = {}
+    for entry in entries:
+        if entry.plain is not None:
+            groups.setdefault(entry.fastest.name, []).append(entry)
+    return f"{'; '.join(_recommend_way(name, some) for name, some in groups.items())}." if groups else None
+
+
+def _recommend_way(name: str, entries: Sequence[SideBySide]) -> str:
+    """Say what the fastest way gains, over the models and batch sizes where it is the fastest."""
+    models = join_names(list(dict.fromkeys(entry.model for entry in entries)), 3)
+    plain = entries[0].plain
+    if plain is None or name == plain.name:
+        return f"use {name} for {models}, where it is the fastest"
+    counts = _format_range([entry.epochs for entry in entries])
+    ratios = [entry.fastest.end_to_end or 0.0 for entry in entries]
+    pays = [entry.fastest.pays_from for entry in entries if entry.fastest.pays_from is not None]
+    return (
+        f"{'use ' if min(ratios) > 1 else ''}{name} for {models}: "
+        f"{_format_range([entry.fastest.faster or 0.0 for entry in entries])} times as fast as {plain.name} per epoch, "
+        f"{_format_range(ratios)} times end to end at {counts} epochs"
+        + (f"; pays from epoch {_format_range(pays)} on" if pays else "")
+    )
+
+
+def _format_range(values: Sequence[float]) -> str:
+    ends = dict.fromkeys(format_times(value) for value in (min(values), max(values)))
+    return " to ".join(ends)
+
+
+def format_times(value: float) -> str:
+    """Format how many times: "1.14", "6.2", "40"; whole numbers as they are."""
+    if isinstance(value, int) or value >= 10:
+        return f"{value:.0f}"
+    return f"{value:.2f}" if value < 2 else f"{value:.1f}"
 
 
 def describe(entry: SideBySide) -> str | None:
@@ -133,12 +209,15 @@ def describe(entry: SideBySide) -> str | None:
     if plain is None:
         return None
     case, outside = f"{entry.model}, batch {entry.batch_size}", _describe_overhead(plain)
-    if fastest is plain or fastest.faster is None:
+    if fastest is plain or fastest.faster is None or fastest.end_to_end is None:
         return f"{case}: `{plain.name}` is the fastest way here{outside and f', and {outside}'}."
     overhead = f"`{plain.name}` {outside}; " if outside else ""
     memory = "" if fastest.memory is None else f", in {100 * fastest.memory:.0f} % of the memory"
-    times = f"{fastest.faster:.1f} times" if fastest.faster < 10 else f"{fastest.faster:.0f} times"
-    return f"{case}: {overhead}`{fastest.name}` trains this model {times} as fast here{memory}."
+    pays = "" if fastest.pays_from is None else f"; pays from epoch {fastest.pays_from} on"
+    return (
+        f"{case}: {overhead}`{fastest.name}`: {format_times(fastest.faster)} times as fast per epoch, "
+        f"{format_times(fastest.end_to_end)} times end to end at {format_count(entry.epochs, 'epoch')}{memory}{pays}."
+    )
 
 
 def _describe_overhead(variant: Variant) -> str:

@@ -1,42 +1,92 @@
 """Loops, backends and precisions side by side."""
 
+from typing import Any
+
 import pytest
 import scripted
 
 from bench.report import variants
 from bench.results.schema import ResultRow
+from bench.results.speed import estimate_cases
 
 
-def row(loop: str = "fit", seconds: float = 6.0, **changes: object) -> ResultRow:
-    fields: dict[str, object] = {"loop": loop, "epoch_s_median": seconds, "peak_rss_mib": 100.0 * seconds}
-    return scripted.result_row(**fields | {"peak_fraction": None, "bound": None} | changes)
+def row(loop: str = "fit", seconds: float = 6.0, **changes: Any) -> ResultRow:
+    """A row of a case of its own for each of the arguments that name one, validated in no time, started in 10 s."""
+    names = {
+        name: changes[name] for name in ("model", "batch_size", "backend", "precision", "repeat") if name in changes
+    }
+    epochs = changes.get("epochs", 3)
+    fields: dict[str, Any] = {
+        "case_id": scripted.case(loop=loop, **names).case_id,
+        "loop": loop,
+        "epochs": epochs,
+        "total_s": 10.0 + epochs * seconds,
+        "val_s_median": 0.0,
+        "peak_rss_mib": 100.0 * seconds,
+        "peak_fraction": None,
+        "bound": None,
+    }
+    return scripted.result_row(**fields | scripted.times(seconds) | changes)
+
+
+def compare(*rows: ResultRow) -> list[variants.SideBySide]:
+    return variants.compare_variants(rows, estimate_cases(rows))
 
 
 def only(*rows: ResultRow) -> variants.SideBySide:
-    (entry,) = variants.compare_variants(rows)
+    (entry,) = compare(*rows)
     return entry
 
 
 def test_other_loops_are_compared_with_fit() -> None:
     entry = only(row("xla", 1.0), row("fit", 6.0), row("graph", 3.0))
-    assert [(each.name, each.faster, each.memory) for each in entry.variants] == [
-        ("xla", 6.0, pytest.approx(1 / 6)),
-        ("fit", 1.0, 1.0),
-        ("graph", 2.0, 0.5),
+    approx = pytest.approx
+    assert [(each.name, each.faster, each.end_to_end, each.memory) for each in entry.variants] == [
+        ("xla", approx(6.0), approx(28 / 13), approx(1 / 6)),
+        ("fit", 1.0, 1.0, 1.0),
+        ("graph", approx(2.0), approx(28 / 19), 0.5),
     ]
     assert entry.plain is entry.variants[1]
     assert entry.fastest is entry.variants[0]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "total_s", "pays_from"),
+    [
+        (1.0, 13.0, 1),  # starts as fast
+        (1.0, 18.0, 2),  # 15 s to start, 5 s more than fit, which loses 5 s by each epoch: at one they are even
+        (1.0, 18.1, 2),
+        (1.0, 28.0, 4),
+        (1.0, 27.9, 3),
+        (6.0, 20.0, None),
+        (7.0, 31.0, None),
+    ],
+)
+def test_a_loop_pays_once_its_epochs_made_up_for_its_start(seconds: float, total_s: float, pays_from: int) -> None:
+    entry = only(row(), row("xla", seconds, total_s=total_s))  # fit: 10 s, and 6 s for each of three epochs
+    assert entry.variants[1].pays_from == pays_from
+
+
+def test_a_further_epoch_costs_its_validation_too() -> None:
+    entry = only(row(seconds=1.0, val_s_median=1.0, total_s=16.0), row("xla", 1.0, val_s_median=0.0, total_s=14.0))
+    assert [each.fixed_s for each in entry.variants] == [pytest.approx(10.0), pytest.approx(11.0)]
+    assert entry.variants[1].pays_from == 2
+
+
+def test_speed_per_epoch_is_that_of_a_quiet_machine() -> None:
+    loud = row(epoch_s_median=9.0)
+    assert only(loud, row("xla", 1.0)).variants[1].faster == pytest.approx(6.0)
+
+
 def test_a_model_that_was_trained_in_one_way_has_nothing_beside_it() -> None:
-    assert variants.compare_variants([row(), row(epochs=5), row(repeat=1)]) == []
+    assert compare(row(), row(epochs=5), row(repeat=1)) == []
 
 
 def test_models_and_batch_sizes_stand_apart() -> None:
     rows = [
         row(loop, batch_size=size, model=name) for name in ("basic", "deep") for size in (128, 256) for loop in "ab"
     ]
-    found = variants.compare_variants(rows)
+    found = compare(*rows)
     assert [(entry.model, entry.batch_size) for entry in found] == [
         ("basic", 128),
         ("basic", 256),
@@ -46,24 +96,23 @@ def test_models_and_batch_sizes_stand_apart() -> None:
 
 
 def test_the_last_checkpoint_that_all_ways_reached_is_compared() -> None:
-    entry = only(row(epochs=2, seconds=4.0), row(epochs=9), row("xla", 1.0, epochs=2))
+    entry = only(row(epochs=2, seconds=4.0), row(epochs=9, seconds=4.0), row("xla", 1.0, epochs=2))
     assert entry.epochs == 2
-    assert [each.faster for each in entry.variants] == [1.0, 4.0]
+    assert [each.total_s for each in entry.variants] == [18.0, 12.0]
 
 
 def test_ways_without_a_checkpoint_in_common_are_not_compared() -> None:
-    assert variants.compare_variants([row(epochs=2), row("xla", epochs=9)]) == []
+    assert compare(row(epochs=2), row("xla", epochs=9)) == []
 
 
 def test_failed_and_untimed_rows_are_not_compared() -> None:
-    assert variants.compare_variants([row(), row("xla", status="failed"), row("graph", epoch_s_median=None)]) == []
+    untimed = row("graph").model_copy(update=scripted.times(None))
+    assert compare(row(), row("xla", status="failed"), untimed, row("a", total_s=None), row("b", total_s=0.0)) == []
 
 
-def test_a_ratio_is_the_median_over_the_repeats_that_both_have() -> None:
-    """The machine halves its speed in the second repeat: pairs see the same ratio, medians apart would not."""
-    fit = [row(seconds=6.0, repeat=0), row(seconds=12.0, repeat=1), row(seconds=6.0, repeat=2)]
-    entry = only(*fit, row("xla", 1.0, repeat=0), row("xla", 2.0, repeat=1))
-    assert entry.variants[1].faster == 6.0
+def test_totals_are_medians_over_the_processes() -> None:
+    fit = [row(repeat=repeat, total_s=total_s) for repeat, total_s in enumerate((20.0, 30.0, 90.0))]
+    assert only(*fit, row("xla", 1.0, total_s=15.0)).variants[1].end_to_end == 2.0
 
 
 def test_without_fit_in_float32_there_is_no_ratio_and_no_sentence() -> None:
@@ -86,10 +135,10 @@ def test_a_way_is_named_by_what_is_not_the_default() -> None:
 
 
 def test_the_sentence_says_where_the_time_goes_and_what_is_faster() -> None:
-    entry = only(row(peak_fraction=1 / 6), row("xla", 1.0, peak_rss_mib=330.0))
+    entry = only(row(peak_fraction=1 / 6), row("xla", 1.0, peak_rss_mib=330.0, total_s=24.0))
     assert variants.describe(entry) == (
-        "basic, batch 4: `fit` spends 5 of every 6 seconds outside the arithmetic; "
-        "`xla` trains this model 6.0 times as fast here, in 55 % of the memory."
+        "basic, batch 4: `fit` spends 5 of every 6 seconds outside the arithmetic; `xla`: 6.0 times as fast per epoch, "
+        "1.17 times end to end at 3 epochs, in 55 % of the memory; pays from epoch 3 on."
     )
 
 
@@ -98,13 +147,37 @@ def test_the_sentence_says_where_fit_is_the_fastest() -> None:
     assert sentence == "basic, batch 4: `fit` is the fastest way here."
 
 
+def test_the_fastest_way_is_recommended_with_what_it_gains_over_all_cases() -> None:
+    rows = [
+        each
+        for model, size, seconds in (("basic", 128, 1.0), ("basic", 256, 0.5), ("deep", 128, 9.0))
+        for each in (row(model=model, batch_size=size), row("xla", seconds, model=model, batch_size=size))
+    ]
+    assert variants.recommend(compare(*rows)) == (
+        "use xla for basic: 6.0 to 12 times as fast as fit per epoch, 2.2 to 2.4 times end to end at 3 epochs; pays "
+        "from epoch 1 on; use fit for deep, where it is the fastest."
+    )
+
+
+def test_a_way_that_did_not_pay_is_not_recommended_but_reported() -> None:
+    said = variants.recommend(compare(row(), row("xla", 1.0, total_s=40.0)))
+    assert said == (
+        "xla for basic: 6.0 times as fast as fit per epoch, 0.70 times end to end at 3 epochs; pays from epoch 6 on."
+    )
+
+
+def test_without_anything_to_compare_with_nothing_is_recommended() -> None:
+    assert variants.recommend([]) is None
+    assert variants.recommend(compare(row("graph"), row("xla", 1.0))) is None
+
+
 @pytest.mark.parametrize(
     ("fraction", "expected"),
     [
         (0.001, "spends nearly all"),
         (0.06, "spends 16 of every 17"),
         (0.999, "spends nearly none"),
-        (1.2, "`fit` trains"),
+        (1.2, "nothing"),
     ],
 )
 def test_fractions_are_rounded_to_parts_that_can_be_pictured(fraction: float, expected: str) -> None:
