@@ -33,6 +33,7 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Report folder; by
 MinimumEffect = Annotated[
     float, typer.Option(metavar="PERCENT", min=0.1, max=100.0, help="A smaller slowdown does not count.")
 ]
+Tables = Annotated[bool, typer.Option("--tables", help="Print all tables of the report, not the answer alone.")]
 FailUndecided = Annotated[bool, typer.Option("--fail-undecided", help="Exit with code 5 where a case stays undecided.")]
 
 
@@ -119,6 +120,7 @@ def run(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print the cases and the time that they may take; run nothing.")
     ] = False,
+    tables: Tables = False,
 ) -> None:
     """Measure autoencoders over epoch counts and batch sizes, and write a report."""
     from bench.sweep import plan as plan_command  # noqa: PLC0415 - pandas and scipy are for those who measure
@@ -143,7 +145,7 @@ def run(
         stall_s=stall,
         retries=retries,
     )
-    request = SweepRequest(profile, fields, data, offline, out, resume)
+    request = SweepRequest(profile, fields, data, offline, out, resume, tables)
     raise typer.Exit(plan_command.show_plan(request) if plan else run_command.run_sweep(request))
 
 
@@ -157,13 +159,14 @@ def report(
         str | None,
         typer.Option(metavar="X,X", help="Values of val_bce, such as 0.12,0.11: how long training took to reach them."),
     ] = None,
+    tables: Tables = False,
 ) -> None:
     """Draw the report of a folder again, from its journal."""
     from bench.report.report import redraw_report  # noqa: PLC0415
     from bench.report.thresholds import THRESHOLDS, parse_thresholds  # noqa: PLC0415
 
     levels = THRESHOLDS if thresholds is None else parse_thresholds(thresholds)
-    raise typer.Exit(redraw_report(folder, without_noisy=without_noisy, thresholds=levels))
+    raise typer.Exit(redraw_report(folder, without_noisy=without_noisy, thresholds=levels, tables=tables))
 
 
 @app.command()

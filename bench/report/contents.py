@@ -10,10 +10,10 @@ from bench.host.machine import tabulate_machine
 from bench.plan import catalog
 from bench.report import published, variants
 from bench.report.files import make_all_result_rows
-from bench.report.summary import count_noisy_epochs, find_drift, list_models, name_model, select_last_rows, summarize
+from bench.report.overview import tabulate_cases, tabulate_checkpoints, tabulate_overview
+from bench.report.summary import count_noisy_epochs, find_drift, list_models, name_model, summarize
 from bench.report.tables import (
     format_within,
-    list_headers,
     tabulate_model,
     tabulate_published,
     tabulate_thresholds,
@@ -73,14 +73,29 @@ class SweepReport:
         }
 
     @cached_property
+    def answer(self) -> list[str]:
+        """At most five sentences: how long, in how much memory, how good, by which loop, and what not to trust."""
+        return summarize(self.header, self.outcomes, self.shown_rows, self.speeds)
+
+    @cached_property
+    def cases(self) -> Table:
+        """Every case in a line, with all of its checkpoints: what a sweep ends with on a terminal."""
+        return tabulate_cases(self.shown_rows, self.speeds)
+
+    @cached_property
     def overview(self) -> Table:
         """Every case at its last checkpoint."""
         return tabulate_overview(self.shown_rows, self.speeds)
 
     @cached_property
+    def checkpoints(self) -> Table:
+        """Every case with its total time and bce at each checkpoint."""
+        return tabulate_checkpoints(self.shown_rows)
+
+    @cached_property
     def variants(self) -> Table:
         """Loops, backends and precisions side by side; empty where there is one of each."""
-        return tabulate_variants(variants.compare_variants(self.shown_rows))
+        return tabulate_variants(variants.compare_variants(self.shown_rows, self.speeds))
 
     @cached_property
     def reached(self) -> Table:
@@ -105,10 +120,15 @@ class SweepReport:
         return tabulate_machine("The machine", header.machine_id, header.environment_id, header.fingerprint)
 
     @cached_property
+    def certainty(self) -> list[str]:
+        """How far the next run may lie from what the report says, in a sentence; none where nothing was timed."""
+        return _describe_certainty(self.header, self.outcomes, self.speeds)
+
+    @cached_property
     def remarks(self) -> list[str]:
         """What a reader must know before trusting the tables."""
         return [
-            *_describe_certainty(self.header, self.outcomes, self.speeds),
+            *self.certainty,
             *_describe_noise(self.outcomes, without_noisy=self.without_noisy),
             *_describe_drift(self.outcomes),
             *_describe_sampling(self.rows),
@@ -125,25 +145,6 @@ class SweepReport:
         """Whether a planned case was not run."""
         planned, _further = self.header.split_outcomes(self.outcomes)
         return len(planned) < len(self.header.cases)
-
-
-def tabulate_overview(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> Table:
-    """Tabulate every case at its last checkpoint, all models in one table."""
-    last = select_last_rows(rows)
-    varying = variants.find_varying(last)
-    tables = {
-        name: tabulate_model(name, [row for row in last if row.model == name], speeds, varying)
-        for name in list_models(last)
-    }
-    lines = [
-        {"model": name, **dict(zip(table.headers, line, strict=True))}
-        for name, table in tables.items()
-        for line in table.rows
-    ]
-    # A model's table has no column of remarks, or of times on a quiet machine, where it has none.
-    headers = [each for each in ("model", *list_headers(varying)) if any(each in line for line in lines)]
-    cells = tuple(tuple(line.get(header, "") for header in headers) for line in lines)
-    return Table("All models at their last checkpoint", tuple(headers), cells)
 
 
 def _describe_certainty(header: SweepHeader, outcomes: Sequence[Outcome], speeds: Mapping[str, CaseSpeed]) -> list[str]:

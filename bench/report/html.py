@@ -19,7 +19,7 @@ def _list_sections(report: SweepReport, drawings: Drawings) -> list[Section]:
     """List the sections of the page from top to bottom."""
     header, outcomes = report.header, report.outcomes
     facts = {
-        "sentences": summary.summarize(header, outcomes, report.shown_rows),
+        "sentences": report.answer,
         "facts": summary.list_facts(header, outcomes),
         "notes": [*report.notes, *report.remarks],
     }

@@ -1,4 +1,4 @@
-"""report.md: what was measured, in tables."""
+"""report.md: the answer, then what was measured, in tables."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,12 @@ def format_markdown(report: SweepReport) -> str:
     notes = [*map(escape_cell, report.notes), *report.remarks]
     columns = [
         f"**{column.label}**{f' ({column.unit})' if column.unit else ''}: {column.hint}."
-        for column in list_explained(map(list_columns, report.tables))
+        for column in list_explained(map(list_columns, (report.cases, *report.tables)))
     ]
     sections = [
         f"# Autoencoders on {escape_cell(name_machine(report.header.fingerprint))}",
+        _list([escape_cell(sentence) for sentence in report.answer]),
+        *([] if report.cases.is_empty else [f"{report.cases.title}:\n\n{report.cases.to_markdown()}"]),
         _list(
             [f"**{name}**: {escape_cell(fact)}" for name, fact in list_facts(report.header, report.outcomes).items()]
         ),

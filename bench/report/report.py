@@ -5,16 +5,21 @@ import shlex
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from bench.console.output import make_console, say
+from bench.console.table import print_lines, print_table, wrap
 from bench.errors import ExitCode
 from bench.report.contents import SweepReport
 from bench.report.exports import write_exports
 from bench.report.files import write_environment, write_status, write_tables
 from bench.report.markdown import format_markdown
+from bench.report.summary import describe_sweep
 from bench.report.thresholds import THRESHOLDS
 from bench.results import journal
 from bench.results.folder import ReportFolder, write_whole
+
+_INDENT = len("Quality: ")
 
 
 def choose_exit_code(report: SweepReport, *, interrupted: bool, refused: bool = False) -> int:
@@ -57,13 +62,37 @@ def write_or_explain(report: SweepReport, exit_code: int) -> str | None:
     return f"The report is not whole: {reason}. The journal has all of it; draw it again with: {again}"
 
 
+def print_answer(report: SweepReport, console: Console) -> None:
+    """Print on one screen what was swept, the answer in sentences, every case, and how well the times are known."""
+    say(console, "")
+    print_lines(console, [describe_sweep(report.header, report.outcomes)])
+    say(console, "")
+    for sentence in report.answer:
+        _print_sentence(sentence, console)
+    if not report.cases.is_empty:
+        say(console, "")
+        print_table(console, report.cases)
+    print_lines(console, report.certainty)
+
+
+def _print_sentence(sentence: str, console: Console) -> None:
+    """Print a sentence with what it is about ("Time: …") in a column of its own."""
+    topic, colon, rest = sentence.partition(": ")
+    if not colon:
+        print_lines(console, [sentence])
+        return
+    first, *others = wrap(rest, console.width - _INDENT)
+    console.print(Text.assemble((f"{topic}:".ljust(_INDENT), "bold"), first), soft_wrap=True)
+    for line in others:
+        console.print(Text(" " * _INDENT + line), soft_wrap=True)
+
+
 def print_tables(report: SweepReport, console: Console) -> None:
-    """Print the tables of the report and what a reader must know of them."""
+    """Print all tables of the report and what a reader must know of them."""
+    say(console, "")
     for table in report.tables:
-        console.print()
-        console.print(table.to_rich())
-    for remark in report.remarks:
-        say(console, f"Note: {remark}")
+        print_table(console, table)
+    print_lines(console, [f"Note: {remark}" for remark in report.remarks])
 
 
 def redraw_report(
@@ -72,8 +101,11 @@ def redraw_report(
     *,
     without_noisy: bool = False,
     thresholds: tuple[float, ...] = THRESHOLDS,
+    tables: bool = False,
 ) -> int:
-    """Write the report of a folder again from its journal and print its tables; returns the exit code.
+    """Write the report of a folder again from its journal and print its answer; returns the exit code.
+
+    With ``tables`` all of its tables come before.
 
     Its status.json says again how the sweep ended, as far as what failed or is missing shows it; the exit code is 3
     only where the report could not be written as a whole. Raises `InvalidInput` where there is no journal, or where a
@@ -88,7 +120,9 @@ def redraw_report(
         problem = write_or_explain(report, sweep_exit_code)
     for note in stored.notes:
         say(console, f"Note: the journal's {note}.")
-    print_tables(report, console)
+    if tables:
+        print_tables(report, console)
+    print_answer(report, console)
     say(console, f"\n{problem or f'Report: {folder.page}'}")
     return ExitCode.FAILED if problem else ExitCode.OK
 

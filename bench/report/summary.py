@@ -1,16 +1,17 @@
 """What a report says first: the sentences that matter, what was measured, on which machine. Pure functions on rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.errors import format_count
 from bench.host import reference_kernels
 from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
+from bench.plan.estimate import format_duration
 from bench.report import variants
 from bench.report.tables import format_loss, format_seconds
 from bench.results.schema import Outcome, ResultRow, SweepHeader
-from bench.results.speed import name_case
+from bench.results.speed import CaseSpeed, name_case
 from bench.results.stats import compute_median_of_known
 
 
@@ -70,6 +71,14 @@ def select_last_rows(rows: Sequence[ResultRow]) -> list[ResultRow]:
     return [row for row in rows if row.status == "ok" and last[name_case(row)] == row.epochs]
 
 
+def group_cases(rows: Sequence[ResultRow]) -> dict[tuple[Any, ...], list[ResultRow]]:
+    """Group rows by their cases: the rows of all processes that differ in the repeat alone."""
+    cases: dict[tuple[Any, ...], list[ResultRow]] = {}
+    for row in rows:
+        cases.setdefault((row.model, row.batch_size, row.backend, row.loop, row.precision), []).append(row)
+    return cases
+
+
 def count_noisy_epochs(outcomes: Sequence[Outcome]) -> tuple[int, int]:
     """Count the noisy epochs, and all epochs."""
     noisy = sum(sum(outcome.epochs.get_column("noisy")) for outcome in outcomes)
@@ -87,26 +96,51 @@ def find_drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
 
 # ------------------------------------------------------------------------------ sentences
 
+_MOST_GROUPS = 3
+"""Where cases end at different epoch counts, the time to so many of these is said, the last ones."""
+_LONGEST_S = 1e10
+"""Three centuries: no journal that somebody made up can ask for more."""
+
 _Line = list[ResultRow]
 """The processes of one case at its last checkpoint."""
 
 
-def summarize(header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[str]:
-    """Summarize a sweep in at most three sentences: how fast and how large, how good, what not to trust."""
-    lines: dict[tuple[Any, ...], _Line] = {}
-    for row in select_last_rows(rows):
-        lines.setdefault((row.model, row.batch_size, row.backend, row.loop, row.precision), []).append(row)
-    trust = _describe_trust(header, outcomes, rows, list(lines.values()))
+def describe_sweep(header: SweepHeader, outcomes: Sequence[Outcome]) -> str:
+    """Describe in a line what was swept on what."""
+    ok, further = (sum(outcome.status == "ok" for outcome in some) for some in header.split_outcomes(outcomes))
+    cases = f"{'' if ok == len(header.cases) else f'{ok} of '}{format_count(len(header.cases), 'case')}"
+    and_further = f" and {format_count(further, 'further process')}" if further else ""
+    images = f"{header.train_samples:,} images of {header.profile.dataset}"
+    return f"Profile {header.profile.name}: {cases}{and_further} on {images}; {name_machine(header.fingerprint)}."
+
+
+def summarize(
+    header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]
+) -> list[str]:
+    """Answer in at most five sentences: how long, in how much memory, how good, by which loop, and what not to trust.
+
+    ``speeds`` are those of ``rows``.
+    """
+    lines = list(group_cases(select_last_rows(rows)).values())
+    trust = _describe_trust(header, outcomes, rows, lines)
     if not lines:
         return ["Nothing was measured.", *trust]
-    return [_describe_speed(header, list(lines.values())), *_describe_quality(list(lines.values())), *trust]
+    loops = variants.recommend(variants.compare_variants(rows, speeds))
+    return [
+        _describe_time(header, rows, lines),
+        *_describe_range("Memory:", "peak_rss_mib", lines, lambda mib: f"{mib:,.0f} MiB", " of RAM"),
+        *_describe_range("Quality: bce", "val_bce", lines, format_loss, "; lower is better"),
+        *([f"Loop: {loops}"] if loops else []),
+        *trust,
+    ]
 
 
 def _name_line(line: _Line, lines: Sequence[_Line]) -> str:
-    """Name a case by what differs between the cases: "basic, batch 256"."""
+    """Name a case by what differs between the cases: "basic, batch 256, 50 epochs"."""
     row = line[0]
-    varying = variants.find_varying([each[0] for each in lines])
-    return ", ".join([row.model, f"batch {row.batch_size}", *(str(getattr(row, axis)) for axis in varying)])
+    ways = [str(getattr(row, axis)) for axis in variants.find_varying([each[0] for each in lines])]
+    epochs = [format_count(row.epochs, "epoch")] if len({each[0].epochs for each in lines}) > 1 else []
+    return ", ".join([row.model, f"batch {row.batch_size}", *ways, *epochs])
 
 
 def _rank(lines: Sequence[_Line], column: str) -> list[tuple[float, _Line]]:
@@ -115,36 +149,42 @@ def _rank(lines: Sequence[_Line], column: str) -> list[tuple[float, _Line]]:
     return sorted(((value, line) for value, line in medians if value is not None), key=lambda each: each[0])
 
 
-def _describe_speed(header: SweepHeader, lines: Sequence[_Line]) -> str:
-    times, peaks = _rank(lines, "epoch_s_median"), _rank(lines, "peak_rss_mib")
-    memory = f"; memory peaked at {_format_range(peaks, '{:.0f}'.format)} MiB" if peaks else ""
-    if not times:
-        return f"No epoch after the warm-up was timed{memory}."
-    ends = [f"{format_seconds(seconds)} s ({_name_line(line, lines)})" for seconds, line in (times[0], times[-1])]
-    took = ends[0] if len(times) == 1 else f"from {ends[0]} to {ends[1]}"
-    return f"An epoch of {header.train_samples:,} images took {took}{memory}."
-
-
-def _format_range(values: Sequence[tuple[float, _Line]], format_value: Callable[[float], str]) -> str:
-    low, high = format_value(values[0][0]), format_value(values[-1][0])
-    return low if low == high else f"{low} to {high}"
-
-
-def _describe_quality(lines: Sequence[_Line]) -> list[str]:
-    losses = _rank(lines, "val_bce")
-    if not losses:
-        return []
-    (low, best), (high, last) = losses[0], losses[-1]
-    sentence = (
-        f"{_name_line(best, lines)} rebuilt its images best: {format_loss(low)} nats after "
-        f"{format_count(best[0].epochs, 'epoch')} (mean binary cross-entropy per validation pixel)"
+def _describe_time(header: SweepHeader, rows: Sequence[ResultRow], lines: Sequence[_Line]) -> str:
+    """Describe how long training took up to each epoch count that a case ends with."""
+    took = []
+    for epochs in sorted({line[0].epochs for line in lines})[-_MOST_GROUPS:]:
+        there = list(group_cases([row for row in rows if row.status == "ok" and row.epochs == epochs]).values())
+        if ranked := _rank(there, "total_s"):
+            took.append(f"{format_count(epochs, 'epoch')} took {_format_ends(ranked, there, _format_time)}")
+    times = [format_seconds(seconds) for seconds, _ in _rank(lines, "epoch_s_median")]
+    ends = " to ".join(dict.fromkeys((times[0], times[-1]))) if times else ""
+    one = (
+        f"one epoch of {header.train_samples:,} images took {ends} s" if ends else "too few epochs for the time of one"
     )
-    if len(losses) > 1:
-        sentence += (
-            f"; it is highest for {_name_line(last, lines)}: {format_loss(high)} after "
-            f"{format_count(last[0].epochs, 'epoch')}"
-        )
-    return [f"{sentence}."]
+    return f"Time: {'; '.join(took)}, start and compilation included; {one}."
+
+
+def _format_time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else format_duration(min(seconds, _LONGEST_S))
+
+
+def _describe_range(
+    beginning: str, column: str, lines: Sequence[_Line], format_value: Callable[[float], str], end: str
+) -> list[str]:
+    """Describe the lowest and the highest of a figure, and whose they are; nothing where no case has it."""
+    ranked = _rank(lines, column)
+    return [f"{beginning} {_format_ends(ranked, lines, format_value)}{end}."] if ranked else []
+
+
+def _format_ends(
+    ranked: Sequence[tuple[float, _Line]], lines: Sequence[_Line], format_value: Callable[[float], str]
+) -> str:
+    """Format the lowest and highest figure: "6.2 s (basic, batch 256) to 29 s (deep, batch 128)"."""
+    (low, lowest), (high, highest) = ranked[0], ranked[-1]
+    if len(ranked) > 1 and format_value(low) == format_value(high):
+        return format_value(low)
+    ends = [f"{format_value(value)} ({_name_line(line, lines)})" for value, line in ((low, lowest), (high, highest))]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def _describe_trust(
@@ -160,17 +200,16 @@ def _describe_trust(
         f"{lost} of {format_count(len(further), 'further process')} failed": lost > 0,
         f"{noisy} of {format_count(epochs, 'epoch')} {'was' if noisy == 1 else 'were'} noisy": noisy > 0,
         f"epochs of {_join_names(unsteady)} never became steady": bool(unsteady),
-        "the machine changed its own speed between cases, so their times compare only roughly": find_drift(outcomes)
-        is not None,
+        "the machine changed its own speed, so times compare only roughly": find_drift(outcomes) is not None,
         f"the arrays are not those usually known as {header.profile.dataset}": header.dataset_genuine is False,
     }
     if any(reasons.values()):
-        return [f"Trust with care: {'; '.join(reason for reason, applies in reasons.items() if applies)}."]
+        return [f"Trust: with care, since {'; '.join(reason for reason, applies in reasons.items() if applies)}."]
     if not outcomes:
         return []
     if all(row.steady == "unknown" for row in rows):
-        return ["No epoch was noisy; the runs are too short to say whether their times are steady."]
-    return ["Nothing speaks against these figures: no epoch was noisy, and no series of times had a trend."]
+        return ["Trust: no epoch was noisy; the runs are too short to say whether their times are steady."]
+    return ["Trust: nothing speaks against these figures; no epoch was noisy, and no series of times had a trend."]
 
 
 def _join_names(names: Sequence[str]) -> str:

@@ -17,75 +17,91 @@ from bench.results.schema import Outcome, ResultRow
 from bench.results.speed import CaseSpeed, name_case
 
 NOT_MEASURED = "–"
-_QUIET, _REMARKS = "quiet", "remarks"
-_MEASURED_HEADERS = ("s/epoch", _QUIET, "95 %", "first", "train", "val", "bce", "MiB", "dead", _REMARKS)
+_STEADY, _QUIET, _REMARKS = "steady", "quiet", "remarks"
+_MEASURED_HEADERS = (
+    "total s", "s/epoch", _STEADY, _QUIET, "95 %", "first", "train", "val", "bce", "MiB", "dead", _REMARKS,
+)  # fmt: skip
+_OPTIONAL = (_REMARKS, "95 %", "first", "dead", "train")
 _WORTH_TELLING = 0.05
 """Where noise cost a smaller fraction of an epoch, the figure on a quiet machine has no column."""
+_MANY_EPOCHS = 10
+"""A median of so many epochs, or more, needs no word on how many they are."""
 
 
-def tabulate_model(
-    title: str, rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed], varying: Sequence[str] | None = None
-) -> Table:
-    """Tabulate the epochs × batch sizes of one model, with the axes that are ``varying``, or vary among ``rows``.
-
-    The processes of a case are on one line. The column of times on a quiet machine is left out where noise cost nothing
-    in any case, and the remarks are where there are none.
-    """
-    varying = variants.find_varying(rows) if varying is None else varying
+def tabulate_model(title: str, rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> Table:
+    """Tabulate the epochs × batch sizes of one model, with the axes that vary among ``rows``; a case is one line."""
+    varying = variants.find_varying(rows)
     groups: dict[tuple[Any, ...], list[ResultRow]] = {}
     for row in sorted(rows, key=_make_sort_key):
         groups.setdefault(_make_sort_key(row)[:-1], []).append(row)
-    cells = [_format_line(group, varying, speeds) for group in groups.values()]
-    headers = list_headers(varying)
-    left_out = {header for header in (_QUIET, _REMARKS) if not any(line[headers.index(header)] for line in cells)}
-    kept = [place for place, header in enumerate(headers) if header not in left_out]
-    chosen = tuple(tuple(line[place] for place in kept) for line in cells)
-    return Table(title, tuple(headers[place] for place in kept), chosen, labels=0)
-
-
-def list_headers(varying: Sequence[str]) -> tuple[str, ...]:
-    """List all headings that a model's table may have."""
-    return ("epochs", "batch", *varying, *_MEASURED_HEADERS)
+    lines = [format_line(group, varying, speeds) for group in groups.values()]
+    return select_columns(title, lines, ("epochs", "batch", *varying, *_MEASURED_HEADERS), labels=0)
 
 
 def _make_sort_key(row: ResultRow) -> tuple[Any, ...]:
     return (row.batch_size, row.backend, row.loop, row.precision, row.epochs, row.repeat)
 
 
-def _format_line(
-    processes: Sequence[ResultRow], varying: Sequence[str], speeds: Mapping[str, CaseSpeed]
-) -> tuple[str, ...]:
-    """Format a case at a checkpoint, over its processes."""
-    keys = (
-        str(processes[0].epochs),
-        str(processes[0].batch_size),
-        *(str(getattr(processes[0], axis)) for axis in varying),
+def select_columns(
+    title: str, lines: Sequence[Mapping[str, str]], headers: Sequence[str], labels: int = 1, notes: tuple[str, ...] = ()
+) -> Table:
+    """Make a table of lines of cells by their headings.
+
+    Three columns are left out where no line needs them: how many epochs or processes a median rests on, the time on a
+    quiet machine, and the remarks.
+    """
+    kept = tuple(
+        header for header in headers if header not in (_STEADY, _QUIET, _REMARKS) or any(line[header] for line in lines)
     )
+    cells = tuple(tuple(line[header] for header in kept) for line in lines)
+    return Table(title, kept, cells, labels, notes, optional=_OPTIONAL)
+
+
+def format_line(
+    processes: Sequence[ResultRow], varying: Sequence[str], speeds: Mapping[str, CaseSpeed]
+) -> dict[str, str]:
+    """Format a case at a checkpoint, over its processes: a cell for each heading."""
+    first = processes[0]
+    keys = {
+        "model": first.model,
+        "epochs": str(first.epochs),
+        "batch": str(first.batch_size),
+        **{axis: str(getattr(first, axis)) for axis in varying},
+    }
     ok = [row for row in processes if row.status == "ok"]
     if not ok:
-        return (*keys, processes[0].status, "", *[NOT_MEASURED] * 7, "")
+        empty = dict.fromkeys(_MEASURED_HEADERS, NOT_MEASURED) | dict.fromkeys((_STEADY, _QUIET, _REMARKS), "")
+        return keys | empty | {"total s": first.status}
 
     def find_median(column: str) -> float | None:
         return stats.compute_median_of_known(getattr(row, column) for row in ok)
 
-    dead, units = find_median("dead_units"), ok[0].code_units
-    measured = find_median("epoch_s_median")
+    dead, measured = find_median("dead_units"), find_median("epoch_s_median")
     speed = None if measured is None else speeds.get(name_case(ok[0]))
-    return (
-        *keys,
-        format_seconds(measured),
-        ""
-        if speed is None or abs(speed.as_measured / speed.quiet - 1) <= _WORTH_TELLING
-        else format_seconds(speed.quiet),
-        _format_interval(speed),
-        format_seconds(find_median("first_epoch_s")),
-        format_loss(find_median("train_loss")),
-        format_loss(find_median("val_loss")),
-        format_loss(find_median("val_bce")),
-        _format_whole(find_median("peak_rss_mib")),
-        NOT_MEASURED if dead is None else f"{dead:.0f}/{units}",
-        _list_remarks(processes, ok),
-    )
+    as_quiet = speed is None or abs(speed.as_measured / speed.quiet - 1) <= _WORTH_TELLING
+    return {
+        **keys,
+        "total s": format_total(find_median("total_s")),
+        "s/epoch": format_seconds(measured),
+        _STEADY: _format_steady(ok),
+        _QUIET: "" if speed is None or as_quiet else format_seconds(speed.quiet),
+        "95 %": _format_interval(speed),
+        "first": format_seconds(find_median("first_epoch_s")),
+        "train": format_loss(find_median("train_loss")),
+        "val": format_loss(find_median("val_loss")),
+        "bce": format_loss(find_median("val_bce")),
+        "MiB": _format_whole(find_median("peak_rss_mib")),
+        "dead": NOT_MEASURED if dead is None else f"{dead:.0f}/{ok[0].code_units}",
+        _REMARKS: _list_remarks(processes, ok),
+    }
+
+
+def _format_steady(processes: Sequence[ResultRow]) -> str:
+    """Format what a median rests on: few epochs ("3"), or several processes of so many at least ("2×9")."""
+    fewest = min(row.steady_epochs or 0 for row in processes)
+    if len(processes) > 1:
+        return f"{len(processes)}×{fewest}"
+    return str(fewest) if fewest < _MANY_EPOCHS else ""
 
 
 def _list_remarks(processes: Sequence[ResultRow], ok: Sequence[ResultRow]) -> str:
@@ -108,6 +124,13 @@ def format_seconds(value: float | None) -> str:
     if value is None:
         return NOT_MEASURED
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def format_total(value: float | None) -> str:
+    """Format the seconds of a whole training: tenths, and whole seconds from a thousand on."""
+    if value is None:
+        return NOT_MEASURED
+    return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
 
 
 def _format_interval(speed: CaseSpeed | None) -> str:
@@ -138,8 +161,11 @@ def tabulate_variants(entries: Sequence[variants.SideBySide]) -> Table:
         "trained by",
         "batch",
         "epochs",
-        "s/epoch",
+        "total s",
+        "end to end",
+        _QUIET,
         "× fit",
+        "pays from",
         "MiB",
         "of fit",
         "GFLOP/s",
@@ -148,7 +174,8 @@ def tabulate_variants(entries: Sequence[variants.SideBySide]) -> Table:
     )
     rows = tuple(_format_variant(entry, variant) for entry in entries for variant in entry.variants)
     notes = tuple(sentence for entry in entries if (sentence := variants.describe(entry)))
-    return Table("Loops side by side", headers, rows, labels=2, notes=notes)
+    optional = ("bound", "of peak", "GFLOP/s", "of fit")
+    return Table("Loops side by side", headers, rows, labels=2, notes=notes, optional=optional)
 
 
 def _format_variant(entry: variants.SideBySide, variant: variants.Variant) -> tuple[str, ...]:
@@ -157,8 +184,11 @@ def _format_variant(entry: variants.SideBySide, variant: variants.Variant) -> tu
         variant.name,
         str(entry.batch_size),
         str(entry.epochs),
+        format_total(variant.total_s),
+        NOT_MEASURED if variant.end_to_end is None else variants.format_times(variant.end_to_end),
         format_seconds(variant.epoch_s),
-        NOT_MEASURED if variant.faster is None else f"{variant.faster:.2f}",
+        NOT_MEASURED if variant.faster is None else variants.format_times(variant.faster),
+        NOT_MEASURED if variant.pays_from is None else str(variant.pays_from),
         _format_whole(variant.peak_rss_mib),
         _format_percent(variant.memory),
         format_seconds(variant.gflop_per_s),

@@ -58,6 +58,8 @@ class TableView:
 
 _FIELDS = {
     "batch": "batch_size",
+    "total s": "total_s",
+    "steady": "steady_epochs",
     "s/epoch": "epoch_s_median",
     "quiet": "epoch_s_quiet",
     "95 %": "epoch_s_low",
@@ -89,7 +91,9 @@ _HINTS = {
         ),
     ),
     "trained by": ("", "loop, with backend and precision where they are not TensorFlow and float32"),
-    "× fit": ("", "how many times as fast as `fit` in float32: above one is faster"),
+    "× fit": ("", "how many times as fast an epoch is as with `fit` in float32: above one is faster"),
+    "end to end": ("", "how many times as fast as `fit` from the start of the process to the checkpoint"),
+    "pays from": ("epochs", "from so many epochs on it is faster than `fit` in all, start and compilation included"),
     "of fit": ("", "peak resident memory as a percentage of that of `fit`"),
     "of peak": ("", "arithmetic rate as a percentage of the machine's measured peak in the same precision"),
     "published": ("", "what the blog or one of its readers reported"),
@@ -110,6 +114,9 @@ _THRESHOLD_HINT = (
         "checkpoints only, since the loss has other terms than the cross-entropy"
     ),
 )
+
+
+_AT_A_CHECKPOINT = re.compile(r" at \d+$")
 
 
 def make_view(table: Table, anchor: str, *, explain: bool = True) -> TableView:
@@ -150,6 +157,7 @@ def _explain(header: str) -> tuple[str, str]:
     """Return the unit and the hint of a heading."""
     if header.startswith("≤"):
         return _THRESHOLD_HINT
+    header = _AT_A_CHECKPOINT.sub("", header)
     if header in _HINTS:
         return _HINTS[header]
     field = ResultRow.model_fields.get(_FIELDS.get(header, header))

@@ -49,6 +49,8 @@ class SweepRequest:
     offline: bool
     out: Path | None
     resume: bool
+    tables: bool = False
+    """Whether all tables are printed at the end."""
 
     def choose_profile(self) -> Profile:
         """Read the profile that was asked for, or that the folder to resume was begun with. Raises `InvalidInput`."""

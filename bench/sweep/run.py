@@ -23,7 +23,7 @@ from bench.plan import estimate
 from bench.plan.profile import Profile
 from bench.report.contents import SweepReport
 from bench.report.files import GrowingTables
-from bench.report.report import choose_exit_code, describe_refusal, print_tables, write_or_explain
+from bench.report.report import choose_exit_code, describe_refusal, print_answer, print_tables, write_or_explain
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, SweepHeader
 from bench.sweep.executor import Executor
@@ -57,7 +57,9 @@ def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
                     refused=isinstance(stopped_by, OSError),
                 )
                 problem = write_or_explain(report, exit_code)
-                print_tables(report, console)
+                if request.tables:
+                    print_tables(report, console)
+                print_answer(report, console)
                 print_failures(report, stopped_by, console)
                 left_s = sweep.left_s if stopped_by else 0.0
                 print_next_step(request.make_resume_command(folder, left_s), sweep, report, exit_code, console)

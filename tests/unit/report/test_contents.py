@@ -7,7 +7,6 @@ from typing import Any
 import scripted
 
 from bench.host.reference_kernels import Reference
-from bench.report import contents
 from bench.report.contents import SweepReport
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, Timeline
@@ -23,20 +22,50 @@ def report_on(*ended: Outcome, **choices: Any) -> SweepReport:
 def test_the_overview_has_a_line_per_case_at_its_last_checkpoint() -> None:
     cases = [scripted.case(model="basic"), scripted.case(model="basic", loop="xla"), scripted.case(model="deep")]
     table = report_on(*map(scripted.outcome, cases)).overview
-    assert table.headers[:4] == ("model", "epochs", "batch", "loop")
-    assert [row[:4] for row in table.rows] == [
-        ("basic", "4", "4", "fit"),
-        ("basic", "4", "4", "xla"),
-        ("deep", "4", "4", "fit"),
+    assert table.headers == (
+        "model", "batch", "loop", "epochs", "total s", "s/epoch", "steady", "95 %", "MiB", "bce",
+    )  # fmt: skip
+    assert [row[:5] for row in table.rows] == [
+        ("basic", "4", "fit", "4", "14.0"),
+        ("basic", "4", "xla", "4", "14.0"),
+        ("deep", "4", "fit", "4", "14.0"),
     ]
+    assert report_on().overview.is_empty
 
 
-def test_a_model_without_remarks_leaves_its_cells_empty() -> None:
-    rows = [scripted.result_row(case_id="one", steady="no"), scripted.result_row(case_id="two", model="deep")]
-    table = contents.tabulate_overview(rows, {})
-    assert table.headers[-1] == "remarks"
-    assert [row[-1] for row in table.rows] == ["not steady", ""]
-    assert contents.tabulate_overview([], {}).is_empty
+def test_all_checkpoints_of_a_case_stand_side_by_side() -> None:
+    long = scripted.outcome(scripted.case(checkpoints=(1, 4)), epochs=[*map(scripted.epoch, range(1, 5))])
+    short = scripted.outcome(scripted.case(model="deep", checkpoints=(1,)))
+    table = report_on(short, long).checkpoints
+    assert table.headers == ("model", "batch", "total s at 1", "total s at 4", "bce at 1", "bce at 4")
+    assert table.rows == (
+        ("basic", "4", "11.0", "14.0", "0.2000", "0.0500"),
+        ("deep", "4", "11.0", "–", "0.2000", "–"),
+    )
+
+
+def test_every_case_is_in_one_line_also_one_that_failed() -> None:
+    cases = [scripted.outcome(), scripted.outcome(scripted.case(model="deep"), reached=1)]
+    cases += [scripted.outcome(scripted.case(model="sparse"), reached=0)]
+    table = report_on(*cases).cases
+    lines = {row[0]: dict(zip(table.headers, row, strict=True)) for row in table.rows}
+    assert list(lines) == ["basic", "sparse", "deep"]
+    assert [lines["deep"][f"total s at {count}"] for count in (1, 4)] == ["11.0", "failed"]
+    assert [lines["sparse"][f"total s at {count}"] for count in (1, 4)] == ["failed", "failed"]
+    assert lines["sparse"]["MiB"] == "–"
+
+
+def test_a_checkpoint_that_some_case_ends_with_is_never_left_out() -> None:
+    models = {"basic": (1, 2, 4), "deep": (1, 2)}
+    ended = [scripted.outcome(scripted.case(model=model, checkpoints=counts)) for model, counts in models.items()]
+    assert report_on(*ended).cases.optional == ("bce at 1", "total s at 1", "steady")
+
+
+def test_processes_that_were_cut_count_at_the_checkpoints_that_they_reached() -> None:
+    whole, cut = scripted.case(checkpoints=(2, 4)), scripted.case(checkpoints=(2,), repeat=1)
+    table = report_on(scripted.outcome(whole), scripted.outcome(cut)).cases
+    [line] = [dict(zip(table.headers, row, strict=True)) for row in table.rows]
+    assert (line["steady"], line["total s at 4"]) == ("3", "14.0")
 
 
 def test_only_a_model_that_noise_slowed_down_has_a_time_on_a_quiet_machine() -> None:

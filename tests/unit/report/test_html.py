@@ -77,7 +77,7 @@ def test_the_summary_comes_first_then_models_figures_reading_and_machine() -> No
     assert [section["id"] for section in seen.all("section")] == [
         "summary", "overview", "thresholds", "models", "published", "reading", "machine",
     ]  # fmt: skip
-    for expected in ("Scripted CPU, 2 cores", "An epoch of 40 images took", "2 of 2 cases measured", "Keras 3.13.2"):
+    for expected in ("Scripted CPU, 2 cores", "one epoch of 40 images took", "2 of 2 cases measured", "Keras 3.13.2"):
         assert expected in seen.said
 
 

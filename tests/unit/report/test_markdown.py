@@ -35,6 +35,15 @@ def test_every_model_has_a_table_in_the_catalogs_order() -> None:
         assert settings.title in text
 
 
+def test_the_answer_comes_first_in_sentences_and_with_every_case() -> None:
+    made = SweepReport(ReportFolder(Path("nowhere")), EVERY, outcomes("basic", "sparse_batch_sum"))
+    head = format_markdown(made).split("\n- **Sweep**")[0]
+    assert head.startswith("# Autoencoders on Scripted CPU, 2 cores\n\n- Time: 4 epochs took 14.0 s, start ")
+    assert head.count("\n- ") == len(made.answer)
+    assert r"| sparse\_batch\_sum | 4 " in head
+    assert head.endswith(f"{made.cases.title}:\n\n{made.cases.to_markdown()}\n")
+
+
 def test_the_head_says_what_ran_on_what() -> None:
     text = markdown_of(EVERY, outcomes("basic"))
     head = text.split("\n## ")[0]
@@ -73,7 +82,7 @@ def test_a_failed_case_comes_first_with_the_end_of_its_log_and_stays_in_its_tabl
         assert expected in text
     table = text.split("## deep")[1].split("\n## ")[0]
     assert "| 4 | 4 | failed |" in table
-    assert "| 1 | 4 | –" in table
+    assert "| 1 | 4 | 11.0 | –" in table
 
 
 def test_an_error_of_several_lines_with_markup_stays_text() -> None:

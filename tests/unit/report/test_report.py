@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scripted
@@ -10,15 +11,16 @@ from scripted import Script
 from unit.sweeps import measured, status
 
 from bench.errors import InvalidInput
+from bench.plan import catalog
 from bench.report import report
 from bench.report.contents import SweepReport
 from bench.results import journal
 from bench.results.folder import ReportFolder
 
 
-def redrawn(folder: ReportFolder) -> str:
+def redrawn(folder: ReportFolder, **choices: Any) -> str:
     out = io.StringIO()
-    report.redraw_report(folder.root, Console(file=out, width=160))
+    report.redraw_report(folder.root, Console(file=out, width=160), **choices)
     return out.getvalue()
 
 
@@ -32,8 +34,31 @@ def test_a_report_is_drawn_again_from_the_journal_alone(folder: ReportFolder, sc
         path.unlink()
     printed = redrawn(folder)
     assert [path.read_bytes() for path in made] == before
-    assert "basic: " in printed
+    assert "4 epochs took 14.0 s, start" in printed
+    assert "basic: " not in printed
+    assert "\nbasic: " in redrawn(folder, tables=True)
     assert not script.ran[3:]
+
+
+def test_the_answer_for_a_quick_sweep_is_one_screen() -> None:
+    models = catalog.read_model_settings()
+    cases = [
+        scripted.case(model=model, batch_size=size, checkpoints=(1, 2, 10), loop=loop)
+        for model in models
+        for size in (128, 256)
+        for loop in (("fit", "xla") if model == "basic" else ("fit",))
+    ]
+    profile = scripted.profile(models=tuple(models), epochs=(1, 2, 10))
+    header, out = scripted.header(profile=profile, cases=tuple(cases)), io.StringIO()
+    made = SweepReport(ReportFolder(Path("nowhere")), header, [*map(scripted.outcome, cases)])
+    report.print_answer(made, Console(file=out, width=100))
+    lines = out.getvalue().splitlines()
+    assert len(cases) == 20
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    assert [line for line in lines if line.startswith("denoising_small  ")] != []
+    for topic in ("Time:    10 epochs took", "Memory:  ", "Quality: bce ", "Loop:    ", "Trust:   "):
+        assert [line for line in lines if line.startswith(topic)] != []
 
 
 def test_a_report_drawn_again_of_an_unfinished_sweep_does_not_call_it_a_success(

@@ -7,68 +7,110 @@ import scripted
 from bench.host.reference_kernels import Reference
 from bench.report import summary
 from bench.results.schema import Outcome, ResultRow
+from bench.results.speed import estimate_cases
 
 
-def row(model: str = "basic", **changes: Any) -> ResultRow:
+def row(model: str = "basic", /, **changes: Any) -> ResultRow:
     fields: dict[str, Any] = {"case_id": f"{model}-{changes}", "model": model, "epochs": 8}
     return scripted.result_row(**fields | changes)
 
 
 def sentences(*rows: ResultRow, outcomes: tuple[Outcome, ...] = (), **header: Any) -> list[str]:
-    return summary.summarize(scripted.header(cases=(), **header), outcomes or (quiet(),), rows)
+    return summary.summarize(scripted.header(cases=(), **header), outcomes or (quiet(),), rows, estimate_cases(rows))
 
 
 def quiet(**changes: Any) -> Outcome:
     return scripted.outcome(**changes)
 
 
-FAST = row(epoch_s_median=0.25, peak_rss_mib=700.0, val_bce=0.12, steady="yes")
-SLOW = row("deep", epoch_s_median=2.0, peak_rss_mib=900.4, val_bce=0.09, steady="yes")
+FAST = row(total_s=12.34, peak_rss_mib=700.0, val_bce=0.12, steady="yes", **scripted.times(0.25))
+SLOW = row("deep", total_s=95.0, peak_rss_mib=1900.4, val_bce=0.09, steady="yes", **scripted.times(2.0))
 
 
-def test_three_sentences_say_how_fast_how_good_and_what_not_to_trust() -> None:
-    fast, good, trust = sentences(SLOW, FAST)
-    ends = "from 0.25 s (basic, batch 4) to 2 s (deep, batch 4)"
-    assert fast == f"An epoch of 40 images took {ends}; memory peaked at 700 to 900 MiB."
-    assert good.startswith(
-        "deep, batch 4 rebuilt its images best: 0.0900 nats after 8 epochs (mean binary cross-entropy"
+def test_the_answer_says_how_long_how_much_memory_how_good_and_what_not_to_trust() -> None:
+    time, memory, quality, trust = sentences(SLOW, FAST)
+    assert time == (
+        "Time: 8 epochs took 12.3 s (basic, batch 4) to 1 min 35 s (deep, batch 4), start and compilation included; "
+        "one epoch of 40 images took 0.25 to 2 s."
     )
-    assert good.endswith("; it is highest for basic, batch 4: 0.1200 after 8 epochs.")
-    assert trust.startswith("Nothing speaks against these figures")
+    assert memory == "Memory: 700 MiB (basic, batch 4) to 1,900 MiB (deep, batch 4) of RAM."
+    assert quality == "Quality: bce 0.0900 (deep, batch 4) to 0.1200 (basic, batch 4); lower is better."
+    assert trust.startswith("Trust: nothing speaks against these figures")
 
 
-def test_one_case_is_neither_fastest_nor_best() -> None:
-    first, second, _ = sentences(FAST)
-    assert first == "An epoch of 40 images took 0.25 s (basic, batch 4); memory peaked at 700 MiB."
-    assert "highest" not in second
+def test_one_case_has_one_figure_of_each_kind() -> None:
+    time, memory, quality, _ = sentences(FAST)
+    assert time.startswith("Time: 8 epochs took 12.3 s (basic, batch 4), start")
+    assert time.endswith("one epoch of 40 images took 0.25 s.")
+    assert memory == "Memory: 700 MiB (basic, batch 4) of RAM."
+    assert quality == "Quality: bce 0.1200 (basic, batch 4); lower is better."
 
 
 def test_a_case_counts_with_its_last_checkpoint() -> None:
     early = row(case_id="one", epochs=2, val_bce=0.3)
     late = row(case_id="one", epochs=50, val_bce=0.1)
-    assert "0.1000 nats after 50 epochs" in sentences(early, late)[1]
+    assert "bce 0.1000 (basic, batch 4);" in sentences(early, late)[2]
+
+
+def test_cases_that_end_at_other_epoch_counts_are_named_by_them() -> None:
+    rows = [row(f"m{count}", epochs=count, total_s=float(count), val_bce=1 / count) for count in (5, 10, 20, 50)]
+    time, _, quality, _ = sentences(*rows)
+    assert time.startswith("Time: 10 epochs took 10.0 s (m10, batch 4); 20 epochs took 20.0 s (m20, batch 4); 50 ")
+    assert "0.0200 (m50, batch 4, 50 epochs) to 0.2000 (m5, batch 4, 5 epochs)" in quality
+
+
+def test_the_time_to_an_epoch_count_is_that_of_all_cases_that_passed_it() -> None:
+    long = [row(case_id="long", epochs=count, total_s=float(count)) for count in (1, 50, 500)]
+    short = row("deep", epochs=50, total_s=55.0)
+    assert sentences(*long, short)[0].startswith(
+        "Time: 50 epochs took 50.0 s (basic, batch 4) to 55.0 s (deep, batch 4); 500 epochs took 8 min 20 s (basic, "
+    )
+
+
+def test_cases_with_the_same_figure_are_not_named() -> None:
+    assert sentences(row("m1"), row("m2"))[1] == "Memory: 604 MiB of RAM."
 
 
 def test_processes_of_one_case_count_once_with_their_median() -> None:
-    repeats = [row(case_id=f"r{n}", repeat=n, epoch_s_median=seconds) for n, seconds in enumerate((1.0, 2.0, 9.0))]
-    assert "took 2 s (basic, batch 4)" in sentences(*repeats)[0]
+    repeats = [row(case_id=f"r{n}", repeat=n, total_s=seconds) for n, seconds in enumerate((10.0, 20.0, 90.0))]
+    assert "took 20.0 s (basic, batch 4), start" in sentences(*repeats)[0]
 
 
-def test_loops_are_named_where_cases_differ_in_them() -> None:
-    assert "(basic, batch 4, xla)" in sentences(FAST, row(loop="xla", epoch_s_median=0.1))[0]
+def test_loops_are_named_where_cases_differ_in_them_and_compared() -> None:
+    xla = row(loop="xla", total_s=10.0, steady="yes", **scripted.times(0.05))
+    time, _, _, loop, _ = sentences(FAST, xla)
+    assert "10.0 s (basic, batch 4, xla)" in time
+    assert loop.startswith("Loop: use xla for basic: 5.0 times as fast as fit per epoch, 1.23 times end to end at 8 ")
+
+
+def test_what_was_not_measured_is_left_out() -> None:
+    time, trust = sentences(row(total_s=None, peak_rss_mib=None, val_bce=None, **scripted.times(None)))
+    assert "None" not in time + trust
 
 
 def test_runs_too_short_to_be_timed_say_so() -> None:
-    short = row(epoch_s_median=None, steady="unknown")
-    assert sentences(short)[0].startswith("No epoch after the warm-up was timed; memory")
-    assert "too short to say" in sentences(short)[2]
+    short = row(steady="unknown", **scripted.times(None))
+    assert sentences(short)[0].endswith("; too few epochs for the time of one.")
+    assert "too short to say" in sentences(short)[3]
 
 
 def test_nothing_measured_is_said_first() -> None:
     failed = row(status="failed")
     assert sentences(failed)[0] == "Nothing was measured."
     header = scripted.header()
-    assert summary.summarize(header, [], [])[1] == "Trust with care: 2 of 2 cases failed or did not run."
+    assert summary.summarize(header, [], [], {})[1] == "Trust: with care, since 2 of 2 cases failed or did not run."
+
+
+def test_what_was_swept_on_what_is_one_line() -> None:
+    header = scripted.header()
+    ended = [scripted.outcome(case) for case in header.cases]
+    further = scripted.outcome(scripted.case(repeat=1))
+    on = "on 40 images of mnist-5k; Scripted CPU, 2 cores."
+    assert summary.describe_sweep(header, ended) == f"Profile scripted: 2 cases {on}"
+    assert summary.describe_sweep(header, [*ended, further]) == (
+        f"Profile scripted: 2 cases and 1 further process {on}"
+    )
+    assert summary.describe_sweep(header, ended[:1]) == f"Profile scripted: 1 of 2 cases {on}"
 
 
 def test_every_reason_for_care_is_named() -> None:

@@ -49,6 +49,11 @@ def test_units_stand_where_the_heading_does_not_carry_them() -> None:
     ]  # fmt: skip
 
 
+def test_a_heading_with_an_epoch_count_is_explained_as_without_it() -> None:
+    for header in ("total s", "bce"):
+        assert view("1", header=f"{header} at 500").columns[0].hint == view("1", header=header).columns[0].hint != ""
+
+
 def test_a_heading_that_is_no_column_is_shown_as_it_is() -> None:
     assert view("1", header="new thing").columns[0] == views.Column("new thing", "", "", False)
 

@@ -183,7 +183,7 @@ def test_losses_of_processes_that_were_cut_are_not_mixed_with_those_of_whole_one
     rows = pd.read_csv(folder.results)
     assert list(rows["epochs"][:3]) == [12, 40, 12]
     text = folder.page.read_text()
-    assert "0.0050 nats after 40 epochs" in text
+    assert "Quality: bce 0.0050 (basic, batch 4);" in text
     assert text.count('<td data-sort="40">40</td>') == text.count('<td data-sort="12">12</td>') + 1
 
 

@@ -80,11 +80,21 @@ def test_results_csv_equals_the_rows_of_the_journal_at_full_precision(folder: Re
     assert frame["train_loss"][0] == "0.30000000000000004"
 
 
-def test_the_tables_on_the_terminal_have_every_model(folder: ReportFolder, script: Script) -> None:
+def test_a_sweep_ends_with_the_answer_on_one_screen(folder: ReportFolder, script: Script) -> None:
     _, printed = measured(folder)
+    for expected in ("Profile quick: 3 cases on 40 images", "\nTime:   ", "\nMemory: ", "\nQuality: ", "\nTrust:  "):
+        assert expected in printed
+    for model in PROFILE["models"]:
+        assert f"\n{model} " in printed
+        assert f"\n{model}: " not in printed
+    assert "Compared with the published figures" not in printed
+
+
+def test_all_tables_are_printed_where_asked_the_answer_below_them(folder: ReportFolder, script: Script) -> None:
+    _, printed = measured(folder, tables=True)
     for model in PROFILE["models"]:
         assert f"\n{model}: " in printed
-    assert "Compared with the published figures" in printed
+    assert printed.index("Compared with the published figures") < printed.index("\nTime:  ")
 
 
 def test_one_of_a_thing_is_counted_as_one(
