@@ -97,14 +97,13 @@ class _Column:
     above: str = ""
     """What it shares of its heading with its neighbours."""
     width: int = field(init=False)
+    least: int = field(init=False)
+    """The width of its longest word."""
 
     def __post_init__(self) -> None:
-        self.width = max(map(cell_len, (self.heading, *self.cells)))
-
-    @property
-    def least(self) -> int:
-        """The width of its longest word."""
-        return max(map(cell_len, " ".join((self.heading, *self.cells)).split()), default=0)
+        texts = (self.heading, *self.cells)
+        self.width = max(map(cell_len, texts))
+        self.least = max(map(cell_len, " ".join(texts).split()), default=0)
 
     def count_lines(self) -> int:
         """Count the lines of its longest cell."""
@@ -185,11 +184,9 @@ def _measure(columns: Sequence[_Column]) -> int:
 def _break_names(columns: _Block, width: int) -> list[_Block] | None:
     """Fit all columns into one line by breaking names at their spaces; None where that does not do."""
     labels, numbers = ([each for each in columns if each.is_label is is_label] for is_label in (True, False))
-    most_lines = _MOST_LINES if numbers else None
     fits = _narrow(labels, width - sum(column.width + _GAP for column in numbers))
-    return (
-        [columns] if fits and (most_lines is None or all(each.count_lines() <= most_lines for each in labels)) else None
-    )
+    are_short = not numbers or all(label.count_lines() <= _MOST_LINES for label in labels)
+    return [columns] if fits and are_short else None
 
 
 def _narrow(columns: Sequence[_Column], width: int) -> bool:

@@ -83,6 +83,10 @@ _HINTS = {
         ),
     ),
     "dead": ("of all units", "code units that stay at zero for every validation image, of all code units"),
+    "steady": (
+        "epochs",
+        "epochs that the median is taken over, where they are fewer than ten; 2×9: two processes of nine or more each",
+    ),
     _REMARKS: (
         "",
         (
