@@ -60,11 +60,6 @@ class SweepReport:
         return estimate_cases(self.shown_rows)
 
     @cached_property
-    def answer(self) -> list[str]:
-        """What a reader wants to know first, in sentences."""
-        return summarize(self.header, self.outcomes, self.shown_rows)
-
-    @cached_property
     def models(self) -> dict[str, Table]:
         """A table for each model, in the catalog's order."""
         return {
