@@ -163,9 +163,9 @@ def report(
 ) -> None:
     """Draw the report of a folder again, from its journal."""
     from bench.report.report import redraw_report  # noqa: PLC0415
-    from bench.report.thresholds import THRESHOLDS, parse_thresholds  # noqa: PLC0415
+    from bench.report.thresholds import parse_thresholds  # noqa: PLC0415
 
-    levels = THRESHOLDS if thresholds is None else parse_thresholds(thresholds)
+    levels = () if thresholds is None else parse_thresholds(thresholds)
     raise typer.Exit(redraw_report(folder, without_noisy=without_noisy, thresholds=levels, tables=tables))
 
 

@@ -19,7 +19,7 @@ from bench.report.tables import (
     tabulate_thresholds,
     tabulate_variants,
 )
-from bench.report.thresholds import THRESHOLDS
+from bench.report.thresholds import choose_thresholds
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, ResultRow, SweepHeader
 from bench.results.speed import CaseSpeed, estimate_cases
@@ -41,8 +41,8 @@ class SweepReport:
     """What of the journal cannot be read."""
     without_noisy: bool = False
     """Leave noisy epochs out of the medians of the tables; the CSV files and the exports always include every epoch."""
-    thresholds: tuple[float, ...] = THRESHOLDS
-    """Values of `val_bce` until which epochs and seconds are reported, in nats per pixel."""
+    thresholds: tuple[float, ...] = ()
+    """Values of `val_bce` until which epochs and seconds are reported, in nats per pixel; if none, a few are chosen."""
 
     @cached_property
     def rows(self) -> list[ResultRow]:
@@ -95,7 +95,7 @@ class SweepReport:
     @cached_property
     def reached(self) -> Table:
         """How long training took to reach the thresholds; empty where none was reached."""
-        return tabulate_thresholds(self.outcomes, self.thresholds)
+        return tabulate_thresholds(self.outcomes, self.thresholds or choose_thresholds(self.outcomes))
 
     @cached_property
     def published(self) -> Table:

@@ -8,20 +8,26 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import escape
 from matplotlib import style
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 INK, RULE, WARNING = "#010203", "#c8cdd3", "#c02942"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c8c", "#8c510a")
-"""Okabe and Ito's colours and three more, one for each model; the page shows lighter ones on a dark background."""
+PALETTE = ("#1465b7", "#e0564b", "#c837c8", "#119191", "#800e5a", "#0b640b", "#b07a10", "#4e3821", "#3a2ae0")
+"""One for each model, chosen so that they differ without red or green too; the page shows lighter ones on a dark
+background. Each series has a marker and its name beside it as well."""
+PHASE_COLOURS = ("#d3d9df", "#a9b6c3", "#7f93a6", "#54708a", "#28506f")
+"""From light to dark in the order of a process' life, so that no hue has to be seen."""
+MARKERS = "os^DvPX<>p*h"
 _RC: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "aebench",
@@ -31,18 +37,25 @@ _RC: dict[str, Any] = {
     "axes.labelcolor": INK,
     "xtick.color": INK,
     "ytick.color": INK,
+    **dict.fromkeys(("xtick.bottom", "ytick.left", "xtick.minor.bottom", "ytick.minor.left"), False),
+    **dict.fromkeys(("xtick.major.size", "ytick.major.size", "xtick.minor.size", "ytick.minor.size"), 0),
+    **dict.fromkeys(("xtick.major.pad", "ytick.major.pad", "xtick.minor.pad", "ytick.minor.pad"), 4),
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 5,
     "grid.color": RULE,
     "grid.linewidth": 0.6,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "axes.grid": True,
+    "axes.grid.axis": "y",
     "axes.axisbelow": True,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "font.size": 8.5,
-    "axes.labelsize": 8.5,
-    "legend.fontsize": 8,
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8.5,
     "legend.frameon": False,
     "lines.linewidth": 1.3,
     "savefig.dpi": 160,
@@ -88,7 +101,8 @@ def make_drawable(value: float | None) -> float:
 def use_plain_labels(axis: Axis) -> None:
     """Label a logarithmic axis with plain numbers, and few of the steps between powers of ten where it has several."""
     for set_formatter in (axis.set_major_formatter, axis.set_minor_formatter):
-        set_formatter(_PlainLog(labelOnlyBase=False, minor_thresholds=(2, 0.6)))
+        set_formatter(_PlainLog(labelOnlyBase=False, minor_thresholds=(2.5, 0.6)))
+    axis.set_tick_params(which="minor", labelbottom=True, labelleft=True)
 
 
 class _PlainLog(LogFormatter):
@@ -96,6 +110,91 @@ class _PlainLog(LogFormatter):
 
     def _num_to_string(self, x: float, *_limits: float) -> str:
         return f"{x:g}"
+
+
+# ------------------------------------------------------------------------------- series
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a series is drawn: its name stands beside it in the same colour and with the same marker."""
+
+    colour: str
+    marker: str
+    is_filled: bool = True
+
+    def style_marker(self, size: float = 4.5) -> dict[str, Any]:
+        """Return the arguments of `Axes.plot` for markers alone; ``size`` is in points."""
+        face = self.colour if self.is_filled else "white"
+        shown = {"color": self.colour, "markerfacecolor": face, "markeredgewidth": 1.0}
+        return {"linestyle": "", "marker": self.marker, "markersize": size, **shown}
+
+
+def choose_look(number: int, *, is_filled: bool = True) -> Look:
+    """Choose the look of a series by its place among all."""
+    return Look(PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)], is_filled)
+
+
+def add_hover(artist: Artist, text: str) -> None:
+    """Show a text where the pointer rests on what is drawn."""
+    artist.set_gid(f"{_HOVER}{text}")
+
+
+_HOVER = "hover:"
+
+
+@dataclass(frozen=True)
+class End:
+    """Where a line ends, and its name."""
+
+    label: str
+    look: Look
+    x: float
+    """In the units of the axes, as `y`."""
+    y: float
+
+
+def measure_labels(labels: Sequence[str]) -> float:
+    """Return the room in points that `label_ends` needs to the right of the axes."""
+    return _KEY_PT + _CHAR_PT * max(map(len, labels), default=0)
+
+
+def label_ends(axes: Axes, ends: Sequence[End]) -> None:
+    """Write the names of lines to the right of the axes, none above another, and lead from each line to its name.
+
+    The axes have their size and limits.
+    """
+    box, figure = axes.get_position(), axes.get_figure(root=True)
+    if figure is None:
+        return
+    axes.autoscale_view()
+    width, height = (72 * inches for inches in figure.get_size_inches() * (box.width, box.height))
+    to_axes = axes.transData + axes.transAxes.inverted()
+    found = [(min(max(y, 0.0), 1.0), min(x, 1.0), end) for end in ends for x, y in [to_axes.transform((end.x, end.y))]]
+    found.sort(key=lambda each: each[0])
+    places = _spread([y for y, _, _ in found], _LINE_PT / height, 1.0)
+    drawn: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
+    for place, (y, x, end) in zip(places, found, strict=True):
+        line: dict[str, Any] = {"color": end.look.colour, "linewidth": 0.6, "linestyle": ":"}
+        axes.plot([x, 1.0, 1 + 8 / width], [y, y, place], **line, **drawn)
+        axes.plot([1 + 13 / width], [place], **end.look.style_marker(4.0), **drawn)
+        axes.text(1 + 18 / width, place, end.label, va="center", fontsize=_LABEL_PT, transform=axes.transAxes)
+
+
+_LABEL_PT, _LINE_PT, _CHAR_PT, _KEY_PT = 8.5, 10.5, 4.9, 22.0
+"""Height of a name, of its line, width of a letter, and of the marker before it."""
+
+
+def _spread(wanted: Sequence[float], gap: float, top: float) -> list[float]:
+    """Return ascending places as near to those wanted, which ascend too, as a gap between them allows."""
+    places: list[float] = []
+    for each in wanted:
+        places.append(max(each, places[-1] + gap) if places else each)
+    limit = top
+    for number in reversed(range(len(places))):
+        places[number] = min(places[number], limit)
+        limit = places[number] - gap
+    return places
 
 
 # ------------------------------------------------------------------------------- formats
@@ -126,31 +225,57 @@ def render_svg(figure: Figure, prefix: str, label: str) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = buffer.getvalue()
-    for clutter in _CLUTTER:
-        text = re.sub(clutter, "", text, flags=re.DOTALL)
     for colour, variable in _PAGE_COLOURS.items():
         text = text.replace(colour, variable)
-    _, view_box, body = re.split(r'<svg[^>]*(viewBox="[^"]*")[^>]*>', _prefix_ids(text, prefix), maxsplit=1)
-    return f'<svg {view_box} role="img" aria-label="{escape(label)}">{body.strip()}'
+    drawn = ET.fromstring(text)  # noqa: S314 - matplotlib wrote it
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    root = ET.Element("svg", {"viewBox": drawn.attrib["viewBox"], "role": "img", "aria-label": label})
+    root.extend(part for child in drawn for part in _simplify(child, prefix, used))
+    return ET.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
-_CLUTTER = (
-    r"<metadata>.*?</metadata>\s*",
-    r"<style.*?</style>\s*",  # it would apply to the whole page, which has this one's rule in its own style sheet
-    r" font-family: [^;\"]*;",
-    r' transform="rotate\(-?0 [^"]*"',
-    r"(?<=[Lz]) (?=\n)|\n(?=[LzC])",
-)
 _PAGE_COLOURS = {
     INK: "currentColor",
     RULE: "var(--rule)",
     WARNING: "var(--warning)",
     **{colour: f"var(--series-{number})" for number, colour in enumerate(PALETTE, 1)},
+    **{colour: f"var(--phase-{number})" for number, colour in enumerate(PHASE_COLOURS, 1)},
 }
+_DROPPED = ("metadata", "style")
+"""A style would apply to the whole page, which has this one's rule in its own style sheet."""
 
 
-def _prefix_ids(text: str, prefix: str) -> str:
-    """Put ``prefix`` before the ids that something refers to, and remove all others."""
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
-    text = re.sub(r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in used else "", text)
-    return re.sub(r'(href="#|url\(#)', lambda found: f"{found[1]}{prefix}-", text)
+def _simplify(element: ET.Element, prefix: str, used: set[str]) -> list[ET.Element]:
+    """Return what a page needs of an element: no group without a purpose, no id that nothing refers to."""
+    tag = element.tag.rpartition("}")[2]
+    parts = [part for child in element for part in _simplify(child, prefix, used)]
+    if tag in _DROPPED or (tag == "defs" and not parts) or element.get("style") == "fill: none":
+        return []
+    name, kept = element.get("id", ""), ET.Element(tag)
+    if name.startswith(_HOVER):
+        title = ET.SubElement(kept, "title")
+        title.text = name.removeprefix(_HOVER)
+    elif name in used:
+        kept.set("id", f"{prefix}-{name}")
+    for key, value in element.attrib.items():
+        if key != "id" and not value.startswith("rotate(-0 "):
+            kept.set(key.rpartition("}")[2], _shorten(key, value, prefix))
+    if tag == "g" and not kept.attrib and len(kept) == 0:
+        return parts
+    kept.text = element.text.strip() or None if element.text else None
+    kept.extend(parts)
+    return [kept]
+
+
+def _shorten(key: str, value: str, prefix: str) -> str:
+    """Return an attribute with ids of this page, in the page's font and with no more digits than can be seen."""
+    value = re.sub(r"^#|(?<=url\(#)", lambda found: f"{found[0]}{prefix}-", value) if _REFERS.search(value) else value
+    if key == "style":
+        value = re.sub(r" font-family: [^;\"]*;", "", value)
+        return re.sub(r"font-size: ([\d.]+px)", r"font-size: calc(\1 * var(--text, 1))", value)
+    return re.sub(r"\s+", " ", _DIGITS.sub(r"\1", value)).strip() if key in _NUMBERS else value
+
+
+_REFERS = re.compile(r"^#|url\(#")
+_DIGITS = re.compile(r"(\d\.\d\d)\d+")
+_NUMBERS = frozenset({"d", "x", "y", "transform"})

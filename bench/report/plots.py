@@ -3,32 +3,37 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, cycle, pairwise
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from bench.report import variants
 from bench.report.figures import (
-    INK,
-    PALETTE,
+    PHASE_COLOURS,
     WARNING,
+    End,
+    Look,
     Plot,
+    add_hover,
     apply_style,
+    choose_look,
+    label_ends,
     make_drawable,
     make_file_stem,
     make_plain,
+    measure_labels,
     render_plot,
     use_plain_labels,
 )
+from bench.report.tables import format_seconds
 from bench.results.schema import Outcome, ResultRow
 from bench.worker.protocol import PhaseEvent
 
-WIDTH_IN, AXES_IN = 4.8, 2.25
+WIDTH_IN, AXES_IN = 4.6, 2.2
 """Small, so that its words can still be read on a phone."""
 MOST_SERIES = 8
 MOST_POINTS = 1_000
@@ -37,16 +42,13 @@ MOST_IN_A_FIGURE = 16_000
 """Points of all curves together, unless there are very many: large pages are slow in a browser."""
 _FEWEST_POINTS = 32
 PHASES = {
-    "start": ("interpreter", "import"),
+    "imports": ("interpreter", "import"),
     "data": ("data",),
     "build": ("build",),
     "first epoch": ("first_epoch",),
     "training": ("train", "val"),
-    "evaluation": ("evaluation",),
-    "peaks": ("peaks",),
 }
-_PHASE_COLOURS = ("#aab2ba", "#ddcc77", "#88ccee", "#dd9933", "#44aa99", "#cc6677", "#882255")
-"""Other colours than the palette's, which stand for cases."""
+"""What is counted of a process' life, in its order; evaluation and peaks are the harness' own work and come after."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,10 @@ def count_left_out(runs: Sequence[Run]) -> int:
 
 @dataclass(frozen=True)
 class _Series:
-    """The runs on one line of the table; they have one colour."""
+    """The runs on one line of the table; they look alike."""
 
     label: str
-    colour: str
+    look: Look
     runs: tuple[Run, ...]
 
 
@@ -91,10 +93,7 @@ def _group_runs(runs: Sequence[Run]) -> list[_Series]:
         batch = [f"batch {case.batch_size}"] if of_many_batches or not varying else []
         label = " ".join([*batch, *(str(getattr(case, axis)) for axis in varying)])
         groups.setdefault(make_plain(label), []).append(run)
-    return [
-        _Series(label, colour, tuple(found))
-        for (label, found), colour in zip(groups.items(), cycle(PALETTE), strict=False)
-    ]
+    return [_Series(label, choose_look(number), tuple(found)) for number, (label, found) in enumerate(groups.items())]
 
 
 def _drop_nans(values: Sequence[float]) -> list[float]:
@@ -132,45 +131,48 @@ def _thin_out(values: Sequence[float], most: int) -> Sequence[int]:
 
 
 def _draw_losses(model: str, series: list[_Series]) -> Plot | None:
-    figure, axes = _make_figure()
+    figure, axes = _make_figure(series, "loss, as Keras prints it")
     values: list[float] = []
-    most = _limit_points(2 * _count_runs(series))
+    ends: list[End] = []
+    most = _limit_points(2 * sum(len(each.runs) for each in series))
     for each in series:
         for run in each.runs:
-            values += _draw_losses_of(axes, run, each.colour, most)
+            values += _draw_losses_of(axes, run, each, most)
+        ends += _find_end(each, [(*_get_columns(run, "epoch", "val_loss"),) for run in each.runs])
     if not values:
         return None
     if min(values) > 0 and max(values) > 5 * min(values):
         axes.set_yscale("log")
         axes.grid(which="minor", axis="y")
         use_plain_labels(axes.yaxis)
-    _label(axes, "epoch", "loss, as Keras prints it")
-    dashed = [Line2D([], [], color=INK, linestyle="--", linewidth=0.9), Line2D([], [], **_CHECKPOINT, color=INK)]
-    rows = _add_legend(axes, series, list(zip(dashed, ("training", "checkpoint"), strict=True)))
-    _arrange(figure, AXES_IN, rows)
-    caption = "Validation loss (solid) and training loss (dashed); a dot for each row of the table."
+    label_ends(axes, ends)
+    caption = "Full: validation; dashed: training. A marker for each row of the table."
     return _render(figure, model, "loss", "Losses", caption)
 
 
-_CHECKPOINT: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 4.5}
-
-
-def _count_runs(series: Sequence[_Series]) -> int:
-    return sum(len(each.runs) for each in series)
-
-
-def _draw_losses_of(axes: Axes, run: Run, colour: str, most: int) -> list[float]:
-    """Draw both curves of a run and its checkpoints; returns the smallest and the largest value drawn."""
+def _get_columns(run: Run, numbers: str, values: str) -> tuple[Sequence[float], Sequence[float]]:
     epochs = run.outcome.epochs
-    numbers = epochs.get_column("epoch")
-    training, validation = (
-        [make_drawable(value) for value in epochs.get_column(name)] for name in ("train_loss", "val_loss")
-    )
+    return epochs.get_column(numbers), [make_drawable(value) for value in epochs.get_column(values)]
+
+
+def _find_end(each: _Series, curves: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[End]:
+    """Find where the first of a series' curves ends; nowhere if it has no number."""
+    known = [point for curve in curves for point in zip(*curve, strict=True) if not math.isnan(sum(point))]
+    first = [point for point in zip(*curves[0], strict=True) if not math.isnan(sum(point))] or known
+    return [End(each.label, each.look, *first[-1])] if first else []
+
+
+def _draw_losses_of(axes: Axes, run: Run, each: _Series, most: int) -> list[float]:
+    """Draw both curves of a run and its checkpoints; returns the smallest and the largest value drawn."""
+    numbers, training = _get_columns(run, "epoch", "train_loss")
+    _, validation = _get_columns(run, "epoch", "val_loss")
+    colour = each.look.colour
     _draw_line(axes, numbers, training, most, color=colour, linestyle="--", linewidth=0.9, alpha=0.8)
     _draw_line(axes, numbers, validation, most, color=colour)
     by_number = dict(zip(numbers, validation, strict=True))
     checkpoints = [checkpoint.epochs for checkpoint in run.outcome.checkpoints if checkpoint.epochs in by_number]
-    axes.plot(checkpoints, [by_number[checkpoint] for checkpoint in checkpoints], color=colour, **_CHECKPOINT)
+    (dots,) = axes.plot(checkpoints, [by_number[epochs] for epochs in checkpoints], **each.look.style_marker())
+    add_hover(dots, each.label)
     return _find_extremes([*training, *validation])
 
 
@@ -178,37 +180,38 @@ def _draw_losses_of(axes: Axes, run: Run, colour: str, most: int) -> list[float]
 
 
 def _draw_times(model: str, series: list[_Series]) -> Plot | None:
-    figure, axes = _make_figure()
-    runs = [(run, each.colour) for each in series for run in each.runs if run.outcome.epochs]
-    firsts = _drop_nans([_get_times(run)[0] for run, _ in runs])
-    later = [extreme for run, _ in runs for extreme in _find_extremes(_get_times(run)[1:])]
+    figure, axes = _make_figure(series, "training seconds")
+    runs = [(run, each) for each in series for run in each.runs if run.outcome.epochs]
+    times = [_get_columns(run, "epoch", "train_s")[1] for run, _ in runs]
+    firsts = _drop_nans([of_run[0] for of_run in times])
+    later = [extreme for of_run in times for extreme in _find_extremes(of_run[1:])]
     if not later and not firsts:
         return None
     top = 1.12 * max(later or firsts) or 1.0
     most = _limit_points(4 * len(runs))  # a noisy epoch has a bar of three points
-    for run, colour in runs:
-        _draw_times_of(axes, run, colour, top, most)
+    for run, each in runs:
+        _draw_times_of(axes, run, each, top, most)
     axes.set_ylim(0, top)
-    _label(axes, "epoch", "training seconds")
-    noisy = Line2D([], [], color=WARNING, linewidth=2)
-    band = Patch(facecolor=INK, alpha=0.2)
-    _arrange(figure, AXES_IN, _add_legend(axes, series, [(band, "95 % interval"), (noisy, "noisy")]))
-    caption = "Training seconds of each epoch, without validation; dotted: the median after the warm-up."
+    label_ends(
+        axes,
+        [
+            end
+            for each in series
+            for end in _find_end(each, [(*_get_columns(run, "epoch", "train_s"),) for run in each.runs])
+        ],
+    )
+    caption = "Dotted: the median after the warm-up, in its 95 % interval. Red bars: noisy epochs."
     if firsts:
         caption += f" The first epoch traces and compiles: {_format_range(firsts)}; a triangle where that does not fit."
     return _render(figure, model, "time", "Time per epoch", caption)
 
 
-def _get_times(run: Run) -> list[float]:
-    return [make_drawable(value) for value in run.outcome.epochs.get_column("train_s")]
-
-
-def _draw_times_of(axes: Axes, run: Run, colour: str, top: float, most: int) -> None:
-    times = _get_times(run)
-    numbers, noise = (run.outcome.epochs.get_column(name) for name in ("epoch", "noisy"))
+def _draw_times_of(axes: Axes, run: Run, each: _Series, top: float, most: int) -> None:
+    numbers, times = _get_columns(run, "epoch", "train_s")
+    noise, colour = run.outcome.epochs.get_column("noisy"), each.look.colour
     above = times[0] > top
-    marker = "." if len(times) < 4 else None  # a line through one point is not seen
-    _draw_line(axes, numbers[above:], times[above:], most, color=colour, linewidth=1.0, marker=marker)
+    marker = each.look.marker if len(times) <= _MARKED else None
+    _draw_line(axes, numbers[above:], times[above:], most, color=colour, linewidth=1.0, marker=marker, markersize=3.5)
     if above:
         axes.plot(numbers[:1], [0.975 * top], color=colour, marker="^", markersize=5)
     noisy = [(n, min(s, top)) for n, s, is_noisy in zip(numbers, times, noise, strict=True) if is_noisy]
@@ -217,11 +220,16 @@ def _draw_times_of(axes: Axes, run: Run, colour: str, top: float, most: int) -> 
     if row is None or row.epoch_s_median is None or row.warmup_epochs is None:
         return
     span = (row.warmup_epochs + 0.5, row.epochs + 0.5)
-    axes.hlines(make_drawable(row.epoch_s_median), *span, color=colour, linestyle=":", linewidth=1.3)
+    median = axes.hlines(make_drawable(row.epoch_s_median), *span, color=colour, linestyle=":", linewidth=1.3)
+    add_hover(median, f"{each.label}: median {format_seconds(row.epoch_s_median)} s")
     if row.epoch_s_low is not None and row.epoch_s_high is not None:
         axes.fill_between(
-            span, make_drawable(row.epoch_s_low), make_drawable(row.epoch_s_high), color=colour, alpha=0.2, lw=0
+            span, make_drawable(row.epoch_s_low), make_drawable(row.epoch_s_high), color=colour, alpha=0.15, lw=0
         )
+
+
+_MARKED = 20
+"""Epochs up to which each has a marker; more would hide their line."""
 
 
 def _draw_bars(axes: Axes, points: Sequence[tuple[float, float]], half: float) -> None:
@@ -240,50 +248,55 @@ def _format_range(values: Sequence[float]) -> str:
 
 
 def _draw_memory(model: str, series: list[_Series]) -> Plot | None:
-    lanes = [(each, each.runs[0]) for each in series]
     figure = Figure()
-    strip_in = 0.13 * len(lanes) + 0.05
+    strip_in = 0.16 * len(series) + 0.05
     axes, strip = figure.subplots(2, sharex=True, height_ratios=[AXES_IN - 0.2, strip_in])
-    most = _limit_points(_count_runs(series))
-    drawn = [_draw_memory_of(axes, run, each.colour, most) for each in series for run in each.runs]
-    if not any(drawn):
+    most = _limit_points(sum(len(each.runs) for each in series))
+    drawn = [(each, _draw_memory_of(axes, run, each.look.colour, most)) for each in series for run in each.runs]
+    if not any(points for _, points in drawn):
         return None
-    for lane, (each, run) in enumerate(lanes):
-        for place, (_, begin, seconds, _) in _arrange_phases(run.outcome):
-            strip.barh(lane, seconds, left=begin, height=0.7, color=_PHASE_COLOURS[place], linewidth=0)
-        strip.plot(-0.012, lane, color=each.colour, clip_on=False, transform=strip.get_yaxis_transform(), **_LANE)
-    strip.set(yticks=[], ylim=(len(lanes) - 0.4, -0.6))
+    for lane, each in enumerate(series):
+        for place, (name, begin, seconds, peak) in _arrange_phases(each.runs[0].outcome):
+            (bar,) = strip.barh(lane, seconds, left=begin, height=0.7, color=PHASE_COLOURS[place], linewidth=0)
+            add_hover(bar, f"{each.label}, {name}: {format_seconds(seconds)} s, peak {peak:.0f} MiB")
+        strip.plot(-0.02, lane, clip_on=False, transform=strip.get_yaxis_transform(), **each.look.style_marker())
+    strip.set(yticks=[], ylim=(len(series) - 0.4, -0.6), xlabel="seconds since the process' start")
     strip.grid(visible=False)
     strip.spines[["left", "bottom"]].set_visible(False)
+    axes.set(title="resident MiB")
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("resident MiB")
-    strip.set_xlabel("seconds since the process' start")
-    phases = [Patch(facecolor=colour) for colour in _PHASE_COLOURS]
-    figure.legend(phases, list(PHASES), loc="lower center", bbox_to_anchor=(0.55, 0.0), ncols=len(PHASES), **_TIGHT)
-    _arrange(figure, AXES_IN - 0.1 + strip_in, _add_legend(axes, series, []), below_in=0.65)
+    phases = [Patch(facecolor=colour) for colour in PHASE_COLOURS]
+    figure.legend(phases, list(PHASES), loc="lower left", bbox_to_anchor=(0.06, 0.0), ncols=len(PHASES), **_TIGHT)
+    _arrange(figure, AXES_IN - 0.1 + strip_in, series, below_in=0.65)
+    ends = {each.label: End(each.label, each.look, *points[-1]) for each, points in reversed(drawn) if points}
+    label_ends(axes, list(ends.values()))
     caption = (
-        "Thin lines: resident memory, sampled from outside. Broad lines: the peak of each phase, as the system itself "
-        "counted it. Below: the phases of each process."
+        "Thin lines: resident memory, sampled from outside, up to the last checkpoint: what the harness does after "
+        "it is not counted. Broad lines: the peak of each phase, as the system counted it. Below: the phases."
     )
     return _render(figure, model, "memory", "Memory over time", caption)
 
 
-_LANE: dict[str, Any] = {"marker": "s", "markersize": 4, "linestyle": ""}
 _TIGHT: dict[str, Any] = {"handlelength": 0.9, "handletextpad": 0.35, "columnspacing": 0.8, "borderpad": 0}
 
 
-def _draw_memory_of(axes: Axes, run: Run, colour: str, most: int) -> bool:
-    """Draw the samples and the phases' peaks of a run; returns whether there were any."""
-    timeline = run.outcome.timeline
+def _draw_memory_of(axes: Axes, run: Run, colour: str, most: int) -> list[tuple[float, float]]:
+    """Draw the samples and the phases' peaks of a run; returns the points drawn, seconds and MiB."""
+    timeline, until = run.outcome.timeline, _find_end_of_training(run.outcome)
     samples = [(make_drawable(at), make_drawable(mib)) for at, mib in timeline.samples] if timeline else []
-    samples = [(at, mib) for at, mib in samples if not math.isnan(at)]
+    samples = [(at, mib) for at, mib in samples if at <= until]
     _draw_line(axes, [at for at, _ in samples], [mib for _, mib in samples], most, color=colour)
-    peaks = [
-        (begin, seconds, peak) for _, (_, begin, seconds, peak) in _arrange_phases(run.outcome) if not math.isnan(peak)
-    ]
-    begins, ends = [begin for begin, _, _ in peaks], [begin + seconds for begin, seconds, _ in peaks]
-    axes.hlines([peak for _, _, peak in peaks], begins, ends, color=colour, alpha=0.3, linewidth=4)
-    return bool(samples or peaks)
+    spans = [span for _, span in _arrange_phases(run.outcome) if not math.isnan(span[3])]
+    begins, ends = [begin for _, begin, _, _ in spans], [begin + seconds for _, begin, seconds, _ in spans]
+    axes.hlines([peak for *_, peak in spans], begins, ends, color=colour, alpha=0.3, linewidth=4)
+    sampled = [point for point in samples if not math.isnan(point[1])]
+    return sampled or [(end, peak) for end, (*_, peak) in zip(ends, spans, strict=True)]
+
+
+def _find_end_of_training(outcome: Outcome) -> float:
+    """Find when training ended, in seconds since the process' start; infinity where it did not reach its end."""
+    last = outcome.checkpoints[-1] if outcome.checkpoints else None
+    return last.at_s if last and last.epochs == outcome.case.run_epochs else math.inf
 
 
 def _arrange_phases(outcome: Outcome) -> list[tuple[int, tuple[str, float, float, float]]]:
@@ -310,45 +323,23 @@ def _arrange_phases(outcome: Outcome) -> list[tuple[int, tuple[str, float, float
 # ------------------------------------------------------------------------------- figures
 
 
-def _make_figure() -> tuple[Figure, Axes]:
+def _make_figure(series: Sequence[_Series], what: str) -> tuple[Figure, Axes]:
+    """Make axes of epochs with ``what`` above them, and room for the names of the series."""
     figure = Figure()
-    return figure, figure.subplots()
+    axes = figure.subplots()
+    axes.set(xlabel="epoch", title=what)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    _arrange(figure, AXES_IN, series)
+    return figure, axes
 
 
-def _arrange(figure: Figure, axes_in: float, legend_rows: int, below_in: float = 0.45) -> None:
-    """Set the figure's height so that its axes are ``axes_in`` inches high, whatever is above and below them."""
-    above_in = 0.16 + 0.16 * legend_rows
+def _arrange(figure: Figure, axes_in: float, series: Sequence[_Series], below_in: float = 0.45) -> None:
+    """Set the figure's height so that its axes are ``axes_in`` inches high, with room for the names of the series."""
+    above_in, beside_in = 0.28, measure_labels([each.label for each in series]) / 72
     height = above_in + axes_in + below_in
     figure.set_size_inches(WIDTH_IN, height)
-    figure.subplots_adjust(left=0.125, right=0.98, bottom=below_in / height, top=1 - above_in / height, hspace=0.06)
-
-
-def _label(axes: Axes, x: str, y: str) -> None:
-    axes.set(xlabel=x, ylabel=y)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-
-
-def _add_legend(axes: Axes, series: Sequence[_Series], others: Sequence[tuple[Any, str]]) -> int:
-    """Name what is drawn, above the axes; returns the number of rows in the legend."""
-    handles = [(Line2D([], [], color=each.colour), each.label) for each in series]
-    both = [*handles, *others]
-    labels = [label for _, label in both]
-    columns = max([1, *(n for n in range(2, 6) if _is_narrow_enough(labels, n))])
-    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": columns}
-    axes.legend([handle for handle, _ in both], labels, **place | _TIGHT | {"handlelength": 1.4})
-    return math.ceil(len(labels) / columns)
-
-
-def _is_narrow_enough(labels: Sequence[str], columns: int) -> bool:
-    """Whether a legend of so many columns fits; matplotlib fills them one after the other, the first ones longer."""
-    rows, longer = divmod(len(labels), columns)
-    ends = list(accumulate(rows + (column < longer) for column in range(columns)))
-    found = [labels[start:end] for start, end in pairwise([0, *ends]) if start < end]
-    return sum(max(map(len, column)) + _HANDLE_CHARS for column in found) <= _LEGEND_CHARS
-
-
-_LEGEND_CHARS, _HANDLE_CHARS = 68, 5
-"""Characters that fit into a figure's width; a legend's line and its gaps are as wide as so many characters."""
+    right = max(0.4, 1 - beside_in / WIDTH_IN)
+    figure.subplots_adjust(left=0.1, right=right, bottom=below_in / height, top=1 - above_in / height, hspace=0.06)
 
 
 def _render(figure: Figure, model: str, kind: str, title: str, caption: str) -> Plot:

@@ -15,7 +15,6 @@ from bench.report.exports import write_exports
 from bench.report.files import write_environment, write_status, write_tables
 from bench.report.markdown import format_markdown
 from bench.report.summary import describe_sweep
-from bench.report.thresholds import THRESHOLDS
 from bench.results import journal
 from bench.results.folder import ReportFolder, write_whole
 
@@ -100,7 +99,7 @@ def redraw_report(
     console: Console | None = None,
     *,
     without_noisy: bool = False,
-    thresholds: tuple[float, ...] = THRESHOLDS,
+    thresholds: tuple[float, ...] = (),
     tables: bool = False,
 ) -> int:
     """Write the report of a folder again from its journal and print its answer; returns the exit code.

@@ -14,8 +14,8 @@ from bench.errors import InvalidInput, split_list
 from bench.plan.profile import Case
 from bench.results.schema import Outcome
 
-THRESHOLDS = (0.12, 0.11, 0.10, 0.095)
-"""Nats per pixel: from recognizable images to about what the blog's best autoencoder reaches."""
+_MOST_LEVELS = 4
+"""So many thresholds are chosen from the data; a reader compares no more."""
 _AGREE = 5e-4
 """Keras averages in float32, over batches; bfloat16 models lose a little more. A penalty is far larger."""
 
@@ -47,9 +47,43 @@ def parse_thresholds(text: str) -> tuple[float, ...]:
     return tuple(sorted(levels, reverse=True))
 
 
+def choose_thresholds(outcomes: Iterable[Outcome]) -> tuple[float, ...]:
+    """Choose thresholds from what was reached, the largest first: a few that distinguish the cases.
+
+    They are quartiles of what the runs reached at their last checkpoint or, where all ended alike, at every one,
+    rounded up to two figures, so that at least one run reached each. Nats per pixel; empty where nothing was evaluated.
+    """
+    curves = [curve for outcome in outcomes if (curve := _list_evaluated(outcome))]
+    at_the_end = _choose_levels([curve[-1] for curve in curves])
+    return at_the_end if len(at_the_end) > 1 else _choose_levels([bce for curve in curves for bce in curve])
+
+
+def _list_evaluated(outcome: Outcome) -> list[float]:
+    """List `val_bce` at the checkpoints, by their epochs; what no loss can be is left out."""
+    found = sorted((each.epochs, each.val_bce) for each in outcome.evaluations if each.val_bce is not None)
+    return [bce for _, bce in found if _LEAST <= bce <= _MOST]
+
+
+_LEAST, _MOST = 1e-6, 1e3
+"""Nats per pixel. A stranger's journal may hold anything."""
+
+
+def _choose_levels(values: Sequence[float]) -> tuple[float, ...]:
+    ordered = sorted(values)
+    last = len(ordered) - 1
+    chosen = [ordered[part * last // _MOST_LEVELS] for part in range(_MOST_LEVELS)] if ordered else []
+    return tuple(sorted({_round_up(value) for value in chosen}, reverse=True))
+
+
+def _round_up(value: float) -> float:
+    """Round up to two significant figures: 0.1236 to 0.13."""
+    digits = 1 - math.floor(math.log10(value))
+    return round(math.ceil(round(value * 10.0**digits, 6)) / 10.0**digits, 9)
+
+
 def find_reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]:
     """Find the thresholds that a case reached, in the order given."""
-    curve, exact = _find_curve(outcome)
+    curve, exact = find_curve(outcome)
     found = []
     for threshold in thresholds:
         epochs = next((epoch for epoch, bce in curve if bce <= threshold), None)
@@ -67,8 +101,8 @@ def find_first(entries: Iterable[Reached]) -> dict[float, Reached]:
     }
 
 
-def _find_curve(outcome: Outcome) -> tuple[list[tuple[int, float]], bool]:
-    """Return epochs with their `val_bce`, ascending, and whether every epoch is there."""
+def find_curve(outcome: Outcome) -> tuple[list[tuple[int, float]], bool]:
+    """Return epochs with their `val_bce` in nats per pixel, ascending, and whether every epoch is there."""
     checkpoints = {found.epochs: found.val_bce for found in outcome.evaluations if found.val_bce is not None}
     every = zip(outcome.epochs.get_column("epoch"), outcome.epochs.get_column("val_loss"), strict=True)
     losses = {epoch: loss for epoch, loss in every if loss is not None}

@@ -1,0 +1,281 @@
+"""The three charts that a page opens with: quality against time, time per epoch by batch size, peak RAM by phase."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
+
+from bench.errors import format_count
+from bench.report import variants
+from bench.report.contents import SweepReport
+from bench.report.figures import (
+    INK,
+    PHASE_COLOURS,
+    End,
+    Look,
+    Plot,
+    add_hover,
+    apply_style,
+    choose_look,
+    label_ends,
+    make_drawable,
+    make_plain,
+    measure_labels,
+    render_plot,
+    use_plain_labels,
+)
+from bench.report.plots import PHASES
+from bench.report.summary import list_models, select_last_rows
+from bench.report.tables import format_loss, format_seconds
+from bench.report.thresholds import find_curve
+from bench.results.schema import Outcome, ResultRow
+from bench.results.speed import name_case
+from bench.results.stats import compute_median_of_known
+
+MOST_LINES = 24
+"""Ways to train in one chart: more names do not fit beside it."""
+NAMES = ("quality", "batch-sizes", "memory-by-phase")
+_WIDTH_IN = 5.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A case: all its processes, with the rows of its last checkpoint."""
+
+    outcomes: tuple[Outcome, ...]
+    rows: tuple[ResultRow, ...]
+
+    @property
+    def batch_size(self) -> int:
+        """Samples per training step."""
+        return self.rows[0].batch_size
+
+    def find_median(self, column: str) -> float:
+        """Return the median of a column over the processes; NaN where none has it, or no axis can show it."""
+        return make_drawable(compute_median_of_known(getattr(row, column) for row in self.rows))
+
+    @cached_property
+    def curve(self) -> list[tuple[int, float, float]]:
+        """Epochs, training seconds with compilation, and `val_bce` of the first process; what no axis shows is out."""
+        outcome = self.outcomes[0]
+        seconds = list(accumulate(outcome.epochs.get_column("train_s")))
+        points = [
+            (epochs, make_drawable(seconds[epochs - 1]), make_drawable(bce)) for epochs, bce in find_curve(outcome)[0]
+        ]
+        return [(epochs, at, bce) for epochs, at, bce in points if at > _LEAST and bce > _LEAST]
+
+
+_LEAST = 1e-9
+"""Of what a logarithmic axis shows."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A model trained in one way, with one case per batch size."""
+
+    label: str
+    look: Look
+    cases: tuple[Trained, ...]
+
+    @property
+    def best(self) -> Trained:
+        """The case with the lowest `val_bce`; the first where none was evaluated."""
+        return min(self.cases, key=lambda case: (math.isnan(bce := case.find_median("val_bce")), bce))
+
+
+def list_ways(report: SweepReport) -> list[Way]:
+    """List each model and way to train that reached a checkpoint, in the catalog's order."""
+    outcomes: dict[str, list[Outcome]] = {}
+    for outcome in sorted(report.outcomes, key=lambda each: each.case.repeat):
+        outcomes.setdefault(outcome.case.name, []).append(outcome)
+    rows: dict[str, list[ResultRow]] = {}
+    for row in select_last_rows(report.shown_rows):
+        rows.setdefault(name_case(row), []).append(row)
+    found: dict[tuple[str, str], list[Trained]] = {}
+    for name, of_case in rows.items():
+        row = of_case[0]
+        way = variants.name_way(row.backend, row.loop, row.precision)
+        found.setdefault((row.model, way), []).append(Trained(tuple(outcomes[name]), tuple(of_case)))
+    models = list_models(report.shown_rows)
+    ways = [(model, [way for each, way in found if each == model]) for model in models]
+    return [
+        Way(
+            make_plain(f"{model} {way}" if len(of_model) > 1 else model),
+            choose_look(models.index(model), is_filled=place == 0),
+            tuple(sorted(found[model, way], key=lambda case: case.batch_size)),
+        )
+        for model, of_model in ways
+        for place, way in enumerate(of_model)
+    ][:MOST_LINES]
+
+
+def draw_charts(report: SweepReport) -> list[Plot]:
+    """Draw the charts; one without data is left out."""
+    ways = list_ways(report)
+    with apply_style():
+        drawn = [draw(ways) for draw in (_draw_quality, _draw_batch_sizes, _draw_memory)] if ways else []
+    return [plot for plot in drawn if plot is not None]
+
+
+def _make_axes(ways: Sequence[Way], least_in: float) -> tuple[Figure, Axes]:
+    """Make axes with room for the ways' names to the right, and high enough for all of them."""
+    height = max(least_in, 0.9 + 0.15 * len(ways))
+    figure = Figure(figsize=(_WIDTH_IN, height))
+    right = 1 - measure_labels([way.label for way in ways]) / (72 * _WIDTH_IN)
+    figure.subplots_adjust(left=0.08, right=right, top=1 - 0.26 / height, bottom=0.45 / height)
+    return figure, figure.subplots()
+
+
+def _scale(axes: Axes, xs: Sequence[float], ys: Sequence[float]) -> None:
+    """Use a logarithmic scale where values are far apart, with plain numbers."""
+    for values, axis, set_scale in ((xs, axes.xaxis, axes.set_xscale), (ys, axes.yaxis, axes.set_yscale)):
+        if max(values) > 3 * min(values):
+            set_scale("log")
+            use_plain_labels(axis)
+            axes.grid(visible=True, which="minor", axis="y")
+
+
+# ------------------------------------------------------------------------------- quality
+
+
+def _draw_quality(ways: Sequence[Way]) -> Plot | None:
+    shown = [way for way in ways if way.best.curve]
+    points = [(at, bce) for way in shown for case in way.cases for _, at, bce in case.curve]
+    if not points:
+        return None
+    figure, axes = _make_axes(shown, 3.3)
+    _scale(axes, [at for at, _ in points], [bce for _, bce in points])
+    axes.set(xlabel="training seconds, with compilation", title="bce of the validation images")
+    front = _find_front(points)
+    (band,) = axes.plot(*zip(*front, strict=True), drawstyle="steps-post", color=INK, alpha=0.13, linewidth=5)
+    add_hover(band, "Pareto front: nothing here was both quicker and better")
+    for way in shown:
+        for case in way.cases:
+            _draw_curve(axes, way, case, is_best=case is way.best)
+    at, bce = front[len(front) // 2]
+    style: dict[str, Any] = {"fontsize": 8, "fontstyle": "italic", "ha": "right", "va": "top"}
+    axes.annotate("Pareto front", (at, bce), (-4, -4), textcoords="offset points", **style)
+    axes.margins(0.03)
+    label_ends(axes, [End(way.label, way.look, way.best.curve[-1][1], way.best.curve[-1][2]) for way in shown])
+    caption = (
+        "Lower and further left is better. A line is a model as it trains, a marker a checkpoint; the batch size that "
+        "ended best is drawn full, the others pale. Grey: the Pareto front."
+    )
+    return render_plot(figure, NAMES[0], "Quality against time", caption, alt=f"Quality against time. {caption}")
+
+
+def _find_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Find the points of which no other is both as quick and as good, from the quickest to the best."""
+    front: list[tuple[float, float]] = []
+    for at, bce in sorted(points):
+        if not front or bce < front[-1][1]:
+            front.append((at, bce))
+    return front
+
+
+def _draw_curve(axes: Axes, way: Way, case: Trained, *, is_best: bool) -> None:
+    name = f"{way.label}, batch {case.batch_size}"
+    colour = way.look.colour
+    weight: dict[str, Any] = {"linewidth": 1.4} if is_best else {"linewidth": 0.8, "alpha": 0.4}
+    (line,) = axes.plot([at for _, at, _ in case.curve], [bce for *_, bce in case.curve], color=colour, **weight)
+    add_hover(line, name)
+    reached = {row.epochs for row in case.rows} | {each.epochs for each in case.outcomes[0].checkpoints}
+    for epochs, at, bce in case.curve if is_best else []:
+        if epochs in reached:
+            (marker,) = axes.plot([at], [bce], **way.look.style_marker())
+            epoch = format_count(epochs, "epoch")
+            add_hover(marker, f"{name}: {epoch} in {format_seconds(at)} s, bce {format_loss(bce)}")
+
+
+# ------------------------------------------------------------------------------- batch sizes
+
+
+def _draw_batch_sizes(ways: Sequence[Way]) -> Plot | None:
+    timed = {
+        way.label: [(case, y) for case in way.cases if (y := case.find_median("epoch_s_median")) > _LEAST]
+        for way in ways
+    }
+    shown = [way for way in ways if timed[way.label]]
+    if not shown:
+        return None
+    figure, axes = _make_axes(shown, 2.9)
+    sizes = sorted({case.batch_size for cases in timed.values() for case, _ in cases})
+    _scale(axes, [1.0], [y for cases in timed.values() for _, y in cases])
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(sizes))
+    axes.xaxis.set_major_formatter(FixedFormatter([str(size) for size in sizes]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set(xlabel="batch size", title="seconds per epoch", xlim=(sizes[0] / 1.15, sizes[-1] * 1.15))
+    for way in shown:
+        cases = timed[way.label]
+        axes.plot([case.batch_size for case, _ in cases], [y for _, y in cases], color=way.look.colour, linewidth=1.1)
+        for case, seconds in cases:
+            (marker,) = axes.plot([case.batch_size], [seconds], **way.look.style_marker())
+            add_hover(marker, f"{way.label}, batch {case.batch_size}: {format_seconds(seconds)} s per epoch")
+    label_ends(
+        axes, [End(way.label, way.look, timed[way.label][-1][0].batch_size, timed[way.label][-1][1]) for way in shown]
+    )
+    caption = "Training seconds of a median epoch after the warm-up, without validation. Lower is faster."
+    return render_plot(figure, NAMES[1], "Time per epoch by batch size", caption, alt=f"Time per epoch. {caption}")
+
+
+# ------------------------------------------------------------------------------- memory
+
+
+def list_phase_peaks(outcome: Outcome) -> dict[str, float]:
+    """List the largest peak so far, in MiB, at the end of each part of `PHASES` that was measured."""
+    training = outcome.checkpoints[-1].phases if outcome.checkpoints else ()
+    peaks: dict[str, float] = {phase.name: make_drawable(phase.peak_mib) for phase in (*outcome.phases, *training)}
+    found, highest = {}, 0.0
+    for part, names in PHASES.items():
+        known = [peak for name in names if (peak := peaks.get(name, math.nan)) > 0]
+        if known:
+            highest = max(highest, *known)
+            found[part] = highest
+    return found
+
+
+def _draw_memory(ways: Sequence[Way]) -> Plot | None:
+    shown = [(way, peak) for way in ways if (peak := way.best.find_median("peak_rss_mib")) > 0]
+    if not shown:
+        return None
+    top = max(peak for _, peak in shown)
+    figure, axes = _make_axes([way for way, _ in shown], 0)
+    left = measure_labels([way.label for way, _ in shown]) / (72 * _WIDTH_IN)
+    figure.subplots_adjust(left=left, right=0.9, top=1 - 0.32 / figure.get_figheight())
+    parts = [list_phase_peaks(way.best.outcomes[0]) for way, _ in shown]
+    for lane, ((way, peak), found) in enumerate(zip(shown, parts, strict=True)):
+        _draw_stack(axes, lane, way, found or {"training": peak})
+        axes.text(peak + 0.012 * top, lane, f"{peak:.0f}", va="center", fontsize=8.5)
+    axes.set_yticks(range(len(shown)), [way.label for way, _ in shown])
+    axes.set(xlim=(0, top), ylim=(len(shown) - 0.45, -0.55), xlabel="MiB, peak of the process so far")
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    _name_phases(axes, [part for part in PHASES if any(part in found for found in parts)])
+    imports = [found["imports"] / peak for (_, peak), found in zip(shown, parts, strict=True) if "imports" in found]
+    lead = f"Imports alone take {100 * min(imports):.0f} to {100 * max(imports):.0f} % of it. " if imports else ""
+    caption = f"{lead}What the harness does after training (evaluation, peaks) is not counted."
+    return render_plot(figure, NAMES[2], "Peak RAM by phase", caption, alt=f"Peak RAM by phase. {caption}")
+
+
+def _draw_stack(axes: Axes, lane: int, way: Way, peaks: dict[str, float]) -> None:
+    before = 0.0
+    for part, peak in peaks.items():
+        colour = PHASE_COLOURS[list(PHASES).index(part)]
+        (bar,) = axes.barh(lane, peak - before, left=before, height=0.72, color=colour, linewidth=0)
+        add_hover(bar, f"{way.label}, batch {way.best.batch_size}, {part}: +{peak - before:.0f}, to {peak:.0f} MiB")
+        before = peak
+
+
+def _name_phases(axes: Axes, parts: Sequence[str]) -> None:
+    """Name the parts of a bar above the bars, from left to right as they are stacked."""
+    handles = [axes.barh(0, 0, color=PHASE_COLOURS[list(PHASES).index(part)], label=part) for part in parts]
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": len(parts), "borderpad": 0}
+    axes.legend(handles, parts, handlelength=0.9, handletextpad=0.35, columnspacing=0.8, **place)
