@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,8 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
 from bench.errors import format_count
-from bench.report import variants
-from bench.report.contents import SweepReport
 from bench.report.figures import (
     INK,
     PHASE_COLOURS,
@@ -31,12 +27,9 @@ from bench.report.figures import (
     use_plain_labels,
 )
 from bench.report.plots import PHASES
-from bench.report.summary import list_models, select_last_rows
 from bench.report.tables import format_loss, format_seconds
-from bench.report.thresholds import find_curve
-from bench.results.schema import Outcome, ResultRow
-from bench.results.speed import name_case
-from bench.results.stats import compute_median_of_known
+from bench.report.ways import Trained, Way
+from bench.results.schema import Outcome
 
 MOST_LINES = 24
 """Ways to train in one chart: more names do not fit beside it."""
@@ -44,86 +37,38 @@ NAMES = ("quality", "batch-sizes", "memory-by-phase")
 _WIDTH_IN = 5.0
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A case: all its processes, with the rows of its last checkpoint."""
-
-    outcomes: tuple[Outcome, ...]
-    rows: tuple[ResultRow, ...]
-
-    @property
-    def batch_size(self) -> int:
-        """Samples per training step."""
-        return self.rows[0].batch_size
-
-    def find_median(self, column: str) -> float:
-        """Return the median of a column over the processes; NaN where none has it, or no axis can show it."""
-        return make_drawable(compute_median_of_known(getattr(row, column) for row in self.rows))
-
-    @cached_property
-    def curve(self) -> list[tuple[int, float, float]]:
-        """Epochs, training seconds with compilation, and `val_bce` of the first process; what no axis shows is out."""
-        outcome = self.outcomes[0]
-        seconds = list(accumulate(outcome.epochs.get_column("train_s")))
-        points = [
-            (epochs, make_drawable(seconds[epochs - 1]), make_drawable(bce)) for epochs, bce in find_curve(outcome)[0]
-        ]
-        return [(epochs, at, bce) for epochs, at, bce in points if at > _LEAST and bce > _LEAST]
-
-
 _LEAST = 1e-9
 """Of what a logarithmic axis shows."""
 
 
 @dataclass(frozen=True)
-class Way:
-    """A model trained in one way, with one case per batch size."""
+class _Line:
+    """A way to train, as it is drawn."""
 
     label: str
     look: Look
     cases: tuple[Trained, ...]
-
-    @property
-    def best(self) -> Trained:
-        """The case with the lowest `val_bce`; the first where none was evaluated."""
-        return min(self.cases, key=lambda case: (math.isnan(bce := case.find_median("val_bce")), bce))
+    best: Trained
 
 
-def list_ways(report: SweepReport) -> list[Way]:
-    """List each model and way to train that reached a checkpoint, in the catalog's order."""
-    outcomes: dict[str, list[Outcome]] = {}
-    for outcome in sorted(report.outcomes, key=lambda each: each.case.repeat):
-        outcomes.setdefault(outcome.case.name, []).append(outcome)
-    rows: dict[str, list[ResultRow]] = {}
-    for row in select_last_rows(report.shown_rows):
-        rows.setdefault(name_case(row), []).append(row)
-    found: dict[tuple[str, str], list[Trained]] = {}
-    for name, of_case in rows.items():
-        row = of_case[0]
-        way = variants.name_way(row.backend, row.loop, row.precision)
-        found.setdefault((row.model, way), []).append(Trained(tuple(outcomes[name]), tuple(of_case)))
-    models = list_models(report.shown_rows)
-    ways = [(model, [way for each, way in found if each == model]) for model in models]
+def _make_lines(ways: Sequence[Way]) -> list[_Line]:
+    """Each model has a colour and a marker; further ways to train it are hollow."""
+    models = list(dict.fromkeys(way.model for way in ways))
     return [
-        Way(
-            make_plain(f"{model} {way}" if len(of_model) > 1 else model),
-            choose_look(models.index(model), is_filled=place == 0),
-            tuple(sorted(found[model, way], key=lambda case: case.batch_size)),
-        )
-        for model, of_model in ways
-        for place, way in enumerate(of_model)
-    ][:MOST_LINES]
+        _Line(make_plain(way.label), choose_look(models.index(way.model), is_filled=way.is_first), way.cases, way.best)
+        for way in ways[:MOST_LINES]
+    ]
 
 
-def draw_charts(report: SweepReport) -> list[Plot]:
-    """Draw the charts; one without data is left out."""
-    ways = list_ways(report)
+def draw_charts(ways: Sequence[Way]) -> list[Plot]:
+    """Draw the charts of a sweep; one without data is left out."""
+    lines = _make_lines(ways)
     with apply_style():
-        drawn = [draw(ways) for draw in (_draw_quality, _draw_batch_sizes, _draw_memory)] if ways else []
+        drawn = [draw(lines) for draw in (_draw_quality, _draw_batch_sizes, _draw_memory)]
     return [plot for plot in drawn if plot is not None]
 
 
-def _make_axes(ways: Sequence[Way], least_in: float) -> tuple[Figure, Axes]:
+def _make_axes(ways: Sequence[_Line], least_in: float) -> tuple[Figure, Axes]:
     """Make axes with room for the ways' names to the right, and high enough for all of them."""
     height = max(least_in, 0.9 + 0.15 * len(ways))
     figure = Figure(figsize=(_WIDTH_IN, height))
@@ -144,7 +89,7 @@ def _scale(axes: Axes, xs: Sequence[float], ys: Sequence[float]) -> None:
 # ------------------------------------------------------------------------------- quality
 
 
-def _draw_quality(ways: Sequence[Way]) -> Plot | None:
+def _draw_quality(ways: Sequence[_Line]) -> Plot | None:
     shown = [way for way in ways if way.best.curve]
     points = [(at, bce) for way in shown for case in way.cases for _, at, bce in case.curve]
     if not points:
@@ -179,7 +124,7 @@ def _find_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, floa
     return front
 
 
-def _draw_curve(axes: Axes, way: Way, case: Trained, *, is_best: bool) -> None:
+def _draw_curve(axes: Axes, way: _Line, case: Trained, *, is_best: bool) -> None:
     name = f"{way.label}, batch {case.batch_size}"
     colour = way.look.colour
     weight: dict[str, Any] = {"linewidth": 1.4} if is_best else {"linewidth": 0.8, "alpha": 0.4}
@@ -196,7 +141,7 @@ def _draw_curve(axes: Axes, way: Way, case: Trained, *, is_best: bool) -> None:
 # ------------------------------------------------------------------------------- batch sizes
 
 
-def _draw_batch_sizes(ways: Sequence[Way]) -> Plot | None:
+def _draw_batch_sizes(ways: Sequence[_Line]) -> Plot | None:
     timed = {
         way.label: [(case, y) for case in way.cases if (y := case.find_median("epoch_s_median")) > _LEAST]
         for way in ways
@@ -242,7 +187,7 @@ def list_phase_peaks(outcome: Outcome) -> dict[str, float]:
     return found
 
 
-def _draw_memory(ways: Sequence[Way]) -> Plot | None:
+def _draw_memory(ways: Sequence[_Line]) -> Plot | None:
     shown = [(way, peak) for way in ways if (peak := way.best.find_median("peak_rss_mib")) > 0]
     if not shown:
         return None
@@ -265,7 +210,7 @@ def _draw_memory(ways: Sequence[Way]) -> Plot | None:
     return render_plot(figure, NAMES[2], "Peak RAM by phase", caption, alt=f"Peak RAM by phase. {caption}")
 
 
-def _draw_stack(axes: Axes, lane: int, way: Way, peaks: dict[str, float]) -> None:
+def _draw_stack(axes: Axes, lane: int, way: _Line, peaks: dict[str, float]) -> None:
     before = 0.0
     for part, peak in peaks.items():
         colour = PHASE_COLOURS[list(PHASES).index(part)]

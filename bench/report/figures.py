@@ -8,7 +8,6 @@ import io
 import math
 import re
 import warnings
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
+
+from bench.report.svg import HOVER, simplify_svg
 
 INK, RULE, WARNING = "#010203", "#c8cdd3", "#c02942"
 PALETTE = ("#1465b7", "#e0564b", "#c837c8", "#119191", "#800e5a", "#0b640b", "#b07a10", "#4e3821", "#3a2ae0")
@@ -126,7 +127,7 @@ class Look:
     def style_marker(self, size: float = 4.5) -> dict[str, Any]:
         """Return the arguments of `Axes.plot` for markers alone; ``size`` is in points."""
         face = self.colour if self.is_filled else "white"
-        shown = {"color": self.colour, "markerfacecolor": face, "markeredgewidth": 1.0}
+        shown = {"color": self.colour, "markerfacecolor": face, "markeredgewidth": 1.0, "clip_on": False}
         return {"linestyle": "", "marker": self.marker, "markersize": size, **shown}
 
 
@@ -137,10 +138,7 @@ def choose_look(number: int, *, is_filled: bool = True) -> Look:
 
 def add_hover(artist: Artist, text: str) -> None:
     """Show a text where the pointer rests on what is drawn."""
-    artist.set_gid(f"{_HOVER}{text}")
-
-
-_HOVER = "hover:"
+    artist.set_gid(f"{HOVER}{text}")
 
 
 @dataclass(frozen=True)
@@ -173,10 +171,10 @@ def label_ends(axes: Axes, ends: Sequence[End]) -> None:
     found = [(min(max(y, 0.0), 1.0), min(x, 1.0), end) for end in ends for x, y in [to_axes.transform((end.x, end.y))]]
     found.sort(key=lambda each: each[0])
     places = _spread([y for y, _, _ in found], _LINE_PT / height, 1.0)
-    drawn: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
+    drawn: dict[str, Any] = {"transform": axes.transAxes}
     for place, (y, x, end) in zip(places, found, strict=True):
         line: dict[str, Any] = {"color": end.look.colour, "linewidth": 0.6, "linestyle": ":"}
-        axes.plot([x, 1.0, 1 + 8 / width], [y, y, place], **line, **drawn)
+        axes.plot([x, 1.0, 1 + 8 / width], [y, y, place], clip_on=False, **line, **drawn)
         axes.plot([1 + 13 / width], [place], **end.look.style_marker(4.0), **drawn)
         axes.text(1 + 18 / width, place, end.label, va="center", fontsize=_LABEL_PT, transform=axes.transAxes)
 
@@ -224,14 +222,7 @@ def render_svg(figure: Figure, prefix: str, label: str) -> str:
     """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = buffer.getvalue()
-    for colour, variable in _PAGE_COLOURS.items():
-        text = text.replace(colour, variable)
-    drawn = ET.fromstring(text)  # noqa: S314 - matplotlib wrote it
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
-    root = ET.Element("svg", {"viewBox": drawn.attrib["viewBox"], "role": "img", "aria-label": label})
-    root.extend(part for child in drawn for part in _simplify(child, prefix, used))
-    return ET.tostring(root, encoding="unicode", short_empty_elements=True)
+    return simplify_svg(buffer.getvalue(), prefix, label, _PAGE_COLOURS)
 
 
 _PAGE_COLOURS = {
@@ -241,41 +232,3 @@ _PAGE_COLOURS = {
     **{colour: f"var(--series-{number})" for number, colour in enumerate(PALETTE, 1)},
     **{colour: f"var(--phase-{number})" for number, colour in enumerate(PHASE_COLOURS, 1)},
 }
-_DROPPED = ("metadata", "style")
-"""A style would apply to the whole page, which has this one's rule in its own style sheet."""
-
-
-def _simplify(element: ET.Element, prefix: str, used: set[str]) -> list[ET.Element]:
-    """Return what a page needs of an element: no group without a purpose, no id that nothing refers to."""
-    tag = element.tag.rpartition("}")[2]
-    parts = [part for child in element for part in _simplify(child, prefix, used)]
-    if tag in _DROPPED or (tag == "defs" and not parts) or element.get("style") == "fill: none":
-        return []
-    name, kept = element.get("id", ""), ET.Element(tag)
-    if name.startswith(_HOVER):
-        title = ET.SubElement(kept, "title")
-        title.text = name.removeprefix(_HOVER)
-    elif name in used:
-        kept.set("id", f"{prefix}-{name}")
-    for key, value in element.attrib.items():
-        if key != "id" and not value.startswith("rotate(-0 "):
-            kept.set(key.rpartition("}")[2], _shorten(key, value, prefix))
-    if tag == "g" and not kept.attrib and len(kept) == 0:
-        return parts
-    kept.text = element.text.strip() or None if element.text else None
-    kept.extend(parts)
-    return [kept]
-
-
-def _shorten(key: str, value: str, prefix: str) -> str:
-    """Return an attribute with ids of this page, in the page's font and with no more digits than can be seen."""
-    value = re.sub(r"^#|(?<=url\(#)", lambda found: f"{found[0]}{prefix}-", value) if _REFERS.search(value) else value
-    if key == "style":
-        value = re.sub(r" font-family: [^;\"]*;", "", value)
-        return re.sub(r"font-size: ([\d.]+px)", r"font-size: calc(\1 * var(--text, 1))", value)
-    return re.sub(r"\s+", " ", _DIGITS.sub(r"\1", value)).strip() if key in _NUMBERS else value
-
-
-_REFERS = re.compile(r"^#|url\(#")
-_DIGITS = re.compile(r"(\d\.\d\d)\d+")
-_NUMBERS = frozenset({"d", "x", "y", "transform"})

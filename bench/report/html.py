@@ -4,9 +4,11 @@ The page is a list of sections, each a template and what it shows: a new section
 """
 
 import re
+from dataclasses import replace
 
 from bench.console.table import Table
 from bench.report import summary
+from bench.report.charts import NAMES as CHARTS
 from bench.report.contents import SweepReport
 from bench.report.drawings import Drawings, ModelPart, draw_report
 from bench.report.figures import make_file_stem
@@ -16,27 +18,26 @@ from bench.results.folder import write_whole
 
 
 def _list_sections(report: SweepReport, drawings: Drawings) -> list[Section]:
-    """List the sections of the page from top to bottom."""
-    header, outcomes = report.header, report.outcomes
-    facts = {
-        "sentences": report.answer,
-        "facts": summary.list_facts(header, outcomes),
-        "notes": [*report.notes, *report.remarks],
-    }
+    """List the sections of the page from top to bottom: the answer, then what is behind it."""
     models = [(part.anchor, part.name) for part in drawings.models]
     tables = (report.overview, report.variants, report.reached, report.published)
     columns = list_explained([*map(list_columns, tables), *(part.table.columns for part in drawings.models)])
     return [
-        Section("summary", "Summary", "summary.html.j2", facts),
+        Section("answer", "Answer", "answer.html.j2", drawings.answer),
         Section("failures", "Cases that failed", "failures.html.j2", report.failed),
+        Section("checkpoints", "Checkpoints side by side", "checkpoints.html.j2", drawings.side_by_side),
         _make_table_section("overview", report.overview),
         _make_table_section("variants", report.variants),
-        Section("roofline", "Roofline", "plot.html.j2", drawings.roofline),
         _make_table_section("thresholds", report.reached),
         Section("models", "Model by model", "models.html.j2", drawings.models, models),
         _make_table_section("published", report.published),
-        Section("reading", "How to read this", "reading.html.j2", {"columns": columns, "sentences": READING}),
-        _make_table_section("machine", report.machine),
+        Section("notes", "Notes", "notes.html.j2", [*report.notes, *report.remarks]),
+        Section("roofline", "Roofline", "plot.html.j2", drawings.roofline, is_folded=True),
+        Section("sweep", "What was measured", "facts.html.j2", summary.list_facts(report.header, report.outcomes)),
+        Section(
+            "reading", "How to read this", "reading.html.j2", {"columns": columns, "sentences": READING}, is_folded=True
+        ),
+        replace(_make_table_section("machine", report.machine), is_folded=True),
     ]
 
 
@@ -71,7 +72,7 @@ def write_page(report: SweepReport) -> None:
 def _list_files(drawings: Drawings) -> dict[str, bytes]:
     """List the contents of plots/ by their names."""
     found = {plot.name: plot.png for part in drawings.models for plot in part.plots}
-    found |= {drawings.roofline.name: drawings.roofline.png} if drawings.roofline else {}
+    found |= {plot.name: plot.png for plot in (*drawings.answer.charts, drawings.roofline) if plot}
     for part in drawings.models:
         for stem, gallery in zip(_name_galleries(part), part.galleries, strict=True):
             found |= {f"{stem}-{ending}": png for ending, png in gallery.files.items()}
@@ -89,4 +90,6 @@ def _match_our_names(report: SweepReport) -> re.Pattern[str]:
     """Match all names that `_list_files` can give to files of this sweep: those left over from before are deleted."""
     cases = [*report.header.cases, *(outcome.case for outcome in report.outcomes)]
     models = "|".join({re.escape(make_file_stem(case.model)) for case in cases})
-    return re.compile(rf"(roofline|({models})-(loss|time|memory|[A-Za-z0-9_-]+-e\d+(-plane|-grid)?))\.png")
+    return re.compile(
+        rf"(roofline|{'|'.join(CHARTS)}|({models})-(loss|time|memory|[A-Za-z0-9_-]+-e\d+(-plane|-grid)?))\.png"
+    )

@@ -177,6 +177,19 @@ def draw_gallery(title: str, name: str, samples: Sequence[SampleImages], notes: 
     return gallery
 
 
+def draw_strip(checkpoint: SampleImages, *, is_original: bool = False) -> Picture:
+    """Draw a few of the images as a checkpoint rebuilds them, or as they were before, to stand in a table."""
+    places = np.linspace(0, len(checkpoint.labels) - 1, min(_FEW, len(checkpoint.labels))).round().astype(int)
+    pixels = (checkpoint.input if is_original else checkpoint.output)[places]
+    classes = ", ".join(str(label) for label in checkpoint.labels[places])
+    rebuilt = "" if is_original else f", rebuilt after {format_count(checkpoint.epochs, 'epoch')}"
+    return _make_picture("", f"images of classes {classes}{rebuilt}", _join_side_by_side(pixels))
+
+
+_FEW = 4
+"""Images of a strip."""
+
+
 def _arrange_sheet(checkpoint: SampleImages) -> Pixels:
     """Arrange one checkpoint as the blog shows it, enlarged on white: the images above their reconstructions.
 
@@ -250,14 +263,16 @@ def _arrange_maps(checkpoint: SampleImages) -> Pixels | None:
 
 
 def _arrange_grid(grid: Pixels) -> Pixels:
-    """Join (r, c, s, s) to one picture of 32 shades: more cannot be seen, and it is the page's largest picture."""
+    """Join (r, c, s, s) to one picture."""
     rows, columns, side, _ = grid.shape
     joined: Pixels = grid.transpose(0, 2, 1, 3).reshape(rows * side, columns * side)
-    return (joined & 0xF8 | joined >> 5).astype(np.uint8)
+    return joined
 
 
 def _make_picture(label: str, alt: str, pixels: Pixels) -> Picture:
-    return Picture(label, alt, encode_grey_png(pixels), pixels.shape[1], pixels.shape[0])
+    """Make a picture of 32 shades: more cannot be seen, and pictures are most of the page."""
+    shades = (pixels & 0xF8 | pixels >> 5).astype(np.uint8)
+    return Picture(label, alt, encode_grey_png(shades), pixels.shape[1], pixels.shape[0])
 
 
 def encode_grey_png(pixels: Pixels) -> bytes:

@@ -25,6 +25,32 @@ class Section:
     """What its template shows; a section without data is left out."""
     parts: Sequence[tuple[str, str]] = ()
     """Anchors and titles of its parts."""
+    is_folded: bool = False
+    """Whether a reader has to open it: for what few look up."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A figure that is large on the page, with what it is of."""
+
+    label: str
+    figure: str
+    words: str
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a page opens with."""
+
+    headline: Sequence[str]
+    """One sentence in pieces: every second one, from the second on, is a figure and stands out."""
+    details: str = ""
+    """What the sentence holds for."""
+    cards: Sequence[Card] = ()
+    charts: Sequence[Any] = ()
+    """Figures with a title, a caption and an svg, the widest first."""
+    sentences: Sequence[str] = ()
 
 
 def render_page(title: str, sections: Iterable[Section], footer: str) -> str:

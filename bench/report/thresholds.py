@@ -72,7 +72,15 @@ def _choose_levels(values: Sequence[float]) -> tuple[float, ...]:
     ordered = sorted(values)
     last = len(ordered) - 1
     chosen = [ordered[part * last // _MOST_LEVELS] for part in range(_MOST_LEVELS)] if ordered else []
-    return tuple(sorted({_round_up(value) for value in chosen}, reverse=True))
+    levels: list[float] = []
+    for level in map(_round_up, chosen):  # from the best
+        if not levels or level > _APART * levels[-1]:
+            levels.append(level)
+    return tuple(reversed(levels))
+
+
+_APART = 1.08
+"""Of two thresholds nearer to each other than this factor, the higher one says nothing new."""
 
 
 def _round_up(value: float) -> float:

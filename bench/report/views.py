@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,13 @@ class Column:
     hint: str
     """How its numbers were measured; empty where its label says all."""
     is_text: bool
+    is_key: bool = False
+    """Whether it says which case a row is about: what a filter looks in."""
+
+    @property
+    def anchor(self) -> str:
+        """The id of its hint on the page; columns with the same hint share it."""
+        return f"hint-{zlib.crc32(self.hint.encode()):08x}"
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,11 @@ class TableView:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...]
     has_filter: bool
+
+    @property
+    def placeholder(self) -> str:
+        """What to filter by: the headings of the first columns that a filter looks in."""
+        return ", ".join(column.label for column in self.columns if column.is_key and column.label != _REMARKS)
 
 
 _FIELDS = {
@@ -142,10 +155,15 @@ def list_columns(table: Table, *, explain: bool = True) -> list[Column]:
         Column(
             header,
             *(_explain(header) if explain else ("", "")),
-            is_text=place < table.labels or not _is_numeric(header, [row[place] for row in table.rows]),
+            is_text=(is_text := place < table.labels or not _is_numeric(header, [row[place] for row in table.rows])),
+            is_key=is_text or header in _KEYS,
         )
         for place, header in enumerate(table.headers)
     ]
+
+
+_KEYS = frozenset({"epochs", "batch"})
+"""Headings of columns that are numbers and yet say which case a row is about."""
 
 
 def list_explained(tables: Iterable[Sequence[Column]]) -> list[Column]:

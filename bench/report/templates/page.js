@@ -1,6 +1,7 @@
 (() => {
   "use strict";
   const root = document.documentElement;
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
   // --- light or dark: as the system is set, or as chosen
   const themes = ["auto", "light", "dark"];
@@ -19,17 +20,18 @@
   themeButton.hidden = false;
 
   // --- sorting: by a cell's number or else by its text; what was not measured comes last
-  const key = (row, place) => {
-    const cell = row.cells[place];
-    if (cell.dataset.sort === undefined) { return cell.textContent; }
-    return cell.dataset.sort === "" ? null : Number(cell.dataset.sort);
+  const key = (row, heading) => {
+    const cell = row.cells[heading.cellIndex];
+    if (heading.classList.contains("text")) { return cell.textContent; }
+    const sort = cell.dataset.sort === undefined ? cell.textContent : cell.dataset.sort;
+    return sort === "" ? null : Number(sort);
   };
   const order = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b, undefined, { numeric: true }));
   const sort = (table, heading) => {
     const descending = heading.ariaSort === "ascending";
     for (const other of table.tHead.rows[0].cells) { other.ariaSort = "none"; }
     heading.ariaSort = descending ? "descending" : "ascending";
-    const rows = [...table.tBodies[0].rows].map((row) => [key(row, heading.cellIndex), row]);
+    const rows = [...table.tBodies[0].rows].map((row) => [key(row, heading), row]);
     rows.sort(([a], [b]) => {
       if (a === null || b === null) { return (a === null) - (b === null); }
       return descending ? order(b, a) : order(a, b);
@@ -37,19 +39,21 @@
     table.tBodies[0].append(...rows.map(([, row]) => row));
   };
 
-  // --- filtering: rows that contain every word
+  // --- filtering: every word is in a name, or is a whole number, of the columns that say which case a row is about
   const filter = (table, input, output) => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const keys = all("th[data-key]", table).map((heading) => heading.cellIndex);
     const rows = [...table.tBodies[0].rows];
     for (const row of rows) {
-      const text = [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
+      const texts = keys.map((place) => row.cells[place].textContent.toLowerCase());
+      const has = (word) => texts.some((text) => (/^\d+$/.test(text) ? text === word : text.includes(word)));
+      row.hidden = !words.every(has);
     }
     const shown = rows.filter((row) => !row.hidden).length;
     output.textContent = words.length ? `${shown} of ${rows.length} ${rows.length === 1 ? "row" : "rows"}` : "";
   };
 
-  for (const block of document.querySelectorAll(".table")) {
+  for (const block of all(".table")) {
     const table = block.querySelector("table");
     for (const heading of table.tHead.rows[0].cells) {
       heading.firstElementChild.addEventListener("click", () => sort(table, heading));
@@ -62,15 +66,73 @@
     }
   }
 
-  // --- a link to a folded model unfolds it; when printed, all are unfolded
+  // --- what a heading means: where the pointer rests, the keyboard is, or a finger tapped
+  const hint = document.getElementById("hint");
+  const hideHint = () => { if (hint.matches(":popover-open")) { hint.hidePopover(); } };
+  const showHint = (button) => {
+    const words = document.getElementById(button.getAttribute("aria-describedby"));
+    if (!words || !hint.showPopover) { return; }
+    hint.textContent = words.textContent;
+    hideHint();
+    hint.showPopover();
+    const { left, bottom } = button.getBoundingClientRect();
+    hint.style.left = `${Math.max(8, Math.min(left, root.clientWidth - hint.offsetWidth - 8))}px`;
+    hint.style.top = `${bottom + 4}px`;
+  };
+  for (const button of all("th button[aria-describedby]")) {
+    for (const event of ["pointerenter", "focus", "click"]) { button.addEventListener(event, () => showHint(button)); }
+    for (const event of ["pointerleave", "blur"]) { button.addEventListener(event, hideHint); }
+  }
+  addEventListener("keydown", (event) => { if (event.key === "Escape") { hideHint(); } });
+  addEventListener("scroll", hideHint, { passive: true, capture: true });
+
+  // --- a chart larger: it moves into the dialog and back
+  const dialog = document.getElementById("large");
+  const stage = dialog.querySelector("div");
+  let home = null;
+  const enlarge = (figure) => {
+    home = figure;
+    figure.style.minHeight = `${figure.offsetHeight}px`;
+    stage.append(...figure.childNodes);
+    dialog.showModal();
+  };
+  dialog.addEventListener("close", () => {
+    home.append(...stage.childNodes);
+    home.style.minHeight = "";
+    home.querySelector(".enlarge").focus();
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog || event.target === dialog.firstElementChild) { dialog.close(); }
+  });
+  for (const figure of all("figure.chart")) {
+    const button = figure.querySelector(".enlarge");
+    if (!button) { continue; }
+    button.hidden = false;
+    button.addEventListener("click", () => { if (!dialog.open) { enlarge(figure); } });
+    figure.querySelector("svg").addEventListener("click", () => { if (!dialog.open) { enlarge(figure); } });
+  }
+
+  // --- where the reader is, in the list of sections
+  const links = new Map(all("nav > ul > li > a").map((link) => [link.hash.slice(1), link]));
+  const seen = new Set();
+  const watch = new IntersectionObserver((entries) => {
+    for (const entry of entries) { seen[entry.isIntersecting ? "add" : "delete"](entry.target.id); }
+    const first = [...links.keys()].find((id) => seen.has(id));
+    for (const [id, link] of links) {
+      if (id === first) { link.setAttribute("aria-current", "true"); } else { link.removeAttribute("aria-current"); }
+    }
+  }, { rootMargin: "-15% 0px -55% 0px" });
+  for (const section of all("main > section")) { watch.observe(section); }
+
+  // --- a link to what is folded unfolds it; when printed, all is unfolded
   const unfold = () => {
     const target = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
-    const model = target && target.closest("details");
-    if (model) { model.open = true; }
+    const folded = target && (target.closest("details") || target.querySelector(":scope > details.folded"));
+    if (folded) { folded.open = true; }
   };
   addEventListener("hashchange", unfold);
   unfold();
   addEventListener("beforeprint", () => {
-    for (const model of document.querySelectorAll("details")) { model.open = true; }
+    for (const folded of all("details")) { folded.open = true; }
   });
 })();

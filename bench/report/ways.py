@@ -1,0 +1,98 @@
+"""The models and ways to train of a sweep, each with its cases: what the page's answer and charts are made of."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+
+from bench.report import variants
+from bench.report.summary import list_models, select_last_rows
+from bench.report.thresholds import find_curve
+from bench.results.schema import Outcome, ResultRow
+from bench.results.speed import name_case
+from bench.results.stats import compute_median_of_known
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A case: all its processes, with the rows of its last checkpoint."""
+
+    outcomes: tuple[Outcome, ...]
+    rows: tuple[ResultRow, ...]
+
+    @property
+    def batch_size(self) -> int:
+        """Samples per training step."""
+        return self.rows[0].batch_size
+
+    @property
+    def epochs(self) -> int:
+        """The last checkpoint that was reached."""
+        return self.rows[0].epochs
+
+    def find_median(self, column: str) -> float:
+        """Return the median of a column over the processes; NaN where none of them has a finite number."""
+        known = (value for row in self.rows if (value := getattr(row, column)) is not None and abs(value) <= _MOST)
+        median = compute_median_of_known(known)
+        return math.nan if median is None else median
+
+    @cached_property
+    def curve(self) -> list[tuple[int, float, float]]:
+        """Epochs, training seconds with compilation, and `val_bce` in nats per pixel, as far as it is known.
+
+        It is that of the first process; numbers that a logarithmic axis cannot show are left out.
+        """
+        outcome = self.outcomes[0]
+        seconds = list(accumulate(outcome.epochs.get_column("train_s")))
+        points = [(epochs, seconds[epochs - 1], bce) for epochs, bce in find_curve(outcome)[0]]
+        return [(epochs, at, bce) for epochs, at, bce in points if _LEAST < at <= _MOST and _LEAST < bce <= _MOST]
+
+
+_LEAST, _MOST = 1e-9, 1e12
+"""A stranger's journal may hold what no machine measures and no axis shows."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A model trained in one way, with one case per batch size, the smallest first."""
+
+    model: str
+    name: str
+    """The loop, with backend and precision where they are not the default."""
+    label: str
+    """The model, and the name where the model was trained in several ways."""
+    is_first: bool
+    """Whether it is the first way of its model."""
+    cases: tuple[Trained, ...]
+
+    @property
+    def best(self) -> Trained:
+        """The case with the lowest `val_bce`; the first where none was evaluated."""
+        return min(self.cases, key=lambda case: (math.isnan(bce := case.find_median("val_bce")), bce))
+
+
+def list_ways(outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[Way]:
+    """List each model and way to train that reached a checkpoint, in the catalog's order."""
+    by_case: dict[str, list[Outcome]] = {}
+    for outcome in sorted(outcomes, key=lambda each: each.case.repeat):
+        by_case.setdefault(outcome.case.name, []).append(outcome)
+    last: dict[str, list[ResultRow]] = {}
+    for row in select_last_rows(rows):
+        last.setdefault(name_case(row), []).append(row)
+    found: dict[str, dict[str, list[Trained]]] = {model: {} for model in list_models(rows)}
+    for name, of_case in last.items():
+        row = of_case[0]
+        way = variants.name_way(row.backend, row.loop, row.precision)
+        found[row.model].setdefault(way, []).append(Trained(tuple(by_case[name]), tuple(of_case)))
+    return [
+        Way(
+            model,
+            way,
+            label=f"{model} {way}" if len(of_model) > 1 else model,
+            is_first=place == 0,
+            cases=tuple(sorted(cases, key=lambda case: case.batch_size)),
+        )
+        for model, of_model in found.items()
+        for place, (way, cases) in enumerate(of_model.items())
+    ]
