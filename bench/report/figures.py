@@ -18,11 +18,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from bench.report.svg import HOVER, simplify_svg
 
-INK, RULE, WARNING = "#010203", "#c8cdd3", "#c02942"
+INK, RULE, WARNING, GROUND = "#010203", "#c8cdd3", "#c02942", "#fefefe"
 PALETTE = ("#1465b7", "#e0564b", "#c837c8", "#119191", "#800e5a", "#0b640b", "#b07a10", "#4e3821", "#3a2ae0")
 """One for each model, chosen so that they differ without red or green too; the page shows lighter ones on a dark
 background. Each series has a marker and its name beside it as well."""
@@ -52,6 +52,7 @@ _RC: dict[str, Any] = {
     "axes.grid.axis": "y",
     "axes.axisbelow": True,
     "axes.linewidth": 0.6,
+    "axes.spines.left": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "font.size": 9,
@@ -126,7 +127,7 @@ class Look:
 
     def style_marker(self, size: float = 4.5) -> dict[str, Any]:
         """Return the arguments of `Axes.plot` for markers alone; ``size`` is in points."""
-        face = self.colour if self.is_filled else "white"
+        face = self.colour if self.is_filled else GROUND
         shown = {"color": self.colour, "markerfacecolor": face, "markeredgewidth": 1.0, "clip_on": False}
         return {"linestyle": "", "marker": self.marker, "markersize": size, **shown}
 
@@ -195,6 +196,12 @@ def _spread(wanted: Sequence[float], gap: float, top: float) -> list[float]:
     return places
 
 
+def use_few_steps(axes: Axes) -> None:
+    """Label few steps of the axes: each is one more thing to read."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, min_n_ticks=1))
+
+
 # ------------------------------------------------------------------------------- formats
 
 
@@ -229,6 +236,7 @@ _PAGE_COLOURS = {
     INK: "currentColor",
     RULE: "var(--rule)",
     WARNING: "var(--warning)",
+    GROUND: "var(--ground)",
     **{colour: f"var(--series-{number})" for number, colour in enumerate(PALETTE, 1)},
     **{colour: f"var(--phase-{number})" for number, colour in enumerate(PHASE_COLOURS, 1)},
 }

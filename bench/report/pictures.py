@@ -23,7 +23,7 @@ from PIL import Image
 
 from bench.datasets.files import Pixels, read_arrays
 from bench.errors import InvalidInput, format_count
-from bench.report.figures import Plot, apply_style, make_file_stem, render_plot
+from bench.report.figures import Plot, apply_style, make_file_stem, render_plot, use_few_steps
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -301,4 +301,5 @@ def _draw_plane(label: str, name: str, codes: npt.NDArray[np.float16], labels: P
         room = 0.1 * np.maximum(high - low, 1e-3)
         axes.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
         axes.set(xlabel="first number of the code", ylabel="second number")
+        use_few_steps(axes)
         return render_plot(figure, name, label, alt=f"codes of {len(labels):,} images, {label}")

@@ -27,6 +27,7 @@ from bench.report.figures import (
     make_plain,
     measure_labels,
     render_plot,
+    use_few_steps,
     use_plain_labels,
 )
 from bench.report.tables import format_seconds
@@ -210,8 +211,8 @@ def _draw_times_of(axes: Axes, run: Run, each: _Series, top: float, most: int) -
     numbers, times = _get_columns(run, "epoch", "train_s")
     noise, colour = run.outcome.epochs.get_column("noisy"), each.look.colour
     above = times[0] > top
-    marker = each.look.marker if len(times) <= _MARKED else None
-    _draw_line(axes, numbers[above:], times[above:], most, color=colour, linewidth=1.0, marker=marker, markersize=3.5)
+    marks = {"marker": each.look.marker, "markersize": 3.5, "markevery": max(1, min(len(times), most) // _MARKS)}
+    _draw_line(axes, numbers[above:], times[above:], most, color=colour, linewidth=1.0, **marks)
     if above:
         axes.plot(numbers[:1], [0.975 * top], color=colour, marker="^", markersize=5)
     noisy = [(n, min(s, top)) for n, s, is_noisy in zip(numbers, times, noise, strict=True) if is_noisy]
@@ -220,16 +221,15 @@ def _draw_times_of(axes: Axes, run: Run, each: _Series, top: float, most: int) -
     if row is None or row.epoch_s_median is None or row.warmup_epochs is None:
         return
     span = (row.warmup_epochs + 0.5, row.epochs + 0.5)
-    median = axes.hlines(make_drawable(row.epoch_s_median), *span, color=colour, linestyle=":", linewidth=1.3)
+    median = axes.hlines(min(make_drawable(row.epoch_s_median), top), *span, color=colour, linestyle=":", linewidth=1.3)
     add_hover(median, f"{each.label}: median {format_seconds(row.epoch_s_median)} s")
     if row.epoch_s_low is not None and row.epoch_s_high is not None:
-        axes.fill_between(
-            span, make_drawable(row.epoch_s_low), make_drawable(row.epoch_s_high), color=colour, alpha=0.15, lw=0
-        )
+        low, high = (min(make_drawable(end), top) for end in (row.epoch_s_low, row.epoch_s_high))
+        axes.fill_between(span, low, high, color=colour, alpha=0.15, lw=0)
 
 
-_MARKED = 20
-"""Epochs up to which each has a marker; more would hide their line."""
+_MARKS = 3
+"""Markers of a line: more would hide it."""
 
 
 def _draw_bars(axes: Axes, points: Sequence[tuple[float, float]], half: float) -> None:
@@ -264,6 +264,7 @@ def _draw_memory(model: str, series: list[_Series]) -> Plot | None:
     strip.grid(visible=False)
     strip.spines[["left", "bottom"]].set_visible(False)
     axes.set(title="resident MiB")
+    use_few_steps(axes)
     axes.set_ylim(bottom=0)
     phases = [Patch(facecolor=colour) for colour in PHASE_COLOURS]
     figure.legend(phases, list(PHASES), loc="lower left", bbox_to_anchor=(0.06, 0.0), ncols=len(PHASES), **_TIGHT)
@@ -288,7 +289,8 @@ def _draw_memory_of(axes: Axes, run: Run, colour: str, most: int) -> list[tuple[
     _draw_line(axes, [at for at, _ in samples], [mib for _, mib in samples], most, color=colour)
     spans = [span for _, span in _arrange_phases(run.outcome) if not math.isnan(span[3])]
     begins, ends = [begin for _, begin, _, _ in spans], [begin + seconds for _, begin, seconds, _ in spans]
-    axes.hlines([peak for *_, peak in spans], begins, ends, color=colour, alpha=0.3, linewidth=4)
+    bands = [(x, y) for begin, end, (*_, y) in zip(begins, ends, spans, strict=True) for x in (begin, end, math.nan)]
+    axes.plot([x for x, _ in bands], [y for _, y in bands], color=colour, alpha=0.3, linewidth=4, solid_capstyle="butt")
     sampled = [point for point in samples if not math.isnan(point[1])]
     return sampled or [(end, peak) for end, (*_, peak) in zip(ends, spans, strict=True)]
 
@@ -328,6 +330,7 @@ def _make_figure(series: Sequence[_Series], what: str) -> tuple[Figure, Axes]:
     figure = Figure()
     axes = figure.subplots()
     axes.set(xlabel="epoch", title=what)
+    use_few_steps(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     _arrange(figure, AXES_IN, series)
     return figure, axes

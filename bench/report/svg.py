@@ -21,8 +21,8 @@ def simplify_svg(text: str, prefix: str, label: str, colours: Mapping[str, str])
     for colour, variable in colours.items():
         text = text.replace(colour, variable)
     drawn = ET.fromstring(text)  # noqa: S314 - matplotlib wrote it
-    uses = Counter(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
-    shapes = {shape.attrib["id"]: shape for shape in drawn.iter() if uses[shape.get("id", "")] == 1}
+    uses = Counter(re.findall(r'href="#([^"]+)', text))
+    shapes = {shape.attrib["id"]: shape for shape in drawn.iter() if 0 < uses[shape.get("id", "")] <= _FEW}
     root = ET.Element("svg", {"viewBox": drawn.attrib["viewBox"], "role": "img", "aria-label": label})
     cleaner = _Cleaner(prefix, uses, shapes)
     root.extend(part for child in drawn for part in cleaner.clean(child))
@@ -36,7 +36,7 @@ class _Cleaner:
         self._prefix = prefix
         self._uses = uses
         self._shapes = shapes
-        """Those that are used once, by their ids: a marker of its own is drawn where it is used."""
+        """Those that are used a few times, by their ids: they are drawn where they are used."""
 
     def clean(self, element: ET.Element) -> list[ET.Element]:
         """Return what a page needs of an element."""
@@ -70,8 +70,6 @@ class _Cleaner:
         """Return an attribute with ids of this page, in the page's font and with no more digits than can be seen."""
         if key == "href":
             return f"#{self._prefix}-{value[1:]}" if value.startswith("#") else _reduce_colours(value)
-        if key == "clip-path":
-            return value.replace("url(#", f"url(#{self._prefix}-")
         if key == "style":
             value = re.sub(r" font-family: [^;]*;", "", value)
             return re.sub(r"font-size: ([\d.]+px)", r"font-size: calc(\1 * var(--text, 1))", value)
@@ -80,8 +78,11 @@ class _Cleaner:
         return value
 
 
-_DROPPED = frozenset({"metadata", "style"})
-"""A style would apply to the whole page, which has this one's rule in its own style sheet."""
+_FEW = 4
+_DROPPED = frozenset({"metadata", "style", "clipPath"})
+"""A style would apply to the whole page, which has this one's rule in its own style sheet. No figure draws beyond its
+axes what must not be seen there."""
+_NEEDLESS = frozenset({"id", "clip-path"})
 _NUMBERS = frozenset({"d", "x", "y", "transform"})
 
 
@@ -93,7 +94,7 @@ def _get_tag(element: ET.Element) -> str:
 def _list_attributes(element: ET.Element) -> list[tuple[str, str]]:
     """List the attributes that a page needs, without namespaces."""
     found = [(key.rpartition("}")[2], value) for key, value in element.attrib.items()]
-    return [(key, value) for key, value in found if key != "id" and not value.startswith("rotate(-0 ")]
+    return [(key, value) for key, value in found if key not in _NEEDLESS and not value.startswith("rotate(-0 ")]
 
 
 def _get_reference(element: ET.Element) -> str:
