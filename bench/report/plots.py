@@ -215,7 +215,7 @@ def _draw_times_of(axes: Axes, run: Run, each: _Series, top: float, most: int) -
     _draw_line(axes, numbers[above:], times[above:], most, color=colour, linewidth=1.0, **marks)
     if above:
         axes.plot(numbers[:1], [0.975 * top], color=colour, marker="^", markersize=5)
-    noisy = [(n, min(s, top)) for n, s, is_noisy in zip(numbers, times, noise, strict=True) if is_noisy]
+    noisy = [(n, min(s, 0.96 * top)) for n, s, is_noisy in zip(numbers, times, noise, strict=True) if is_noisy]
     _draw_bars(axes, [noisy[place] for place in _thin_out([s for _, s in noisy], most)], top / 30)
     row = run.row
     if row is None or row.epoch_s_median is None or row.warmup_epochs is None:

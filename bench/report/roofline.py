@@ -10,17 +10,24 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from bench.plan import catalog
-from bench.report.figures import INK, PALETTE, Plot, apply_style, make_plain, render_plot, use_plain_labels
+from bench.report import variants
+from bench.report.figures import (
+    INK,
+    Plot,
+    add_hover,
+    apply_style,
+    choose_look,
+    make_plain,
+    render_plot,
+    use_plain_labels,
+)
 from bench.report.summary import select_last_rows
 from bench.results.schema import ResultRow
 
-_SIZE_IN = (7.2, 4.2)
-_MARKERS = "os^Dvp*XhP<>"
+_SIZE_IN = (5.0, 3.4)
 _CAPTION = (
-    "Each dot is a case: operations per second of its training over operations per byte moved (estimated from layer "
+    "Each marker is a case: operations per second of its training over operations per byte moved (estimated from layer "
     "shapes). Lines: the limits of memory traffic (slanted) and of arithmetic (level), as measured on this machine. A "
     "case far below both is limited by dispatch or by kernels that do not use the machine; where a case is above the "
     "slanted line, its data stay in the caches."
@@ -31,6 +38,8 @@ _CAPTION = (
 class _Point:
     model: str
     way: str
+    """The loop, with backend and precision where they are not the default."""
+    batch_size: int
     precision: str
     intensity: float
     """Operations per byte."""
@@ -49,10 +58,10 @@ def draw_roofline(rows: Sequence[ResultRow]) -> Plot | None:
     with apply_style():
         figure = Figure(figsize=_SIZE_IN)
         axes = figure.subplots()
-        axes.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="GFLOP/s")
+        axes.set(xscale="log", yscale="log", xlabel="operations per byte", title="GFLOP/s")
         use_plain_labels(axes.xaxis)
         use_plain_labels(axes.yaxis)
-        figure.subplots_adjust(left=0.09, right=0.72, top=0.97, bottom=0.12)
+        figure.subplots_adjust(left=0.08, right=0.68, top=0.92, bottom=0.13)
         edge = (min(p.intensity for p in points) / 2, max(p.intensity for p in points) * 2)
         for precision in sorted({point.precision for point in points}):
             _draw_limits(axes, [point for point in points if point.precision == precision], edge)
@@ -66,10 +75,17 @@ def _make_point(row: ResultRow) -> _Point | None:
     if len(shown) < len(measured):
         return None
     flops_per_sample, step_bytes, rate, peak_rate, peak_traffic = shown
-    way = row.loop if row.backend == catalog.DEFAULT_BACKEND else f"{row.backend} {row.loop}"
+    way = variants.name_way(row.backend, row.loop, row.precision)
     intensity = flops_per_sample * row.batch_size / step_bytes
     return _Point(
-        make_plain(row.model), make_plain(way), make_plain(row.precision), intensity, rate, peak_rate, peak_traffic
+        make_plain(row.model),
+        make_plain(way),
+        row.batch_size,
+        make_plain(row.precision),
+        intensity,
+        rate,
+        peak_rate,
+        peak_traffic,
     )
 
 
@@ -92,21 +108,15 @@ def _draw_limits(axes: Axes, points: Sequence[_Point], edge: tuple[float, float]
 
 
 def _draw_points(axes: Axes, points: Sequence[_Point]) -> None:
-    """Draw the cases: a colour for each model, a marker for each way of training, hollow if not in float32."""
-    models, ways = (list(dict.fromkeys(getattr(p, name) for p in points)) for name in ("model", "way"))
-    colours = {model: PALETTE[number % len(PALETTE)] for number, model in enumerate(models)}
-    markers = {way: _MARKERS[number % len(_MARKERS)] for number, way in enumerate(ways)}
+    """Draw the cases: each model has a colour and a marker, hollow for further ways to train it."""
+    ways: dict[str, list[str]] = {}
     for point in points:
-        full = point.precision == "float32"
-        axes.plot(
-            point.intensity,
-            point.rate,
-            linestyle="",
-            marker=markers[point.way],
-            markersize=6,
-            color=colours[point.model],
-            markerfacecolor=colours[point.model] if full else "none",
-        )
-    handles = [Line2D([], [], linestyle="", marker="o", color=colours[model], label=model) for model in models]
-    handles += [Line2D([], [], linestyle="", marker=markers[way], color=INK, label=way) for way in ways]
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+        ways.setdefault(point.model, []).append(point.way)
+    handles = {}
+    for point in points:
+        label = f"{point.model} {point.way}" if len(set(ways[point.model])) > 1 else point.model
+        look = choose_look(list(ways).index(point.model), is_filled=point.way == ways[point.model][0])
+        (marker,) = axes.plot(point.intensity, point.rate, **look.style_marker(6), label=label)
+        add_hover(marker, f"{label}, batch {point.batch_size}: {point.rate:.3g} GFLOP/s")
+        handles[label] = marker
+    axes.legend(handles.values(), handles.keys(), loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)

@@ -68,23 +68,29 @@
 
   // --- what a heading means: where the pointer rests, the keyboard is, or a finger tapped
   const hint = document.getElementById("hint");
-  const hideHint = () => { if (hint.matches(":popover-open")) { hint.hidePopover(); } };
-  const showHint = (button) => {
-    const words = document.getElementById(button.getAttribute("aria-describedby"));
-    if (!words || !hint.showPopover) { return; }
-    hint.textContent = words.textContent;
-    hideHint();
-    hint.showPopover();
-    const { left, bottom } = button.getBoundingClientRect();
+  let explained = null;
+  const hideHint = () => { if (explained) { hint.hidePopover(); explained = null; } };
+  const placeHint = () => {
+    if (!explained) { return; }
+    const { left, bottom } = explained.getBoundingClientRect();
     hint.style.left = `${Math.max(8, Math.min(left, root.clientWidth - hint.offsetWidth - 8))}px`;
     hint.style.top = `${bottom + 4}px`;
+  };
+  const showHint = (button) => {
+    const words = document.getElementById(button.getAttribute("aria-describedby"));
+    if (!words || !hint.showPopover || explained === button) { return; }
+    hideHint();
+    hint.textContent = words.textContent;
+    hint.showPopover();
+    explained = button;
+    placeHint();
   };
   for (const button of all("th button[aria-describedby]")) {
     for (const event of ["pointerenter", "focus", "click"]) { button.addEventListener(event, () => showHint(button)); }
     for (const event of ["pointerleave", "blur"]) { button.addEventListener(event, hideHint); }
   }
   addEventListener("keydown", (event) => { if (event.key === "Escape") { hideHint(); } });
-  addEventListener("scroll", hideHint, { passive: true, capture: true });
+  addEventListener("scroll", placeHint, { passive: true, capture: true });
 
   // --- a chart larger: it moves into the dialog and back
   const dialog = document.getElementById("large");
