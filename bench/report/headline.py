@@ -8,7 +8,7 @@ from bench.errors import format_count
 from bench.plan.estimate import format_duration
 from bench.report.contents import SweepReport
 from bench.report.render import Answer, Card
-from bench.report.summary import count_noisy_epochs, summarize
+from bench.report.summary import count_noisy_epochs
 from bench.report.tables import format_seconds, format_within
 from bench.report.ways import Trained, Way
 

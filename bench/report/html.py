@@ -20,7 +20,8 @@ from bench.results.folder import write_whole
 def _list_sections(report: SweepReport, drawings: Drawings) -> list[Section]:
     """List the sections of the page from top to bottom: the answer, then what is behind it."""
     models = [(part.anchor, part.name) for part in drawings.models]
-    tables = (report.overview, report.variants, report.reached, report.published)
+    every = (report.overview, report.variants, report.reached, report.published)
+    tables = [table for table in every if not table.is_empty]
     columns = list_explained([*map(list_columns, tables), *(part.table.columns for part in drawings.models)])
     return [
         Section("answer", "Answer", "answer.html.j2", drawings.answer),

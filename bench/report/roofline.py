@@ -23,6 +23,7 @@ from bench.report.figures import (
     use_plain_labels,
 )
 from bench.report.summary import select_last_rows
+from bench.report.ways import label_way
 from bench.results.schema import ResultRow
 
 _SIZE_IN = (5.0, 3.4)
@@ -114,7 +115,7 @@ def _draw_points(axes: Axes, points: Sequence[_Point]) -> None:
         ways.setdefault(point.model, []).append(point.way)
     handles = {}
     for point in points:
-        label = f"{point.model} {point.way}" if len(set(ways[point.model])) > 1 else point.model
+        label = label_way(point.model, point.way, set(ways[point.model]))
         look = choose_look(list(ways).index(point.model), is_filled=point.way == ways[point.model][0])
         (marker,) = axes.plot(point.intensity, point.rate, **look.style_marker(6), label=label)
         add_hover(marker, f"{label}, batch {point.batch_size}: {point.rate:.3g} GFLOP/s")

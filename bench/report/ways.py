@@ -1,7 +1,7 @@
 """The models and ways to train of a sweep, each with its cases: what the page's answer and charts are made of."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -61,7 +61,7 @@ class Way:
     name: str
     """The loop, with backend and precision where they are not the default."""
     label: str
-    """The model, and the name where the model was trained in several ways."""
+    """The model, and the name where `fit` is not the only one of its ways."""
     is_first: bool
     """Whether it is the first way of its model."""
     cases: tuple[Trained, ...]
@@ -70,6 +70,11 @@ class Way:
     def best(self) -> Trained:
         """The case with the lowest `val_bce`; the first where none was evaluated."""
         return min(self.cases, key=lambda case: (math.isnan(bce := case.find_median("val_bce")), bce))
+
+
+def label_way(model: str, way: str, of_model: Collection[str]) -> str:
+    """Name a model and a way to train it; `fit` needs no word where it is the only one of the model's ways."""
+    return model if way == "fit" and len(of_model) == 1 else f"{model} {way}"
 
 
 def list_ways(outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[Way]:
@@ -89,7 +94,7 @@ def list_ways(outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[Wa
         Way(
             model,
             way,
-            label=f"{model} {way}" if len(of_model) > 1 else model,
+            label=label_way(model, way, of_model),
             is_first=place == 0,
             cases=tuple(sorted(cases, key=lambda case: case.batch_size)),
         )

@@ -14,7 +14,7 @@ import scripted
 
 from bench.datasets import find
 from bench.host import fingerprint
-from bench.report import plots
+from bench.report import drawings, plots
 from bench.report.figures import Plot
 from bench.results.folder import ReportFolder
 from bench.results.schema import SweepHeader
@@ -90,9 +90,10 @@ def folder(tmp_path: Path) -> ReportFolder:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for each model's curves: drawing takes seconds, and has tests of its own."""
+    """A stand-in for the charts and each model's curves: drawing takes seconds, and has tests of its own."""
     plot = Plot("curve", "Losses", "A caption.", '<svg role="img"></svg>', b"png")
     monkeypatch.setattr(plots, "draw_model", lambda *_: [plot])
+    monkeypatch.setattr(drawings, "draw_charts", lambda _ways: [])
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_the_colours_are_the_pages() -> None:
 
 def test_a_figure_is_read_aloud_by_its_label() -> None:
     svg, _ = once()
-    assert svg.startswith('<svg viewBox="0 0 144 108" role="img" aria-label="said &#34;so&#34;">')
+    assert svg.startswith('<svg viewBox="0 0 144 108" role="img" aria-label="said &quot;so&quot;">')
     assert "a &lt; b" in svg
 
 

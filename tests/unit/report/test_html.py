@@ -18,6 +18,7 @@ from bench.report.contents import SweepReport
 from bench.report.drawings import Drawings, draw_report
 from bench.report.figures import Plot, make_file_stem
 from bench.report.pictures import Gallery
+from bench.report.render import Answer
 from bench.report.report import write_report
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, SweepHeader
@@ -72,10 +73,11 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def test_the_summary_comes_first_then_models_figures_reading_and_machine() -> None:
+def test_the_answer_comes_first_then_checkpoints_tables_models_and_at_last_the_machine() -> None:
     seen = Page(text(outcomes("basic", "deep")))
     assert [section["id"] for section in seen.all("section")] == [
-        "summary", "overview", "thresholds", "models", "published", "reading", "machine",
+        "answer", "checkpoints", "overview", "thresholds", "models", "published", "notes", "sweep",
+        "reading", "machine",
     ]  # fmt: skip
     for expected in ("Scripted CPU, 2 cores", "one epoch of 40 images took", "2 of 2 cases measured", "Keras 3.13.2"):
         assert expected in seen.said
@@ -87,13 +89,14 @@ def test_every_link_of_the_navigation_leads_to_an_element_and_ids_are_unique() -
     assert len(set(ids)) == len(ids)
     links = [str(link["href"]) for link in seen.all("a")]
     assert {link.removeprefix("#") for link in links} <= set(ids)
-    assert len(links) == 7 + len(catalog.read_model_settings())
+    assert len(links) == 1 + len(seen.all("section")) + len(catalog.read_model_settings())
+    assert links[0] == "#main", "whoever has a keyboard may skip the list of sections"
 
 
 def test_loops_stand_side_by_side_where_there_are_several() -> None:
     loops = [scripted.outcome(scripted.case(loop=loop)) for loop in ("fit", "xla")]
     seen = Page(text(loops))
-    assert [section["id"] for section in seen.all("section")][:4] == ["summary", "overview", "variants", "thresholds"]
+    assert [section["id"] for section in seen.all("section")][:4] == ["answer", "checkpoints", "overview", "variants"]
     assert "Loops side by side" in seen.said
 
 
@@ -103,7 +106,7 @@ def test_the_page_shows_the_roofline_and_says_what_is_left_out() -> None:
     (model,) = draw_report(report).models
     model = dataclasses.replace(model, curves_left_out=3, pictures_left_out=2, galleries=[gallery])
     roofline = Plot("roofline", "Roofline", "What it shows.", '<svg role="img"></svg>', b"")
-    seen = Page(html.format_html(report, Drawings(roofline, [model])))
+    seen = Page(html.format_html(report, Drawings(Answer(("Nothing",)), None, roofline, [model])))
     assert "roofline" in [section["id"] for section in seen.all("section")]
     for expected in (
         "What it shows.",
@@ -117,7 +120,7 @@ def test_the_page_shows_the_roofline_and_says_what_is_left_out() -> None:
 def test_a_failed_case_is_shown_with_the_end_of_its_log() -> None:
     failed = scripted.outcome(scripted.case(model="deep"), reached=1, log_tail="one\n  <b>MemoryError")
     seen = Page(text([*outcomes("basic"), failed]))
-    assert [section["id"] for section in seen.all("section")][:2] == ["summary", "failures"]
+    assert [section["id"] for section in seen.all("section")][:2] == ["answer", "failures"]
     assert "ValueError: scripted" in seen.said
     assert "<b>MemoryError" in seen.said
 
@@ -125,7 +128,7 @@ def test_a_failed_case_is_shown_with_the_end_of_its_log() -> None:
 def test_a_sweep_that_measured_nothing_has_a_page() -> None:
     seen = Page(text([]))
     assert "Nothing was measured" in seen.said
-    assert [section["id"] for section in seen.all("section")] == ["summary", "reading", "machine"]
+    assert [section["id"] for section in seen.all("section")] == ["answer", "sweep", "reading", "machine"]
 
 
 def test_no_cell_is_none_or_nan() -> None:
@@ -181,10 +184,12 @@ def test_words_between_backticks_are_code_and_a_lone_one_is_text() -> None:
 def test_every_heading_of_the_tables_says_how_its_numbers_were_taken() -> None:
     noisy = scripted.outcome(epochs=tuple(scripted.epoch(n, noise=scripted.NOISY) for n in (1, 2, 3, 4)))
     seen = Page(text([noisy, *outcomes("deep")]))
-    headings = [button.get("title") for button in seen.all("button") if button.get("id") != "theme"]
-    silent = headings.count(None)
-    assert silent == len(("model", "figure", "field", "value")) - 1, "names need no hint; model has its column's"
-    assert any("median training seconds" in str(title) for title in headings)
+    explained = {each["id"] for each in seen.all("dd") if "id" in each}
+    headings = [button for button in seen.all("button") if "class" not in button and "id" not in button]
+    silent = [each for each in headings if "aria-describedby" not in each]
+    assert len(silent) == len(("figure", "field", "value", "Close")), "names need no hint"
+    assert {each["aria-describedby"] for each in headings if each not in silent} == explained
+    assert "median training seconds" in seen.said
 
 
 # ------------------------------------------------------------------------------ the folder
@@ -209,7 +214,7 @@ def test_pictures_are_in_the_page_and_in_the_folder(folder: ReportFolder) -> Non
         "images of classes 0, 0, 0",
         "images of classes 0, 0, 0, rebuilt after 1 epoch",
         "images of classes 0, 0, 0, rebuilt after 4 epochs",
-    ]
+    ] * 2, "side by side, and with the model"
     assert all(str(image["src"]).startswith("data:image/png;base64,") for image in images)
     assert {path.name for path in folder.plots.iterdir()} == {"curve.png", "basic-b4-e1.png", "basic-b4-e4.png"}
 
@@ -225,7 +230,14 @@ def test_pictures_of_cases_with_the_same_title_have_different_names(folder: Repo
 
 def test_old_plots_are_deleted_and_a_persons_own_files_stay(folder: ReportFolder) -> None:
     (outcome,) = outcomes("basic")
-    stale = ["roofline.png", "basic-loss.png", "deep-time.png", "basic-b4-e2.png", "basic-b4-xla-e4-grid.png"]
+    stale = [
+        "roofline.png",
+        "quality.png",
+        "basic-loss.png",
+        "deep-time.png",
+        "basic-b4-e2.png",
+        "basic-b4-xla-e4-grid.png",
+    ]
     own = ["notes.png", "basic-talk.png", "sparse-loss.png", "my-roofline.png", "basic-loss.svg", "basic-b4-grid.png"]
     folder.plots.mkdir(parents=True)
     for name in [*stale, *own, "curve.png"]:

@@ -26,7 +26,7 @@ def test_models_ways_and_peaks_are_named() -> None:
     rows = [row(), row(model="deep", loop="xla", case_id="other"), row(backend="jax", case_id="third")]
     plot = draw_roofline(rows)
     assert plot is not None
-    for name in ("basic", "deep", "fit", "xla", "jax fit", "float32: 200 GFLOP/s, 20 GB/s"):
+    for name in ("basic fit", "deep xla", "basic jax fit", "float32: 200 GFLOP/s, 20 GB/s"):
         assert name in plot.svg
     assert plot.png.startswith(b"\x89PNG")
 

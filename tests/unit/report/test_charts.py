@@ -1,0 +1,112 @@
+"""The three charts of the page: what is drawn of whom."""
+
+import re
+from typing import Any
+
+import pytest
+import scripted
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.report import charts, figures
+from bench.report.figures import Plot
+from bench.report.files import make_all_result_rows
+from bench.report.ways import list_ways
+from bench.results.schema import Outcome
+
+
+def draw(*outcomes: Outcome) -> dict[str, Plot]:
+    """As SVG alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "render_png", lambda _figure: b"png")
+        ways = list_ways(outcomes, make_all_result_rows(outcomes, scripted.header()))
+        return {plot.name: plot for plot in charts.draw_charts(ways)}
+
+
+def ended(**changes: Any) -> Outcome:
+    return scripted.outcome(scripted.case(**changes))
+
+
+def list_titles(plot: Plot) -> list[str]:
+    return re.findall(r"<title>([^<]*)", plot.svg)
+
+
+def test_quality_time_and_memory_are_drawn_and_every_way_is_named() -> None:
+    found = draw(ended(), ended(loop="xla"), ended(model="deep"))
+    assert tuple(found) == charts.NAMES
+    for plot in found.values():
+        assert {"basic fit", "basic xla", "deep"} <= set(re.findall(r">([^<]+)</text>", plot.svg))
+
+
+def test_checkpoints_say_what_they_are_where_the_pointer_rests() -> None:
+    titles = list_titles(draw(ended())["quality"])
+    assert "basic, batch 4: 1 epoch in 2.5 s, bce 0.2000" in titles
+    assert "Pareto front: nothing here was both quicker and better" in titles
+
+
+def test_batch_sizes_are_the_steps_of_their_axis() -> None:
+    plot = draw(ended(), ended(batch_size=8))["batch-sizes"]
+    assert {"4", "8"} <= set(re.findall(r">([^<]+)</text>", plot.svg))
+    assert any(title.startswith("basic, batch 8: 0.30") for title in list_titles(plot))
+
+
+def test_the_front_has_the_points_that_nothing_beats() -> None:
+    assert charts._find_front([(1, 0.5), (2, 0.3), (1.5, 0.6), (3, 0.3), (4, 0.1)]) == [(1, 0.5), (2, 0.3), (4, 0.1)]
+
+
+def test_memory_is_stacked_by_phase_up_to_the_peak_and_without_the_harness_own_work() -> None:
+    phases = (
+        scripted.phase("import", peak_mib=700.0),
+        scripted.phase("data", peak_mib=650.0),
+        scripted.phase("build", peak_mib=720.0),
+        scripted.phase("evaluation", peak_mib=2000.0),
+    )
+    outcome = scripted.outcome(scripted.case(checkpoints=(3,)), phases=phases)
+    assert charts.list_phase_peaks(outcome) == {
+        "imports": 700.0,
+        "data": 700.0,
+        "build": 720.0,
+        "first epoch": 720.0,
+        "training": 720.0,
+    }
+    svg = draw(outcome)["memory-by-phase"].svg
+    assert ">603</text>" in svg, "the peak of the row"
+    assert "2000" not in svg
+
+
+def test_where_the_system_keeps_one_peak_it_is_one_bar() -> None:
+    phases = tuple(scripted.phase(name, peak_mib=None) for name in ("import", "data"))
+    outcome = scripted.outcome(phases=phases)
+    bare = tuple(each.__class__(**{**vars(each), "phases": ()}) for each in outcome.checkpoints)
+    found = draw(outcome.model_copy(update={"checkpoints": bare}))["memory-by-phase"]
+    assert "basic, batch 4, training: +604, to 604 MiB" in list_titles(found)
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    assert draw() == {}
+    assert draw(scripted.outcome(reached=0)) == {}
+
+
+def test_of_very_many_ways_only_so_many_are_drawn_as_have_room() -> None:
+    names = [f"model_{number}" for number in range(charts.MOST_LINES + 3)]
+    plot = draw(*(scripted.outcome(scripted.strange_case(model=name)) for name in names))["batch-sizes"]
+    assert len(re.findall(r">model_\d+</text>", plot.svg)) == charts.MOST_LINES
+
+
+ODD = [0.0, 5e-324, 1e-300, 0.5, 9e11, 1e12, 1e13, 1e308, -1.0]
+
+
+@given(st.sampled_from(ODD), st.sampled_from(ODD), st.sampled_from(ODD))
+@settings(max_examples=12)
+def test_no_number_of_a_strange_journal_ends_the_drawing(seconds: float, bce: float, mib: float) -> None:
+    epochs = tuple(scripted.epoch(n, train_s=seconds) for n in range(1, 5))
+    phases = tuple(scripted.phase(name, peak_mib=mib) for name in ("import", "build"))
+    fields: dict[str, Any] = {"evaluations": (scripted.evaluation(4, val_bce=bce),), "phases": phases}
+    draw(scripted.outcome(scripted.case(checkpoints=(1, 4)), epochs=epochs, **fields))
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", '" onload="x', "$x^2$ \\frac", "模型 🙂"])
+def test_names_of_a_strange_journal_are_text(name: str) -> None:
+    for plot in draw(scripted.outcome(scripted.strange_case(model=name, loop=name))).values():
+        assert "<script" not in plot.svg
+        assert not re.search(r'<[^>]* onload="', plot.svg)

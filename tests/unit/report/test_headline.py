@@ -1,0 +1,82 @@
+"""What the page says first."""
+
+from pathlib import Path
+from typing import Any
+
+import scripted
+
+from bench.report.contents import SweepReport
+from bench.report.headline import write_answer
+from bench.report.render import Answer, Card
+from bench.report.ways import list_ways
+from bench.results.folder import ReportFolder
+from bench.results.schema import Outcome
+
+
+def answer(*outcomes: Outcome) -> Answer:
+    report = SweepReport(ReportFolder(Path("nowhere")), scripted.header(), outcomes)
+    return write_answer(report, list_ways(outcomes, report.rows))
+
+
+def ended(epoch_s: float = 0.5, total_s: float = 14.0, bce: float = 0.178, **changes: Any) -> Outcome:
+    """Ten epochs, of which the first compiles for two seconds."""
+    of = scripted.case(checkpoints=(10,), **changes)
+    epochs = tuple(scripted.epoch(n, train_s=2.0 if n == 1 else epoch_s, val_s=0.0) for n in range(1, 11))
+    fields: dict[str, Any] = {"epochs": epochs, "evaluations": (scripted.evaluation(10, val_bce=bce),)}
+    outcome = scripted.outcome(of, **fields)
+    (reached,) = outcome.checkpoints
+    checkpoint = reached.__class__(**{**vars(reached), "wall_s": total_s})
+    return outcome.model_copy(update={"checkpoints": (checkpoint,)})
+
+
+def card(found: Answer, label: str) -> Card:
+    return next(each for each in found.cards if each.label == label)
+
+
+def test_it_says_how_long_how_much_memory_and_how_good() -> None:
+    found = answer(ended(), ended(model="deep", total_s=30.0))
+    assert "".join(found.headline) == "10 epochs of basic: 14 s, 610 MiB, bce 0.178"
+    assert list(found.headline[1::2]) == ["14 s", "610 MiB", "bce 0.178"], "figures stand out"
+    assert found.details.startswith("fit, batch 4, 40 images an epoch")
+
+
+def test_of_several_batch_sizes_the_one_that_ended_best_is_meant() -> None:
+    assert "bce 0.150" in answer(ended(), ended(batch_size=8, bce=0.15)).headline
+
+
+def test_it_says_which_loop_to_use_by_the_whole_time() -> None:
+    assert answer(ended(), ended(0.1, 12.0, loop="xla")).headline[-1] == "use xla"
+    slow_start = answer(ended(), ended(0.1, 18.0, loop="xla"))
+    assert slow_start.headline[-1] == "use fit"
+    assert "".join(slow_start.headline).endswith("; use fit")
+
+
+def test_a_faster_loop_is_told_per_epoch_over_all_and_from_where_on_it_pays() -> None:
+    found = card(answer(ended(), ended(0.1, 18.0, loop="xla")), "Loop")
+    assert found.figure == "xla: 5 × fit"
+    assert found.words == "per epoch of basic, batch 4; 0.78 × over 10 epochs"
+    assert found.remark == "pays from 20 epochs on", "it is 4 s behind, and makes up 0.4 s with each epoch"
+    assert card(answer(ended(), ended(0.6, 12.0, loop="xla")), "Loop").remark == "does not pay"
+
+
+def test_a_loop_of_another_batch_size_is_not_compared() -> None:
+    found = answer(ended(), ended(0.1, 2.0, batch_size=8, loop="xla"))
+    assert "use" not in "".join(found.headline)
+    assert "Loop" not in [each.label for each in found.cards]
+
+
+def test_cards_say_which_case_is_fastest_best_and_smallest() -> None:
+    found = answer(ended(), ended(0.1, model="deep", bce=0.15))
+    assert [(each.label, each.figure) for each in found.cards] == [
+        ("Fastest epoch", "0.1 s"),
+        ("Best", "bce 0.150"),
+        ("Least memory", "610 MiB"),
+        ("How sure", found.cards[-1].figure),
+    ]
+    assert card(found, "Best").words == "deep, batch 4: 10 epochs in 14 s"
+    assert card(found, "Best").remark == "up to bce 0.178 (basic)"
+
+
+def test_where_nothing_was_measured_it_says_so() -> None:
+    assert answer(scripted.outcome(reached=0)).headline == ("Nothing was measured.",)
+    assert answer().cards == ()
