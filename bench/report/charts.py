@@ -55,9 +55,22 @@ def _make_lines(ways: Sequence[Way]) -> list[_Line]:
     """Each model has a colour and a marker; further ways to train it are hollow."""
     models = list(dict.fromkeys(way.model for way in ways))
     return [
-        _Line(make_plain(way.label), choose_look(models.index(way.model), is_filled=way.is_first), way.cases, way.best)
+        _Line(
+            _shorten(make_plain(way.label)),
+            choose_look(models.index(way.model), is_filled=way.is_first),
+            way.cases,
+            way.best,
+        )
         for way in ways[:MOST_LINES]
     ]
+
+
+def _shorten(label: str) -> str:
+    """Return a label that leaves room for the axes."""
+    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+
+
+_LONGEST = 26
 
 
 def draw_charts(ways: Sequence[Way]) -> list[Plot]:

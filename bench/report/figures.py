@@ -180,7 +180,7 @@ def label_ends(axes: Axes, ends: Sequence[End]) -> None:
         axes.text(1 + 18 / width, place, end.label, va="center", fontsize=_LABEL_PT, transform=axes.transAxes)
 
 
-_LABEL_PT, _LINE_PT, _CHAR_PT, _KEY_PT = 8.5, 10.5, 4.9, 22.0
+_LABEL_PT, _LINE_PT, _CHAR_PT, _KEY_PT = 8.5, 10.5, 5.2, 22.0
 """Height of a name, of its line, width of a letter, and of the marker before it."""
 
 
