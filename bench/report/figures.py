@@ -199,7 +199,7 @@ def _spread(wanted: Sequence[float], gap: float, top: float) -> list[float]:
 def use_few_steps(axes: Axes) -> None:
     """Label few steps of the axes: each is one more thing to read."""
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5, min_n_ticks=1))
+        axis.set_major_locator(MaxNLocator(4, min_n_ticks=1))
 
 
 # ------------------------------------------------------------------------------- formats

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 from bench.errors import format_count
 from bench.plan.estimate import format_duration
+from bench.report import variants
 from bench.report.contents import SweepReport
 from bench.report.render import Answer, Card
 from bench.report.summary import count_noisy_epochs
 from bench.report.tables import format_seconds, format_within
+from bench.report.variants import SideBySide, format_times
 from bench.report.ways import Trained, Way
 
 
@@ -19,19 +21,19 @@ def write_answer(report: SweepReport, ways: Sequence[Way]) -> Answer:
     if not ways:
         return Answer((sentences[0],), sentences=tuple(sentences[1:]))
     plain = next((way for way in ways if way.model == ways[0].model and way.name == "fit"), ways[0])
-    others = [way for way in ways if way.model == plain.model and way is not plain]
     case = plain.best
     figures = [part for figure in list_figures(case) for part in (", ", figure)][1:]
-    advice = _choose_way(plain, others)
+    entry = _find_ways(report, case)
+    advice = ("; ", f"use {_choose_way(entry)}") if entry and entry.plain else ()
     cards = [
         _make_card("Fastest epoch", ways, "epoch_s_median", lambda seconds: f"{format_seconds(seconds)} s"),
         _make_card("Best", ways, "val_bce", lambda bce: f"bce {bce:.3f}"),
         _make_card("Least memory", ways, "peak_rss_mib", lambda mib: f"{mib:,.0f} MiB"),
-        *([_compare_ways(plain, others)] if others else []),
+        _make_loop_card(entry) if entry else None,
         _make_trust_card(report),
     ]
     return Answer(
-        (f"{format_count(case.epochs, 'epoch')} of {plain.model}: ", *figures, *(["; ", advice] if advice else [])),
+        (f"{format_count(case.epochs, 'epoch')} of {plain.model}: ", *figures, *advice),
         f"{plain.name}, batch {case.batch_size}, {report.header.train_samples:,} images an epoch; the time is from the "
         "start of the process to its last epoch, imports and compilation included.",
         tuple(card for card in cards if card),
@@ -71,60 +73,32 @@ def _rank(ways: Sequence[Way], column: str) -> list[tuple[float, Way, Trained]]:
     return sorted((each for each in found if not math.isnan(each[0])), key=lambda each: each[0])
 
 
-def _find_same(way: Way, case: Trained) -> Trained | None:
-    """Find the case of another way that was trained alike."""
-    alike = (each for each in way.cases if (each.batch_size, each.epochs) == (case.batch_size, case.epochs))
+def _find_ways(report: SweepReport, case: Trained) -> SideBySide | None:
+    """Find the ways in which the model was trained with the case's batch size; None where there is one."""
+    row = case.rows[0]
+    entries = variants.compare_variants(report.shown_rows, report.speeds)
+    alike = (entry for entry in entries if (entry.model, entry.batch_size) == (row.model, row.batch_size))
     return next(alike, None)
 
 
-def _list_totals(plain: Way, others: Sequence[Way]) -> list[tuple[float, Way, Trained]]:
-    """Return the ways in which the plain way's best case was trained, the shortest whole time first."""
-    same = [(way, case) for way in (plain, *others) if (case := _find_same(way, plain.best))]
-    timed = [(case.find_median("total_s"), way, case) for way, case in same]
-    return sorted((each for each in timed if not math.isnan(each[0])), key=lambda each: each[0])
+def _choose_way(entry: SideBySide) -> str:
+    """Choose the way with the shortest epochs, unless its start costs more than it has made up for so far."""
+    plain, fastest = entry.plain, entry.fastest
+    return plain.name if plain and (fastest.end_to_end or 0.0) <= 1 else fastest.name
 
 
-def _choose_way(plain: Way, others: Sequence[Way]) -> str:
-    """Say which way to use, by the whole time; empty where there is no choice."""
-    totals = _list_totals(plain, others)
-    return f"use {totals[0][1].name}" if len(totals) > 1 else ""
-
-
-def _compare_ways(plain: Way, others: Sequence[Way]) -> Card | None:
+def _make_loop_card(entry: SideBySide) -> Card | None:
     """Say how much faster the way with the shortest epochs is, per epoch and over all, and from where on it pays."""
-    seconds = plain.best.find_median("epoch_s_median")
-    timed = [
-        (faster, way, case)
-        for _, way, case in _list_totals(plain, others)
-        if way is not plain and (faster := seconds / case.find_median("epoch_s_median")) > 0
-    ]
-    if not timed:
+    plain, fastest = entry.plain, entry.fastest
+    if plain is None or fastest is plain or fastest.faster is None or fastest.end_to_end is None:
         return None
-    per_epoch, way, case = max(timed, key=lambda each: each[0])
-    over_all = plain.best.find_median("total_s") / case.find_median("total_s")
-    pays = _find_break_even(plain.best, case)
-    when = f"pays from {format_count(pays, 'epoch')} on" if pays else "does not pay"
+    over_all = f"{format_times(fastest.end_to_end)} × over {format_count(entry.epochs, 'epoch')}"
     return Card(
         "Loop",
-        f"{way.name}: {per_epoch:.2g} × {plain.name}",
-        f"per epoch of {plain.model}, batch {case.batch_size}; "
-        f"{over_all:.2f} × over {format_count(case.epochs, 'epoch')}",
-        when,
+        f"{fastest.name}: {format_times(fastest.faster)} × {plain.name}",
+        f"per epoch of {entry.model}, batch {entry.batch_size}; {over_all}",
+        f"pays from epoch {fastest.pays_from} on" if fastest.pays_from else "does not pay",
     )
-
-
-def _find_break_even(plain: Trained, other: Trained) -> int | None:
-    """Find the epoch count from which the other way has the shorter whole time; None where it never has."""
-    rates = [case.find_median("epoch_s_median") + _or_zero(case.find_median("val_s_median")) for case in (plain, other)]
-    saved = rates[0] - rates[1]
-    if not saved > 0:
-        return None
-    behind = other.find_median("total_s") - plain.find_median("total_s")
-    return max(1, math.ceil(plain.epochs + behind / saved))
-
-
-def _or_zero(value: float) -> float:
-    return 0.0 if math.isnan(value) else value
 
 
 def _make_trust_card(report: SweepReport) -> Card | None:

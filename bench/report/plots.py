@@ -8,7 +8,6 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from bench.report import variants
@@ -266,19 +265,14 @@ def _draw_memory(model: str, series: list[_Series]) -> Plot | None:
     axes.set(title="resident MiB")
     use_few_steps(axes)
     axes.set_ylim(bottom=0)
-    phases = [Patch(facecolor=colour) for colour in PHASE_COLOURS]
-    figure.legend(phases, list(PHASES), loc="lower left", bbox_to_anchor=(0.06, 0.0), ncols=len(PHASES), **_TIGHT)
-    _arrange(figure, AXES_IN - 0.1 + strip_in, series, below_in=0.65)
+    _arrange(figure, AXES_IN - 0.1 + strip_in, series)
     ends = {each.label: End(each.label, each.look, *points[-1]) for each, points in reversed(drawn) if points}
     label_ends(axes, list(ends.values()))
     caption = (
         "Thin lines: resident memory, sampled from outside, up to the last checkpoint: what the harness does after "
-        "it is not counted. Broad lines: the peak of each phase, as the system counted it. Below: the phases."
+        f"it is not counted. Broad lines: the peak of each phase, as the system counted it. Below: {', '.join(PHASES)}."
     )
     return _render(figure, model, "memory", "Memory over time", caption)
-
-
-_TIGHT: dict[str, Any] = {"handlelength": 0.9, "handletextpad": 0.35, "columnspacing": 0.8, "borderpad": 0}
 
 
 def _draw_memory_of(axes: Axes, run: Run, colour: str, most: int) -> list[tuple[float, float]]:
@@ -331,7 +325,7 @@ def _make_figure(series: Sequence[_Series], what: str) -> tuple[Figure, Axes]:
     axes = figure.subplots()
     axes.set(xlabel="epoch", title=what)
     use_few_steps(axes)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     _arrange(figure, AXES_IN, series)
     return figure, axes
 

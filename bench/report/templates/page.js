@@ -22,9 +22,8 @@
   // --- sorting: by a cell's number or else by its text; what was not measured comes last
   const key = (row, heading) => {
     const cell = row.cells[heading.cellIndex];
-    if (heading.classList.contains("text")) { return cell.textContent; }
-    const sort = cell.dataset.sort === undefined ? cell.textContent : cell.dataset.sort;
-    return sort === "" ? null : Number(sort);
+    if (cell.dataset.sort === undefined) { return cell.textContent; }
+    return cell.dataset.sort === "" ? null : Number(cell.dataset.sort);
   };
   const order = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b, undefined, { numeric: true }));
   const sort = (table, heading) => {

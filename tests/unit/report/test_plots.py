@@ -153,8 +153,7 @@ def test_the_first_epoch_does_not_scale_the_axis_and_is_in_the_caption() -> None
 
 
 def test_phases_are_named_in_the_order_of_a_process_life() -> None:
-    svg = drawn(run())["basic-memory"].svg
-    assert [text for text in texts(svg) if text in plots.PHASES] == list(plots.PHASES)
+    assert drawn(run())["basic-memory"].caption.endswith("Below: imports, data, build, first epoch, training.")
 
 
 def test_training_lasts_until_the_last_checkpoint() -> None:
