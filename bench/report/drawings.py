@@ -7,7 +7,6 @@ import numpy as np
 
 from bench.errors import InvalidInput, format_count
 from bench.plan import catalog
-from bench.plan.estimate import format_duration
 from bench.report import plots, summary, variants
 from bench.report.charts import draw_charts
 from bench.report.contents import SweepReport
@@ -122,7 +121,7 @@ def _compare_checkpoints(report: SweepReport, ways: Sequence[Way]) -> SideBySide
 def _make_cell(row: ResultRow | None, samples: SampleImages | None) -> CheckpointCell | None:
     if row is None:
         return None
-    total = NOT_MEASURED if row.total_s is None else format_duration(row.total_s)
+    total = NOT_MEASURED if row.total_s is None else summary.format_time(row.total_s)
     return CheckpointCell(total, format_loss(row.val_bce), draw_strip(samples) if samples else None)
 
 

@@ -155,7 +155,7 @@ def _describe_time(header: SweepHeader, rows: Sequence[ResultRow], lines: Sequen
     for epochs in sorted({line[0].epochs for line in lines})[-_MOST_GROUPS:]:
         there = list(group_cases([row for row in rows if row.status == "ok" and row.epochs == epochs]).values())
         if ranked := _rank(there, "total_s"):
-            took.append(f"{format_count(epochs, 'epoch')} took {_format_ends(ranked, there, _format_time)}")
+            took.append(f"{format_count(epochs, 'epoch')} took {_format_ends(ranked, there, format_time)}")
     times = [format_seconds(seconds) for seconds, _ in _rank(lines, "epoch_s_median")]
     ends = " to ".join(dict.fromkeys((times[0], times[-1]))) if times else ""
     one = (
@@ -164,7 +164,8 @@ def _describe_time(header: SweepHeader, rows: Sequence[ResultRow], lines: Sequen
     return f"Time: {'; '.join(took)}, start and compilation included; {one}."
 
 
-def _format_time(seconds: float) -> str:
+def format_time(seconds: float) -> str:
+    """Format the seconds of a whole training: "8.0 s", "1 min 40 s"."""
     return f"{seconds:.1f} s" if seconds < 60 else format_duration(min(seconds, _LONGEST_S))
 
 

@@ -84,3 +84,42 @@ def test_one_process_of_several_is_pictured(folder: ReportFolder) -> None:
     for outcome in ended:
         save(folder, outcome, 4)
     assert len(only(drawn(*ended, root=folder.root)).galleries) == 1
+
+
+# ------------------------------------------------------------------------------ side by side
+
+
+def test_the_case_that_ended_best_is_shown_at_each_checkpoint(folder: ReportFolder) -> None:
+    worse = scripted.outcome()
+    better = tuple(scripted.evaluation(epochs, val_bce=0.01) for epochs in (1, 4))
+    best = scripted.outcome(scripted.case(batch_size=8), evaluations=better)
+    save(folder, best, 1, 4, labels=np.arange(3, dtype=np.uint8))
+    found = drawn(worse, best, root=folder.root).side_by_side
+    assert found is not None
+    assert found.epochs == (1, 4)
+    (row,) = found.rows
+    assert (row.label, row.batch_size) == ("basic", 8)
+    assert [(cell.total, cell.bce) for cell in row.cells if cell] == [("11.0 s", "0.0100"), ("14.0 s", "0.0100")]
+    pictures = [row.original, *(cell.picture for cell in row.cells if cell)]
+    assert [picture.alt for picture in pictures if picture] == [
+        "images of classes 0, 1, 2",
+        "images of classes 0, 1, 2, rebuilt after 1 epoch",
+        "images of classes 0, 1, 2, rebuilt after 4 epochs",
+    ]
+
+
+def test_a_checkpoint_that_a_model_does_not_have_or_reach_is_empty() -> None:
+    long = scripted.outcome(scripted.case(model="deep", checkpoints=(1, 4, 8)), reached=4)
+    found = drawn(scripted.outcome(), long).side_by_side
+    assert found is not None
+    assert found.epochs == (1, 4, 8)
+    assert [[cell is not None for cell in row.cells] for row in found.rows] == [[True, True, False]] * 2
+
+
+def test_where_nothing_was_measured_there_is_nothing_side_by_side() -> None:
+    assert drawn(scripted.outcome(reached=0)).side_by_side is None
+
+
+def test_a_folded_model_says_how_it_ended() -> None:
+    assert only(drawn(scripted.outcome())).figures == "4 epochs · 14 s · 604 MiB · bce 0.050"
+    assert only(drawn(scripted.outcome(reached=0))).figures == ""

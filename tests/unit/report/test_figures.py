@@ -1,6 +1,8 @@
 """What every figure has in common: the same rows give the same bytes, and a page is not changed by what it shows."""
 
+import itertools
 import math
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -94,3 +96,54 @@ def test_each_of_the_blogs_nine_models_has_a_colour_of_its_own_on_the_page_too()
     assert len(set(figures.PALETTE)) >= 9
     css = (Path(figures.__file__).parent / "templates" / "page.css").read_text()
     assert all(f"--series-{place}:" in css for place in range(1, len(figures.PALETTE) + 1))
+
+
+def see(colour: str, eye: tuple[tuple[float, ...], ...]) -> tuple[float, ...]:
+    """A colour in CIE Lab as an eye sees it: a matrix on linear RGB."""
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
+    seen = [max(0.0, sum(a * b for a, b in zip(row, linear, strict=True))) for row in eye]
+    white = (0.95047, 1.0, 1.08883)
+    x, y, z = (
+        math.cbrt(sum(a * b for a, b in zip(row, seen, strict=True)) / most)
+        for row, most in zip(XYZ, white, strict=True)
+    )
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
+EYES = {
+    "all colours": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    "no green": ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)),
+    "no red": ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052)),
+}
+"""Machado, Oliveira and Fernandes, https://doi.org/10.1109/TVCG.2009.113, at full severity."""
+
+
+@pytest.mark.parametrize("eye", EYES)
+@pytest.mark.parametrize("ground", ["light", "dark"])
+def test_the_colours_of_the_models_differ_to_every_eye(eye: str, ground: str) -> None:
+    css = (Path(figures.__file__).parent / "templates" / "page.css").read_text()
+    both = [re.search(rf"--series-{n}: light-dark\((#\w+), (#\w+)\)", css) for n in range(1, 10)]
+    colours = [found[1 if ground == "light" else 2] for found in both if found]
+    assert len(colours) == 9
+    pairs = itertools.combinations([see(colour, EYES[eye]) for colour in colours], 2)
+    assert min(math.dist(*pair) for pair in pairs) > 8, "three is what an eye can just see side by side"
+
+
+def test_the_page_and_the_png_files_have_the_same_colours() -> None:
+    css = (Path(figures.__file__).parent / "templates" / "page.css").read_text()
+    for name, colours in (("series", figures.PALETTE), ("phase", figures.PHASE_COLOURS)):
+        for place, colour in enumerate(colours, 1):
+            assert f"--{name}-{place}: light-dark({colour}," in css
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9).map(sorted))
+def test_names_keep_their_order_and_a_gap(wanted: list[float]) -> None:
+    places = figures._spread(wanted, 0.1, 1.0)
+    assert places[-1] <= 1
+    assert all(above - below > 0.0999 for below, above in itertools.pairwise(places))
+
+
+def test_names_that_have_room_stay_where_they_are() -> None:
+    assert figures._spread([0.1, 0.5, 0.9], 0.1, 1.0) == [0.1, 0.5, 0.9]

@@ -67,3 +67,16 @@ def test_remarks_are_words_also_where_they_begin_with_a_number() -> None:
     found = view("2/3 noisy; not steady", "", header="remarks")
     assert found.columns[0].is_text
     assert found.rows[0][0].sort is None
+
+
+def test_a_filter_looks_in_names_and_in_the_numbers_that_say_which_case_it_is() -> None:
+    table = Table("title", ("model", "batch", "s/epoch", "remarks"), (("basic", "256", "0.256", "1/3 noisy"),), 1)
+    found = views.make_view(table, "anchor")
+    assert [column.label for column in found.columns if column.is_key] == ["model", "batch", "remarks"]
+    assert found.placeholder == "model, batch"
+
+
+def test_columns_with_the_same_explanation_share_it() -> None:
+    one, two = (view("1", header=header).columns[0] for header in ("≤ 0.2", "≤ 0.1"))
+    assert one.anchor == two.anchor
+    assert view("1", header="bce").columns[0].anchor != one.anchor
