@@ -118,11 +118,13 @@
   }
 
   // --- where the reader is, in the list of sections
+  const list = document.querySelector("nav");
   const links = new Map(all("nav > ul > li > a").map((link) => [link.hash.slice(1), link]));
   const seen = new Set();
   const watch = new IntersectionObserver((entries) => {
     for (const entry of entries) { seen[entry.isIntersecting ? "add" : "delete"](entry.target.id); }
     const first = [...links.keys()].find((id) => seen.has(id));
+    if (first) { list.scrollLeft = links.get(first).offsetLeft - list.clientWidth / 3; }
     for (const [id, link] of links) {
       if (id === first) { link.setAttribute("aria-current", "true"); } else { link.removeAttribute("aria-current"); }
     }
