@@ -286,6 +286,19 @@ def test_a_chart_is_larger_at_a_click_and_goes_back(seen: Seen) -> None:
     assert seen.page.evaluate("document.activeElement.className") == "enlarge", "the keyboard goes on from there"
 
 
+def test_a_chart_is_larger_than_a_phone_and_scrolls_there(browser: "Browser", report_page: Path) -> None:
+    phone = opened(browser, report_page, viewport=PHONE, has_touch=True)
+    phone.page.locator("#answer .enlarge").first.tap()
+    assert (
+        phone.page.locator("dialog svg").evaluate("each => each.getBoundingClientRect().width") > 1.5 * PHONE["width"]
+    )
+    assert phone.page.locator("dialog").evaluate("each => each.scrollWidth > each.clientWidth")
+    assert (
+        phone.page.locator("dialog > button").evaluate("each => each.getBoundingClientRect().right") <= PHONE["width"]
+    )
+    phone.page.context.close()
+
+
 def test_a_heading_is_explained_by_pointer_keyboard_and_touch(browser: "Browser", report_page: Path) -> None:
     phone = opened(browser, report_page, viewport=PHONE, has_touch=True)
     hint, heading = phone.page.locator("#hint"), phone.page.locator("#overview-table th button", has_text="s/epoch")

@@ -222,7 +222,7 @@ def test_reconstructions_come_nearer_from_the_second_epoch_to_the_fourth(all_mod
 
 def test_the_page_shows_the_pictures_of_every_model(all_models: Report) -> None:
     page = (all_models.folder / "report.html").read_text(encoding="utf-8")
-    assert page.count(", rebuilt after 4 epochs") == len(catalog.read_model_settings())
+    assert page.count(", rebuilt after 4 epochs") == 2 * len(catalog.read_model_settings()), "side by side, and alone"
     assert "codes of images of classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, after 4 epochs" in page
     assert "images decoded from a grid of codes, after 4 epochs" in page
     assert len(page) < 3_000_000

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench.errors import InvalidInput
-from bench.report import plots, report
+from bench.report import drawings, plots, report
 from bench.results.folder import ReportFolder
 
 EXAMPLES = int(os.environ.get("AEBENCH_EXAMPLES", "100"))
@@ -70,6 +70,7 @@ def draw(place: Path, data: bytes) -> str:
     console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=200)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plots, "draw_model", lambda *_: [])  # drawing takes seconds, and has tests of its own
+        patch.setattr(drawings, "draw_charts", lambda _ways: [])
         patch.setattr(os, "fsync", lambda _: None)
         try:
             assert report.redraw_report(folder.root, console) == 0
