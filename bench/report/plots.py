@@ -210,8 +210,8 @@ def _draw_times_of(axes: Axes, run: Run, each: _Series, top: float, most: int) -
     numbers, times = _get_columns(run, "epoch", "train_s")
     noise, colour = run.outcome.epochs.get_column("noisy"), each.look.colour
     above = times[0] > top
-    marks = {"marker": each.look.marker, "markersize": 3.5, "markevery": max(1, min(len(times), most) // _MARKS)}
-    _draw_line(axes, numbers[above:], times[above:], most, color=colour, linewidth=1.0, **marks)
+    markers = {"marker": each.look.marker, "markersize": 3.5, "markevery": max(1, min(len(times), most) // _MARKERS)}
+    _draw_line(axes, numbers[above:], times[above:], most, color=colour, linewidth=1.0, **markers)
     if above:
         axes.plot(numbers[:1], [0.975 * top], color=colour, marker="^", markersize=5)
     noisy = [(n, min(s, 0.96 * top)) for n, s, is_noisy in zip(numbers, times, noise, strict=True) if is_noisy]
@@ -227,7 +227,7 @@ def _draw_times_of(axes: Axes, run: Run, each: _Series, top: float, most: int) -
         axes.fill_between(span, low, high, color=colour, alpha=0.15, lw=0)
 
 
-_MARKS = 3
+_MARKERS = 3
 """Markers of a line: more would hide it."""
 
 
