@@ -37,7 +37,7 @@ LOCKED_GROUPS = ("build", "lint", "tests", "typecheck")
 UNTYPED = ("keras", "memory-profiler", "mlxtend")
 TAKES_NO_PATH = ("-k", "-m", "-n", "-W", "-p")
 """Flags of pytest and mypy before a word that may be called like a folder, and is none."""
-IN_PARALLEL = ("-n", "2", "--dist", "loadfile")
+IN_PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 """Most tests wait for imports, which take one core. A file stays with one process: its fixtures are costly."""
 CODE = ("aebench", "bench", "models", "tests", "noxfile.py")
 
