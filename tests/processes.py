@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from bench.compare.machines import compute_geometric_mean, divide
+from bench.compare.ratios import compute_geometric_mean, compute_p_value, divide, find_clear_differences
 from bench.results.speed import CaseSpeed, ProcessSpeed, SpeedRow, estimate_cases, estimate_process
 from bench.results.stats import find_warmup_length
 
@@ -214,8 +214,10 @@ class Told:
 
     case: float
     """Fraction of the cases whose interval excluded the same speed."""
+    family: float
+    """Fraction of the comparisons that called any case faster or slower."""
     machine: float
-    """Fraction of the comparisons whose overall speed did."""
+    """Fraction of the comparisons whose overall speed excluded it."""
 
 
 def compare_sweeps(
@@ -226,21 +228,23 @@ def compare_sweeps(
     rng: np.random.Generator,
     *,
     factor: float = 1.0,
+    twins: int = 2,
 ) -> Told:
     """Two sweeps of hours drawn independently, one of a machine that takes ``factor`` times as long.
 
-    Each recorded case stands for two of a sweep's, of which there are many more.
+    Each recorded case stands for ``twins`` of a sweep's, of which there are many more.
     """
-    cases, machines = [], []
+    cases, families, machines = [], [], []
     for _ in range(draws):
-        one = draw_sweep(processes, epochs, repeats, rng, twins=2)
-        two = draw_sweep(processes, epochs, repeats, rng, factor=factor, twins=2)
+        one = draw_sweep(processes, epochs, repeats, rng, twins=twins)
+        two = draw_sweep(processes, epochs, repeats, rng, factor=factor, twins=twins)
         ratios = [divide(one[case], two[case]) for case in one]
         overall = compute_geometric_mean(ratios)
         assert overall is not None
         cases += [_excludes_one(ratio.low, ratio.high) for ratio in ratios]
+        families.append(any(find_clear_differences([compute_p_value(one[case], two[case]) for case in one])))
         machines.append(_excludes_one(overall.low, overall.high))
-    return Told(statistics.fmean(cases), statistics.fmean(machines))
+    return Told(statistics.fmean(cases), statistics.fmean(families), statistics.fmean(machines))
 
 
 def _excludes_one(low: float | None, high: float | None) -> bool:

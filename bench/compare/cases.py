@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.errors import format_count, quote
-from bench.host.fingerprint import Fingerprint, make_label
+from bench.host.fingerprint import Fingerprint, make_label, name_processor
 from bench.results.reader import Report, Row
 from bench.results.speed import CaseSpeed, estimate_cases
 from bench.results.stats import compute_median_of_known
@@ -16,6 +16,8 @@ class CheckpointFigures:
     """A case at one of its checkpoints on one machine, over its processes."""
 
     epochs: int
+    total_s: float | None
+    """From the process' start to here, imports and compilation included."""
     anon_mib: float | None
     rss_mib: float | None
     loss: float | None
@@ -59,7 +61,7 @@ class Machine:
     kernel_gflop_per_s: float | None
     """The median rate of the reference kernel beside its cases."""
     label: str = ""
-    """Its name in the comparison: processor, cores, threads if asked for, the beginning of its environment_id."""
+    """Its name in the comparison; see `add_labels`."""
 
 
 def read_machine(report: Report) -> Machine:
@@ -94,6 +96,7 @@ def _summarize_processes(epochs: int, rows: Sequence[Row]) -> CheckpointFigures:
     observed = [row.noisy_epochs for row in rows if row.noisy_epochs is not None]
     return CheckpointFigures(
         epochs=epochs,
+        total_s=compute_median_of_known(row.total_s for row in rows),
         anon_mib=compute_median_of_known(row.peak_anon_mib for row in rows),
         rss_mib=compute_median_of_known(row.peak_rss_mib for row in rows),
         loss=compute_median_of_known(row.val_bce for row in rows),
@@ -107,12 +110,40 @@ def _summarize_processes(epochs: int, rows: Sequence[Row]) -> CheckpointFigures:
 
 
 def add_labels(machines: Sequence[Machine]) -> list[Machine]:
-    """The machines in the same order, each with a label of its own; reports of one environment are numbered."""
+    """The machines in the same order, each with the shortest kind of label that distinguishes all of them.
+
+    That is the processor; or that and its cores, and the threads that were asked for; or the report's name; or all but
+    the report's name and the beginning of the environment_id, where reports of one environment are numbered.
+    """
+    for name in (_name_processor, _name_cores, _name_report):
+        labels = [name(each) for each in machines]
+        if all(labels) and len(set(labels)) == len(labels):
+            return [replace(each, label=label) for each, label in zip(machines, labels, strict=True)]
+    return _number_environments(machines)
+
+
+def _name_processor(each: Machine) -> str:
+    return name_processor(each.fingerprint)
+
+
+def _name_cores(each: Machine) -> str:
+    asked = "" if each.fingerprint.threads is None else f"-{each.fingerprint.threads}t"
+    return make_label(each.fingerprint) + asked
+
+
+def _name_report(each: Machine) -> str:
+    return re.sub(r"[^0-9A-Za-z._]+", "-", each.source)[:_LONGEST_NAME].strip("-")
+
+
+_LONGEST_NAME = 30
+
+
+def _number_environments(machines: Sequence[Machine]) -> list[Machine]:
     length = next((length for length in (5, 9) if _are_distinct(machines, length)), 13)
     seen: dict[str, int] = {}
     found = []
     for each in machines:
-        name = _make_label(each, length)
+        name = _name_environment(each, length)
         seen[name] = seen.get(name, 0) + 1
         found.append(replace(each, label=name if seen[name] == 1 else f"{name}#{seen[name]}"))
     return found
@@ -120,10 +151,11 @@ def add_labels(machines: Sequence[Machine]) -> list[Machine]:
 
 def _are_distinct(machines: Sequence[Machine], length: int) -> bool:
     """Whether labels with so many characters of the environment_id are as many as there are environments."""
-    return len({each.environment_id for each in machines}) == len({_make_label(each, length) for each in machines})
+    return len({each.environment_id for each in machines}) == len(
+        {_name_environment(each, length) for each in machines}
+    )
 
 
-def _make_label(each: Machine, length: int) -> str:
+def _name_environment(each: Machine, length: int) -> str:
     plain = re.sub(r"[^0-9A-Za-z]", "", each.environment_id)
-    asked = "" if each.fingerprint.threads is None else f"-{each.fingerprint.threads}t"
-    return f"{make_label(each.fingerprint)}{asked}-{plain[:length]}"
+    return f"{_name_cores(each)}-{plain[:length]}"

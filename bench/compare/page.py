@@ -8,7 +8,8 @@ from typing import Any
 
 from bench import __version__
 from bench.compare.cases import MeasuredCase
-from bench.compare.machines import CasePair, Comparison, MachineComparison
+from bench.compare.machines import Comparison, MachineComparison
+from bench.compare.pairs import CasePair
 from bench.compare.sentences import describe_missing, summarize_all
 from bench.compare.tables import build_tables, format_comparability, remark_on
 from bench.console.table import escape_cell

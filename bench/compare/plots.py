@@ -7,7 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from bench.compare.machines import CasePair, Comparison, Ratio
+from bench.compare.machines import Comparison
+from bench.compare.pairs import CasePair
+from bench.compare.ratios import Ratio
 from bench.compare.sentences import name_cases
 from bench.errors import quote
 from bench.report.figures import INK, PALETTE, RULE, apply_style, render_svg

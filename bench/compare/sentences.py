@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.compare.cases import Machine
-from bench.compare.machines import CasePair, Comparison, MachineComparison, Ratio
+from bench.compare.machines import Comparison, MachineComparison
+from bench.compare.pairs import CasePair
+from bench.compare.ratios import Ratio
 from bench.errors import format_count, join_names, quote
 from bench.report.tables import format_loss
 from bench.results.reader import Row

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from bench.compare.cases import Machine
-from bench.compare.machines import CasePair, Comparability, Comparison, MachineComparison, Ratio
+from bench.compare.caveats import Comparability
+from bench.compare.machines import Comparison, MachineComparison
+from bench.compare.pairs import CasePair
+from bench.compare.ratios import Ratio
 from bench.compare.sentences import format_fraction, format_interval, format_ratio, name_cases
 from bench.console.table import Table
 from bench.errors import format_count, quote

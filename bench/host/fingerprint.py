@@ -177,10 +177,15 @@ def _digest(fields: Mapping[str, Any]) -> str:
 
 def make_label(machine: Fingerprint) -> str:
     """A short word for folder names, from processor and usable cores: `xeon-2c`, `ryzen-9-7950x-32c`."""
-    model = re.sub(r"\((r|tm)\)|@.*|\bwith\b.*|\b\d+-core\b", " ", (machine.cpu_model or "").lower())
-    words = [word for word in re.findall(r"[a-z0-9]+", model) if not re.fullmatch(_NO_NAME, word)]
-    name = "-".join(words) or re.sub(r"[^a-z0-9]+", "-", machine.cpu_arch.lower()).strip("-") or "cpu"
-    return f"{name[:32].strip('-')}-{machine.cpu_limit:g}c"
+    return f"{name_processor(machine).lower()}-{machine.cpu_limit:g}c"
+
+
+def name_processor(machine: Fingerprint) -> str:
+    """What its maker calls the processor, in letters, digits and hyphens: `Xeon`, `Ryzen-9-7950X`."""
+    model = re.sub(r"\((r|tm)\)|@.*|\bwith\b.*|\b\d+-core\b", " ", machine.cpu_model or "", flags=re.IGNORECASE)
+    words = [word for word in re.findall(r"[A-Za-z0-9]+", model) if not re.fullmatch(_NO_NAME, word.lower())]
+    name = "-".join(words) or re.sub(r"[^A-Za-z0-9]+", "-", machine.cpu_arch).strip("-")
+    return name[:32].strip("-") or "CPU"
 
 
 _NO_NAME = r"intel|amd|arm|cpu|processor|gen|\d+(st|nd|rd|th)"

@@ -43,7 +43,7 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(
         ("batch_size", "epochs", "run_epochs", "train_samples", "val_samples", "cores_logical", "ram_mib"), _COUNTED
     ),
-    **dict.fromkeys(("epoch_s_median", "epoch_s_quiet", "epoch_s_low", "epoch_s_high"), _MEASURED),
+    **dict.fromkeys(("total_s", "epoch_s_median", "epoch_s_quiet", "epoch_s_low", "epoch_s_high"), _MEASURED),
     "epoch_s_error": {"ge": 0, "lt": 100},
     **dict.fromkeys(("peak_rss_mib", "peak_anon_mib", "cpu_limit", "reference_gflop_per_s"), _MEASURED),
     **dict.fromkeys(("train_loss", "val_loss", "val_bce"), _LOSS),
@@ -73,6 +73,7 @@ class Row:
     repeat: int
     status: Status
     val_bce: float | None
+    total_s: float | None
     epoch_s_median: float | None
     epoch_s_quiet: float | None
     epoch_s_low: float | None

@@ -83,6 +83,8 @@ class CaseSpeed:
     low: float
     high: float
     processes: int
+    freedom: int
+    """Degrees of freedom of the Student's t that the interval is made of."""
 
     @property
     def within(self) -> float:
@@ -225,4 +227,5 @@ def _combine(processes: Sequence[ProcessSpeed], scale: float, freedom: int) -> C
         low=math.exp(middle - reach),
         high=math.exp(middle + reach),
         processes=len(processes),
+        freedom=freedom,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from scipy import stats
+from scipy import special, stats
 
 CONFIDENCE = 0.95
 _FEWEST_LATER = 4
@@ -83,6 +83,11 @@ class StudentMean:
 def compute_upper_t(level: float, freedom: int) -> float:
     """What Student's t exceeds with the probability ``level``."""
     return float(stats.t.isf(level, freedom))
+
+
+def compute_upper_tail(value: float, freedom: int) -> float:
+    """The probability with which Student's t exceeds ``value``."""
+    return float(special.stdtr(freedom, -value))
 
 
 def find_warmup_length(times: Sequence[float]) -> int:

@@ -1,24 +1,20 @@
 """Machines side by side: ratios, their intervals, ranks, and what may not be compared."""
 
 import math
+import string
 from typing import Any
 
 import pytest
 import scripted
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from unit.machines import narrow, of
 
 from bench.compare.cases import Machine, add_labels
-from bench.compare.machines import (
-    CasePair,
-    MachineComparison,
-    Ratio,
-    compare_machine,
-    compare_machines,
-    compute_geometric_mean,
-    divide,
-)
+from bench.compare.machines import MachineComparison, compare_machine, compare_machines
+from bench.compare.pairs import CasePair
+from bench.compare.ratios import Ratio, compute_geometric_mean, compute_p_value, divide, find_clear_differences
 from bench.results.reader import Row
 from bench.results.speed import CaseSpeed
 
@@ -83,14 +79,22 @@ def test_a_process_that_failed_is_listed_and_not_measured() -> None:
     assert case.failures == ("killed at 50 epochs",)
 
 
-def test_machines_are_named_by_processor_cores_and_the_beginning_of_their_environments_id() -> None:
-    machines = add_labels([of(row()), other(row()), of(row())])
-    assert [each.label for each in machines] == ["scripted-2c-ea1b2", "other-2c-effff", "scripted-2c-ea1b2#2"]
+def list_labels(*machines: Machine) -> list[str]:
+    return [each.label for each in add_labels(machines)]
 
 
-def test_threads_that_were_asked_for_are_in_the_name() -> None:
-    [plain, single] = add_labels([of(row()), of(row(), environment_id="e5dcb0000", threads=1)])
-    assert (plain.label, single.label) == ("scripted-2c-ea1b2", "scripted-2c-1t-e5dcb")
+def test_machines_are_named_by_the_first_of_processor_cores_and_report_that_distinguishes_them() -> None:
+    assert list_labels(of(row()), other(row())) == ["Scripted", "Other"]
+    assert list_labels(of(row()), of(row(), cpu_limit=4.0), of(row(), threads=1)) == [
+        "scripted-2c", "scripted-4c", "scripted-2c-1t",
+    ]  # fmt: skip
+    assert list_labels(of(row(), source="before"), of(row(), source="the 2nd")) == ["before", "the-2nd"]
+
+
+def test_reports_of_one_name_are_named_by_the_beginning_of_their_environments_id_and_numbered() -> None:
+    assert list_labels(of(row()), other(row()), of(row())) == [
+        "scripted-2c-ea1b2", "other-2c-effff", "scripted-2c-ea1b2#2",
+    ]  # fmt: skip
 
 
 def test_ids_that_begin_alike_are_distinguished_by_more_characters() -> None:
@@ -100,17 +104,77 @@ def test_ids_that_begin_alike_are_distinguished_by_more_characters() -> None:
 
 def test_a_label_has_only_letters_digits_dots_and_hyphens() -> None:
     [each] = add_labels([of(row(), environment_id="=<b>|`$", cpu_model="=cmd()|<script>\x1b[31m")])
-    assert set(each.label) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
+    assert set(each.label) <= set(string.ascii_letters + string.digits + ".-")
+
+
+FILE_NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), max_size=80)
+
+
+@given(FILE_NAMES, FILE_NAMES)
+def test_whatever_a_report_is_called_its_label_is_plain(one: str, two: str) -> None:
+    for each in add_labels([of(row(), source=f"x{one}"), of(row(), source=f"y{two}")]):
+        assert each.label
+        assert set(each.label) <= set(string.ascii_letters + string.digits + "._-#")
 
 
 # --- ratios ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_ratios_ends_combine_both_sides_on_the_log_scale() -> None:
-    found = divide(CaseSpeed(9.0, 4.0, 4.0 / 1.1, 4.0 * 1.2, 9), CaseSpeed(9.0, 2.0, 2.0 / 1.3, 2.0 * 1.05, 9))
+    found = divide(CaseSpeed(9.0, 4.0, 4.0 / 1.1, 4.0 * 1.2, 9, 8), CaseSpeed(9.0, 2.0, 2.0 / 1.3, 2.0 * 1.05, 9, 8))
     assert found.value == approx(2.0)
     assert found.low == approx(2 / math.exp(math.hypot(math.log(1.1), math.log(1.05))))
     assert found.high == approx(2 * math.exp(math.hypot(math.log(1.2), math.log(1.3))))
+
+
+def speed(quiet: float, reach: float, freedom: int = 8) -> CaseSpeed:
+    return CaseSpeed(quiet, quiet, quiet / reach, quiet * reach, 1, freedom)
+
+
+@given(st.floats(0.2, 5), st.floats(1.01, 3), st.floats(1.01, 3), st.integers(2, 60), st.integers(2, 60))
+def test_a_p_value_is_at_most_five_percent_where_the_interval_leaves_one_out(
+    quiet: float, one: float, two: float, freedom: int, freedom_two: int
+) -> None:
+    sides = speed(1.0, one, freedom), speed(quiet, two, freedom_two)
+    ratio, found = divide(*sides), compute_p_value(*sides)
+    if min(abs(math.log(ratio.low)), abs(math.log(ratio.high))) > 1e-9:
+        assert (found <= 0.05) == (not ratio.low <= 1 <= ratio.high)
+    assert found == approx(compute_p_value(*reversed(sides)))
+
+
+def test_a_p_value_is_that_of_students_t() -> None:
+    reach = 1.1
+    found = compute_p_value(speed(1.2, reach), speed(1.0, reach))
+    error = math.sqrt(2) * math.log(reach) / 2.306004135204166
+    assert found == approx(2 * stats.t.sf(math.log(1.2) / error, 8))
+    assert compute_p_value(speed(1.0, 1.1), speed(1.0, 1.1)) == 1
+    assert compute_p_value(speed(2.0, 1.0), speed(1.0, 1.0)) == 0
+
+
+def test_of_many_cases_those_differ_that_do_so_for_all_of_them_together() -> None:
+    assert find_clear_differences([]) == []
+    assert find_clear_differences([0.04]) == [True]
+    assert find_clear_differences([0.04, 0.9]) == [False, False]
+    assert find_clear_differences([0.9, 0.01, 0.04, 0.012]) == [False, True, False, True]  # .05/4, .05/3, .05/2
+
+
+def test_a_case_is_called_faster_only_where_that_holds_for_all_cases_together() -> None:
+    names = ("basic", "deep", "sparse", "convolutional")
+    reference = of(*(row(each, seconds=1.2) for each in names))
+    alone = compare_machine(reference, other(row("basic", seconds=1.0)))
+    assert only_case(alone, "basic").clearly == "faster"
+    among = compare_machine(reference, other(row("basic"), *(row(each, seconds=1.2) for each in names[1:])))
+    found = only_case(among, "basic")
+    assert found.clearly is None
+    assert found.speed is not None
+    assert found.speed.low > 1  # its own interval is that of one case
+    assert (among.count_clear("faster"), among.count_clear("slower")) == (0, 0)
+    slow = compare_machine(reference, other(*(row(each, seconds=9.0) for each in names)))
+    assert (slow.count_clear("faster"), slow.count_clear("slower")) == (0, 4)
+
+
+def only_case(compared: MachineComparison, model: str) -> CasePair:
+    return next(each for each in compared.pairs if each.row.model == model)
 
 
 def test_a_mean_of_ratios_is_geometric() -> None:
@@ -218,6 +282,15 @@ def test_without_a_common_checkpoint_each_sides_last_is_taken_and_that_is_said()
     assert each.speed is not None
     for group in (compared.time, compared.space):
         assert "after different numbers of epochs in 1 case" in group.reasons
+
+
+def test_the_time_from_start_to_end_is_compared_at_the_last_common_checkpoint() -> None:
+    reference = of(row(epochs=50, total_s=9.0), row(epochs=100, total_s=15.0))
+    assert only_pair(compare_machine(reference, other(row(epochs=50, total_s=6.0)))).end_to_end == approx(1.5)
+    assert only_pair(compare_machine(reference, other(row(epochs=60, total_s=6.0)))).end_to_end is None
+    assert only_pair(compare_machine(reference, other(row(epochs=50, dataset_digest="e" * 64)))).end_to_end is None
+    two = of(row(total_s=8.0), row("deep", total_s=8.0))
+    assert compare_machine(two, other(row(total_s=2.0), row("deep", total_s=8.0))).end_to_end == approx(2.0)
 
 
 def test_losses_are_compared_after_the_same_epochs_or_not_at_all() -> None:

@@ -45,6 +45,19 @@ def test_a_machine_is_not_told_from_itself(epochs: int) -> None:
     assert told.case <= 0.05
 
 
+@pytest.mark.parametrize("epochs", [12, 100])
+@pytest.mark.parametrize("twins", [2, 6])
+def test_of_one_machine_no_case_is_called_faster_or_slower(epochs: int, twins: int) -> None:
+    told = processes.compare_sweeps(RECORDED, epochs, 6, DRAWS, np.random.default_rng(1), twins=twins)
+    assert told.family <= 0.05
+
+
+def test_cases_of_a_machine_that_is_half_as_fast_are_called_slower() -> None:
+    quiet = [each for each in RECORDED if each.hour in processes.list_quiet_hours(RECORDED)]
+    told = processes.compare_sweeps(quiet, 100, 6, DRAWS, np.random.default_rng(1), factor=2.0)
+    assert told.family == 1
+
+
 def test_a_slower_machine_is_told() -> None:
     quiet = [each for each in RECORDED if each.hour in processes.list_quiet_hours(RECORDED)]
     told = processes.compare_sweeps(quiet, 100, 6, DRAWS, np.random.default_rng(1), factor=1.15)

@@ -305,5 +305,5 @@ def test_rows_that_a_stranger_made_up_overflow_nothing(given: list[tuple[float, 
 
 
 def test_a_case_is_known_to_within_what_its_interval_reaches() -> None:
-    assert CaseSpeed(1.0, 2.0, 2.0 / 1.25, 2.0 * 1.25, 1).within == pytest.approx(0.25)
+    assert CaseSpeed(1.0, 2.0, 2.0 / 1.25, 2.0 * 1.25, 1, 8).within == pytest.approx(0.25)
     assert only(row(reach=1.07)).within == pytest.approx(0.07)
