@@ -178,14 +178,22 @@ def compare(
         str | None,
         typer.Option(metavar="NAME", help="Report or machine to compare the others with; by default the first one."),
     ] = None,
+    price_per_hour: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=PRICE,…", help="Such as A=0.4,B=1.1: what a training to the same loss costs on each machine."
+        ),
+    ] = None,
+    tables: Annotated[bool, typer.Option("--tables", help="Print all tables, each with all of its lines.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for comparison.csv, comparison.md and comparison.html.")
     ] = None,
 ) -> None:
-    """Compare machines by their reports, case by case."""
+    """Compare machines by their reports: which is faster, case by case, in how much memory."""
     from bench.compare import compare as compare_command  # noqa: PLC0415
 
-    raise typer.Exit(compare_command.compare_reports(reports, reference, out))
+    request = compare_command.CompareRequest(reports, reference, price_per_hour, tables, out)
+    raise typer.Exit(compare_command.compare_reports(request))
 
 
 @app.command()

@@ -1,44 +1,56 @@
 """`aebench compare`: reports of several machines, side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.compare import page, sentences, tables
+from bench.compare import page
 from bench.compare.cases import Machine, add_labels, read_machine
-from bench.compare.machines import Comparison, compare_machines
+from bench.compare.contents import ComparisonReport
+from bench.compare.costs import parse_prices
+from bench.compare.machines import compare_machines
 from bench.console.output import make_console, say
-from bench.console.table import print_table
+from bench.console.table import Table, print_table, wrap
 from bench.errors import ExitCode, InvalidInput, format_count, quote
 from bench.results import reader
 
 _FEW = 20
-"""Lines of a table or a list that are printed; files have all."""
+"""Lines of the main table that are printed unless all tables are asked for."""
+_FEW_NOTES = 3
 _SHOWN_LABELS = 10
 
 
-def compare_reports(
-    paths: Sequence[Path],
-    reference: str | None = None,
-    out: Path | None = None,
-    console: Console | None = None,
-) -> int:
-    """Print machines side by side, and write the comparison to ``out`` if given; returns the exit code.
+@dataclass(frozen=True)
+class CompareRequest:
+    """What a person asked for."""
+
+    paths: Sequence[Path]
+    reference: str | None = None
+    prices: str | None = None
+    """Per hour: "A=0.4,B=1.1"."""
+    all_tables: bool = False
+    out: Path | None = None
+
+
+def compare_reports(request: CompareRequest, console: Console | None = None) -> int:
+    """Print machines side by side, and write the comparison to ``request.out`` if given; returns the exit code.
 
     2 where a report was refused, after the others were compared; 4 where nothing can be compared. Raises
-    `InvalidInput` where no two reports can be read, or no report is the ``reference``.
+    `InvalidInput` where no two reports can be read, no report is the reference, or the prices are none.
     """
     console = console or make_console()
-    reports = _read_reports(paths, reference)
+    reports = _read_reports(request.paths, request.reference)
     try:
-        chosen = _choose_reference(reports, paths, reference)
+        chosen = _choose_reference(reports, request.paths, request.reference)
         machines = add_labels(reports.machines)
+        prices = parse_prices(request.prices, machines) if request.prices is not None else {}
         comparison = compare_machines(machines[chosen], [*machines[:chosen], *machines[chosen + 1 :]])
-        _print_comparison(comparison, reports.notes, console)
-        if out is not None:
-            say(console, f"\nComparison: {page.write_files(out, comparison, reports.notes)}")
+        report = ComparisonReport(comparison, tuple(reports.notes), prices)
+        print_comparison(report, console, all_tables=request.all_tables)
+        if request.out is not None:
+            say(console, f"\nComparison: {page.write_files(request.out, report)}")
     finally:
         for refusal in reports.refusals:
             say(Console(stderr=True), f"aebench: refused: {refusal}")
@@ -47,15 +59,35 @@ def compare_reports(
     return ExitCode.OK if comparison.is_comparable else ExitCode.INCOMPARABLE
 
 
-def _print_comparison(comparison: Comparison, notes: Sequence[str], console: Console) -> None:
-    say(console, "")
-    for table in tables.build_tables(comparison, console.width, most=_FEW):
+def print_comparison(report: ComparisonReport, console: Console, *, all_tables: bool) -> None:
+    """Print the answer, the main table and what was not compared; with ``all_tables`` everything."""
+    for line in report.answer:
+        _print_sentence(line, console)
+    for table in report.tables if all_tables else [_cut(table) for table in report.main_tables]:
+        console.print()
         print_table(console, table)
-    for line in [*sentences.describe_missing(comparison, most=_FEW), *notes]:
-        say(console, f"Note: {line}")
-    say(console, "")
-    for line in sentences.summarize_all(comparison, most=_FEW):
+    notes = report.notes if all_tables else report.notes[:_FEW_NOTES]
+    if notes:
+        console.print()
+    for line in notes:
+        _print_sentence(f"Note: {line}", console)
+    if not all_tables:
+        left = f" and {format_count(len(report.notes) - len(notes), 'note')} more" if notes != report.notes else ""
+        console.print()
+        _print_sentence(f"--tables prints all tables{left}; --out DIR writes them as a page.", console)
+
+
+def _print_sentence(text: str, console: Console) -> None:
+    for line in wrap(text, console.width):
         say(console, line)
+
+
+def _cut(table: Table) -> Table:
+    """A table's first lines, with a note of how many more there are."""
+    if len(table.rows) <= _FEW:
+        return table
+    note = f"{format_count(len(table.rows) - _FEW, 'more line')}: --tables prints all."
+    return replace(table, rows=table.rows[:_FEW], notes=(*table.notes, note))
 
 
 # ------------------------------------------------------------------ the reports

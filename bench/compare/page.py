@@ -2,63 +2,75 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bench import __version__
 from bench.compare.cases import MeasuredCase
+from bench.compare.contents import ComparisonReport
 from bench.compare.machines import Comparison, MachineComparison
 from bench.compare.pairs import CasePair
-from bench.compare.sentences import describe_missing, summarize_all
-from bench.compare.tables import build_tables, format_comparability, remark_on
-from bench.console.table import escape_cell
-from bench.errors import InvalidInput, format_count, quote
+from bench.compare.sentences import SIDE_BY_SIDE, summarize_all
+from bench.compare.tables import format_comparability, remark_on
+from bench.console.table import Table, escape_cell
+from bench.errors import InvalidInput, quote
 from bench.report.files import make_safe
 from bench.report.render import Section, render_page
-from bench.report.views import make_view
+from bench.report.summary import name_machine
+from bench.report.views import TableView, list_explained, make_view
 from bench.results.folder import write_whole
 
 _MANY = 20
-"""Of more machines than this, the sentences stand below the tables."""
+"""Of more machines than this, each one's sentences stand below the tables."""
 _READING = """\
-Speed, times as fast: the reference's seconds per epoch over the machine's, both as on a quiet machine, so that 2 is \
-twice as fast. Its 95 % interval combines both sides' on the log scale. It says where the ratio of many runs lies, as \
-far as these can tell; --repeats narrows it. That a whole sweep fell into a slow hour is in no interval.
+Times as fast: the reference's seconds over the machine's, so that 2 is twice as fast and 0.5 takes twice as long. \
+Memory: in percent of the reference's. bce less: mean binary cross-entropy per pixel of the validation images, the \
+machine's less the reference's.
+Each case's interval is its own 95 % one. Of twenty such intervals one leaves 1 out by chance, so a case is called \
+clearly faster or slower only where that holds for all cases together (Holm's procedure at 5 %).
 A machine's speed is the geometric mean over the cases that succeeded on both; its interval is the wider of \
-Student's t over the cases' logarithms and what the cases' own intervals give.
-Times are those of whole runs, each side at its last checkpoint. Memory is compared at the last checkpoint of both, \
-else at each side's last; losses only after the same number of epochs. A case whose memory or losses are compared at \
-several of the reference's checkpoints has a line for each.
-Memory: peak of the process, in percent of the reference's; of anonymous memory where both sides know it, since how \
-much of TensorFlow's libraries the page cache holds is chance.
-Losses: mean binary cross-entropy per pixel (bce) of the validation images, the machine's less the reference's.\
+Student's t over the cases' logarithms and what the cases' own intervals give. That a whole sweep fell into a slow \
+hour is in no interval.
+Times per epoch are those of whole runs, each side at its last checkpoint. Times from start to end, memory and losses \
+are compared at the last checkpoint of both; memory at each side's last where there is none. A case that is compared \
+at several of the reference's checkpoints has a line for each.\
 """.splitlines()
+_HINTS = {
+    "per epoch": "how many times as fast as the reference an epoch trains, both as on a quiet machine",
+    "95 %": "the case's own interval: where the ratio of many runs lies, as far as these can tell",
+    "clearly": "faster or slower in a comparison of all cases together, by Holm's procedure at 5 %",
+    "end to end": "how many times as fast a training is from the process' start to the last common checkpoint, imports "
+    "and compilation included",
+    "memory": "peak in percent of the reference's: of anonymous memory where both sides know it, else of resident "
+    "memory. How much of TensorFlow's libraries the page cache holds is chance",
+    "bce less": "mean binary cross-entropy per pixel of the validation images, the machine's less the reference's",
+}
 
 
-def write_files(out: Path, comparison: Comparison, notes: Sequence[str] = ()) -> Path:
+def write_files(out: Path, report: ComparisonReport) -> Path:
     """Write comparison.csv, comparison.md and comparison.html into a folder; returns the last one's path."""
     page = out / "comparison.html"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / "comparison.csv", format_csv(comparison))
-        write_whole(out / "comparison.md", format_markdown(comparison, notes))
-        write_whole(page, render_html(comparison, notes))
+        write_whole(out / "comparison.csv", format_csv(report.comparison))
+        write_whole(out / "comparison.md", format_markdown(report))
+        write_whole(page, render_html(report))
     except OSError as error:
         raise InvalidInput(f"--out {quote(out)} cannot be written: {error.strerror}. Name a folder.") from error
     return page
 
 
-def format_markdown(comparison: Comparison, notes: Sequence[str] = ()) -> str:
-    """The text of comparison.md."""
-    missing = [*describe_missing(comparison), *notes]
-    words, many = _format_bullets(summarize_all(comparison)), len(comparison.others) > _MANY
+def format_markdown(report: ComparisonReport) -> str:
+    """The text of comparison.md: the same in the same order as the page."""
+    each, many = _list_machines(report)
     sections = [
-        f"# {_make_title(comparison)}",
-        *([] if many else [words]),
-        *(f"## {table.title}\n\n{table.to_markdown()}" for table in build_tables(comparison)),
-        *([f"## In words\n\n{words}"] if many else []),
-        *([f"## Not compared\n\n{_format_bullets(missing)}"] if missing else []),
+        f"# {escape_cell(report.title)}",
+        _format_bullets([*report.answer, *([] if many else each)]),
+        *(f"## {escape_cell(table.title)}\n\n{table.to_markdown()}" for table in report.tables),
+        *([f"## Machine by machine\n\n{_format_bullets(each)}"] if many else []),
+        *([f"## Not compared\n\n{_format_bullets(report.notes)}"] if report.notes else []),
         f"## How to read this\n\n{_format_bullets(_READING)}",
     ]
     return "\n\n".join(sections) + "\n"
@@ -68,33 +80,56 @@ def _format_bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {escape_cell(line)}" for line in lines)
 
 
-def _make_title(comparison: Comparison) -> str:
-    return f"{format_count(len(comparison.others), 'machine')} compared with {comparison.reference.label}"
+def _list_machines(report: ComparisonReport) -> tuple[list[str], bool]:
+    """A line per machine where the answer has none, and whether these are so many that they come last."""
+    count = len(report.comparison.others)
+    return (summarize_all(report.comparison) if count > SIDE_BY_SIDE else []), count > _MANY
 
 
-def render_html(comparison: Comparison, notes: Sequence[str] = ()) -> str:
+def render_html(report: ComparisonReport) -> str:
     """The text of comparison.html: one file that needs no other and no network."""
     from bench.compare import plots  # noqa: PLC0415 - matplotlib is for those who ask for a page
 
-    words = summarize_all(comparison)
-    speeds, *others = [
-        Section(f"part-{number}", table.title, "table.html.j2", make_view(table, f"table-{number}", explain=False))
-        for number, table in enumerate(build_tables(comparison))
+    each, many = _list_machines(report)
+    facts = {"sentences": [*report.answer, *([] if many else each)], "facts": _list_facts(report), "notes": []}
+    main, *others = [
+        Section(f"part-{number}", table.title, "table.html.j2", _make_view(table, f"table-{number}"))
+        for number, table in enumerate(report.tables)
     ]
-    svg = plots.draw_svg(comparison)
-    caption = f"Right of the line is faster than the reference. {plots.describe_lines(comparison)}"
+    columns = list_explained([section.data.columns for section in (main, *others)])
     sections = [
-        *([] if len(words) > _MANY else [Section("words", "In words", "lines.html.j2", words)]),
-        speeds,
-        Section("plot", "Speed case by case", "plot.html.j2", {"svg": svg, "caption": caption} if svg else None),
+        Section("answer", "The answer", "summary.html.j2", facts),
+        Section("plots", "Speed, time and memory", "comparison.html.j2", plots.draw_comparison(report.comparison)),
+        main,
         *others,
-        *([Section("words", "In words", "lines.html.j2", words)] if len(words) > _MANY else []),
-        Section("missing", "Not compared", "lines.html.j2", [*describe_missing(comparison), *notes]),
-        Section("reading", "How to read this", "lines.html.j2", _READING),
+        Section("machines", "Machine by machine", "lines.html.j2", each if many else []),
+        Section("missing", "Not compared", "lines.html.j2", report.notes),
+        Section("reading", "How to read this", "reading.html.j2", {"columns": columns, "sentences": _READING}),
     ]
-    return render_page(
-        _make_title(comparison), sections, f"aebench {__version__}; full precision is in comparison.csv."
-    )
+    return render_page(report.title, sections, f"aebench {__version__}; full precision is in comparison.csv.")
+
+
+def _list_facts(report: ComparisonReport) -> dict[str, str]:
+    """What the reference is, and each of a few others."""
+    comparison = report.comparison
+    few = [each.machine for each in comparison.others] if len(comparison.others) <= SIDE_BY_SIDE else []
+    return {
+        each.label + (" (the reference)" if each is comparison.reference else ""): "; ".join(
+            [
+                f"{name_machine(each.fingerprint)}, {each.fingerprint.ram_mib / 1024:.0f} GiB",
+                f"report {each.source} of {each.started_at[:16].replace('T', ' ')}",
+                *([f"{report.prices[each.label]:g} per hour"] if each.label in report.prices else []),
+            ]
+        )
+        for each in (comparison.reference, *few)
+    }
+
+
+def _make_view(table: Table, anchor: str) -> TableView:
+    """A table with what its headings mean."""
+    view = make_view(table, anchor, explain=False)
+    columns = tuple(replace(column, hint=_HINTS.get(column.label, "")) for column in view.columns)
+    return replace(view, columns=columns)
 
 
 def format_csv(comparison: Comparison) -> str:
@@ -119,6 +154,10 @@ def _read_timed(each: CasePair, side: int) -> Any:
 
 def _read_sized(each: CasePair, side: int) -> Any:
     return each.sized[side].epochs if each.sized and each.memory is not None else None
+
+
+def _read_total(each: CasePair, side: int) -> Any:
+    return each.sized[side].total_s if each.sized and each.end_to_end is not None else None
 
 
 def _read_speed(each: CasePair, side: int, name: str) -> Any:
@@ -161,6 +200,12 @@ _CSV: dict[str, Callable[[Comparison, MachineComparison, CasePair], Any]] = {
     "times_as_fast": lambda _all, _compared, each: each.speed and each.speed.value,
     "times_as_fast_low": lambda _all, _compared, each: each.speed and each.speed.low,
     "times_as_fast_high": lambda _all, _compared, each: each.speed and each.speed.high,
+    "p_value": lambda _all, _compared, each: each.p_value,
+    "clearly": lambda _all, _compared, each: each.clearly,
+    "total_epochs": lambda _all, _compared, each: each.sized[1].epochs if each.sized and each.end_to_end else None,
+    "total_s": lambda _all, _compared, each: _read_total(each, 1),
+    "reference_total_s": lambda _all, _compared, each: _read_total(each, 0),
+    "times_as_fast_end_to_end": lambda _all, _compared, each: each.end_to_end,
     "memory_epochs": lambda _all, _compared, each: _read_sized(each, 1),
     "reference_memory_epochs": lambda _all, _compared, each: _read_sized(each, 0),
     "anon_peak_ratio": lambda _all, _compared, each: each.anon,

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from bench.compare.cases import Machine
@@ -10,40 +10,30 @@ from bench.compare.caveats import Comparability
 from bench.compare.machines import Comparison, MachineComparison
 from bench.compare.pairs import CasePair
 from bench.compare.ratios import Ratio
-from bench.compare.sentences import format_fraction, format_interval, format_ratio, name_cases
+from bench.compare.sentences import SIDE_BY_SIDE, format_fraction, format_interval, format_ratio, name_cases
 from bench.console.table import Table
 from bench.errors import format_count, quote
 from bench.report.tables import format_loss, format_seconds
 
-_SIDE_BY_SIDE = 4
-"""So many machines beside the reference get a column each; of more, a table shows the spread."""
-ENDLESS = 10**9
-"""A width or a length that nothing reaches."""
 _MANY = 20
 """Among more machines than this, the reference may stand far from the top."""
-_NARROW = 120
-_VERY_NARROW = 96
 _NOTHING = "–"
 
 
-def build_tables(comparison: Comparison, width: int = ENDLESS, most: int = ENDLESS) -> list[Table]:
-    """All tables, for ``width`` characters and at most ``most`` lines each."""
+def build_main_table(comparison: Comparison) -> Table:
+    """The one table that stands below the answer: two machines case by case, or several by rank."""
+    return build_pair_table(comparison) if len(comparison.others) == 1 else build_rank_table(comparison)
+
+
+def build_other_tables(comparison: Comparison) -> list[Table]:
+    """All tables but the main one, those that have rows."""
     found = [
-        build_rank_table(comparison),
-        *_build_case_tables(comparison, width),
+        *_build_case_tables(comparison),
         build_comparability_table(comparison),
         build_difference_table(comparison),
-        build_machine_table(comparison, width),
+        build_machine_table(comparison),
     ]
-    return [_cut(table, most) for table in found if table.rows]
-
-
-def _cut(table: Table, most: int) -> Table:
-    """A table's first lines, with a note of how many more there are."""
-    if len(table.rows) <= most:
-        return table
-    note = f"{format_count(len(table.rows) - most, 'more line')}: --out DIR writes all."
-    return Table(table.title, table.headers, table.rows[:most], table.labels, (*table.notes, note))
+    return [table for table in found if table.rows]
 
 
 # ------------------------------------------------------------------ the machines
@@ -52,14 +42,18 @@ def _cut(table: Table, most: int) -> Table:
 def build_rank_table(comparison: Comparison) -> Table:
     """Who is fastest."""
     reference, rank = comparison.reference, comparison.rank
-    own = (reference.label, str(rank), "1", "", str(len(reference.cases)), "100 %", "same")
+    own = (reference.label, str(rank), "1", "", "", "1", "100 %", "same", str(len(reference.cases)))
     lines = [(each.rank, _format_rank(each)) for each in comparison.others]
     ordered = sorted([(rank, own), *lines], key=lambda line: (line[0] is None, line[0] or 0))
-    headers = ("machine", "rank", "speed", "95 %", "cases", "memory", "losses")
+    headers = ("machine", "rank", "per epoch", "95 %", "clearly", "end to end", "memory", "bce less", "cases")
     notes = [f"The reference is number {rank} of {len(ordered)}."] if len(ordered) > _MANY else []
     notes += _note_equals(comparison)
     return Table(
-        f"Speed: times as fast as {reference.label}", headers, tuple(cells for _, cells in ordered), notes=tuple(notes)
+        f"Times as fast as {reference.label}",
+        headers,
+        tuple(cells for _, cells in ordered),
+        notes=tuple(notes),
+        optional=("cases", "bce less", "clearly"),
     )
 
 
@@ -68,7 +62,7 @@ def _note_equals(comparison: Comparison) -> list[str]:
     alike = [each.machine.label for each in comparison.others if each.speed and each.speed.low <= 1 <= each.speed.high]
     if not alike:
         return []
-    named = ", ".join(alike) if len(alike) <= _SIDE_BY_SIDE else f"{len(alike)} machines"
+    named = ", ".join(alike) if len(alike) <= SIDE_BY_SIDE else f"{len(alike)} machines"
     return [f"Not distinguishable from the reference, as the interval includes 1: {named}."]
 
 
@@ -78,10 +72,22 @@ def _format_rank(each: MachineComparison) -> tuple[str, ...]:
         _NOTHING if each.rank is None else str(each.rank),
         _format_speed(each.speed),
         _format_ends(each.speed),
-        str(each.speed.cases) if each.speed else "0",
+        _format_clear_cases(each),
+        _format_times(each.end_to_end),
         _format_memory(each.memory),
         _format_largest_loss(each),
+        str(each.speed.cases) if each.speed else "0",
     )
+
+
+def _format_clear_cases(each: MachineComparison) -> str:
+    """In how many cases it is clearly faster or slower: "18 faster, 1 slower"."""
+    counts = {"faster": each.count_clear("faster"), "slower": each.count_clear("slower")}
+    return ", ".join(f"{count} {word}" for word, count in counts.items() if count) or _NOTHING
+
+
+def _format_times(ratio: float | None) -> str:
+    return _NOTHING if ratio is None else format_ratio(ratio)
 
 
 def _format_largest_loss(each: MachineComparison) -> str:
@@ -124,7 +130,7 @@ def build_difference_table(comparison: Comparison) -> Table:
     machines = [comparison.reference, *(each.machine for each in comparison.others)]
     differing = dict.fromkeys(name for each in comparison.others for name, _, _ in each.differences)
     title = "What differs in the machines"
-    if len(machines) > _SIDE_BY_SIDE + 1:
+    if len(machines) > SIDE_BY_SIDE + 1:
         counted = tuple((name, *_format_commonest(name, machines)) for name in differing)
         return Table(title, ("field", comparison.reference.label, "of all machines"), counted, labels=3)
     rows = [(name, *(_format_fact(name, machine) for machine in machines)) for name in differing]
@@ -149,8 +155,8 @@ def _format_commonest(name: str, machines: Sequence[Machine]) -> tuple[str, str]
     return _format_fact(name, machines[0]), commonest + more
 
 
-def build_machine_table(comparison: Comparison, width: int = ENDLESS) -> Table:
-    """Which report is which machine; where it is narrow, without the columns that the labels repeat."""
+def build_machine_table(comparison: Comparison) -> Table:
+    """Which report is which machine."""
     machines = [comparison.reference, *(each.machine for each in comparison.others)]
     rows = tuple(
         (
@@ -166,57 +172,82 @@ def build_machine_table(comparison: Comparison, width: int = ENDLESS) -> Table:
     )
     headers = ("machine", "report", "processor", "begun", "cores", "GiB", "GFLOP/s")
     notes = ("GiB: memory of the machine. GFLOP/s: rate of its reference kernel, measured beside the cases.",)
-    if width < _NARROW:
-        return Table("The machines", headers[:2] + headers[4:], tuple(row[:2] + row[4:] for row in rows), 2, notes)
-    return Table("The machines", headers, rows, 4, notes)
+    return Table("The machines", headers, rows, 4, notes, optional=("begun", "processor", "GFLOP/s"))
 
 
 # ------------------------------------------------------------------ the cases
 
 
-def _build_case_tables(comparison: Comparison, width: int) -> list[Table]:
+def _build_case_tables(comparison: Comparison) -> list[Table]:
+    """Of several machines; that of two is the main table."""
     if len(comparison.others) == 1:
-        return [build_pair_table(comparison, width)]
-    if len(comparison.others) > _SIDE_BY_SIDE:
+        return []
+    if len(comparison.others) > SIDE_BY_SIDE:
         return [build_spread_table(comparison)]
     label = comparison.reference.label
     return [
-        build_kind_table(comparison, width, "speed", f"Times as fast as {label}"),
-        build_kind_table(comparison, width, "memory", f"Memory, in percent of {label}"),
-        build_kind_table(comparison, width, "loss", f"Losses less those of {label}"),
+        build_kind_table(comparison, "speed", f"Per epoch: times as fast as {label}"),
+        build_kind_table(comparison, "total", f"End to end: times as fast as {label}"),
+        build_kind_table(comparison, "memory", f"Memory, in percent of {label}"),
+        build_kind_table(comparison, "loss", f"Losses less those of {label}"),
     ]
 
 
-def _measure_width(table: Table) -> int:
-    """Characters that a table takes when nothing is folded."""
-    return sum(2 + max(map(len, column)) for column in zip(table.headers, *table.rows, strict=True))
-
-
-def build_pair_table(comparison: Comparison, width: int = ENDLESS) -> Table:
-    """Two machines: everything of a case on one line; without their seconds where that is narrow."""
+def build_pair_table(comparison: Comparison) -> Table:
+    """Two machines: everything of a case on one line; columns that would say nothing are left out."""
     [compared] = comparison.others
     short = name_cases(comparison.cases)
-    rows = tuple(
+    reference, name = comparison.reference.label, compared.machine.label
+    seconds, totals = (f"{what} {reference}→{name}" for what in ("s/epoch", "total s"))
+    headers = (
+        *("case", "per epoch", "95 %", "clearly", "end to end", "memory", "bce less"),
+        *(seconds, totals, "epochs", "remarks"),
+    )
+    rows = [
         (
             short[each.case],
-            _format_epochs(each),
-            _format_seconds(each, 0),
-            _format_seconds(each, 1),
             _format_speed(each.speed),
             _format_ends(each.speed),
+            each.clearly or "",
+            _format_times(each.end_to_end),
             _format_memory(each.memory),
             _format_loss(each),
+            _format_sides(_format_seconds(each, side) for side in (0, 1)),
+            _format_sides(_format_total(each, side) for side in (0, 1)),
+            _format_epochs(each),
             remark_on(each),
         )
         for each in compared.common
+    ]
+    epochs = {_format_epochs(each) for each in compared.common}
+    after = f" after {epochs.pop()} epochs" if len(epochs) == 1 else ""
+    silent = {
+        "clearly": {""},
+        "bce less": {"same"},
+        "remarks": {""},
+        **({"epochs": set(after.split())} if after else {}),
+    }
+    kept = [
+        number
+        for number, header in enumerate(headers)
+        if any(line[number] not in silent.get(header, ()) for line in rows)
+    ]
+    return Table(
+        f"{name} case by case{after}: times as fast as {reference}",
+        tuple(headers[number] for number in kept),
+        tuple(tuple(line[number] for number in kept) for line in rows),
+        optional=("remarks", "epochs", seconds, totals, "bce less", "clearly"),
     )
-    headers = ("case", "epochs", "reference s", "s/epoch", "speed", "95 %", "memory", "bce less", "remarks")
-    left_out = {"reference s", "s/epoch"} if width < _VERY_NARROW else set()
-    left_out |= set() if any(line[-1] for line in rows) else {"remarks"}
-    kept = [number for number, header in enumerate(headers) if header not in left_out]
-    title = f"{compared.machine.label} case by case, compared with {comparison.reference.label}"
-    chosen = tuple(tuple(line[number] for number in kept) for line in rows)
-    return Table(title, tuple(headers[number] for number in kept), chosen)
+
+
+def _format_sides(texts: Iterable[str]) -> str:
+    """The reference's figure and the machine's, which go or stay together: "2.08 → 1.23"."""
+    return " → ".join(texts)
+
+
+def _format_total(each: CasePair, side: int) -> str:
+    """Seconds from start to end, at the checkpoint at which both are compared."""
+    return format_seconds(each.sized[side].total_s if each.sized and each.end_to_end else None)
 
 
 def _format_epochs(each: CasePair) -> str:
@@ -251,39 +282,30 @@ def _format_loss(each: CasePair) -> str:
 
 # ------------------------------------------------------------------ the cases on a few machines
 
-_Kind = Literal["speed", "memory", "loss"]
-_UNITS: dict[_Kind, str] = {"speed": "s", "memory": "MiB", "loss": "bce"}
+_Kind = Literal["speed", "total", "memory", "loss"]
+_UNITS: dict[_Kind, str] = {"speed": "s", "total": "s", "memory": "MiB", "loss": "bce"}
 
 
-def build_kind_table(comparison: Comparison, width: int, kind: _Kind, title: str) -> Table:
-    """A few machines: a column each, and for each case a line for each of the reference's figures.
-
-    Where that is too wide, machines have their labels' ends alone, by which they differ, and then no intervals.
-    """
+def build_kind_table(comparison: Comparison, kind: _Kind, title: str) -> Table:
+    """A few machines: a column each, and for each case a line for each of the reference's figures."""
     short = name_cases(comparison.cases)
-    lines = []
+    rows = []
     for case in comparison.reference.cases:
         for where, pairs in _split([each.find_pair(case) for each in comparison.others], kind).items():
             own = (_format_reference(each, kind) for each in pairs if each)
-            lines.append((short[case] + where, next((text for text in own if text != _NOTHING), _NOTHING), pairs))
-    labels = [each.machine.label for each in comparison.others]
-    ends = [label.rpartition("-")[2] for label in labels]
-    for heads, with_interval in ((labels, True), (ends, True), (ends, False)):
-        rows = tuple(
-            (name, reference, *(_format_compared(each, kind, with_interval=with_interval) for each in pairs))
-            for name, reference, pairs in lines
-        )
-        table = Table(title, ("case", f"reference {_UNITS[kind]}", *heads), rows)
-        if _measure_width(table) <= width:
-            break
-    return table
+            reference = next((text for text in own if text != _NOTHING), _NOTHING)
+            rows.append((short[case] + where, reference, *(_format_compared(each, kind) for each in pairs)))
+    labels = (each.machine.label for each in comparison.others)
+    return Table(title, ("case", f"reference {_UNITS[kind]}", *labels), tuple(rows))
 
 
-def _format_compared(each: CasePair | None, kind: _Kind, *, with_interval: bool) -> str:
+def _format_compared(each: CasePair | None, kind: _Kind) -> str:
     if each is None:
         return _NOTHING
     if kind == "speed":
-        return _format_speed(each.speed) + (f" ({format_interval(each.speed)})" if each.speed and with_interval else "")
+        return f"{_format_speed(each.speed)} ({format_interval(each.speed)})" if each.speed else _NOTHING
+    if kind == "total":
+        return _format_times(each.end_to_end)
     return _format_memory(each.memory) if kind == "memory" else _format_loss(each)
 
 
@@ -291,6 +313,8 @@ def _format_reference(each: CasePair, kind: _Kind) -> str:
     """The reference's own figure."""
     if kind == "speed":
         return _format_seconds(each, 0)
+    if kind == "total":
+        return _format_total(each, 0)
     if kind == "loss":
         return format_loss(each.evaluated[0].loss if each.evaluated else None)
     figures = each.sized[0] if each.sized else None
@@ -302,8 +326,10 @@ def _find_checkpoint(each: CasePair, kind: _Kind) -> str | None:
     """Where the reference's figure was taken; None where none of the kind is compared, and of times: it has one."""
     if kind == "loss":
         return format_count(each.evaluated[0].epochs, "epoch") if each.evaluated and each.loss is not None else None
-    if kind == "speed" or not each.sized or each.memory is None:
+    if kind == "speed" or not each.sized or (each.end_to_end if kind == "total" else each.memory) is None:
         return None
+    if kind == "total":
+        return format_count(each.sized[0].epochs, "epoch")
     return format_count(each.sized[0].epochs, "epoch") + ("" if each.anon else ", resident")
 
 
@@ -333,12 +359,17 @@ def build_spread_table(comparison: Comparison) -> Table:
         for each in compared.common:
             found.setdefault(each.case, []).append(each)
     rows = tuple((short[case], *_format_spread(found[case])) for case in comparison.reference.cases if case in found)
-    headers = ("case", "reference s", "machines", "slowest", "median", "fastest", "memory", "bce less, at most")
-    return Table(f"Times as fast as {comparison.reference.label}, over the machines", headers, rows)
+    headers = (
+        *("case", "reference s", "machines", "slowest", "median", "fastest", "end to end", "memory"),
+        "bce less, at most",
+    )
+    title = f"Case by case: times as fast as {comparison.reference.label}, over the machines"
+    return Table(title, headers, rows, optional=("bce less, at most", "machines", "reference s"))
 
 
 def _format_spread(pairs: Sequence[CasePair]) -> tuple[str, ...]:
     speeds = sorted(each.speed.value for each in pairs if each.speed)
+    totals = [each.end_to_end for each in pairs if each.end_to_end]
     memory = [each.memory for each in pairs if each.memory]
     differing = [each for each in pairs if each.loss is not None]
     return (
@@ -347,6 +378,7 @@ def _format_spread(pairs: Sequence[CasePair]) -> tuple[str, ...]:
         format_ratio(speeds[0]) if speeds else _NOTHING,
         format_ratio(statistics.median(speeds)) if speeds else _NOTHING,
         format_ratio(speeds[-1]) if speeds else _NOTHING,
+        _format_times(statistics.median(totals) if totals else None),
         f"{100 * min(memory):.0f}–{format_fraction(max(memory))}" if memory else _NOTHING,
         _format_loss(max(differing, key=lambda each: abs(each.loss or 0))) if differing else _NOTHING,
     )

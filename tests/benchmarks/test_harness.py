@@ -69,7 +69,7 @@ def test_comparing_20_reports(benchmark: BenchmarkFixture, tmp_path: Path, heade
         other = header.model_copy(update={"machine_id": f"{number:08x}"})
         path.write_text(format_csv(ResultRow, make_all_result_rows(outcomes, other)), encoding="utf-8")
     console = Console(file=io.StringIO(), width=160)
-    assert benchmark.pedantic(compare.compare_reports, (reports, None, None, console), rounds=3) == 0
+    assert benchmark.pedantic(compare.compare_reports, (compare.CompareRequest(reports), console), rounds=3) == 0
 
 
 def test_rows_of_a_500_epoch_outcome(benchmark: BenchmarkFixture, header: SweepHeader, outcome: Outcome) -> None:

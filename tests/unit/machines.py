@@ -6,7 +6,8 @@ from typing import Any
 
 import scripted
 
-from bench.compare.cases import Machine, read_machine
+from bench.compare.cases import Machine, add_labels, read_machine
+from bench.compare.machines import Comparison, compare_machines
 from bench.results.reader import Report, Row
 from bench.results.schema import ResultRow
 
@@ -30,3 +31,29 @@ def of(
             rows=rows,
         )
     )
+
+
+def result(model: str = "basic", seconds: float | None = 1.0, reach: float = 1.02, **changes: Any) -> Row:
+    """A case after fifty epochs; its interval reaches two percent to each side."""
+    measured: dict[str, Any] = {
+        "case_id": scripted.strange_case(model=model, repeat=changes.get("repeat", 0)).case_id,
+        "model": model,
+        "epochs": 50,
+        "run_epochs": 50,
+        **scripted.times(seconds, reach),
+        "val_bce": 0.1,
+        "peak_anon_mib": 400.0,
+        "peak_rss_mib": 800.0,
+        "noisy_epochs": 0,
+    }
+    return narrow(scripted.result_row(**measured | changes))
+
+
+def against(*others: Machine, reference: Machine | None = None) -> Comparison:
+    [first, *rest] = add_labels([reference or of(result(seconds=2.0), result("deep", seconds=4.0)), *others])
+    return compare_machines(first, rest)
+
+
+def fast(**fingerprint: Any) -> Machine:
+    rows = (result(peak_anon_mib=388.0), result("deep", seconds=2.04, peak_anon_mib=388.0))
+    return of(*rows, **{"machine_id": "mffff0000"} | fingerprint)

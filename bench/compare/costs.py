@@ -1,0 +1,185 @@
+"""What it costs to train a model to the same loss on machines that are paid by the hour."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.compare.cases import Machine
+from bench.compare.machines import Comparison
+from bench.compare.sentences import format_fraction
+from bench.console.table import Table
+from bench.errors import InvalidInput, format_count, join_names, quote, split_list
+from bench.report.tables import format_loss, format_seconds
+
+_HOUR_S = 3600
+_SHOWN = 10
+_ALIKE = 1.01
+"""Losses that are so much higher count as reached: other loops and batch orders end as far apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The training of a model that reached a loss soonest on one machine."""
+
+    total_s: float
+    """From the process' start to the checkpoint at which the loss was reached."""
+    cost: float
+    """In the unit of the prices."""
+    case: str
+    epochs: int
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """A model trained to the same loss on every machine that has a price."""
+
+    model: str
+    val_bce: float
+    """The lowest loss that all of them reached and 1 %, in nats per pixel."""
+    trainings: Mapping[str, Training]
+    """By the machine's label."""
+
+
+# ------------------------------------------------------------------ the prices
+
+
+def parse_prices(text: str, machines: Sequence[Machine]) -> dict[str, float]:
+    """Parse "A=0.4,B=1.1": prices per hour by the labels of the machines; reports are named by label or by name.
+
+    Raises `InvalidInput` where a name or a price is none, or fewer than two machines have one.
+    """
+    prices: dict[str, float] = {}
+    for part in split_list(text):
+        name, equals, number = part.rpartition("=")
+        if not equals:
+            raise InvalidInput(
+                f"--price-per-hour takes NAME=PRICE,NAME=PRICE, such as A=0.4,B=1.1; got {quote(part)!r}."
+            )
+        label = _find_label(name.strip(), machines)
+        if label in prices:
+            raise InvalidInput(f"--price-per-hour names {quote(name)!r} twice.")
+        prices[label] = _parse_price(name, number.strip())
+    if len(prices) < 2:
+        raise InvalidInput(
+            f"--price-per-hour takes the prices of two machines or more; got {len(prices)}. {_list_known(machines)}"
+        )
+    return prices
+
+
+def _find_label(name: str, machines: Sequence[Machine]) -> str:
+    found = [each.label for each in machines if each.label == name] or [
+        each.label for each in machines if each.source == name
+    ]
+    if len(found) == 1:
+        return found[0]
+    what = "several reports are called" if found else "no report is called"
+    raise InvalidInput(f"--price-per-hour: {what} {quote(name)!r}. {_list_known(machines)}")
+
+
+def _list_known(machines: Sequence[Machine]) -> str:
+    return f"Known: {join_names([each.label for each in machines], _SHOWN)}."
+
+
+def _parse_price(name: str, number: str) -> float:
+    try:
+        price = float(number)
+    except ValueError:
+        price = math.nan
+    if not 1e-9 < price < 1e9:
+        raise InvalidInput(
+            f"--price-per-hour: the price of {quote(name)!r} is {quote(number)!r}; expected a number above 0."
+        )
+    return price
+
+
+# ------------------------------------------------------------------ the costs
+
+
+def compare_costs(comparison: Comparison, prices: Mapping[str, float]) -> list[ModelCost]:
+    """What each model costs to train to within 1 % of the lowest loss that every machine with a price reached.
+
+    Of each machine the training counts that got there soonest, whatever its batch size or loop.
+    """
+    machines = [each for each in _list_machines(comparison) if each.label in prices]
+    found = []
+    for model in dict.fromkeys(row.model for row in comparison.cases.values()):
+        reached = [_list_trainings(each, model, prices[each.label]) for each in machines]
+        digests = set.intersection(*({digest for digest, _, _ in each} for each in reached))
+        known = [[(loss, training) for digest, loss, training in each if digest in digests] for each in reached]
+        if digests:
+            target = _ALIKE * max(min(loss for loss, _ in each) for each in known)
+            soonest = [min((t for loss, t in each if loss <= target), key=lambda t: t.total_s) for each in known]
+            found.append(ModelCost(model, target, dict(zip([each.label for each in machines], soonest, strict=True))))
+    return found
+
+
+def _list_machines(comparison: Comparison) -> list[Machine]:
+    return [comparison.reference, *(each.machine for each in comparison.others)]
+
+
+def _list_trainings(machine: Machine, model: str, price: float) -> list[tuple[str, float, Training]]:
+    """The checkpoints of a model that have a loss and a time: the data's digest, the loss, the training up to it."""
+    return [
+        (
+            figures.dataset_digest,
+            figures.loss,
+            Training(figures.total_s, figures.total_s / _HOUR_S * price, name, figures.epochs),
+        )
+        for name, case in machine.cases.items()
+        if case.row.model == model
+        for figures in case.checkpoints
+        if figures.loss is not None and figures.total_s is not None
+    ]
+
+
+# ------------------------------------------------------------------ in words and in a table
+
+
+def describe_costs(costs: Sequence[ModelCost], prices: Mapping[str, float]) -> list[str]:
+    """Which machine is the cheapest to the same loss, and what the others cost; in a sentence."""
+    if not costs:
+        return ["Costs are not compared: no model reached a loss on all machines that have a price."]
+    labels = list(costs[0].trainings)
+    means = {label: statistics.geometric_mean([each.trainings[label].cost for each in costs]) for label in labels}
+    best, *others = sorted(labels, key=means.__getitem__)
+    ratios = [f"{format_fraction(means[best] / means[label])} of what {label} does" for label in others[:_SHOWN]]
+    at = ", ".join(f"{label} {prices[label]:g}" for label in labels[:_SHOWN])
+    over = f"over {format_count(len(costs), 'model')} (per hour: {at})"
+    return [f"To the same loss {best} costs {' and '.join(ratios)}, {over}."]
+
+
+def build_cost_table(costs: Sequence[ModelCost], short: Mapping[str, str]) -> Table:
+    """A row per model: the loss that all reached, then each machine's cost, its seconds and how it trained."""
+    labels = list(costs[0].trainings) if costs else []
+    headers = (
+        "model",
+        "bce ≤",
+        *(f"cost on {label}" for label in labels),
+        *(f"total s on {label}" for label in labels),
+    )
+    by = tuple(f"by {label}" for label in labels)
+    rows = tuple(
+        (
+            each.model,
+            format_loss(each.val_bce),
+            *(_format_cost(each.trainings[label].cost) for label in labels),
+            *(format_seconds(each.trainings[label].total_s) for label in labels),
+            *(_name_training(each, label, short) for label in labels),
+        )
+        for each in costs
+    )
+    notes = (
+        "Cost: total s / 3600 × price, of the training that reached this bce soonest, imports and compilation counted.",
+    )
+    return Table("What the same loss costs", (*headers, *by), rows, notes=notes, optional=(*reversed(by),))
+
+
+def _name_training(of: ModelCost, label: str, short: Mapping[str, str]) -> str:
+    training = of.trainings[label]
+    return f"{short[training.case].removeprefix(f'{of.model} ')}, {format_count(training.epochs, 'epoch')}"
+
+
+def _format_cost(cost: float) -> str:
+    """With three significant figures, and never an exponent."""
+    return f"{cost:.{max(0, 2 - math.floor(math.log10(cost)))}f}"
