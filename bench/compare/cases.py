@@ -87,7 +87,9 @@ def _build_case(rows: Sequence[Row], speed: CaseSpeed | None) -> MeasuredCase:
     for row in sorted(rows, key=lambda row: (row.epochs, row.repeat)):
         if row.status == "ok":
             checkpoints.setdefault(row.epochs, []).append(row)
-    failures = [f"{row.status} at {format_count(row.epochs, 'epoch')}" for row in rows if row.status != "ok"]
+    falling = sorted(rows, key=lambda row: row.epochs, reverse=True)
+    failed = {row.repeat: row for row in falling if row.status != "ok"}  # the first checkpoint that was not reached
+    failures = [f"{row.status} at {format_count(row.epochs, 'epoch')}" for row in failed.values()]
     figures = tuple(_summarize_processes(epochs, processes) for epochs, processes in checkpoints.items())
     return MeasuredCase(rows[0], figures, speed, tuple(dict.fromkeys(failures)))
 

@@ -48,7 +48,7 @@ def compare_reports(request: CompareRequest, console: Console | None = None) -> 
         prices = parse_prices(request.prices, machines) if request.prices is not None else {}
         comparison = compare_machines(machines[chosen], [*machines[:chosen], *machines[chosen + 1 :]])
         report = ComparisonReport(comparison, tuple(reports.notes), prices)
-        print_comparison(report, console, all_tables=request.all_tables)
+        print_comparison(report, console, all_tables=request.all_tables, has_page=request.out is not None)
         if request.out is not None:
             say(console, f"\nComparison: {page.write_files(request.out, report)}")
     finally:
@@ -59,21 +59,27 @@ def compare_reports(request: CompareRequest, console: Console | None = None) -> 
     return ExitCode.OK if comparison.is_comparable else ExitCode.INCOMPARABLE
 
 
-def print_comparison(report: ComparisonReport, console: Console, *, all_tables: bool) -> None:
-    """Print the answer, the main table and what was not compared; with ``all_tables`` everything."""
+def print_comparison(
+    report: ComparisonReport, console: Console, *, all_tables: bool = False, has_page: bool = False
+) -> None:
+    """Print the answer, the main table and what was not compared; with ``all_tables`` everything.
+
+    Where neither that nor a page shows the rest, say how to see it.
+    """
     for line in report.answer:
         _print_sentence(line, console)
+    console.print()
     for table in report.tables if all_tables else [_cut(table) for table in report.main_tables]:
-        console.print()
         print_table(console, table)
+        if table.notes:
+            console.print()
     notes = report.notes if all_tables else report.notes[:_FEW_NOTES]
-    if notes:
-        console.print()
     for line in notes:
         _print_sentence(f"Note: {line}", console)
-    if not all_tables:
+    if not all_tables and not has_page:
         left = f" and {format_count(len(report.notes) - len(notes), 'note')} more" if notes != report.notes else ""
-        console.print()
+        if notes:
+            console.print()
         _print_sentence(f"--tables prints all tables{left}; --out DIR writes them as a page.", console)
 
 

@@ -18,6 +18,8 @@ from bench.report.tables import format_loss, format_seconds
 _MANY = 20
 """Among more machines than this, the reference may stand far from the top."""
 _NOTHING = "–"
+_ARROW = " → "
+_BOTH_NOTHING = _NOTHING + _ARROW + _NOTHING
 
 
 def build_main_table(comparison: Comparison) -> Table:
@@ -220,20 +222,16 @@ def build_pair_table(comparison: Comparison) -> Table:
         for each in compared.common
     ]
     epochs = {_format_epochs(each) for each in compared.common}
-    after = f" after {epochs.pop()} epochs" if len(epochs) == 1 else ""
-    silent = {
-        "clearly": {""},
-        "bce less": {"same"},
-        "remarks": {""},
-        **({"epochs": set(after.split())} if after else {}),
-    }
+    after = next(iter(epochs)) if len(epochs) == 1 else ""
+    same = {"bce less": "same"} | ({"epochs": after} if after.isdigit() else {})
     kept = [
         number
         for number, header in enumerate(headers)
-        if any(line[number] not in silent.get(header, ()) for line in rows)
+        if any(line[number] not in ("", _NOTHING, _BOTH_NOTHING, same.get(header)) for line in rows)
     ]
+    when = f" after {format_count(int(after), 'epoch')}" if after.isdigit() else ""
     return Table(
-        f"{name} case by case{after}: times as fast as {reference}",
+        f"{name} case by case{when}: times as fast as {reference}",
         tuple(headers[number] for number in kept),
         tuple(tuple(line[number] for number in kept) for line in rows),
         optional=("remarks", "epochs", seconds, totals, "bce less", "clearly"),
@@ -242,7 +240,7 @@ def build_pair_table(comparison: Comparison) -> Table:
 
 def _format_sides(texts: Iterable[str]) -> str:
     """The reference's figure and the machine's, which go or stay together: "2.08 → 1.23"."""
-    return " → ".join(texts)
+    return _ARROW.join(texts)
 
 
 def _format_total(each: CasePair, side: int) -> str:

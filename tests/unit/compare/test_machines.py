@@ -73,6 +73,8 @@ def test_a_process_that_failed_is_listed_and_not_measured() -> None:
     assert case.speed is not None
     assert case.speed.processes == 1
     assert case.failures == ("killed at 50 epochs",)
+    [case] = of(row(epochs=1), row(epochs=50, status="oom"), row(epochs=100, status="oom")).cases.values()
+    assert case.failures == ("oom at 50 epochs",)
 
 
 def list_labels(*machines: Machine) -> list[str]:

@@ -82,6 +82,13 @@ def test_figures_of_both_sides_stand_in_one_cell() -> None:
     assert not {"epochs", "bce less", "remarks"} & set(table.headers)  # they would say nothing
 
 
+def test_columns_without_a_figure_are_left_out() -> None:
+    untimed = of(result(seconds=None, val_bce=0.2), machine_id="m2")
+    table = tables.build_pair_table(against(untimed, reference=of(result(seconds=None))))
+    assert table.headers == ("case", "end to end", "memory", "bce less", table.headers[-1])
+    assert table.headers[-1].startswith("total s ")
+
+
 def test_hundreds_of_machines_are_ranked_and_the_rest_is_counted() -> None:
     machines = [of(result(seconds=1 + number / 100), machine_id=f"{number:04d}") for number in range(300)]
     compared = against(*machines)
