@@ -140,13 +140,18 @@ def describe_costs(costs: Sequence[ModelCost], prices: Mapping[str, float]) -> l
     """Which machine is the cheapest to the same loss, and what the others cost; in a sentence."""
     if not costs:
         return ["Costs are not compared: no model reached a loss on all machines that have a price."]
-    labels = list(costs[0].trainings)
-    means = {label: statistics.geometric_mean([each.trainings[label].cost for each in costs]) for label in labels}
-    best, *others = sorted(labels, key=means.__getitem__)
-    ratios = [f"{format_fraction(means[best] / means[label])} of what {label} does" for label in others[:_SHOWN]]
-    at = ", ".join(f"{label} {prices[label]:g}" for label in labels[:_SHOWN])
+    (best, least), *others = rank_costs(costs)
+    ratios = [f"{format_fraction(least / cost)} of what {label} does" for label, cost in others[:_SHOWN]]
+    at = ", ".join(f"{label} {prices[label]:g}" for label in list(costs[0].trainings)[:_SHOWN])
     over = f"over {format_count(len(costs), 'model')} (per hour: {at})"
     return [f"To the same loss {best} costs {' and '.join(ratios)}, {over}."]
+
+
+def rank_costs(costs: Sequence[ModelCost]) -> list[tuple[str, float]]:
+    """The machines with the geometric mean of their costs over the models, the cheapest first."""
+    labels = list(costs[0].trainings)
+    means = [(label, statistics.geometric_mean([each.trainings[label].cost for each in costs])) for label in labels]
+    return sorted(means, key=lambda line: line[1])
 
 
 def build_cost_table(costs: Sequence[ModelCost], short: Mapping[str, str]) -> Table:

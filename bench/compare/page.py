@@ -10,6 +10,7 @@ from typing import Any
 from bench import __version__
 from bench.compare.cases import MeasuredCase
 from bench.compare.contents import ComparisonReport
+from bench.compare.headline import write_answer
 from bench.compare.machines import Comparison, MachineComparison
 from bench.compare.pairs import CasePair
 from bench.compare.sentences import SIDE_BY_SIDE, summarize_all
@@ -18,7 +19,6 @@ from bench.console.table import Table, escape_cell
 from bench.errors import InvalidInput, quote
 from bench.report.files import make_safe
 from bench.report.render import Section, render_page
-from bench.report.summary import name_machine
 from bench.report.views import TableView, list_explained, make_view
 from bench.results.folder import write_whole
 
@@ -90,39 +90,21 @@ def render_html(report: ComparisonReport) -> str:
     """The text of comparison.html: one file that needs no other and no network."""
     from bench.compare import plots  # noqa: PLC0415 - matplotlib is for those who ask for a page
 
-    each, many = _list_machines(report)
-    facts = {"sentences": [*report.answer, *([] if many else each)], "facts": _list_facts(report), "notes": []}
-    main, *others = [
+    each, _ = _list_machines(report)
+    tables = [
         Section(f"part-{number}", table.title, "table.html.j2", _make_view(table, f"table-{number}"))
         for number, table in enumerate(report.tables)
     ]
-    columns = list_explained([section.data.columns for section in (main, *others)])
+    columns = list_explained([section.data.columns for section in tables])
+    reading = {"columns": columns, "sentences": _READING}
     sections = [
-        Section("answer", "The answer", "summary.html.j2", facts),
-        Section("plots", "Speed, time and memory", "comparison.html.j2", plots.draw_comparison(report.comparison)),
-        main,
-        *others,
-        Section("machines", "Machine by machine", "lines.html.j2", each if many else []),
+        Section("answer", "Answer", "answer.html.j2", write_answer(report, plots.draw_comparison(report.comparison))),
+        *tables,
+        Section("machines", "Machine by machine", "lines.html.j2", each, is_folded=True),
         Section("missing", "Not compared", "lines.html.j2", report.notes),
-        Section("reading", "How to read this", "reading.html.j2", {"columns": columns, "sentences": _READING}),
+        Section("reading", "How to read this", "reading.html.j2", reading, is_folded=True),
     ]
     return render_page(report.title, sections, f"aebench {__version__}; full precision is in comparison.csv.")
-
-
-def _list_facts(report: ComparisonReport) -> dict[str, str]:
-    """What the reference is, and each of a few others."""
-    comparison = report.comparison
-    few = [each.machine for each in comparison.others] if len(comparison.others) <= SIDE_BY_SIDE else []
-    return {
-        each.label + (" (the reference)" if each is comparison.reference else ""): "; ".join(
-            [
-                f"{name_machine(each.fingerprint)}, {each.fingerprint.ram_mib / 1024:.0f} GiB",
-                f"report {each.source} of {each.started_at[:16].replace('T', ' ')}",
-                *([f"{report.prices[each.label]:g} per hour"] if each.label in report.prices else []),
-            ]
-        )
-        for each in (comparison.reference, *few)
-    }
 
 
 def _make_view(table: Table, anchor: str) -> TableView:

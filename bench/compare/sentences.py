@@ -48,7 +48,9 @@ def _name_winner(machine: str, speed: Ratio, reference: str) -> str:
     if speed.high < 1:
         return f"{reference}: {_format_times(1 / speed.value)} times as fast as {machine}"
     return (
-        f"{machine} is as fast as {reference}" if _is_same(speed) else f"{machine} and {reference} cannot be told apart"
+        f"{machine} is as fast as {reference}"
+        if is_same_speed(speed)
+        else f"{machine} and {reference} cannot be told apart"
     )
 
 
@@ -101,13 +103,14 @@ def _describe_speed(compared: MachineComparison, reference: Machine) -> str:
         speed = Ratio(1 / speed.value, 1 / speed.high, 1 / speed.low, speed.cases)
         start = f"{name} takes {format_ratio(speed.value)} times as long per epoch as {other}"
     else:
-        alike = "is as fast as" if _is_same(speed) else "cannot be told apart from"
+        alike = "is as fast as" if is_same_speed(speed) else "cannot be told apart from"
         start = f"{name} {alike} {other}, at {format_ratio(speed.value)} times its speed"
     over = f"over {format_count(speed.cases, 'case')}{_describe_clear_cases(compared, speed.cases)}"
     return f"{start} (95 %: {format_interval(speed)}) {over}"
 
 
-def _is_same(speed: Ratio) -> bool:
+def is_same_speed(speed: Ratio) -> bool:
+    """Whether the whole interval lies so close to 1 that the speeds are called the same."""
     return speed.low >= 1 / _SAME_SPEED and speed.high <= _SAME_SPEED
 
 
@@ -144,17 +147,26 @@ def _describe_needs(compared: MachineComparison) -> str:
 def _describe_losses(compared: MachineComparison) -> str:
     if compared.losses.state == "no":
         return f"losses are not compared ({compared.losses.reasons[0]})"
+    figure, words = compare_losses(compared)
+    return f"{figure} losses {words}" if figure == _SAME else f"losses differ by up to {figure} ({words})"
+
+
+_SAME = "the same"
+
+
+def compare_losses(compared: MachineComparison) -> tuple[str, str]:
+    """By how much losses differ, and what there is to say of it: ("the same", "to the last bit")."""
+    if compared.losses.state == "no":
+        return "–", f"not compared: {compared.losses.reasons[0]}"
     differing = [each for each in compared.common if each.loss]
     if not differing:
-        return "the same losses to the last bit"
+        return _SAME, "to the last bit"
     worst = max(differing, key=_compute_relative_difference)
     most = _compute_relative_difference(worst)
     if most <= _ROUNDING:
-        return "the same losses but for rounding"
+        return _SAME, "but for rounding"
     percent = f"{100 * most:.2g} %" if most < 0.1 else format_fraction(most)
-    if most <= _SAME_LOSS:
-        return f"the same losses within {percent}"
-    return f"losses differ by up to {percent} ({_show_losses(worst)})"
+    return (_SAME, f"within {percent}") if most <= _SAME_LOSS else (percent, _show_losses(worst))
 
 
 def _show_losses(each: CasePair) -> str:
