@@ -175,7 +175,8 @@ def build_cost_table(costs: Sequence[ModelCost], short: Mapping[str, str]) -> Ta
         for each in costs
     )
     notes = (
-        "Cost: total s / 3600 × price, of the training that reached this bce soonest, imports and compilation counted.",
+        "bce: the lowest that all of them reached, and 1 %.",
+        "Cost: total s / 3600 × price, of the training that reached it soonest, imports and compilation included.",
     )
     return Table("What the same loss costs", (*headers, *by), rows, notes=notes, optional=(*reversed(by),))
 

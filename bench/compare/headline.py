@@ -72,11 +72,11 @@ def _write_headline(each: MachineComparison, reference: str, totals: Sequence[fl
 
 def _describe_basis(each: MachineComparison, cases: int) -> str:
     """What the headline holds for."""
-    same = [f"{each.same_machine[:1].upper()}{each.same_machine[1:]}"] if each.same_machine else []
-    speed = [f"speed per epoch over {format_count(each.speed.cases, 'case')}"] if each.speed else []
-    total = [f"whole trainings, imports and compilation included, over {cases}"] if cases else []
-    basis = f"Geometric means: {'; '.join([*speed, *total])}" if speed or total else ""
-    return " ".join(f"{part}." for part in (*same, basis) if part)
+    same = f"{each.same_machine[:1].upper()}{each.same_machine[1:]}. " if each.same_machine else ""
+    counts = dict.fromkeys(count for count in (each.speed.cases if each.speed else 0, cases) if count)
+    over = " and ".join(format_count(count, "case") for count in counts)
+    total = "; whole trainings include imports and compilation" if cases else ""
+    return f"{same}Geometric means over {over}{total}." if counts else same.strip()
 
 
 def _list_totals(comparison: Comparison) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
@@ -22,6 +23,8 @@ from bench.report.tables import format_seconds
 _MOST_CASES = 120
 _WIDTH = 5.2
 """In inches: on a phone the words are still large enough to be read."""
+_PAD = 0.15
+"""In inches, at each side: the page makes the words larger on a phone."""
 _MARKERS = ("s", "o", "D", "^")
 _STYLE = {
     "axes.grid.axis": "x",
@@ -73,7 +76,7 @@ def draw_speeds(comparison: Comparison) -> str:
     if not cases:
         return ""
     with apply_style(_STYLE):
-        figure = Figure(figsize=(_WIDTH, 1.1 + 0.26 * len(cases)), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, 1.1 + 0.26 * len(cases)), layout=ConstrainedLayoutEngine(w_pad=_PAD))
         axes = figure.add_subplot()
         _draw_speeds(axes, comparison, cases)
         if 1 < len(comparison.others) <= SIDE_BY_SIDE:
@@ -160,7 +163,7 @@ def _draw_models(comparison: Comparison, measure: Measure) -> str:
     unit = "s" if measure == "total_s" else "MiB"
     labels = [comparison.reference.label, *(each.machine.label for each in comparison.others)]
     with apply_style(_STYLE):
-        figure = Figure(figsize=(_WIDTH, 1.1 + 0.3 * len(found)), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, 1.1 + 0.3 * len(found)), layout=ConstrainedLayoutEngine(w_pad=_PAD))
         axes = figure.add_subplot()
         for place, values in enumerate(found.values()):
             axes.plot([min(values), max(values)], [place] * 2, color=RULE, linewidth=2)

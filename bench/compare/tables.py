@@ -203,7 +203,7 @@ def build_pair_table(comparison: Comparison) -> Table:
     seconds, totals = (f"{what} {reference}→{name}" for what in ("s/epoch", "total s"))
     headers = (
         *("case", "per epoch", "95 %", "clearly", "end to end", "memory", "bce less"),
-        *(seconds, totals, "epochs", "remarks"),
+        *(totals, seconds, "epochs", "remarks"),
     )
     rows = [
         (
@@ -214,8 +214,8 @@ def build_pair_table(comparison: Comparison) -> Table:
             _format_times(each.end_to_end),
             _format_memory(each.memory),
             _format_loss(each),
-            _format_sides(_format_seconds(each, side) for side in (0, 1)),
             _format_sides(_format_total(each, side) for side in (0, 1)),
+            _format_sides(_format_seconds(each, side) for side in (0, 1)),
             _format_epochs(each),
             remark_on(each),
         )
