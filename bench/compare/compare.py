@@ -12,7 +12,7 @@ from bench.compare.contents import ComparisonReport
 from bench.compare.costs import parse_prices
 from bench.compare.machines import compare_machines
 from bench.console.output import make_console, say
-from bench.console.table import Table, print_table, wrap
+from bench.console.table import Table, print_lines, print_table
 from bench.errors import ExitCode, InvalidInput, format_count, quote
 from bench.results import reader
 
@@ -50,7 +50,7 @@ def compare_reports(request: CompareRequest, console: Console | None = None) -> 
         report = ComparisonReport(comparison, tuple(reports.notes), prices)
         print_comparison(report, console, all_tables=request.all_tables, has_page=request.out is not None)
         if request.out is not None:
-            say(console, f"\nComparison: {page.write_files(request.out, report)}")
+            say(console, f"Comparison: {page.write_files(request.out, report)}")
     finally:
         for refusal in reports.refusals:
             say(Console(stderr=True), f"aebench: refused: {refusal}")
@@ -66,26 +66,14 @@ def print_comparison(
 
     Where neither that nor a page shows the rest, say how to see it.
     """
-    for line in report.answer:
-        _print_sentence(line, console)
-    console.print()
+    print_lines(console, [*report.answer, ""])
     for table in report.tables if all_tables else [_cut(table) for table in report.main_tables]:
         print_table(console, table)
-        if table.notes:
-            console.print()
     notes = report.notes if all_tables else report.notes[:_FEW_NOTES]
-    for line in notes:
-        _print_sentence(f"Note: {line}", console)
+    print_lines(console, [*(f"Note: {line}" for line in notes), *([""] if notes else [])])
     if not all_tables and not has_page:
         left = f" and {format_count(len(report.notes) - len(notes), 'note')} more" if notes != report.notes else ""
-        if notes:
-            console.print()
-        _print_sentence(f"--tables prints all tables{left}; --out DIR writes them as a page.", console)
-
-
-def _print_sentence(text: str, console: Console) -> None:
-    for line in wrap(text, console.width):
-        say(console, line)
+        print_lines(console, [f"--tables prints all tables{left}; --out DIR writes them as a page."])
 
 
 def _cut(table: Table) -> Table:

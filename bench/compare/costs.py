@@ -157,13 +157,7 @@ def rank_costs(costs: Sequence[ModelCost]) -> list[tuple[str, float]]:
 def build_cost_table(costs: Sequence[ModelCost], short: Mapping[str, str]) -> Table:
     """A row per model: the loss that all reached, then each machine's cost, its seconds and how it trained."""
     labels = list(costs[0].trainings) if costs else []
-    headers = (
-        "model",
-        "bce ≤",
-        *(f"cost on {label}" for label in labels),
-        *(f"total s on {label}" for label in labels),
-    )
-    by = tuple(f"by {label}" for label in labels)
+    costed, timed, trained = (tuple(f"{what} {label}" for label in labels) for what in ("cost on", "total s on", "by"))
     rows = tuple(
         (
             each.model,
@@ -178,7 +172,8 @@ def build_cost_table(costs: Sequence[ModelCost], short: Mapping[str, str]) -> Ta
         "bce: the lowest that all of them reached, and 1 %.",
         "Cost: total s / 3600 × price, of the training that reached it soonest, imports and compilation included.",
     )
-    return Table("What the same loss costs", (*headers, *by), rows, notes=notes, optional=(*reversed(by),))
+    headers = ("model", "bce ≤", *costed, *timed, *trained)
+    return Table("What the same loss costs", headers, rows, notes=notes, optional=(*trained, *timed))
 
 
 def _name_training(of: ModelCost, label: str, short: Mapping[str, str]) -> str:
