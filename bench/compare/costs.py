@@ -155,16 +155,15 @@ def rank_costs(costs: Sequence[ModelCost]) -> list[tuple[str, float]]:
 
 
 def build_cost_table(costs: Sequence[ModelCost], short: Mapping[str, str]) -> Table:
-    """A row per model: the loss that all reached, then each machine's cost, its seconds and how it trained."""
+    """A row per model: the loss that all reached, each machine's cost, then all their seconds and how they trained."""
     labels = list(costs[0].trainings) if costs else []
-    costed, timed, trained = (tuple(f"{what} {label}" for label in labels) for what in ("cost on", "total s on", "by"))
     rows = tuple(
         (
             each.model,
             format_loss(each.val_bce),
             *(_format_cost(each.trainings[label].cost) for label in labels),
-            *(format_seconds(each.trainings[label].total_s) for label in labels),
-            *(_name_training(each, label, short) for label in labels),
+            " · ".join(format_seconds(each.trainings[label].total_s) for label in labels),
+            " · ".join(dict.fromkeys(_name_training(each, label, short) for label in labels)),
         )
         for each in costs
     )
@@ -172,8 +171,8 @@ def build_cost_table(costs: Sequence[ModelCost], short: Mapping[str, str]) -> Ta
         "bce: the lowest that all of them reached, and 1 %.",
         "Cost: total s / 3600 × price, of the training that reached it soonest, imports and compilation included.",
     )
-    headers = ("model", "bce ≤", *costed, *timed, *trained)
-    return Table("What the same loss costs", headers, rows, notes=notes, optional=(*trained, *timed))
+    headers = ("model", "bce ≤", *(f"cost on {label}" for label in labels), "total s", "trained by")
+    return Table("What the same loss costs", headers, rows, notes=notes, optional=("trained by", "total s"))
 
 
 def _name_training(of: ModelCost, label: str, short: Mapping[str, str]) -> str:

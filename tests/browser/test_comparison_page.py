@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from unit.machines import against, of, result
@@ -89,3 +89,15 @@ def test_the_theme_changes_and_landmarks_have_names(page: "Page") -> None:
     assert page.locator("main, nav[aria-label]").count() >= 2
     assert page.locator("svg:not([role=img][aria-label])").count() == 0
     assert page.locator("img:not([alt])").count() == 0
+
+
+@pytest.mark.parametrize("size", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: "Browser", path: Path, size: int, scheme: Literal["light", "dark"]) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    context = browser.new_context(viewport={"width": size, "height": 900}, color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    context.close()
