@@ -181,7 +181,7 @@ def compare(
     price_per_hour: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME=PRICE,…", help="Such as A=0.4,B=1.1: what a training to the same loss costs on each machine."
+            metavar="A=X,B=X", help="Such as EPYC=0.4,Xeon=1.1: what a training to the same loss costs on each machine."
         ),
     ] = None,
     tables: Annotated[bool, typer.Option("--tables", help="Print all tables, each with all of its lines.")] = False,

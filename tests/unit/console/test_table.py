@@ -14,8 +14,8 @@ from scripted_paired import rounds
 from unit.machines import narrow, of
 
 from bench.compare.cases import add_labels
+from bench.compare.contents import ComparisonReport
 from bench.compare.machines import compare_machines
-from bench.compare.tables import build_tables
 from bench.console.table import Table, lay_out, print_table, wrap
 from bench.gate.report import GateReport, build_table
 from bench.gate.sequential import RiskPlan
@@ -88,7 +88,8 @@ def list_comparison_tables() -> list[Table]:
         of(*cases, machine_id=f"m{number}", cpu_model="AMD Ryzen 9 7950X 16-Core Processor") for number in range(3)
     ]
     first, *others = add_labels(machines)
-    return build_tables(compare_machines(first, others))
+    compared = (compare_machines(first, others[:1]), compare_machines(first, others))
+    return [table for each in compared for table in ComparisonReport(each).tables]
 
 
 def list_gate_tables() -> list[Table]:
