@@ -10,7 +10,7 @@ from bench.compare.machines import Comparison
 from bench.compare.sentences import format_fraction
 from bench.console.table import Table
 from bench.errors import InvalidInput, format_count, join_names, quote, split_list
-from bench.report.tables import format_loss, format_seconds
+from bench.report.tables import format_loss, format_total
 
 _HOUR_S = 3600
 _SHOWN = 10
@@ -162,7 +162,7 @@ def build_cost_table(costs: Sequence[ModelCost], short: Mapping[str, str]) -> Ta
             each.model,
             format_loss(each.val_bce),
             *(_format_cost(each.trainings[label].cost) for label in labels),
-            " · ".join(format_seconds(each.trainings[label].total_s) for label in labels),
+            " · ".join(format_total(each.trainings[label].total_s) for label in labels),
             " · ".join(dict.fromkeys(_name_training(each, label, short) for label in labels)),
         )
         for each in costs

@@ -18,7 +18,7 @@ from bench.compare.sentences import (
 )
 from bench.errors import format_count
 from bench.report.render import Answer, Card
-from bench.report.tables import format_seconds
+from bench.report.tables import format_total
 
 
 def write_answer(report: ComparisonReport, charts: Sequence[Any]) -> Answer:
@@ -66,7 +66,7 @@ def _write_headline(each: MachineComparison, reference: str, totals: Sequence[fl
     if not totals:
         return start
     seconds = dict(zip((reference, name), totals, strict=True))
-    ends = [f"{format_seconds(seconds[each])} s" for each in names]
+    ends = [f"{format_total(seconds[each])} s" for each in names]
     return (*start[:2], f"{start[2]}; from start to end ", ends[0], joined, ends[1])
 
 
@@ -82,7 +82,7 @@ def _describe_basis(each: MachineComparison, cases: int) -> str:
 def _list_totals(comparison: Comparison) -> str:
     labels = [comparison.reference.label, *(each.machine.label for each in comparison.others)]
     totals = average(list(list_figures(comparison, "total_s").values()))
-    each = ", ".join(f"{label} {format_seconds(seconds)} s" for label, seconds in zip(labels, totals, strict=False))
+    each = ", ".join(f"{label} {format_total(seconds)} s" for label, seconds in zip(labels, totals, strict=False))
     words = "From start to end, imports and compilation included"
     return f"{words}: {each} (geometric mean over the cases)." if totals else ""
 

@@ -18,7 +18,7 @@ from bench.compare.ratios import Ratio
 from bench.compare.sentences import SIDE_BY_SIDE, format_interval, format_ratio, name_cases
 from bench.errors import quote
 from bench.report.figures import GROUND, INK, PALETTE, RULE, add_hover, apply_style, render_svg
-from bench.report.tables import format_seconds
+from bench.report.tables import format_total
 
 _MOST_CASES = 120
 _WIDTH = 5.2
@@ -167,7 +167,7 @@ def _draw_models(comparison: Comparison, measure: Measure) -> str:
         axes = figure.add_subplot()
         for place, values in enumerate(found.values()):
             axes.plot([min(values), max(values)], [place] * 2, color=RULE, linewidth=2)
-            text = " · ".join(map(format_seconds if unit == "s" else "{:.0f}".format, values))
+            text = " · ".join(map(format_total if unit == "s" else "{:.0f}".format, values))
             axes.text(1.03, place, text, transform=axes.get_yaxis_transform(), va="center")
         for number, label in enumerate(labels):
             values = [values[number] for values in found.values()]

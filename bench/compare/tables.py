@@ -13,7 +13,7 @@ from bench.compare.ratios import Ratio
 from bench.compare.sentences import SIDE_BY_SIDE, format_fraction, format_interval, format_ratio, name_cases
 from bench.console.table import Table
 from bench.errors import format_count, quote
-from bench.report.tables import format_loss, format_seconds
+from bench.report.tables import format_loss, format_seconds, format_total
 
 _MANY = 20
 """Among more machines than this, the reference may stand far from the top."""
@@ -245,7 +245,7 @@ def _format_sides(texts: Iterable[str]) -> str:
 
 def _format_total(each: CasePair, side: int) -> str:
     """Seconds from start to end, at the checkpoint at which both are compared."""
-    return format_seconds(each.sized[side].total_s if each.sized and each.end_to_end else None)
+    return format_total(each.sized[side].total_s if each.sized and each.end_to_end else None)
 
 
 def _format_epochs(each: CasePair) -> str:

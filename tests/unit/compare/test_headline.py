@@ -19,7 +19,7 @@ def write(reference: Machine, *others: Machine, **prices: float) -> Answer:
 
 def test_the_headline_names_the_winner_and_how_long_a_whole_training_takes() -> None:
     epyc, xeon = machine("EPYC", 1.0, 10.0), machine("Xeon", 2.0, 15.0)
-    expected = ("EPYC trains ", "2.00 times as fast", " as Xeon; from start to end ", "10 s", ", not ", "15 s")
+    expected = ("EPYC trains ", "2.00 times as fast", " as Xeon; from start to end ", "10.0 s", ", not ", "15.0 s")
     assert write(xeon, epyc).headline == write(epyc, xeon).headline == expected
     assert "over 2 cases" in write(xeon, epyc).details
 
@@ -27,7 +27,7 @@ def test_the_headline_names_the_winner_and_how_long_a_whole_training_takes() -> 
 def test_the_headline_says_that_nobody_wins() -> None:
     one, two = machine("EPYC", 1.0, 10.0, reach=1.5), machine("Xeon", 1.1, 11.0, reach=1.5)
     headline = write(one, two).headline
-    assert "".join(headline) == "Xeon and EPYC cannot be told apart; from start to end 11 s and 10 s"
+    assert "".join(headline) == "Xeon and EPYC cannot be told apart; from start to end 11.0 s and 10.0 s"
     alike = write(machine("EPYC", 1.0, reach=1.0001), machine("Xeon", 1.0, reach=1.0001)).headline
     assert "".join(alike).startswith("Xeon is as fast as EPYC;")
     untimed = write(one, machine("Xeon", None)).headline
@@ -51,7 +51,7 @@ def test_a_few_machines_have_a_card_each_by_rank() -> None:
     answer = write(machine("EPYC", 1.0), machine("Xeon", 2.0), machine("Ryzen", 0.5))
     assert [card.label for card in answer.cards] == ["Ryzen", "EPYC", "Xeon"]
     assert answer.headline[1] == "2.0 times as fast"
-    assert "EPYC 10 s, Ryzen 10 s, Xeon 10 s" in answer.details
+    assert "EPYC 10.0 s, Ryzen 10.0 s, Xeon 10.0 s" in answer.details
 
 
 def test_of_many_machines_the_details_say_where_the_reference_stands() -> None:

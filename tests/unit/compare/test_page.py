@@ -159,7 +159,7 @@ def test_total_times_and_memory_of_a_few_machines_are_drawn_beside_the_speeds() 
     titles = [drawing.title for drawing in plots.draw_comparison(against(fast()))]
     assert titles == ["Per epoch: times as fast as scripted-2c-ea1b2", "Total time by model", "Memory by model"]
     total = plots.draw_comparison(against(of(result(total_s=12.5), machine_id="m2"), reference=of(result(total_s=31))))
-    assert "31 · 12.5" in total[1].svg
+    assert "31.0 · 12.5" in total[1].svg
     many = against(*(of(result(), machine_id=f"{number:04d}") for number in range(9)))
     assert len(plots.draw_comparison(many)) == 1
 

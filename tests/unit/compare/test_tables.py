@@ -76,7 +76,7 @@ def test_figures_of_both_sides_stand_in_one_cell() -> None:
         against(of(result(seconds=1.0, total_s=20.0), cpu_model="EPYC", machine_id="m2"), reference=reference)
     )
     [line] = [dict(zip(table.headers, cells, strict=True)) for cells in table.rows]
-    assert (line["s/epoch Xeon→EPYC"], line["total s Xeon→EPYC"]) == ("2 → 1", "30 → 20")
+    assert (line["s/epoch Xeon→EPYC"], line["total s Xeon→EPYC"]) == ("2 → 1", "30.0 → 20.0")
     assert (line["per epoch"], line["end to end"], line["clearly"]) == ("2.00", "1.50", "faster")
     assert "after 50 epochs" in table.title
     assert not {"epochs", "bce less", "remarks"} & set(table.headers)  # they would say nothing
