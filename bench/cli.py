@@ -184,7 +184,9 @@ def compare(
             metavar="A=X,B=X", help="Such as EPYC=0.4,Xeon=1.1: what a training to the same loss costs on each machine."
         ),
     ] = None,
-    tables: Annotated[bool, typer.Option("--tables", help="Print all tables, each with all of its lines.")] = False,
+    tables: Annotated[
+        bool, typer.Option("--tables", metavar=" ", help="Print all tables, each with all of its lines.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for comparison.csv, comparison.md and comparison.html.")
     ] = None,
