@@ -13,15 +13,21 @@ memory.
 baseline in another, perhaps weeks ago. What shows a change of the machine is the reference kernel, which no change of
 the code touches: where its rate differs by more than the minimum effect, there is no verdict on time.
 
+**Processes of one case may differ in length.** Further processes (`--minutes`) end at the first checkpoint that shows
+their speed. Time and memory are compared at the last checkpoint that the processes have in common; the loss, for which
+one process is enough, at the last that both reports reached.
+
 The risks are those of the gate (`bench.gate.sequential`), all spent at one look.
 """
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from bench.compare.sentences import name_cases
 from bench.errors import format_count, quote
 from bench.gate.sequential import MOST_DISCARDED, RiskPlan
 from bench.gate.verdict import (
@@ -63,7 +69,9 @@ class CheckedCase(CaseResult):
     processes: tuple[int, int] = (0, 0)
     """The baseline's and the report's processes that reached the checkpoint."""
     epochs: int | None = None
-    """The checkpoint at which both are compared; None where there is none."""
+    """The checkpoint at which time and memory are compared; None where there is none."""
+    loss_epochs: int | None = None
+    """That at which the loss is, which is a later one where a single process went further than the others."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class Check:
     results: tuple[CheckedCase, ...]
     """Cases that both have, and those that failed in the report."""
     only_baseline: tuple[str, ...]
+    """Short names of cases, as those of the results."""
     only_report: tuple[str, ...]
 
 
@@ -80,6 +89,7 @@ def check_report(baseline: Report, report: Report, minimum_effect: float) -> Che
     """Compare a report with a baseline; slowdowns below ``minimum_effect``, a fraction, do not count."""
     before, after = _group_by_case(baseline), _group_by_case(report)
     common = [name for name in before if name in after]
+    short = name_cases({name: rows[0] for name, rows in (before | after).items()})
     judge = _Judge(
         RiskPlan(max(len(common), 1), minimum_effect, looks=(1,)),
         describe_difference(baseline, report),
@@ -87,9 +97,12 @@ def check_report(baseline: Report, report: Report, minimum_effect: float) -> Che
     )
     failed = [name for name, rows in after.items() if name not in before and _describe_failures(rows)]
     return Check(
-        results=tuple(judge.judge_case(name, before.get(name, []), after[name]) for name in (*common, *failed)),
-        only_baseline=tuple(name for name in before if name not in after),
-        only_report=tuple(name for name in after if name not in before),
+        results=tuple(
+            replace(judge.judge_case(name, before.get(name, []), after[name]), short_name=short[name])
+            for name in (*common, *failed)
+        ),
+        only_baseline=tuple(short[name] for name in before if name not in after),
+        only_report=tuple(short[name] for name in after if name not in before),
     )
 
 
@@ -112,10 +125,9 @@ def find_failures(report: Report) -> dict[str, list[str]]:
     return {name: failures for name, rows in _group_by_case(report).items() if (failures := _describe_failures(rows))}
 
 
-def count_processes(report: Report) -> tuple[int, int]:
-    """The number of cases, and of processes of the case that has the fewest."""
-    processes = [len({row.repeat for row in rows}) for rows in _group_by_case(report).values()]
-    return len(processes), min(processes)
+def count_processes(report: Report) -> list[int]:
+    """The number of each case's processes."""
+    return [len({row.repeat for row in rows}) for rows in _group_by_case(report).values()]
 
 
 # ------------------------------------------------------------------------------------------------- the same environment
@@ -166,13 +178,16 @@ class _Judge:
 
     def judge_case(self, name: str, before: Sequence[Row], after: Sequence[Row]) -> CheckedCase:
         """The verdicts on one case, from all its rows on both sides."""
-        checkpoint = _find_last_common_checkpoint(before, after)
-        then, now = (
-            [row for row in rows if row.status == "ok" and row.epochs == checkpoint] for rows in (before, after)
+        common = _find_common_checkpoints(before, after)
+        checkpoint, last = _choose_checkpoint(common, before, after), max(common, default=None)
+        then, now, then_last, now_last = (
+            [row for row in rows if row.status == "ok" and row.epochs == epochs]
+            for epochs in (checkpoint, last)
+            for rows in (before, after)
         )
         obstacle, failures = self._find_obstacle(before, then, now), _describe_failures(after)
         if obstacle is not None:
-            then, now = [], []
+            then = now = then_last = now_last = []
         trouble: Trouble | None = "failed" if failures else "incomparable" if obstacle else None
         processes = (len(then), len(now))
         time, smallest = self._judge_time(then, now)
@@ -183,7 +198,7 @@ class _Judge:
             memory=choose_worst_memory(
                 [judged for kind in MEMORY_KINDS if (judged := self._judge_memory(kind, then, now))]
             ),
-            loss=self._judge_divergence(before, after) or self._judge_loss(then, now),
+            loss=self._judge_divergence(before, after) or self._judge_loss(then_last, now_last),
             discarded=max(_compute_noisy_fraction(then), _compute_noisy_fraction(now)),
             smallest=smallest,
         )
@@ -195,6 +210,7 @@ class _Judge:
             reason="; ".join(failures) or obstacle or "",
             processes=processes,
             epochs=checkpoint,
+            loss_epochs=last,
         )
 
     def _find_obstacle(self, before: Sequence[Row], then: Sequence[Row], now: Sequence[Row]) -> str | None:
@@ -213,14 +229,16 @@ class _Judge:
         """The verdict on time, and the smallest slowdown that would have been found."""
         figures = _read_figures(lambda row: row.epoch_s_median, then, now, math.log)
         if not all(figures):
-            return Judgement("undecided", "no steady epoch on both sides"), None
+            return Judgement("undecided", "too few epochs for a median; measure both with more"), None
         if min(map(len, figures)) < FEWEST:
             return _judge_too_few(figures), None
         t = compare_means(*figures, math.hypot(_compute_epochs_error(then), _compute_epochs_error(now)))
         judged, why = judge_ratio(t, self.plan, _LOOK), self._find_doubt(then, now)
         if judged.verdict == "undecided" and why is None:
-            spread = _compute_pooled_spread(figures)
-            why = f"processes differ by {spread:.1%}; {self._advise(spread)}"
+            repeats = self._find_repeats(_compute_pooled_spread(figures))
+            why = f"repeats differ too much for a slowdown of {self.plan.minimum_effect:.0%} to show"
+            why += "" if repeats else "; use a quieter machine, or `aebench regress`, which runs both in turns"
+            judged = replace(judged, repeats=repeats)
         if why is not None:
             judged = replace(judged, verdict="undecided", reason=why)
         return judged, find_smallest_slowdown(t, self.plan, _LOOK)
@@ -229,26 +247,22 @@ class _Judge:
         """Why times are not to be trusted, whatever they are; None where they are."""
         noisy = max(_compute_noisy_fraction(then), _compute_noisy_fraction(now))
         if noisy > MOST_DISCARDED:
-            return f"{noisy:.0%} of the epochs were noisy; at most {MOST_DISCARDED:.0%} may be"
+            return f"more than {MOST_DISCARDED:.0%} of the epochs were noisy"
         if self.kernel is not None and abs(math.log(self.kernel)) > math.log1p(self.plan.minimum_effect):
             kind = "slower" if self.kernel < 1 else "faster"
             return (
                 f"the machine itself was {kind}: its reference kernel ran at {self.kernel:.2f} times the rate that it "
-                f"had beside the baseline, and {self.plan.minimum_effect:.0%} is to be found; measure both again"
+                "had beside the baseline; measure both again"
             )
         return None
 
-    def _advise(self, spread: float) -> str:
-        """How many processes on each side would find the minimum effect."""
-        effect = self.plan.minimum_effect
+    def _find_repeats(self, spread: float) -> int | None:
+        """How many processes on each side would find the minimum effect; None where too many are needed."""
         for count in range(FEWEST, MOST_ADVISED + 1):
             t = StudentMean(0.0, spread * math.sqrt(2 / count), 2 * count - 2)
-            if find_smallest_slowdown(t, self.plan, _LOOK) <= effect * (1 + 1e-9):
-                return f"with --repeats {count} on both sides a slowdown of {effect:.0%} would be found"
-        return (
-            f"more than {MOST_ADVISED} of them on both sides would be needed to find {effect:.0%}: use a quieter "
-            "machine, or `aebench regress`, which runs both in turns"
-        )
+            if find_smallest_slowdown(t, self.plan, _LOOK) <= self.plan.minimum_effect * (1 + 1e-9):
+                return count
+        return None
 
     # ----------------------------------------------------------------------------------------------- memory, loss
 
@@ -318,14 +332,10 @@ def _read_figures(
 def _judge_too_few(figures: _Figures) -> Judgement:
     """Undecided, with the change of the mean and how many processes are needed."""
     before, after = figures
-    single = len(before) == len(after) == 1
-    unknown = "; how far two runs of the same code lie apart here is not known" if single else ""
-    reason = (
-        f"{format_count(len(before), 'process')} in the baseline and {len(after)} in the report, where a verdict needs "
-        f"{FEWEST} each{unknown}: measure both with --repeats {ADVISED}"
-    )
+    lacking = [side for side, values in (("baseline", before), ("report", after)) if len(values) < FEWEST]
+    where = f" in the {lacking[0]}" if len(lacking) == 1 else ""
     change = to_change(statistics.fmean(after) - statistics.fmean(before))
-    return Judgement("undecided", reason, Estimate(change, None, None))
+    return Judgement("undecided", f"too few repeats{where}", Estimate(change, None, None), repeats=ADVISED)
 
 
 def _compute_epochs_error(rows: Sequence[Row]) -> float:
@@ -334,10 +344,20 @@ def _compute_epochs_error(rows: Sequence[Row]) -> float:
     return math.hypot(*errors) / len(errors) if errors else 0.0
 
 
-def _find_last_common_checkpoint(before: Sequence[Row], after: Sequence[Row]) -> int | None:
-    """The last epoch count that a process of each side reached."""
+def _find_common_checkpoints(before: Sequence[Row], after: Sequence[Row]) -> set[int]:
+    """The epoch counts that a process of each side reached."""
     reached = [{row.epochs for row in rows if row.status == "ok"} for rows in (before, after)]
-    return max(reached[0] & reached[1], default=None)
+    return reached[0] & reached[1]
+
+
+def _choose_checkpoint(common: Iterable[int], before: Sequence[Row], after: Sequence[Row]) -> int | None:
+    """The last checkpoint at which as many processes of both sides as possible have a time; None where none is common.
+
+    Further processes are shorter than planned ones, and what they share is what can be compared.
+    """
+    timed = [Counter(row.epochs for row in rows if row.epoch_s_median is not None) for rows in (before, after)]
+    ranks = {epochs: (min(of[epochs] for of in timed), sum(of[epochs] for of in timed), epochs) for epochs in common}
+    return max(ranks, key=ranks.__getitem__, default=None)
 
 
 def _compute_noisy_fraction(rows: Sequence[Row]) -> float:

@@ -130,11 +130,13 @@ def save_baseline(report: Report, place: Path, console: Console) -> int:
             return ExitCode.INCOMPARABLE
         replaced = f", in place of that of {_show_time(before)}"
     _write(place, report)
-    count, fewest = count_processes(report)
-    size = f"{format_count(count, 'case')}, {format_count(fewest, 'process')} each"
+    counts = count_processes(report)
+    fewest, most = min(counts), max(counts)
+    each = f"{format_count(most, 'process')} each" if fewest == most else f"{fewest} to {most} processes each"
+    size = f"{format_count(len(counts), 'case')}, {each}"
     say(console, f"Baseline: {quote(place)}: {size}, {make_label(report.fingerprint)}{replaced}.")
     if fewest < FEWEST:
-        needed = f"{FEWEST} processes per case on each side; measure with --repeats {ADVISED}"
+        needed = f"{FEWEST} processes per case on each side; measure with `--repeats {ADVISED}`"
         say(console, f"Checks against it stay undecided on time and memory: a verdict needs {needed}.")
     return ExitCode.OK
 

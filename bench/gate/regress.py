@@ -331,7 +331,7 @@ class _GateRun:
         self.stopped = why
         for each in self.cases:
             if each.is_open:
-                each.reason = f"{why}: {len(each.figures)} of {each.plan.looks[-1]} rounds"
+                each.reason = why
 
     def _run_round(self, executor: PairedExecutor, progress: _CaseProgress) -> None:
         """One round of a case; if it fails, that ends this case alone."""

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,28 +12,25 @@ from xml.etree import ElementTree as ET
 from rich.console import Console
 
 from bench.console.output import say
-from bench.console.table import Table, escape_cell, print_table
-from bench.errors import strip_controls
+from bench.console.table import Table, escape_cell, print_lines, print_table
+from bench.errors import format_count, join_names, strip_controls
 from bench.gate.baseline import CheckedCase
 from bench.gate.sequential import MOST_DISCARDED
-from bench.gate.verdict import BAD, CaseResult, Estimate, Judgement, choose_exit_code
+from bench.gate.verdict import BAD, CaseResult, Estimate, choose_exit_code
 from bench.plan.estimate import format_duration
 from bench.report.files import write_json
 from bench.results.folder import ReportFolder, write_whole
 
 _NONE = "–"
 _MOST_ANNOTATIONS = 10
-_PHRASES = {
-    "slower": "is slower",
-    "more-memory": "needs more memory",
-    "higher-loss": "has a higher loss",
-    "failed": "failed",
-    "incomparable": "is not comparable",
-    "undecided": "is undecided",
-    "ok": "is ok",
-    "faster": "is faster",
-}
-"""Verdicts, the worst first, as a sentence has them."""
+_FEW = 3
+"""Cases that the first line names; of more, their number."""
+_LISTED = 5
+"""Cases that a reason names."""
+_ORDER = (*BAD, "failed", "incomparable", "undecided", "ok", "faster")
+"""Verdicts, the worst first."""
+_SIZED = {"slower": "time", "faster": "time", "more-memory": "memory", "higher-loss": "loss"}
+"""Verdicts on a change that has a size, and what of."""
 _DECIMALS = {"time": 1, "memory": 1, "loss": 2}
 """Of the percent that are printed."""
 
@@ -68,7 +67,7 @@ _WORDING: dict[Kind, _Wording] = {
         base="baseline",
         units="processes",
         noisy="epochs",
-        note="Epochs: the epoch count at which both are compared. Processes: the baseline's and the report's.",
+        note="Epochs: the epoch count at which both are compared. Processes: those of the baseline and of the report.",
     ),
 }
 
@@ -102,18 +101,87 @@ class GateReport:
         return choose_exit_code(self.results, fail_undecided=self.fail_undecided)
 
     @property
-    def worst_first(self) -> list[CaseResult]:
-        """The cases, those that somebody has to look at first."""
-        order = list(_PHRASES)
-        return sorted(self.results, key=lambda result: min(map(order.index, result.verdicts)))
+    def groups(self) -> "list[Group]":
+        """The cases by verdict and reason, those that somebody has to look at first."""
+        found: dict[tuple[tuple[str, ...], str], list[CaseResult]] = {}
+        for result in sorted(self.results, key=lambda result: _ORDER.index(_find_worst(result.verdicts))):
+            found.setdefault((result.verdicts, _find_reason(result)), []).append(result)
+        return [Group(*key, results) for key, results in found.items()]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cases with the same verdict for the same reason."""
+
+    verdicts: tuple[str, ...]
+    reason: str
+    results: list[CaseResult]
+
+    @property
+    def advice(self) -> str:
+        """The reason, and how many repeats would decide all of them."""
+        needed = [found.repeats for each in self.results if (found := each.verdict.deciding[1]).repeats]
+        repeats = f"; run with `--repeats {max(needed)}`" if needed and "undecided" in self.verdicts else ""
+        return self.reason + repeats
+
+
+def _find_worst(verdicts: Iterable[str]) -> str:
+    return min(verdicts, key=_ORDER.index)
+
+
+def _find_reason(result: CaseResult) -> str:
+    """Why a case's verdict is what it is, in words that cases have in common: without its figures."""
+    found = result.verdict
+    wrong = [each.reason for each in found.judgements.values() if each.verdict in BAD]
+    reasons = wrong or [result.reason if result.trouble else found.deciding[1].reason]
+    if result.reason and result.verdicts == ("undecided",):
+        reasons = [*reasons, result.reason]
+    return strip_controls("; ".join(reasons))
 
 
 def summarize(report: GateReport) -> str:
-    """The run in one sentence."""
-    cases = [
-        f"{each.name} {' and '.join(_PHRASES[verdict] for verdict in each.verdicts)}" for each in report.worst_first
-    ]
-    return f"{report.candidate} compared with {report.base}: {', '.join(cases) or 'nothing was compared'}."
+    """The verdict on the whole run in one line: that on its worst cases, and how many others there are."""
+    groups = report.groups
+    if not groups:
+        return f"INCOMPARABLE: nothing was compared. {' '.join(report.remarks)}"
+    worst = _find_worst(verdict for each in groups for verdict in each.verdicts)
+    if worst in _SIZED:
+        named = [verdict for verdict in _ORDER if verdict in _SIZED and (verdict == worst or verdict in BAD)]
+        parts = {verdict: [each for each in report.results if verdict in each.verdicts] for verdict in named}
+        body = "; ".join(
+            f"{_shout(verdict)}: {join_names([_add_size(each, verdict) for each in results], _FEW)}"
+            for verdict, results in parts.items()
+            if results
+        )
+    else:
+        named, same = [worst], [each for each in groups if worst in each.verdicts]
+        body = f"{_shout(worst)}: {_name_few([result for each in same for result in each.results], report)}"
+        first = max(same, key=lambda each: len(each.results))
+        body += f": {first.advice}" if len(same) == 1 else f", {len(first.results)} of them: {first.advice}"
+    others: Counter[str] = Counter()
+    for each in groups:
+        others[_join(each.verdicts)] += 0 if set(each.verdicts) & set(named) else len(each.results)
+    rest = ", ".join(f"{count} {verdict}" for verdict, count in others.items() if count)
+    return f"{body}; {rest}." if rest else f"{body}."
+
+
+def _shout(verdict: str) -> str:
+    return verdict.upper().replace("-", " ")
+
+
+def _name_few(results: Sequence[CaseResult], report: GateReport) -> str:
+    """The cases by name, or their number where they are many or all."""
+    total = len(report.results)
+    if len(results) <= _FEW and (len(results) < total or total == 1):
+        return ", ".join(each.title for each in results)
+    return f"{len(results)} of {format_count(total, 'case')}"
+
+
+def _add_size(result: CaseResult, verdict: str) -> str:
+    """A case with the change that a verdict is on: "deep b256 +8.0%"."""
+    name = _SIZED[verdict]
+    size = _format_change(name, result.verdict.judgements[name].estimate)
+    return result.title if size == _NONE else f"{result.title} {size}"
 
 
 def _join(verdicts: tuple[str, ...]) -> str:
@@ -138,7 +206,7 @@ def _format_cells(result: CaseResult) -> tuple[str, ...]:
     found = result.verdict
     time = found.time.estimate
     return (
-        result.name,
+        result.title,
         _join(result.verdicts),
         _format_change("time", time),
         _NONE if time is None or time.low is None or time.high is None else f"{time.low:+.1%} … {time.high:+.1%}",
@@ -153,7 +221,8 @@ def _format_cells(result: CaseResult) -> tuple[str, ...]:
 
 def _format_counts(result: CaseResult) -> tuple[str, ...]:
     if isinstance(result, CheckedCase):
-        return (_NONE if result.epochs is None else f"{result.epochs}", " and ".join(map(str, result.processes)))
+        later = f", loss {result.loss_epochs}" if result.loss_epochs != result.epochs else ""
+        return (_NONE if result.epochs is None else f"{result.epochs}{later}", " and ".join(map(str, result.processes)))
     return (f"{result.verdict.rounds} of {result.recorded}",)
 
 
@@ -162,34 +231,57 @@ def _format_change(judged: str, estimate: Estimate | None) -> str:
 
 
 def explain_cases(report: GateReport) -> list[str]:
-    """A line per case: why its verdict is what it is."""
-    return [f"{result.name}: {_explain(result)}" for result in report.worst_first]
+    """A line per verdict and reason, with its cases; none for what the first line says in full."""
+    groups = report.groups
+    told = groups[0] if groups and sum(groups[0].verdicts == each.verdicts for each in groups) == 1 else None
+    return [_explain_group(each) for each in groups if each is not told or set(each.verdicts) & set(BAD)]
+
+
+def _explain_group(group: Group) -> str:
+    """One line, such as "basic, deep: ok, no slowdown of 5% or more."; what got worse has its size."""
+    if set(group.verdicts) & set(BAD):
+        cases = [f"{each.title} ({sizes})" if (sizes := _list_sizes(each)) else each.title for each in group.results]
+        return f"{join_names(cases, _LISTED)}: {group.advice}."
+    return f"{join_names([each.title for each in group.results], _LISTED)}: {_join(group.verdicts)}, {group.advice}."
+
+
+def _list_sizes(result: CaseResult) -> str:
+    """The changes that a case's verdict is on: "+6.0% time, +10.0% memory"."""
+    found = result.verdict
+    judged = [(name, each) for name, each in found.judgements.items() if each.verdict in BAD]
+    judged = judged or ([] if result.trouble else [found.deciding])
+    return ", ".join(f"{_format_change(name, each.estimate)} {name}" for name, each in judged if each.estimate)
 
 
 def _explain(result: CaseResult) -> str:
-    found = result.verdict
-    wrong = [_explain_judgement(name, each) for name, each in found.judgements.items() if each.verdict in BAD]
-    reasons = wrong or ([result.reason] if result.trouble else [_explain_judgement(*found.deciding)])
-    if result.reason and not result.trouble and not wrong and result.verdicts == ("undecided",):
-        reasons = [*reasons, result.reason]
-    return strip_controls("; ".join(reasons)) + "."
+    """Why one case's verdict is what it is, with the size of the change: "slower, beyond the noise (+6.0% time)."."""
+    sizes = _list_sizes(result)
+    reason = Group(result.verdicts, _find_reason(result), [result]).advice
+    return f"{reason} ({sizes})." if sizes else f"{reason}."
 
 
-def _explain_judgement(name: str, judged: Judgement) -> str:
-    """The reason, with the size of the change: "slower, beyond the noise (+6.0% time)"."""
-    size = "" if judged.estimate is None else f" ({_format_change(name, judged.estimate)} {name})"
-    return judged.reason + size
+def _list_remarks(report: GateReport) -> tuple[str, ...]:
+    """The remarks; none where the first line has them."""
+    return report.remarks if report.results else ()
+
+
+def _describe_sides(report: GateReport) -> str:
+    """What was compared with what, and why it ended early, where no case says so."""
+    told = any(report.stopped in (result.reason, None) for result in report.results)
+    early = "" if told or not report.stopped else f" Stopped early: {report.stopped}."
+    return f"Compared: {report.candidate} with {report.base}.{early}"
 
 
 def format_markdown(report: GateReport) -> str:
     """The text of report.md and of a CI job's summary."""
     took = f"Took {format_duration(report.seconds)}; exit code" if report.seconds else "Exit code"
+    lines = [*explain_cases(report), *_list_remarks(report)]
     parts = [
         f"# {_WORDING[report.kind].title}",
-        escape_cell(summarize(report)),
-        *([f"Stopped early: {escape_cell(report.stopped)}."] if report.stopped else []),
+        f"**{escape_cell(summarize(report))}**",
+        escape_cell(_describe_sides(report)),
         *([build_table(report).to_markdown()] if report.results else []),
-        "\n".join(f"- {escape_cell(line)}" for line in (*explain_cases(report), *report.remarks)),
+        *(["\n".join(f"- {escape_cell(line)}" for line in lines)] if lines else []),
         f"{took} {report.exit_code}.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -212,13 +304,21 @@ def to_status(report: GateReport) -> dict[str, Any]:
 
 
 def format_annotations(report: GateReport) -> list[str]:
-    """GitHub's workflow commands, the worst first: errors for what fails the job, warnings for undecided cases."""
+    """GitHub's workflow commands, the worst first: errors for what fails the job, warnings for undecided cases.
+
+    Each is another one: a case that got worse has its own, others share that of their reason. Ten at most: GitHub
+    shows no more of a step.
+    """
     lines = [] if report.results else [_annotate("error", f"aebench {report.kind}", line) for line in report.remarks]
-    for result in report.worst_first:
-        severe = set(result.verdicts) & {*BAD, "failed", "incomparable"}
-        if severe or "undecided" in result.verdicts:
-            title = f"{result.name}: {_join(result.verdicts)}"
-            lines.append(_annotate("error" if severe else "warning", title, _explain(result)))
+    for group in report.groups:
+        if set(group.verdicts) & set(BAD):
+            lines += [
+                _annotate("error", f"{each.title}: {_join(each.verdicts)}", _explain(each)) for each in group.results
+            ]
+        elif not set(group.verdicts) <= {"ok", "faster"}:
+            level = "warning" if group.verdicts == ("undecided",) else "error"
+            title = f"{_name_few(group.results, report)}: {_join(group.verdicts)}"
+            lines.append(_annotate(level, title, f"{group.advice}."))
     return lines[:_MOST_ANNOTATIONS]
 
 
@@ -260,13 +360,10 @@ def publish_report(report: GateReport, folder: ReportFolder, console: Console) -
 
     Raises `OSError` where it cannot be written; by then it is printed.
     """
-    say(console, "")
+    print_lines(console, ["", summarize(report), _describe_sides(report), ""])
     if report.results:
         print_table(console, build_table(report))
-    for line in (*explain_cases(report), *report.remarks):
-        say(console, line)
-    if report.stopped:
-        say(console, f"Stopped early: {report.stopped}.")
+    print_lines(console, [*explain_cases(report), *_list_remarks(report)])
     _hand_to_ci(report, console)
     write_json(folder.status, to_status(report))
     write_whole(folder.report, format_markdown(report))

@@ -33,7 +33,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.errors import ExitCode, format_count
+from bench.errors import ExitCode
 from bench.gate.sequential import RiskPlan
 from bench.results.stats import StudentMean, find_warmup_length
 from bench.worker.paired_protocol import Block, Memory, Round, Turn
@@ -69,6 +69,8 @@ class Judgement:
     """None where nothing was measured."""
     is_open: bool = False
     """Whether it is undecided and more rounds may decide it; the whole case is undecided until then."""
+    repeats: int | None = None
+    """Repeats of the case on each side that would decide it; None where it is decided, or where no number would."""
 
 
 @dataclass(frozen=True)
@@ -211,21 +213,19 @@ def _judge_noise(discarded: float, plan: RiskPlan) -> Judgement | None:
     """Undecided where noise cost too many blocks; None where it did not."""
     if discarded <= plan.most_discarded:
         return None
-    return Judgement(
-        "undecided", f"{discarded:.0%} of the blocks were noisy; at most {plan.most_discarded:.0%} may be discarded"
-    )
+    return Judgement("undecided", f"noise cost more than {plan.most_discarded:.0%} of the blocks")
 
 
 def judge_time(wall: Sequence[float], plan: RiskPlan) -> Judgement:
     """The verdict on a case's time from the rounds' figures, logarithms, in the order in which they came."""
     look = plan.find_last_look(len(wall))
     if look is None:
-        return Judgement("undecided", _explain_too_few(len(wall), plan), _estimate(wall, plan))
+        return Judgement("undecided", _explain_too_few(plan), _estimate(wall, plan))
     return judge_ratio(StudentMean.of(wall[: plan.looks[look]]), plan, look)
 
 
-def _explain_too_few(rounds: int, plan: RiskPlan) -> str:
-    return f"{format_count(rounds, 'usable round')}; {plan.looks[0]} are needed"
+def _explain_too_few(plan: RiskPlan) -> str:
+    return f"fewer than {plan.looks[0]} usable rounds"
 
 
 def judge_ratio(t: StudentMean, plan: RiskPlan, look: int) -> Judgement:
@@ -284,7 +284,7 @@ def _judge_memory(found: Sequence[Figures], plan: RiskPlan) -> Judgement:
     known = [kind for kind in MEMORY_KINDS if found and all(kind in each.memory for each in found)]
     look = plan.find_last_look(len(found))
     if look is None:
-        return Judgement("undecided", _explain_too_few(len(found), plan) if known else NO_MEMORY)
+        return Judgement("undecided", _explain_too_few(plan) if known else NO_MEMORY)
     logs = {
         kind: [math.log(candidate / base) for base, candidate in (each.memory[kind] for each in found)]
         for kind in known
@@ -324,7 +324,7 @@ def _judge_loss(found: Sequence[Figures], plan: RiskPlan) -> Judgement:
         return Judgement("higher-loss", "a loss that is not finite, where the base's is")
     look = plan.find_last_look(len(ends))
     if look is None:
-        return Judgement("undecided", _explain_too_few(len(ends), plan))
+        return Judgement("undecided", _explain_too_few(plan))
     finite = [(base, candidate) for base, candidate in ends if base is not None and candidate is not None]
     if len(finite) < plan.looks[look]:
         return Judgement("undecided", "the base's loss is not finite")
@@ -361,6 +361,7 @@ class CaseResult:
     """What became of one case of a run."""
 
     name: str
+    """The same in every run."""
     verdict: CaseVerdict
     recorded: int = 0
     """Rounds that were recorded, whether or not the verdict rests on them."""
@@ -370,6 +371,13 @@ class CaseResult:
     """Why there is no verdict, where there is none."""
     reason: str = ""
     """Why there is trouble, or why the case ended before a verdict."""
+    short_name: str = ""
+    """What people call it in this run; empty where its name is short."""
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return self.short_name or self.name
 
     @property
     def verdicts(self) -> tuple[str, ...]:

@@ -76,30 +76,34 @@ def test_six_processes_a_side_decide(times: float, verdict: str) -> None:
 def test_single_processes_decide_nothing_however_far_apart_and_say_what_would() -> None:
     found = only([row()], [row(1.5)])
     assert found.verdicts == ("undecided",)
-    assert "how far two runs of the same code lie apart here is not known" in found.verdict.time.reason
-    assert "--repeats 6" in found.verdict.time.reason
+    assert (found.verdict.time.reason, found.verdict.time.repeats) == ("too few repeats", 6)
     assert found.verdict.time.estimate is not None
     assert found.verdict.time.estimate.value == pytest.approx(0.5)
     assert found.verdict.time.estimate.low is None
     assert found.verdict.smallest is None
 
 
-@pytest.mark.parametrize("sides", [(6, 2), (2, 6), (1, 6)])
-def test_two_processes_on_a_side_are_too_few(sides: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("sides", "where"),
+    [((6, 2), " in the report"), ((2, 6), " in the baseline"), ((1, 6), " in the baseline"), ((2, 1), "")],
+)
+def test_two_processes_on_a_side_are_too_few(sides: tuple[int, int], where: str) -> None:
     found = only(processes()[: sides[0]], processes(1.5)[: sides[1]])
     assert found.verdicts == ("undecided",)
-    assert f"{sides[0]} process" in found.verdict.time.reason
+    assert found.verdict.time.reason == f"too few repeats{where}"
 
 
 def test_a_wide_spread_is_undecided_and_says_how_many_processes_would_decide() -> None:
     found = only(processes(spread=WIDE), processes(1.08, spread=WIDE))
     assert found.verdicts == ("undecided",)
-    assert "with --repeats 79 on both sides a slowdown of 5% would be found" in found.verdict.time.reason
+    assert found.verdict.time.reason == "repeats differ too much for a slowdown of 5% to show"
+    assert found.verdict.time.repeats == 79
 
 
 def test_a_spread_beyond_use_advises_another_way() -> None:
-    reason = only(processes(spread=(1, 3, 1, 3)), processes(spread=(1, 3, 1, 3))).verdict.time.reason
-    assert "`aebench regress`" in reason
+    judged = only(processes(spread=(1, 3, 1, 3)), processes(spread=(1, 3, 1, 3))).verdict.time
+    assert "`aebench regress`" in judged.reason
+    assert judged.repeats is None
 
 
 def test_the_advised_number_of_processes_does_find_the_effect() -> None:
@@ -127,7 +131,7 @@ def test_processes_that_agree_decide_though_each_has_few_epochs() -> None:
 def test_noisy_epochs_leave_time_undecided() -> None:
     found = only(processes(), processes(1.2, noisy_epochs=10))
     assert found.verdicts == ("undecided",)
-    assert "33% of the epochs were noisy" in found.verdict.time.reason
+    assert found.verdict.time.reason == "more than 30% of the epochs were noisy"
     assert found.verdict.discarded == pytest.approx(1 / 3)
 
 
@@ -151,6 +155,42 @@ def test_the_last_common_checkpoint_is_compared() -> None:
     before = [*processes(), *(row(5.0, repeat, epochs=100, run_epochs=100) for repeat in range(6))]
     found = only(before, [*processes(), *processes(9.0, epochs=5)])
     assert (found.epochs, found.verdicts) == (30, ("ok",))
+
+
+def cut(times: float = 1.0, last: float = 1.0, **changes: Any) -> list[Row]:
+    """Six processes that reached 30 epochs, the first of which went on to 100: the further ones of `--minutes`."""
+    whole = row(last * times, epochs=100, run_epochs=100, **changes)
+    return [*processes(times), row(None, epochs=1), whole]
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(1.0, "ok"), (1.08, "slower")])
+def test_processes_that_were_cut_are_compared_at_the_last_checkpoint_that_they_share(
+    times: float, verdict: str
+) -> None:
+    for before, after in ((cut(), cut(times)), (processes(), cut(times)), (cut(), processes(times))):
+        found = only(before, after)
+        assert (found.verdicts, found.epochs, found.processes) == ((verdict,), 30, (6, 6))
+    assert only(cut(), cut(last=9.0)).verdicts == ("ok",), "what one process took later is not compared"
+
+
+def test_memory_of_processes_that_were_cut_is_compared_where_their_time_is() -> None:
+    heavy = [replace(each, peak_rss_mib=2 * (each.peak_rss_mib or 0)) for each in cut()]
+    assert only(cut(), heavy).verdicts == ("more-memory",)
+
+
+def test_the_loss_is_compared_at_the_last_checkpoint_that_both_sides_reached_however_few_processes_did() -> None:
+    found = only(cut(), cut(val_bce=0.3))
+    assert (found.verdicts, found.epochs, found.loss_epochs) == (("higher-loss",), 30, 100)
+    assert only(processes(), cut(val_bce=0.3)).loss_epochs == 30
+
+
+def test_a_checkpoint_that_is_too_early_for_a_median_is_not_where_times_are_compared() -> None:
+    early = [row(None, repeat, epochs=2) for repeat in range(6)]
+    found = only([*early, *processes()], [*early, *processes()[:4]])
+    assert (found.verdicts, found.epochs) == (("ok",), 30)
+    found = only(early, early)
+    assert found.verdicts == ("undecided",)
+    assert found.verdict.time.reason == "too few epochs for a median; measure both with more"
 
 
 def test_equal_code_raises_an_alarm_in_one_run_of_a_hundred_at_most() -> None:
@@ -255,8 +295,8 @@ def test_other_data_under_the_same_name_are_incomparable_in_their_case_alone() -
 
 def test_cases_that_only_one_side_has_are_listed() -> None:
     found = check([*processes(), *processes(model="deep")], [*processes(), *processes(model="sparse")])
-    assert [each.name for each in found.results] == [row().case]
-    assert (found.only_baseline, found.only_report) == ((row(model="deep").case,), (row(model="sparse").case,))
+    assert [(each.name, each.title) for each in found.results] == [(row().case, "basic b4")]
+    assert (found.only_baseline, found.only_report) == (("deep b4",), ("sparse b4",))
 
 
 def test_a_case_that_failed_in_the_report_is_reported_though_the_baseline_lacks_it() -> None:
