@@ -2,6 +2,7 @@
 
 import io
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -29,12 +30,19 @@ def print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def list_examples(*examples: tuple[str, str]) -> str:
+    """The end of a command's help: command lines, and what each does."""
+    return "\n\n".join(
+        ["Examples:" if len(examples) > 1 else "Example:", *(f"{line}\n    {does}" for line, does in examples)]
+    )
+
+
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Report folder; by default a new one in reports/.")]
-MinimumEffect = Annotated[
-    float, typer.Option(metavar="PERCENT", min=0.1, max=100.0, help="A smaller slowdown does not count.")
+MinimumEffect = Annotated[float, typer.Option(metavar="PERCENT", help="A smaller slowdown does not count.")]
+FailUndecided = Annotated[
+    bool, typer.Option("--fail-undecided", metavar=" ", help="Exit with code 5 where a case stays undecided.")
 ]
-Tables = Annotated[bool, typer.Option("--tables", help="Print all tables of the report, not the answer alone.")]
-FailUndecided = Annotated[bool, typer.Option("--fail-undecided", help="Exit with code 5 where a case stays undecided.")]
+_ALL_TABLES = "Print all tables of the report, not the answer alone."
 
 
 @app.callback()
@@ -46,81 +54,84 @@ def aebench(
     """Take the flags that belong to no command."""
 
 
-@app.command()
+what, how, limit, output = (
+    partial(typer.Option, rich_help_panel=panel) for panel in ("What to measure", "How", "Limits", "Output")
+)
+"""Flags of `aebench run`, each in a panel of its help."""
+
+
+@app.command(
+    epilog=list_examples(
+        ("aebench run --plan", "what the default sweep runs, and for how long"),
+        ("aebench run --models basic,deep --epochs 50,100", "two models, both counts on one run"),
+        ("aebench run --profile blog --data mnist.npz", "the published runs, on the full MNIST"),
+    )
+)
 def run(
     profile: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="What to measure: quick (the default), blog, full, ci, or a TOML file."),
+        str | None, what(metavar="NAME", help="quick (the default), blog, full, ci, or a TOML file.")
     ] = None,
     models: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Only these models; `aebench models` lists them.")
+        str | None, what(metavar="A,B", help="Only these of the models that `aebench models` lists.")
     ] = None,
-    epochs: Annotated[
-        str | None,
-        typer.Option(metavar="N,N", help="Epoch counts such as 50,100,500, all of them measured on one run."),
-    ] = None,
+    epochs: Annotated[str | None, what(metavar="N,N", help="Such as 50,100,500: all are measured on one run.")] = None,
     batch_sizes: Annotated[
         str | None,
-        typer.Option(metavar="N,N", help="Batch sizes; with --epochs alone, the one each model was published with."),
+        what(metavar="N,N", help="Such as 128,256. With --epochs alone: the one that each model was published with."),
     ] = None,
-    backends: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Keras backends, such as tensorflow,jax,torch.")
-    ] = None,
-    loops: Annotated[str | None, typer.Option(metavar="A,B", help="Training loops, such as fit,graph,xla.")] = None,
-    precisions: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Keras dtype policies, such as float32,mixed_bfloat16.")
-    ] = None,
-    optimizer: Annotated[
-        Literal["adam", "adadelta", "blog"] | None, typer.Option(help="blog: the one each model was published with.")
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="mnist-5k, mnist or fashion-mnist; see `aebench datasets`.")
-    ] = None,
+    dataset: Annotated[str | None, what(metavar="NAME", help="mnist-5k, mnist or fashion-mnist.")] = None,
     data: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="The images: an npz file, or a folder of IDX or CSV files; see README.md."),
+        Path | None, what(metavar="PATH", help="The images: an .npz file, or a folder of IDX or CSV files.")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never download anything.")] = False,
+    backends: Annotated[str | None, how(metavar="A,B", help="tensorflow (the default), jax, torch.")] = None,
+    loops: Annotated[str | None, how(metavar="A,B", help="fit (the default), graph, xla.")] = None,
+    precisions: Annotated[str | None, how(metavar="A,B", help="float32 (the default), mixed_bfloat16.")] = None,
+    optimizer: Annotated[
+        Literal["adam", "adadelta", "blog"] | None,
+        how(metavar="NAME", help="adam (the default), adadelta, or blog: the one that each model was published with."),
+    ] = None,
     repeats: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Run each case in so many fresh processes, in no more without --minutes."),
+        how(metavar="N", help="Run each case in so many fresh processes, and in no more unless --minutes says so."),
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(
+        how(
             metavar="M",
-            help="When all cases ran, run those again that are known least, until so many minutes are over; quick: 6.",
+            help="Spend so many in all: what the cases leave goes into more processes of those known least. "
+            "quick has 6.",
         ),
     ] = None,
     within: Annotated[
         float | None,
-        typer.Option(metavar="PERCENT", help="End that when each case is known to within so much; by default 5."),
+        how(metavar="PERCENT", help="End earlier, once each time per epoch is known to within so much (5)."),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Seed of weights, shuffling, noise and sampling.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="Threads that the backend may use; by default it decides itself.")
-    ] = None,
-    timeout: Annotated[float | None, typer.Option(metavar="S", help="End a case after so many seconds.")] = None,
+    threads: Annotated[int | None, how(metavar="N", help="Threads for the backend; by default it decides.")] = None,
+    seed: Annotated[int | None, how(metavar="N", help="Of weights, shuffling, noise and sampling (0).")] = None,
+    timeout: Annotated[float | None, limit(metavar="S", help="End a case after so many seconds.")] = None,
     stall: Annotated[
-        float | None,
-        typer.Option(metavar="S", help="End a case that reports nothing for so many seconds; by default 3600."),
+        float | None, limit(metavar="S", help="End a case that reports nothing for so many seconds (3600).")
     ] = None,
     retries: Annotated[
-        int | None, typer.Option(metavar="N", help="How often --resume may run a failed case again; by default 3.")
+        int | None, limit(metavar="N", help="How often --resume may run a failed case again (3).")
     ] = None,
-    out: Out = None,
+    offline: Annotated[bool, limit("--offline", metavar=" ", help="Never download anything.")] = False,
+    out: Annotated[Path | None, output(metavar="DIR", help="Report folder; by default a new one in reports/.")] = None,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Run what is missing or failed of the sweep in the folder --out; --minutes gives it more."
+        output(
+            "--resume",
+            metavar=" ",
+            help="Run what is missing or failed in the folder --out; with --minutes, more processes too.",
         ),
     ] = False,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print the cases and the time that they may take; run nothing.")
+        bool, output("--plan", metavar=" ", help="Run nothing: list the cases and the time that they may take.")
     ] = False,
-    tables: Tables = False,
+    tables: Annotated[bool, output("--tables", metavar=" ", help=_ALL_TABLES)] = False,
+    as_json: Annotated[
+        bool, output("--json", metavar=" ", help="For other programs: a JSON object per event on standard output.")
+    ] = False,
 ) -> None:
     """Measure autoencoders over epoch counts and batch sizes, and write a report."""
     from bench.sweep import plan as plan_command  # noqa: PLC0415 - pandas and scipy are for those who measure
@@ -145,21 +156,28 @@ def run(
         stall_s=stall,
         retries=retries,
     )
-    request = SweepRequest(profile, fields, data, offline, out, resume, tables)
+    request = SweepRequest(profile, fields, data, offline, out, resume, tables, as_json)
     raise typer.Exit(plan_command.show_plan(request) if plan else run_command.run_sweep(request))
 
 
-@app.command()
+@app.command(
+    epilog=list_examples(
+        ("aebench report reports/FOLDER", "after an update of aebench, or with other flags"),
+    )
+)
 def report(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Report folder.")],
     without_noisy: Annotated[
-        bool, typer.Option("--without-noisy", help="Leave epochs that other programs made noisy out of the medians.")
+        bool,
+        typer.Option(
+            "--without-noisy", metavar=" ", help="Leave epochs that other programs made noisy out of medians."
+        ),
     ] = False,
     thresholds: Annotated[
         str | None,
         typer.Option(metavar="X,X", help="Values of val_bce, such as 0.12,0.11: how long training took to reach them."),
     ] = None,
-    tables: Tables = False,
+    tables: Annotated[bool, typer.Option("--tables", metavar=" ", help=_ALL_TABLES)] = False,
 ) -> None:
     """Draw the report of a folder again, from its journal."""
     from bench.report.report import redraw_report  # noqa: PLC0415
@@ -169,7 +187,11 @@ def report(
     raise typer.Exit(redraw_report(folder, without_noisy=without_noisy, thresholds=levels, tables=tables))
 
 
-@app.command()
+@app.command(
+    epilog=list_examples(
+        ("aebench compare reports/HERE elsewhere/results.csv", "how many times as fast the other machine is"),
+    )
+)
 def compare(
     reports: Annotated[
         list[Path], typer.Argument(metavar="REPORT", help="Report folders or results.csv files, two or more.")
@@ -198,7 +220,12 @@ def compare(
     raise typer.Exit(compare_command.compare_reports(request))
 
 
-@app.command()
+@app.command(
+    epilog=list_examples(
+        ("aebench regress --base main", "did this branch make it slower?"),
+        ("aebench regress --cases basic,deep:xla --budget 10", "other cases, ten minutes"),
+    )
+)
 def regress(
     base: Annotated[
         str | None,
@@ -213,13 +240,11 @@ def regress(
         float,
         typer.Option(
             metavar="PERCENT",
-            min=0.0,
-            max=100.0,
             help="A case stays undecided where noise makes more of its blocks useless.",
         ),
     ] = 30.0,
     budget: Annotated[
-        float | None, typer.Option(metavar="MINUTES", min=0.0, help="Begin no round after so many minutes.")
+        float | None, typer.Option(metavar="MINUTES", help="Begin no round after so many minutes.")
     ] = None,
     base_python: Annotated[
         str | None, typer.Option(metavar="PYTHON", help="Interpreter of the base's environment.")
@@ -252,7 +277,12 @@ def regress(
     raise typer.Exit(regress_command.regress(request))
 
 
-@app.command()
+@app.command(
+    epilog=list_examples(
+        ("aebench check reports/OLD --save-baseline baseline.csv", "keep a report to compare later ones with"),
+        ("aebench check reports/NEW --baseline baseline.csv", "is this one slower?"),
+    )
+)
 def check(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="Report folder or results.csv.")],
     baseline: Annotated[
@@ -276,7 +306,11 @@ def check(
     raise typer.Exit(check_command.check(request))
 
 
-@app.command()
+@app.command(
+    epilog=list_examples(
+        ("aebench models", "what --models and profiles may name"),
+    )
+)
 def models() -> None:
     """List the models: what they are, their parameters and the figures that the blog gives for them."""
     from bench.plan.models import show_models  # noqa: PLC0415
@@ -284,7 +318,11 @@ def models() -> None:
     show_models()
 
 
-@app.command()
+@app.command(
+    epilog=list_examples(
+        ("aebench datasets", "which of them a sweep would find here"),
+    )
+)
 def datasets() -> None:
     """List the datasets and where each was looked for."""
     from bench.datasets.datasets import show_datasets  # noqa: PLC0415
@@ -292,7 +330,11 @@ def datasets() -> None:
     show_datasets()
 
 
-@app.command()
+@app.command(
+    epilog=list_examples(
+        ("aebench machine --threads 1", "as a sweep with one thread would find it"),
+    )
+)
 def machine(
     threads: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Threads that a sweep would let the backend use.")

@@ -22,13 +22,13 @@ from bench.errors import ExitCode
 _WIDE = 160
 
 
-def make_console(width: int = _WIDE) -> Console:
-    """Return a console on standard output, at least ``width`` characters wide where that is no terminal.
+def make_console(width: int = _WIDE, *, stderr: bool = False) -> Console:
+    """Return a console on standard output or error, at least ``width`` characters wide where that is no terminal.
 
     Colours make no terminal of a pipe (`FORCE_COLOR`, `TTY_COMPATIBLE`), and `COLUMNS` is taken at its word.
     """
-    console = Console()
-    if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
+    console = Console(stderr=stderr)
+    if not console.file.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
         console.width = max(console.width, width)
     return console
 

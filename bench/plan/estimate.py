@@ -6,6 +6,7 @@ trains the convolutional models 10 to 150 times slower than other loops do on a 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from bench.errors import format_count
 from bench.plan import catalog
@@ -16,6 +17,9 @@ _START_S = 8.0
 _FULL_SAMPLES = 60_000
 _STEP_S = 0.001
 """What a step costs beside its arithmetic."""
+_PLAN_S = 10.0
+"""The plan counts like cases of so many seconds that took what was planned: one short case does not overrule it."""
+_LEAST_S = 1.0
 _BASIS = (catalog.DEFAULT_BACKEND, "fit", "float32")
 """What a model's `epoch_s` was measured with."""
 
@@ -36,41 +40,83 @@ def estimate_seconds(case: Case, train_samples: int, val_samples: int) -> float 
     return _START_S + case.run_epochs * factor * (step_s + arithmetic_s * (train_samples + val_samples / 3))
 
 
+@dataclass
+class _Running:
+    """The case that runs."""
+
+    planned: float | None
+    epochs: int
+    """All that it trains."""
+    first: tuple[int, float] | None = None
+    """Its first epoch that was noted, and when that ended, in seconds since the case began."""
+    last: tuple[int, float] | None = None
+
+    @property
+    def pace_s(self) -> float | None:
+        """Seconds per epoch; None before the second one, since the first traces and compiles."""
+        if self.first is None or self.last is None or self.first == self.last:
+            return None
+        return (self.last[1] - self.first[1]) / (self.last[0] - self.first[0])
+
+    def compute_seconds(self, elapsed_s: float, factor: float) -> float | None:
+        """Seconds that it may still take, one at least while it has epochs to go; None where that is not known."""
+        if self.last is not None and self.pace_s is not None:
+            to_go = self.epochs - self.last[0]
+            return max(to_go * self.pace_s - (elapsed_s - self.last[1]), _LEAST_S) if to_go else 0.0
+        return None if self.planned is None else max(self.planned * factor - elapsed_s, _LEAST_S)
+
+
 class Remaining:
-    """What is left of a sweep: planned seconds, times how much longer than planned the finished cases took, and cases
-    that nothing is planned for. Further processes, for as long as the sweep has minutes, are not counted.
+    """What is left of a sweep: planned seconds, scaled by what the cases so far took, and cases without an estimate.
+
+    The case that runs counts by the pace of its own epochs. Further processes, for as long as the sweep has minutes,
+    are not counted.
     """
 
     def __init__(self, cases: Iterable[Case], train_samples: int, val_samples: int) -> None:
         self._planned = {case.case_id: estimate_seconds(case, train_samples, val_samples) for case in cases}
-        self._open = sum(planned for planned in self._planned.values() if planned is not None)
-        self._unknown = sum(planned is None for planned in self._planned.values())
-        self._done_planned = self._done_took = 0.0
+        self._waiting = dict(self._planned)
+        """Cases that have not begun."""
+        self._running: _Running | None = None
+        self._done_planned = self._done_took = _PLAN_S
 
-    def finish(self, case: Case, took_s: float) -> None:
-        """Count a case that ended after ``took_s`` seconds."""
-        planned = self._planned[case.case_id]
-        if planned is None:
-            self._unknown -= 1
-            return
-        self._open -= planned
-        self._done_planned += planned
-        self._done_took += took_s
+    def start(self, case: Case) -> None:
+        """Take that a case begins."""
+        self._waiting.pop(case.case_id)
+        self._running = _Running(self._planned[case.case_id], case.run_epochs)
 
-    def compute_seconds(self, running: Case | None = None, elapsed_s: float = 0.0) -> float:
-        """Seconds left of what is planned, with ``running`` under way since ``elapsed_s``."""
-        factor = self._done_took / self._done_planned if self._done_planned else 1.0
-        planned = self._planned[running.case_id] if running else None
-        under_way = min(elapsed_s, planned * factor) if planned is not None else 0.0
-        return max(self._open * factor - under_way, 0.0)
+    def note_epoch(self, epoch: int, elapsed_s: float) -> None:
+        """Take that an epoch, from 1, of the running case ended so many seconds after the case began."""
+        if self._running is not None:
+            self._running.last = (epoch, elapsed_s)
+            self._running.first = self._running.first or self._running.last
 
-    def describe(self, running: Case | None = None, elapsed_s: float = 0.0) -> str:
+    def finish(self, took_s: float | None) -> None:
+        """Take that the running case ended after ``took_s`` seconds; None where it failed, which says nothing."""
+        if took_s is not None and self._running is not None and self._running.planned is not None:
+            self._done_planned += self._running.planned
+            self._done_took += took_s
+        self._running = None
+
+    def compute_seconds(self, elapsed_s: float = 0.0) -> float:
+        """Seconds left of all that can be estimated; the running case began ``elapsed_s`` ago."""
+        waiting = sum(planned for planned in self._waiting.values() if planned is not None)
+        running, factor = self._running, self._done_took / self._done_planned
+        left_s = None if running is None else running.compute_seconds(elapsed_s, factor)
+        if running is None or left_s is None:
+            return waiting * factor
+        if running.planned is not None and running.pace_s is not None:  # a long first case says much before its end
+            ran = running.planned * elapsed_s / (elapsed_s + left_s)
+            factor = (self._done_took + elapsed_s) / (self._done_planned + ran)
+        return waiting * factor + left_s
+
+    def describe(self, elapsed_s: float = 0.0) -> str:
         """The same for people: "about 3 min 20 s and 2 cases without an estimate"."""
-        words = []
-        if self._open > 0 or not self._unknown:
-            words.append(f"about {format_duration(self.compute_seconds(running, elapsed_s))}")
-        if self._unknown:
-            words.append(f"{format_count(self._unknown, 'case')} without an estimate")
+        running = [self._running] if self._running and self._running.compute_seconds(elapsed_s, 1.0) is None else []
+        unknown = [*running, *(planned for planned in self._waiting.values() if planned is None)]
+        seconds = self.compute_seconds(elapsed_s)
+        words = [f"about {format_duration(seconds)}"] if seconds > 0 or not unknown else []
+        words += [f"{format_count(len(unknown), 'case')} without an estimate"] if unknown else []
         return " and ".join(words)
 
 

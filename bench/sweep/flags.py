@@ -51,6 +51,8 @@ class SweepRequest:
     resume: bool
     tables: bool = False
     """Whether all tables are printed at the end."""
+    json: bool = False
+    """Whether standard output is for another program."""
 
     def choose_profile(self) -> Profile:
         """Read the profile that was asked for, or that the folder to resume was begun with. Raises `InvalidInput`."""

@@ -5,7 +5,7 @@ from rich.console import Console
 from bench.console.output import make_console
 from bench.console.table import Table, print_table
 from bench.datasets import find
-from bench.errors import ExitCode, format_count
+from bench.errors import ExitCode, InvalidInput, format_count
 from bench.plan import estimate
 from bench.plan.profile import DATASET_SIZES
 from bench.sweep import session
@@ -16,6 +16,8 @@ from bench.sweep.progress import describe
 def show_plan(request: SweepRequest, console: Console | None = None) -> int:
     """Print the cases and the time that they may take; nothing is run, downloaded or written."""
     console = console or make_console()
+    if request.json:
+        raise InvalidInput("--json reports what a sweep does, and --plan runs none; leave one of the two out.")
     profile = request.choose_profile()
     train, val = DATASET_SIZES[profile.dataset]
     if request.data is not None:

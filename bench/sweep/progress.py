@@ -4,14 +4,15 @@ The measured process needs the machine, so a display does little: it refreshes a
 its own; between two events the parent is blocked.
 """
 
+import json
 import statistics
 import sys
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -25,6 +26,7 @@ from bench.plan.estimate import Remaining, format_duration
 from bench.plan.profile import Case
 from bench.report.tables import format_within
 from bench.results.schema import Outcome
+from bench.sweep.session import Sweep
 from bench.worker.protocol import EpochEvent, Event
 
 _REFRESH_S = 1.0
@@ -64,29 +66,36 @@ def _format_loss(value: float | None) -> str:
 
 
 class Display(AbstractContextManager["Display"]):
-    """Follows a sweep of ``total`` cases, ``done`` of which are kept from before, and shows how far it is.
+    """Follows a sweep of ``cases``, of which those that are not ``pending`` are done, and shows how far it is.
 
     Further processes come after them, each of which is announced.
     """
 
-    def __init__(self, total: int, done: int, remaining: Remaining) -> None:
-        self._total = total
-        self._finished = done
+    def __init__(self, cases: Sequence[Case], pending: Sequence[Case], remaining: Remaining) -> None:
+        self._total, self._finished = len(cases), len(cases) - len(pending)
+        self._total_epochs = sum(case.run_epochs for case in cases)
+        self._finished_epochs = self._total_epochs - sum(case.run_epochs for case in pending)
+        self._epoch = 0
+        """Of the running case, if that is none of the further processes."""
         self._remaining = remaining
         self._further = 0
         """Further processes that were announced."""
         self._aim = ""
         """Of the one that is announced: how well its case is known, and how well it is to be known."""
         self._ends_at = 0.0
-        self._case: Case | None = None
         self._began = time.monotonic()
 
     def listen(self, case: Case, event: Event | None) -> None:
         """Take an event of the running case; None when the case starts."""
         if event is None:
-            self._case, self._began = case, time.monotonic()
+            self._began = time.monotonic()
+            if not self._further:
+                self._remaining.start(case)
             self.show_start(case)
         elif isinstance(event, EpochEvent):
+            if not self._further:
+                self._epoch = event.epoch
+                self._remaining.note_epoch(event.epoch, time.monotonic() - self._began)
             self.show_epoch(case, event)
 
     def announce_repeat(self, within: float, wanted: float, left_s: float) -> None:
@@ -97,10 +106,11 @@ class Display(AbstractContextManager["Display"]):
 
     def finish(self, outcome: Outcome) -> None:
         """Take the outcome of the case that was running."""
-        self._case = None
         if not self._further:
-            self._remaining.finish(outcome.case, outcome.duration_s)
+            self._remaining.finish(outcome.duration_s if outcome.status == "ok" else None)
             self._finished += 1
+            self._finished_epochs += outcome.case.run_epochs
+            self._epoch = 0
         self.show_outcome(outcome)
 
     @abstractmethod
@@ -119,6 +129,10 @@ class Display(AbstractContextManager["Display"]):
     def show_wait(self, why: str) -> None:
         """Show that the next process waits, and why."""
 
+    @abstractmethod
+    def show_end(self, exit_code: int) -> None:
+        """Show that the report is written and with which exit code the sweep ends."""
+
     def describe_running(self, case: Case) -> str:
         """Describe the case that runs; of a further process, what it is for."""
         return f"repeat of {case.title} {self._aim}" if self._further else describe(case)
@@ -126,15 +140,16 @@ class Display(AbstractContextManager["Display"]):
     def describe_remaining(self) -> str:
         """Return the time that the sweep may still take."""
         if self._further:
-            return f"{format_duration(max(0.0, self._ends_at - time.monotonic()))} left"
-        return f"{self._remaining.describe(self._case, time.monotonic() - self._began)} left"
+            left_s = self._ends_at - time.monotonic()
+            return f"{format_duration(left_s)} left" if left_s >= 1 else "finishing"
+        return f"{self._remaining.describe(time.monotonic() - self._began)} left"
 
 
 class PlainDisplay(Display):
     """Prints lines without control characters, for a pipe, a file or CI: one every half minute while a case runs."""
 
-    def __init__(self, total: int, done: int, remaining: Remaining, out: TextIO) -> None:
-        super().__init__(total, done, remaining)
+    def __init__(self, cases: Sequence[Case], pending: Sequence[Case], remaining: Remaining, out: TextIO) -> None:
+        super().__init__(cases, pending, remaining)
         self._out = out
         self._last_line = time.monotonic()
 
@@ -161,6 +176,9 @@ class PlainDisplay(Display):
         """Print why the next process waits."""
         self._print(self._finished, why)
 
+    def show_end(self, exit_code: int) -> None:
+        """Print nothing: the report itself is printed."""
+
     def _print(self, number: int, text: str) -> None:
         self._last_line = time.monotonic()
         count = f"{self._finished}/{self._total} + {self._further}" if self._further else f"{number}/{self._total}"
@@ -170,8 +188,8 @@ class PlainDisplay(Display):
 class LiveDisplay(Display):
     """Shows a bar and the running case at the bottom of a terminal, finished cases above."""
 
-    def __init__(self, total: int, done: int, remaining: Remaining, console: Console) -> None:
-        super().__init__(total, done, remaining)
+    def __init__(self, cases: Sequence[Case], pending: Sequence[Case], remaining: Remaining, console: Console) -> None:
+        super().__init__(cases, pending, remaining)
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._last_refresh = 0.0
 
@@ -203,21 +221,93 @@ class LiveDisplay(Display):
         """Show below the bar why the next process waits."""
         self._refresh(why)
 
+    def show_end(self, exit_code: int) -> None:
+        """Print nothing: the report itself is printed."""
+
     def _refresh(self, line: str) -> None:
         self._last_refresh = time.monotonic()
         head = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=max(self._total, 1), completed=self._finished, width=30)
+        bar = ProgressBar(total=max(self._total_epochs, 1), completed=self._finished_epochs + self._epoch, width=30)
         further = f" and {format_count(self._further, 'further process')}" if self._further else ""
         count = f"{self._finished}/{format_count(self._total, 'case')}{further}"
         head.add_row(bar, count, self.describe_remaining())
         self._live.update(Group(head, Text(line, overflow="ellipsis", no_wrap=True)), refresh=True)
 
 
-def choose_display(total: int, done: int, remaining: Remaining, console: Console) -> Display:
-    """Return a live display for a terminal, plain lines for anything else."""
+class JsonDisplay(Display):
+    """Prints each event as a line of JSON, for other programs: docs/exports.md has the fields."""
+
+    def __init__(self, sweep: Sweep, remaining: Remaining, out: TextIO) -> None:
+        super().__init__(sweep.cases, sweep.pending, remaining)
+        self._sweep, self._out = sweep, out
+
+    def __enter__(self) -> Self:
+        profile, folder = self._sweep.profile, self._sweep.folder
+        counts = {"cases": self._total, "cases_done": self._finished, "epochs": self._total_epochs}
+        place = str(folder.root.resolve())
+        self._print("sweep_started", profile=profile.name, folder=place, minutes=profile.minutes, **counts)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._out.flush()
+
+    def show_start(self, case: Case) -> None:
+        """Print which case starts."""
+        fields = case.model_dump(mode="json", include=_CASE_FIELDS)
+        self._print("case_started", case_id=case.case_id, **fields, epochs=case.run_epochs, further=self._further > 0)
+
+    def show_epoch(self, case: Case, epoch: EpochEvent) -> None:
+        """Print an epoch's figures."""
+        fields = {name: getattr(epoch, name) for name in _EPOCH_FIELDS}
+        self._print("epoch", case_id=case.case_id, **fields, left_s=self._compute_left())
+
+    def show_outcome(self, outcome: Outcome) -> None:
+        """Print how a case ended, with what is known at each of its checkpoints."""
+        losses = {evaluation.epochs: evaluation.val_bce for evaluation in outcome.evaluations}
+        checkpoints = [
+            {
+                "epochs": each.epochs,
+                "total_s": each.wall_s,
+                "peak_rss_mib": each.peak_rss_mib,
+                "val_bce": losses.get(each.epochs),
+            }
+            for each in outcome.checkpoints
+        ]
+        ending = {"status": outcome.status, "error": outcome.error, "took_s": outcome.duration_s}
+        self._print("case_finished", case_id=outcome.case.case_id, **ending, checkpoints=checkpoints)
+
+    def show_wait(self, why: str) -> None:
+        """Print why the next process waits."""
+        self._print("waiting", reason=why)
+
+    def show_end(self, exit_code: int) -> None:
+        """Print the exit code and where the report is."""
+        folder = self._sweep.folder
+        files = {"page": folder.page, "results": folder.results, "journal": folder.journal}
+        places = {name: str(file.resolve()) for name, file in files.items()}
+        self._print("sweep_finished", exit_code=exit_code, **places)
+
+    def _compute_left(self) -> float:
+        now = time.monotonic()
+        return max(self._ends_at - now, 0.0) if self._further else self._remaining.compute_seconds(now - self._began)
+
+    def _print(self, event: str, **fields: Any) -> None:
+        print(json.dumps({"event": event, **fields}, allow_nan=False), file=self._out, flush=True)
+
+
+_CASE_FIELDS = {"model", "backend", "loop", "precision", "optimizer", "batch_size", "dataset", "seed", "repeat"}
+_EPOCH_FIELDS = ("epoch", "train_s", "val_s", "train_loss", "val_loss", "rss_mib")
+
+
+def choose_display(sweep: Sweep, remaining: Remaining, console: Console, *, as_json: bool = False) -> Display:
+    """Return a live display for a terminal, plain lines for anything else, lines of JSON where they are asked for."""
+    if as_json:
+        return JsonDisplay(sweep, remaining, sys.stdout)
     if console.is_terminal:
-        return LiveDisplay(total, done, remaining, console)
-    return PlainDisplay(total, done, remaining, sys.stdout)
+        return LiveDisplay(sweep.cases, sweep.pending, remaining, console)
+    return PlainDisplay(sweep.cases, sweep.pending, remaining, sys.stdout)
 
 
 @contextmanager

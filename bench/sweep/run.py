@@ -29,7 +29,7 @@ from bench.results.schema import Outcome, SweepHeader
 from bench.sweep.executor import Executor
 from bench.sweep.flags import SweepRequest
 from bench.sweep.local import LocalExecutor
-from bench.sweep.progress import choose_display, describe, show_download
+from bench.sweep.progress import Display, choose_display, describe, show_download
 from bench.sweep.repeats import run_repeats
 from bench.sweep.session import Sweep, check_batches, check_folder, open_sweep
 
@@ -39,7 +39,7 @@ def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
 
     Raises `InvalidInput` for what cannot be done, before anything is written.
     """
-    console = console or make_console()
+    console = console or make_console(stderr=request.json)
     with signals.catch_signals():
         profile = request.choose_profile()
         check_request(request, profile)
@@ -49,7 +49,10 @@ def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
         executor = LocalExecutor(folder, profile.threads, profile.timeout_s, profile.stall_s)
         try:
             with open_sweep(folder, header, resume=request.resume) as sweep, find.provide_npz(dataset, folder.data):
-                outcomes, stopped_by = measure_cases(sweep, executor, console)
+                remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
+                print_start(sweep, remaining, console)
+                display = choose_display(sweep, remaining, console, as_json=request.json)
+                outcomes, stopped_by = measure_cases(sweep, executor, display)
                 report = SweepReport(folder, sweep.header, outcomes, sweep.notes)
                 exit_code = choose_exit_code(
                     report,
@@ -64,7 +67,9 @@ def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
                 left_s = sweep.left_s if stopped_by else 0.0
                 print_next_step(request.make_resume_command(folder, left_s), sweep, report, exit_code, console)
                 say(console, f"\n{problem or f'Report: {folder.page}'}")
-                return exit_code or (ExitCode.FAILED if problem else ExitCode.OK)
+                exit_code = exit_code or (ExitCode.FAILED if problem else ExitCode.OK)
+                display.show_end(exit_code)
+                return exit_code
         except (OSError, KeyboardInterrupt) as error:
             return print_early_end(request, folder, error, console)
 
@@ -125,19 +130,16 @@ def choose_folder(request: SweepRequest, header: SweepHeader) -> ReportFolder:
 
 
 def measure_cases(
-    sweep: Sweep, executor: Executor, console: Console
+    sweep: Sweep, executor: Executor, display: Display
 ) -> tuple[list[Outcome], KeyboardInterrupt | OSError | None]:
     """Run what is pending, then further processes where the sweep has minutes for them, and show the progress.
 
     Returns the last outcome of each case, those of earlier runs included, and what stopped the sweep before its end.
     """
-    header, total = sweep.header, sweep.total
     outcomes = {outcome.case.case_id: outcome for outcome in sweep.kept}
-    remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
-    tables = GrowingTables(sweep.folder, header)
+    tables = GrowingTables(sweep.folder, sweep.header)
     try:
-        print_start(sweep, remaining, console)
-        with choose_display(total, total - len(sweep.pending), remaining, console) as display:
+        with display:
             pending = sweep.run(sweep.pending, executor, display.listen)
             for outcome in itertools.chain(pending, run_repeats(sweep, executor, display, outcomes)):
                 outcomes[outcome.case.case_id] = outcome
@@ -154,7 +156,7 @@ def measure_cases(
 
 def print_start(sweep: Sweep, remaining: estimate.Remaining, console: Console) -> None:
     """Say what will be measured, and what of an earlier run will not be."""
-    header, total, minutes = sweep.header, sweep.total, sweep.profile.minutes
+    header, total, minutes = sweep.header, len(sweep.cases), sweep.profile.minutes
     for note in sweep.found:
         say(console, f"Note: the journal's {note}.")
     if sweep.given_up:

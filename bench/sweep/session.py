@@ -42,9 +42,9 @@ class Sweep:
     """When the minutes for further processes are over, by `monotonic`; None where there are none."""
 
     @property
-    def total(self) -> int:
-        """Count the cases that are planned, and the further processes that failed and are run again."""
-        return len({case.case_id for case in (*self.header.cases, *self.pending)})
+    def cases(self) -> tuple[Case, ...]:
+        """The cases that are planned, and the further processes that failed and are run again."""
+        return tuple({case.case_id: case for case in (*self.header.cases, *self.pending)}.values())
 
     @property
     def left_s(self) -> float:

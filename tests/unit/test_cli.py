@@ -12,6 +12,7 @@ from scripted import Script
 import bench
 from bench import cli
 from bench.plan import catalog
+from bench.plan.profile import DATASET_SIZES, LEARNING_RATES, list_profiles
 from bench.sweep import run
 from bench.sweep.flags import SweepRequest
 
@@ -232,6 +233,22 @@ def test_h_is_help_at_every_command(
     assert shown[0] == shown[1]
     assert "Usage: aebench" in shown[0]
     assert "…" not in shown[0], "no example is cut in 80 columns"
+    assert max(map(len, shown[0].splitlines())) <= 80
+    assert re.search(rf"Examples?:\s+aebench {command}\b", shown[0]), "every command has an example"
+
+
+def test_the_flags_of_run_are_in_panels_with_their_choices_and_three_examples(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    aebench(monkeypatch, "run", "--help")
+    shown = capsys.readouterr().out
+    for panel in ("What to measure", "How", "Limits", "Output"):
+        assert f"─ {panel} ─" in shown
+    listed = [*catalog.read_loop_backends(), *catalog.read_backends(), *LEARNING_RATES, *DATASET_SIZES]
+    for choice in (*listed, *list_profiles()):
+        assert re.search(rf"\b{choice}\b", shown), choice
+    assert shown.partition("Examples:")[2].count("aebench run ") == 3
 
 
 def test_every_command_is_in_the_list_of_the_tests() -> None:

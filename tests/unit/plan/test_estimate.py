@@ -57,39 +57,89 @@ def test_every_model_has_an_estimate_as_the_blog_trains_it() -> None:
         assert seconds_of(scripted.case(model=model)) > 0
 
 
+def run(remaining: Remaining, case: Case, took_s: float | None) -> None:
+    remaining.start(case)
+    remaining.finish(took_s)
+
+
 def test_cases_without_an_estimate_are_counted_apart_and_slow_nothing_down() -> None:
     unknown = [scripted.case(model="convolutional", loop="xla", repeat=number) for number in (0, 1)]
     remaining = Remaining([*CASES, *unknown], 60_000, 10_000)
     assert remaining.compute_seconds() == pytest.approx(planned())
     assert remaining.describe() == f"about {format_duration(planned())} and 2 cases without an estimate"
-    remaining.finish(unknown[0], 1e6)
-    assert remaining.compute_seconds(unknown[1], 1e6) == pytest.approx(planned())
-    assert remaining.describe().endswith(" and 1 case without an estimate")
+    run(remaining, unknown[0], 1e6)
+    remaining.start(unknown[1])
+    assert remaining.compute_seconds(1e6) == pytest.approx(planned())
+    assert remaining.describe(1e6).endswith(" and 1 case without an estimate")
+    remaining.finish(1e6)
+    assert remaining.compute_seconds() == pytest.approx(planned())
     for case in CASES:
-        remaining.finish(case, 10.0)
-    assert remaining.describe() == "1 case without an estimate"
-    remaining.finish(unknown[1], 1e6)
+        run(remaining, case, 10.0)
     assert remaining.describe() == "about 0 s"
+
+
+def test_a_case_without_an_estimate_is_estimated_by_its_epochs_once_there_are_two() -> None:
+    case = scripted.case(model="convolutional", loop="xla", checkpoints=(10,))
+    remaining = Remaining([case], 60_000, 10_000)
+    remaining.start(case)
+    remaining.note_epoch(1, 50.0)
+    assert remaining.describe(55.0) == "1 case without an estimate"
+    remaining.note_epoch(2, 60.0)
+    assert remaining.describe(60.0) == "about 1 min 20 s"
 
 
 def test_before_anything_ran_the_plan_is_what_is_left(remaining: Remaining) -> None:
     assert remaining.compute_seconds() == pytest.approx(planned())
 
 
-def test_a_machine_twice_as_slow_as_planned_doubles_what_is_left(remaining: Remaining) -> None:
-    remaining.finish(CASES[0], 2 * planned(CASES[0]))
-    assert remaining.compute_seconds() == pytest.approx(2 * planned(*CASES[1:]))
+def test_a_case_that_took_twice_as_long_as_planned_calibrates_what_is_left() -> None:
+    long, short = ([scripted.case(checkpoints=(epochs,), repeat=number) for number in (0, 1)] for epochs in (500, 1))
+    for cases, samples, least, most in ((long, 60_000, 1.9, 2.0), (short, 40, 1.3, 1.6)):
+        remaining, plan = Remaining(cases, samples, samples // 6), seconds_of(cases[0], samples)
+        run(remaining, cases[0], 2 * plan)
+        assert least * plan < remaining.compute_seconds() < most * plan, "a short case does not overrule the plan"
 
 
-def test_the_running_case_counts_down_but_not_below_its_own_part(remaining: Remaining) -> None:
-    assert remaining.compute_seconds(CASES[0], 5.0) == pytest.approx(planned() - 5)
-    assert remaining.compute_seconds(CASES[0], 1e9) == pytest.approx(planned(*CASES[1:]))
+def test_a_case_that_failed_calibrates_nothing(remaining: Remaining) -> None:
+    run(remaining, CASES[0], None)
+    assert remaining.compute_seconds() == pytest.approx(planned(*CASES[1:]))
+
+
+def test_the_running_case_counts_down_until_its_epochs_say_more(remaining: Remaining) -> None:
+    remaining.start(CASES[0])
+    assert remaining.compute_seconds(5.0) == pytest.approx(planned() - 5)
+    assert remaining.compute_seconds(1e9) == pytest.approx(planned(*CASES[1:]), abs=2)
+
+
+def test_the_pace_of_the_running_case_is_what_is_left_of_it_and_calibrates_the_others() -> None:
+    cases = [scripted.case(checkpoints=(500,), repeat=number) for number in (0, 1)]
+    remaining, plan = Remaining(cases, 60_000, 10_000), seconds_of(cases[0], 60_000)
+    remaining.start(cases[0])
+    epoch_s = 2 * plan / 500
+    for epoch in range(1, 301):
+        remaining.note_epoch(epoch, epoch * epoch_s)
+    left = remaining.compute_seconds(300 * epoch_s)
+    assert left == pytest.approx(200 * epoch_s + 2 * plan, rel=0.05)
+    assert remaining.compute_seconds(300 * epoch_s + 1) == pytest.approx(left - 1, rel=0.01)
+
+
+def test_something_is_left_while_there_are_epochs_to_go() -> None:
+    case = scripted.case(checkpoints=(10,))
+    remaining = Remaining([case], 60_000, 10_000)
+    remaining.start(case)
+    assert remaining.compute_seconds(1e6) > 0
+    for epoch in range(1, 10):
+        remaining.note_epoch(epoch, 2.0 * epoch)
+    assert remaining.compute_seconds(1e6) > 0
+    assert remaining.describe(1e6) == "about 1 s"
+    remaining.note_epoch(10, 1e6)
+    assert remaining.compute_seconds(1e6) == 0
 
 
 def test_nothing_is_left_when_all_are_finished(remaining: Remaining) -> None:
     for case in CASES:
-        remaining.finish(case, 10.0)
-    assert remaining.compute_seconds() == pytest.approx(0, abs=1e-9)
+        run(remaining, case, 10.0)
+    assert remaining.compute_seconds() == 0
 
 
 def test_nothing_is_left_of_nothing() -> None:

@@ -15,7 +15,7 @@ from rich.live import Live
 from bench.plan.estimate import Remaining
 from bench.plan.profile import Case
 from bench.results.schema import Outcome
-from bench.sweep.progress import LiveDisplay, PlainDisplay, choose_display, describe, show_download, summarize
+from bench.sweep.progress import LiveDisplay, PlainDisplay, describe, show_download, summarize
 
 CASES = scripted.profile(models=("basic", "deep"), epochs=(40,)).list_cases()
 
@@ -80,7 +80,7 @@ def test_a_case_that_failed_is_summed_up_with_its_error(reached: int) -> None:
 
 def plain(clock: _Clock, *, epoch_s: float) -> list[str]:
     out = io.StringIO()
-    with PlainDisplay(len(CASES), 0, remaining(), out) as shown:
+    with PlainDisplay(CASES, CASES, remaining(), out) as shown:
         for case in CASES:
             play(shown, clock, case, epoch_s=epoch_s)
     text = out.getvalue()
@@ -106,14 +106,14 @@ def test_a_long_case_says_every_half_minute_how_far_it_is(clock: _Clock) -> None
 
 def test_a_resumed_sweep_counts_on_from_what_is_kept(clock: _Clock) -> None:
     out = io.StringIO()
-    with PlainDisplay(2, 1, remaining(), out) as shown:
+    with PlainDisplay(CASES, CASES[1:], Remaining(CASES[1:], 40, 10), out) as shown:
         play(shown, clock, CASES[1])
     assert out.getvalue().startswith("[2/2] deep")
 
 
 def test_a_loss_that_is_not_finite_is_said(clock: _Clock) -> None:
     out = io.StringIO()
-    with PlainDisplay(2, 0, remaining(), out) as shown:
+    with PlainDisplay(CASES, CASES, remaining(), out) as shown:
         shown.listen(CASES[0], None)
         clock.now += 31
         shown.listen(CASES[0], scripted.epoch(1, train_loss=None))
@@ -132,7 +132,7 @@ def refreshes(monkeypatch: pytest.MonkeyPatch, clock: _Clock) -> list[float]:
 
 
 def test_epochs_redraw_a_terminal_at_most_once_a_second(clock: _Clock, refreshes: list[float]) -> None:
-    with LiveDisplay(2, 0, remaining(), terminal()) as shown:
+    with LiveDisplay(CASES, CASES, remaining(), terminal()) as shown:
         shown.listen(CASES[0], None)
         for number in range(1, 501):
             clock.now += 0.01
@@ -142,7 +142,7 @@ def test_epochs_redraw_a_terminal_at_most_once_a_second(clock: _Clock, refreshes
 
 
 def test_other_events_than_epochs_redraw_nothing(clock: _Clock, refreshes: list[float]) -> None:
-    with LiveDisplay(2, 0, remaining(), terminal()) as shown:
+    with LiveDisplay(CASES, CASES, remaining(), terminal()) as shown:
         shown.listen(CASES[0], None)
         drawn = len(refreshes)
         for event in (scripted.SETUP, *scripted.PHASES, scripted.checkpoint(1), scripted.evaluation(1)):
@@ -156,14 +156,17 @@ def test_no_display_starts_a_thread_of_its_own(clock: _Clock, monkeypatch: pytes
         pytest.fail(f"started {thread}")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with LiveDisplay(2, 0, remaining(), terminal()) as live, PlainDisplay(2, 0, remaining(), io.StringIO()) as lines:
+    with (
+        LiveDisplay(CASES, CASES, remaining(), terminal()) as live,
+        PlainDisplay(CASES, CASES, remaining(), io.StringIO()) as lines,
+    ):
         for shown in (live, lines):
             play(shown, clock, CASES[0])
 
 
 def test_a_terminal_keeps_each_finished_case_above_the_bar(clock: _Clock) -> None:
     console = terminal()
-    with LiveDisplay(2, 0, remaining(), console) as shown:
+    with LiveDisplay(CASES, CASES, remaining(), console) as shown:
         play(shown, clock, CASES[0])
         failed = scripted.outcome(CASES[1], reached=1)
         shown.listen(CASES[1], None)
@@ -176,7 +179,7 @@ def test_a_terminal_keeps_each_finished_case_above_the_bar(clock: _Clock) -> Non
 
 def test_a_terminal_shows_what_a_further_process_is_for_and_why_it_waits(clock: _Clock) -> None:
     console = terminal()
-    with LiveDisplay(1, 0, Remaining(CASES[:1], 40, 10), console) as shown:
+    with LiveDisplay(CASES[:1], CASES[:1], Remaining(CASES[:1], 40, 10), console) as shown:
         play(shown, clock, CASES[0])
         shown.announce_repeat(0.11, 0.05, 130.0)
         shown.show_wait("waiting up to 30 s: other programs use 0.9 cores")
@@ -197,16 +200,39 @@ def test_a_terminal_shows_what_a_further_process_is_for_and_why_it_waits(clock: 
 
 def test_markup_in_an_error_is_shown_as_it_is(clock: _Clock) -> None:
     console = terminal()
-    with LiveDisplay(2, 0, remaining(), console) as shown:
+    with LiveDisplay(CASES, CASES, remaining(), console) as shown:
         shown.listen(CASES[0], None)
         shown.finish(scripted.outcome(CASES[0], reached=0, error="shape [/red] is odd"))
     assert isinstance(console.file, io.StringIO)
     assert "shape [/red] is odd" in console.file.getvalue()
 
 
-def test_the_display_fits_where_the_output_goes() -> None:
-    assert isinstance(choose_display(2, 0, remaining(), terminal()), LiveDisplay)
-    assert isinstance(choose_display(2, 0, remaining(), Console(file=io.StringIO())), PlainDisplay)
+def test_the_bar_moves_with_epochs(clock: _Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[float] = []
+
+    def note(_self: Live, picture: Any, *, refresh: bool) -> None:
+        bar = next(picture.renderables[0].columns[0].cells)
+        drawn.append(bar.completed / bar.total)
+
+    monkeypatch.setattr(Live, "update", note)
+    with LiveDisplay(CASES, CASES[1:], Remaining(CASES[1:], 40, 10), terminal()) as shown:
+        play(shown, clock, CASES[1], epoch_s=1.0)
+    assert drawn == [pytest.approx((40 + epoch) / 80) for epoch in [0, *range(1, 41), 40]]
+
+
+def test_there_is_always_time_left_while_epochs_are_to_go(clock: _Clock) -> None:
+    """A case of epochs that become slower and slower, then a further process that takes longer than the sweep has."""
+    out = io.StringIO()
+    with PlainDisplay(CASES[:1], CASES[:1], Remaining(CASES[:1], 40, 10), out) as shown:
+        shown.listen(CASES[0], None)
+        for number in range(1, 40):
+            clock.now += 2.0 * number
+            shown.listen(CASES[0], scripted.epoch(number))
+            assert shown.describe_remaining() != "about 0 s left"
+        shown.finish(scripted.outcome(CASES[0]))
+        shown.announce_repeat(0.11, 0.05, 10.0)
+        clock.now += 11
+        assert shown.describe_remaining() == "finishing"
 
 
 def test_a_download_into_a_pipe_is_a_few_lines() -> None:
