@@ -28,6 +28,13 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 GROUPS = PROJECT["dependency-groups"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 """Each Keras backend is an extra of the same name."""
+SIZES = {
+    "keras": "aebench with Keras and what draws its report, 0.1 GB to download and 0.5 GB on the disk",
+    "tensorflow": "TensorFlow, 0.6 GB to download and 2 GB on the disk",
+    "jax": "JAX, 0.1 GB to download and 0.4 GB on the disk",
+    "torch": "PyTorch, several GB on Linux, where CUDA comes with it",
+}
+"""What is installed, by the package that shows whether it was, on x86-64 Linux."""
 LOCK = ".ci/requirements.txt"
 """Pinned versions and hashes of all that CI's sessions install; `nox -s lock` renews it."""
 TOOLS = ".ci/tools.txt"
@@ -87,6 +94,8 @@ def install(session: nox.Session, *packages: str, extras: Sequence[str] | None =
     With AEBENCH_LOCKED set, as CI sets it, only the lock's versions are installed, and only files with the lock's
     hashes; the project itself is then built with the lock's tools.
     """
+    if extras is not None:
+        announce(session, extras)
     if not os.environ.get("AEBENCH_LOCKED"):
         session.install(*([] if extras is None else ["-e", _with(*extras)]), *packages)
         return
@@ -95,6 +104,22 @@ def install(session: nox.Session, *packages: str, extras: Sequence[str] | None =
     session.install("--require-hashes", "--constraint", LOCK, *locked([*own, *packages]))
     if extras is not None:
         session.install("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def announce(session: nox.Session, extras: Sequence[str]) -> None:
+    """Say what will be installed and how large it is, where it is not there yet: pip says nothing for minutes."""
+    place = getattr(session.virtualenv, "location", None)  # none with --no-venv
+    missing = find_missing(Path(place), extras) if place else []
+    if missing:
+        sizes = "; ".join(SIZES[each] for each in missing)
+        session.log(f"Installing once into {place}, which takes minutes: {sizes}.")
+
+
+def find_missing(environment: Path, extras: Sequence[str]) -> list[str]:
+    """Of Keras and the backends, those that are wanted and that an environment does not have."""
+    folders = [*environment.glob("lib/python*/site-packages"), *environment.glob("Lib/site-packages")]
+    wanted = ["keras", *(extra for extra in extras if extra in SIZES)]
+    return [name for name in wanted if not any((folder / name).is_dir() for folder in folders)]
 
 
 def locked(packages: Sequence[str]) -> list[str]:

@@ -37,6 +37,7 @@ class Journal:
     """What a journal holds. ``notes`` says what could not be read and where."""
 
     header: SweepHeader
+    """Its first line, with the aim of the last run that had one of its own."""
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...]
 
@@ -55,9 +56,19 @@ def read_journal(path: Path) -> Journal:
     """Read the journal at ``path``. Raises `InvalidInput` where there is none or its header cannot be read."""
     notes: list[str] = []
     lines = _read_lines(path, notes)
-    header = _take_header(path, lines)
-    outcomes = tuple(line for line in lines if isinstance(line, Outcome))
-    return Journal(header, outcomes, tuple(notes))
+    header, outcomes = _take_header(path, lines), []
+    for line in lines:
+        if isinstance(line, Outcome):
+            outcomes.append(line)
+        else:  # the sweep went on with another aim
+            header = aim_at(header, line.profile.within_percent)
+    return Journal(header, tuple(outcomes), tuple(notes))
+
+
+def aim_at(header: SweepHeader, within_percent: float) -> SweepHeader:
+    """The header of a sweep whose cases are to be known to within so much: a resumed one may want something else."""
+    profile = header.profile.model_copy(update={"within_percent": within_percent})
+    return header.model_copy(update={"profile": profile})
 
 
 def read_header(path: Path) -> SweepHeader:

@@ -82,5 +82,7 @@ class SweepRequest:
         words = ["--resume", "--out", str(folder.root)]
         words += ["--data", str(self.data)] if self.data is not None else []
         words += ["--offline"] if self.offline else []
-        words += ["--minutes", f"{left_s / 60:.1f}"] if left_s >= _LEAST_LEFT_S else []
+        if left_s >= _LEAST_LEFT_S:
+            words += ["--minutes", f"{left_s / 60:.1f}"]
+            words += ["--within", f"{self.overrides['within_percent']:g}"] if "within_percent" in self.overrides else []
         return f"{os.environ.get('AEBENCH_COMMAND', 'aebench run')} {shlex.join(words)}"

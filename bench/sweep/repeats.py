@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from bench.errors import format_count
 from bench.host.quietness import describe_noise, observe
 from bench.plan.profile import Case, Profile
 from bench.report.files import make_all_result_rows
@@ -25,6 +26,8 @@ LOOK_S = 1.0
 AROUND_S = LOOK_S + 1.0
 """What a process takes beside its own time: the look before it, the reference kernels, the journal."""
 LONGEST_WAIT_S = 30.0
+MOST_WAITING = 0.25
+"""All waits together, as a fraction of the sweep's minutes: what is always busy does not become quiet."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,16 @@ def run_repeats(
     ``outcomes`` are all those of the sweep, by their cases' ids. Whoever takes an outcome adds it there before asking
     for the next one, which is chosen by all that is known then.
     """
+    patience_s = 60 * MOST_WAITING * (sweep.profile.minutes or 0.0)
     while (choice := _choose_next(sweep, outcomes)) is not None:
         display.announce_repeat(choice.within, sweep.profile.within_percent / 100, sweep.left_s)
-        wait_for_quiet(min(LONGEST_WAIT_S, sweep.left_s - choice.takes_s), display.show_wait)
+        most_s = min(LONGEST_WAIT_S, sweep.left_s - choice.takes_s, patience_s)
+        waited_s = wait_for_quiet(most_s, display.show_wait)
+        if waited_s and patience_s - waited_s < LOOK_S:
+            display.show_wait(
+                f"no more waiting: a quarter of the {format_count(sweep.profile.minutes or 0, 'minute')} went"
+            )
+        patience_s -= waited_s
         yield from sweep.run([choice.case], executor, display.listen)
 
 
@@ -99,10 +109,14 @@ def _find_duration(outcome: Outcome, epochs: int) -> float:
     return outcome.duration_s - (outcome.checkpoints[-1].at_s - passed[-1] if passed else 0.0)
 
 
-def wait_for_quiet(most_s: float, say: Callable[[str], None]) -> None:
-    """Wait until the machine is quiet, ``most_s`` seconds at most beside one look at it, and say why."""
-    noise, until = describe_noise(observe(LOOK_S)), monotonic() + most_s
+def wait_for_quiet(most_s: float, say: Callable[[str], None]) -> float:
+    """Wait until the machine is quiet, ``most_s`` seconds at most beside one look at it, and say why.
+
+    Returns the seconds that were waited, without that look.
+    """
+    noise, began = describe_noise(observe(LOOK_S)), monotonic()
     if noise and most_s >= LOOK_S:
         say(f"waiting up to {most_s:.0f} s: {noise}")
-    while noise and monotonic() + LOOK_S <= until:
+    while noise and monotonic() + LOOK_S <= began + most_s:
         noise = describe_noise(observe(LOOK_S))
+    return monotonic() - began

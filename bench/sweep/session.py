@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
@@ -102,7 +102,10 @@ def open_sweep(folder: ReportFolder, header: SweepHeader, *, resume: bool) -> It
         cases = (*header.cases, *(outcome.case for outcome in further))
         missing = [case for case in cases if case.case_id not in ended]
         pending = tuple(case for case in missing if runs[case.case_id] <= header.profile.retries)
-        minutes = header.profile.minutes
+        minutes, within = header.profile.minutes, header.profile.within_percent
+        if minutes is not None and within != stored.header.profile.within_percent:
+            writer.append(header)  # the report says how many cases are known as well as is wanted now
+            stored = replace(stored, header=journal.aim_at(stored.header, within))
         yield Sweep(
             folder=folder,
             header=stored.header,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -77,6 +77,28 @@ def test_a_sweep_that_is_resumed_keeps_its_backends(wanted: Choice, tmp_path: Pa
 @pytest.mark.parametrize("arguments", [["--plan"], ["--backends", "torch", "--plan"], ["--help"], ["-h"]])
 def test_a_plan_needs_no_backend(wanted: Choice, arguments: list[str]) -> None:
     assert wanted(arguments) == ()
+
+
+def test_what_is_not_installed_yet_is_announced_with_its_size(noxfile: ModuleType, tmp_path: Path) -> None:
+    said: list[str] = []
+    session = SimpleNamespace(virtualenv=SimpleNamespace(location=str(tmp_path)), log=said.append)
+    packages = tmp_path / "lib" / "python3.12" / "site-packages"
+    packages.mkdir(parents=True)
+    noxfile.announce(session, ("tensorflow",))
+    (packages / "keras").mkdir()
+    noxfile.announce(session, ("tensorflow", "jax"))
+    (packages / "tensorflow").mkdir()
+    noxfile.announce(session, ("tensorflow",))
+    noxfile.announce(SimpleNamespace(virtualenv=SimpleNamespace(), log=said.append), ("tensorflow",))
+    first, second = said
+    assert "aebench with Keras" in first
+    assert "TensorFlow, 0.6 GB to download and 2 GB on the disk" in first
+    assert "Keras" not in second
+    assert "JAX" in second
+
+
+def test_every_backend_has_a_size(noxfile: ModuleType) -> None:
+    assert set(noxfile.SIZES) > {name for name in noxfile.EXTRAS if name != "gpu"}
 
 
 def nox(elsewhere: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -225,6 +225,35 @@ def test_a_sweep_that_is_resumed_with_minutes_counts_its_repeats_on(folder: Repo
     assert len(journal.read_journal(folder.journal).outcomes) == 5
 
 
+def test_a_report_says_what_the_last_run_wanted_also_when_it_is_drawn_again(
+    folder: ReportFolder, script: Script
+) -> None:
+    measured(folder, overrides=SWEEP)
+    header = journal.read_header(folder.journal)
+    _, printed = resumed(folder, minutes=1, within_percent=70.0)
+    assert "2 of 2 cases are known to within 70 %; " in printed
+    out = io.StringIO()
+    redraw_report(folder.root, Console(file=out, width=160))
+    assert "2 of 2 cases are known to within 70 %; " in out.getvalue()
+    assert "2 of 2 cases are known to within 70 %; " in folder.report.read_text()
+    _, printed = resumed(folder, minutes=1, within_percent=3.0)
+    assert "0 of 2 cases are known to within 3 %; " in printed
+    _, printed = resumed(folder)
+    assert "0 of 2 cases are known to within 3 %; " in printed, "a run without further processes has no aim of its own"
+    _, printed = resumed(folder, minutes=0.1)
+    assert "0 of 2 cases are known to within 5 %; " in printed
+    assert journal.read_header(folder.journal) == header, "how the sweep was begun stays"
+
+
+def test_the_command_that_goes_on_keeps_how_well_the_cases_are_to_be_known(
+    folder: ReportFolder, script: Script
+) -> None:
+    measured(folder, overrides=SWEEP)
+    script.interrupt_at = "basic repeat 3"
+    _, printed = resumed(folder, minutes=5, within_percent=3.5)
+    assert re.search(r"--resume --out \S+ --offline --minutes [\d.]+ --within 3.5\n", printed)
+
+
 def test_a_further_process_that_failed_is_a_failed_case_and_is_run_again(
     folder: ReportFolder, script: Script, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -292,9 +321,21 @@ def test_a_machine_that_stays_noisy_is_waited_for_so_long_and_never_beyond_the_s
     script.seen = itertools.repeat(NOISY)
     measured(folder, overrides=SWEEP)
     waits = re.findall(r"waiting up to (\d+) s", capsys.readouterr().out)
-    assert waits == ["30", "7"]
+    assert waits == ["30"]
     assert script.ran == RAN[:4]
     assert script.now <= 1000 + 60 * SWEEP["minutes"]
+
+
+def test_all_waits_together_are_a_quarter_of_the_minutes_and_that_is_said_once(
+    folder: ReportFolder, script: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.seen = itertools.chain([NOISY] * 11, [QUIET], itertools.repeat(NOISY))
+    measured(folder, overrides=SWEEP | {"minutes": 10})
+    printed = capsys.readouterr().out
+    assert re.findall(r"waiting up to (\d+) s", printed) == ["30", "30", "30", "30", "30", "19"]
+    assert printed.count("no more waiting: a quarter of the 10 minutes went") == 1
+    assert printed.index("no more waiting") > printed.rindex("waiting up to")
+    assert script.now > 1000 + 60 * 10 - 30, "the rest of the minutes is measured in"
 
 
 def test_a_wait_ends_at_its_bound(script: Script) -> None:
