@@ -63,7 +63,11 @@ class _Running:
         if self.last is not None and self.pace_s is not None:
             to_go = self.epochs - self.last[0]
             return max(to_go * self.pace_s - (elapsed_s - self.last[1]), _LEAST_S) if to_go else 0.0
-        return None if self.planned is None else max(self.planned * factor - elapsed_s, _LEAST_S)
+        if self.planned is None:
+            return None
+        fraction = 1 - (self.last[0] if self.last else 0) / self.epochs
+        training_s = fraction * max(self.planned - _START_S, 0.0)  # a start that takes longer shortens nothing
+        return max(self.planned * factor - elapsed_s, training_s * factor, _LEAST_S)
 
 
 class Remaining:

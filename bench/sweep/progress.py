@@ -4,6 +4,7 @@ The measured process needs the machine, so a display does little: it refreshes a
 its own; between two events the parent is blocked.
 """
 
+import itertools
 import json
 import statistics
 import sys
@@ -32,6 +33,9 @@ from bench.worker.protocol import EpochEvent, Event
 _REFRESH_S = 1.0
 _PLAIN_EVERY_S = 30.0
 _DOWNLOAD_STEP = 10 << 20
+_SHORTEST_BAR, _LONGEST_BAR = 8, 30
+_WIDE = 160
+"""Characters of a line in a file."""
 
 
 def describe(case: Case) -> str:
@@ -55,10 +59,17 @@ def _format_seconds(value: float) -> str:
     return f"{value:.3g} s"
 
 
-def _describe_epoch(case: Case, epoch: EpochEvent) -> str:
-    losses = f"loss {_format_loss(epoch.train_loss)} val_loss {_format_loss(epoch.val_loss)}"
-    speed = f"{_format_seconds(epoch.train_s)} per epoch, {epoch.rss_mib:.0f} MiB"
-    return f"epoch {epoch.epoch}/{case.run_epochs} {losses} {speed}"
+def _describe_epoch(name: str, case: Case, epoch: EpochEvent, width: int) -> str:
+    """Describe how far a case is in so many characters: what does not fit is left out, figures are not cut."""
+    figures = (
+        f"{_format_seconds(epoch.train_s)} per epoch",
+        f"loss {_format_loss(epoch.train_loss)}",
+        f"val_loss {_format_loss(epoch.val_loss)}",
+        f"{epoch.rss_mib:.0f} MiB",
+    )
+    lines = itertools.accumulate(figures, "{}, {}".format, initial=f"{name}: epoch {epoch.epoch}/{case.run_epochs}")
+    first, *longer = lines
+    return next((line for line in reversed(longer) if len(line) <= width), first)
 
 
 def _format_loss(value: float | None) -> str:
@@ -166,7 +177,7 @@ class PlainDisplay(Display):
     def show_epoch(self, case: Case, epoch: EpochEvent) -> None:
         """Print how far the case is, at most every half minute."""
         if time.monotonic() - self._last_line > _PLAIN_EVERY_S:
-            self._print(self._finished + 1, f"{describe(case)}: {_describe_epoch(case, epoch)}")
+            self._print(self._finished + 1, _describe_epoch(describe(case), case, epoch, _WIDE))
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Print how the case ended."""
@@ -209,7 +220,8 @@ class LiveDisplay(Display):
     def show_epoch(self, case: Case, epoch: EpochEvent) -> None:
         """Show how far the case is, at most once a second."""
         if time.monotonic() - self._last_refresh >= _REFRESH_S:
-            self._refresh(f"{self.describe_running(case)}: {_describe_epoch(case, epoch)}")
+            width = self._live.console.width
+            self._refresh(_describe_epoch(self.describe_running(case), case, epoch, width))
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Print the outcome above the bar."""
@@ -227,10 +239,12 @@ class LiveDisplay(Display):
     def _refresh(self, line: str) -> None:
         self._last_refresh = time.monotonic()
         head = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=max(self._total_epochs, 1), completed=self._finished_epochs + self._epoch, width=30)
         further = f" and {format_count(self._further, 'further process')}" if self._further else ""
         count = f"{self._finished}/{format_count(self._total, 'case')}{further}"
-        head.add_row(bar, count, self.describe_remaining())
+        text = f"{count}, {self.describe_remaining()}" if further or self._finished < self._total else count
+        width = max(_SHORTEST_BAR, min(_LONGEST_BAR, self._live.console.width - len(text) - 1))
+        epochs = self._finished_epochs + self._epoch
+        head.add_row(ProgressBar(total=max(self._total_epochs, 1), completed=epochs, width=width), text)
         self._live.update(Group(head, Text(line, overflow="ellipsis", no_wrap=True)), refresh=True)
 
 

@@ -173,8 +173,15 @@ def test_a_terminal_keeps_each_finished_case_above_the_bar(clock: _Clock) -> Non
         shown.finish(failed)
     assert isinstance(console.file, io.StringIO)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())
-    for expected in ("✓ basic · batch 4", "✗ deep · batch 4", "failed: ValueError: scripted", "1/2 cases", "2/2 cases"):
+    for expected in (
+        "✓ basic · batch 4",
+        "✗ deep · batch 4",
+        "failed: ValueError: scripted",
+        "1/2 cases, ",
+        "2/2 cases",
+    ):
         assert expected in text
+    assert "2/2 cases, " not in text, "nothing is left"
 
 
 def test_a_terminal_shows_what_a_further_process_is_for_and_why_it_waits(clock: _Clock) -> None:
@@ -188,11 +195,11 @@ def test_a_terminal_shows_what_a_further_process_is_for_and_why_it_waits(clock: 
     assert isinstance(console.file, io.StringIO)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue())
     for expected in (
-        "1/1 case and 1 further process 2 min 10 s left",
+        "1/1 case and 1 further process, 2 min 10 s left",
         "waiting up to 30 s: other programs use 0.9 cores",
         "2 min 0 s left",
         "repeat of basic · batch 4 (within 11 %, wanted 5 %): starting",
-        "repeat of basic · batch 4 (within 11 %, wanted 5 %): epoch 10/40 ",
+        "repeat of basic · batch 4 (within 11 %, wanted 5 %): epoch 10/40, ",
         "✓ basic · batch 4 repeat 1: 40 epochs",
     ):
         assert expected in text
@@ -218,6 +225,21 @@ def test_the_bar_moves_with_epochs(clock: _Clock, monkeypatch: pytest.MonkeyPatc
     with LiveDisplay(CASES, CASES[1:], Remaining(CASES[1:], 40, 10), terminal()) as shown:
         play(shown, clock, CASES[1], epoch_s=1.0)
     assert drawn == [pytest.approx((40 + epoch) / 80) for epoch in [0, *range(1, 41), 40]]
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 160])
+def test_what_does_not_fit_is_left_out_and_no_figure_is_cut(clock: _Clock, width: int) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, legacy_windows=False)
+    with LiveDisplay(CASES, CASES, remaining(), console) as shown:
+        play(shown, clock, CASES[0], epoch_s=2.0)
+    assert isinstance(console.file, io.StringIO)
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", console.file.getvalue()).replace("\r", "\n").splitlines()
+    running = [line.strip() for line in lines if "epoch 40/40" in line]
+    assert running
+    words = ["basic · batch 4: epoch 40/40", "0.34 s per epoch", "loss 0.0075", "val_loss 0.0100", "540 MiB"]
+    wholes = [", ".join(words[:count]) for count in range(1, 6)]
+    assert set(running) == {max((each for each in wholes if len(each) <= width), key=len)}
+    assert not any("…" in line for line in lines)
 
 
 def test_there_is_always_time_left_while_epochs_are_to_go(clock: _Clock) -> None:
