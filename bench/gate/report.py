@@ -31,6 +31,8 @@ _ORDER = (*BAD, "failed", "incomparable", "undecided", "ok", "faster")
 """Verdicts, the worst first."""
 _SIZED = {"slower": "time", "faster": "time", "more-memory": "memory", "higher-loss": "loss"}
 """Verdicts on a change that has a size, and what of."""
+_OPTIONAL = ("discarded", "noisy", "CPU", "detectable", "epochs", "rounds", "processes", "interval")
+"""Columns that a narrow terminal leaves out; the changes of time, memory and loss stay."""
 _DECIMALS = {"time": 1, "memory": 1, "loss": 2}
 """Of the percent that are printed."""
 
@@ -118,6 +120,11 @@ class Group:
     results: list[CaseResult]
 
     @property
+    def is_fine(self) -> bool:
+        """Whether nobody has to look at these cases."""
+        return set(self.verdicts) <= {"ok", "faster"}
+
+    @property
     def advice(self) -> str:
         """The reason, and how many repeats would decide all of them."""
         needed = [found.repeats for each in self.results if (found := each.verdict.deciding[1]).repeats]
@@ -189,7 +196,7 @@ def _join(verdicts: tuple[str, ...]) -> str:
 
 
 def build_table(report: GateReport) -> Table:
-    """A line per case."""
+    """A line per case, those that somebody has to look at first."""
     wording = _WORDING[report.kind]
     bounds = "The interval's lower end bounds false alarms, its upper end bounds missed slowdowns."
     too_noisy = f"Where more than {report.most_discarded:.0%} of the {wording.noisy} were noisy, time is undecided."
@@ -199,7 +206,8 @@ def build_table(report: GateReport) -> Table:
         *([wording.note] if wording.note else []),
         f"Slowdowns below {report.minimum_effect:.1%} do not count. {too_noisy}",
     )
-    return Table(wording.title, wording.headers, tuple(map(_format_cells, report.results)), labels=2, notes=notes)
+    rows = tuple(_format_cells(result) for group in report.groups for result in group.results)
+    return Table(wording.title, wording.headers, rows, labels=2, notes=notes, optional=_OPTIONAL)
 
 
 def _format_cells(result: CaseResult) -> tuple[str, ...]:
@@ -231,14 +239,14 @@ def _format_change(judged: str, estimate: Estimate | None) -> str:
 
 
 def explain_cases(report: GateReport) -> list[str]:
-    """A line per verdict and reason, with its cases; none for what the first line says in full."""
-    groups = report.groups
+    """A line per verdict and reason, with its cases; none for those that are ok, or that the first line explains."""
+    groups = [each for each in report.groups if not each.is_fine]
     told = groups[0] if groups and sum(groups[0].verdicts == each.verdicts for each in groups) == 1 else None
     return [_explain_group(each) for each in groups if each is not told or set(each.verdicts) & set(BAD)]
 
 
 def _explain_group(group: Group) -> str:
-    """One line, such as "basic, deep: ok, no slowdown of 5% or more."; what got worse has its size."""
+    """One line, such as "basic, deep: undecided, too few repeats."; what got worse has its size."""
     if set(group.verdicts) & set(BAD):
         cases = [f"{each.title} ({sizes})" if (sizes := _list_sizes(each)) else each.title for each in group.results]
         return f"{join_names(cases, _LISTED)}: {group.advice}."
@@ -315,7 +323,7 @@ def format_annotations(report: GateReport) -> list[str]:
             lines += [
                 _annotate("error", f"{each.title}: {_join(each.verdicts)}", _explain(each)) for each in group.results
             ]
-        elif not set(group.verdicts) <= {"ok", "faster"}:
+        elif not group.is_fine:
             level = "warning" if group.verdicts == ("undecided",) else "error"
             title = f"{_name_few(group.results, report)}: {_join(group.verdicts)}"
             lines.append(_annotate(level, title, f"{group.advice}."))

@@ -21,6 +21,8 @@ class Session:
 
     def __init__(self) -> None:
         self.installed: list[tuple[str, ...]] = []
+        self.virtualenv = None
+        """As with --no-venv."""
 
     def install(self, *words: str) -> None:
         self.installed.append(words)
