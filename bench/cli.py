@@ -14,9 +14,18 @@ from bench.errors import ExitCode, InvalidInput, split_list
 from bench.host.home import provide_home
 from bench.host.signals import keep_exit_codes
 
+
+def list_examples(*examples: tuple[str, str]) -> str:
+    """The end of a command's help: command lines, and what each does."""
+    return "\n\n".join(
+        ["Examples:" if len(examples) > 1 else "Example:", *(f"{line}\n    {does}" for line, does in examples)]
+    )
+
+
 app = typer.Typer(
     name="aebench",
     help="Measure every autoencoder of the Keras blog on this machine: time per epoch, peak memory, losses.",
+    epilog=list_examples(("aebench run", "every model, on images that come along: six minutes")),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -28,13 +37,6 @@ def print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"aebench {__version__}")
         raise typer.Exit
-
-
-def list_examples(*examples: tuple[str, str]) -> str:
-    """The end of a command's help: command lines, and what each does."""
-    return "\n\n".join(
-        ["Examples:" if len(examples) > 1 else "Example:", *(f"{line}\n    {does}" for line, does in examples)]
-    )
 
 
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Report folder; by default a new one in reports/.")]

@@ -300,6 +300,7 @@ def to_status(report: GateReport) -> dict[str, Any]:
     return {
         "kind": report.kind,
         "exit_code": report.exit_code,
+        "verdict": summarize(report),
         "base": report.base,
         "candidate": report.candidate,
         "minimum_effect": report.minimum_effect,

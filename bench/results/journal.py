@@ -1,5 +1,7 @@
 """The journal: one line per finished case, on the disk before the next case begins.
 
+The first line says what is measured. A run that goes on with another aim (`--within`) appends a line like it.
+
 A line that was cut off (the machine died while writing it) is recognised by its missing newline: readers skip it and
 say so, and the next writer removes it.
 """

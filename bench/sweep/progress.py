@@ -86,8 +86,8 @@ class Display(AbstractContextManager["Display"]):
         self._total, self._finished = len(cases), len(cases) - len(pending)
         self._total_epochs = sum(case.run_epochs for case in cases)
         self._finished_epochs = self._total_epochs - sum(case.run_epochs for case in pending)
-        self._epoch = 0
-        """Of the running case, if that is none of the further processes."""
+        self._epoch = self._run_epochs = 0
+        """Of the running process: where it is, and how many it trains."""
         self._remaining = remaining
         self._further = 0
         """Further processes that were announced."""
@@ -100,12 +100,13 @@ class Display(AbstractContextManager["Display"]):
         """Take an event of the running case; None when the case starts."""
         if event is None:
             self._began = time.monotonic()
+            self._epoch, self._run_epochs = 0, case.run_epochs
             if not self._further:
                 self._remaining.start(case)
             self.show_start(case)
         elif isinstance(event, EpochEvent):
+            self._epoch = event.epoch
             if not self._further:
-                self._epoch = event.epoch
                 self._remaining.note_epoch(event.epoch, time.monotonic() - self._began)
             self.show_epoch(case, event)
 
@@ -143,6 +144,13 @@ class Display(AbstractContextManager["Display"]):
     @abstractmethod
     def show_end(self, exit_code: int) -> None:
         """Show that the report is written and with which exit code the sweep ends."""
+
+    @property
+    def epochs(self) -> tuple[int, int]:
+        """How many epochs of all cases are done, and how many there are; of a further process, its own."""
+        if self._further:
+            return self._epoch, self._run_epochs
+        return self._finished_epochs + self._epoch, self._total_epochs
 
     def describe_running(self, case: Case) -> str:
         """Describe the case that runs; of a further process, what it is for."""
@@ -243,8 +251,8 @@ class LiveDisplay(Display):
         count = f"{self._finished}/{format_count(self._total, 'case')}{further}"
         text = f"{count}, {self.describe_remaining()}" if further or self._finished < self._total else count
         width = max(_SHORTEST_BAR, min(_LONGEST_BAR, self._live.console.width - len(text) - 1))
-        epochs = self._finished_epochs + self._epoch
-        head.add_row(ProgressBar(total=max(self._total_epochs, 1), completed=epochs, width=width), text)
+        done, total = self.epochs
+        head.add_row(ProgressBar(total=max(total, 1), completed=done, width=width), text)
         self._live.update(Group(head, Text(line, overflow="ellipsis", no_wrap=True)), refresh=True)
 
 

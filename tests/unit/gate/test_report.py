@@ -170,6 +170,7 @@ def test_an_early_end_is_said_once() -> None:
 def test_status_is_json_with_every_verdict() -> None:
     status = json.loads(json.dumps(report.to_status(gate(result("basic", 1.2), UNKNOWN)), allow_nan=False))
     assert status["exit_code"] == 1
+    assert status["verdict"] == "SLOWER: basic +20.0%; 1 undecided."
     assert (status["minimum_effect"], status["most_discarded"]) == (0.05, 0.3)
     assert [case["verdicts"] for case in status["cases"]] == [["slower"], ["undecided"]]
     assert status["cases"][0]["verdict"]["time"]["estimate"]["value"] == pytest.approx(0.2, abs=0.01)

@@ -224,7 +224,11 @@ def test_the_bar_moves_with_epochs(clock: _Clock, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Live, "update", note)
     with LiveDisplay(CASES, CASES[1:], Remaining(CASES[1:], 40, 10), terminal()) as shown:
         play(shown, clock, CASES[1], epoch_s=1.0)
-    assert drawn == [pytest.approx((40 + epoch) / 80) for epoch in [0, *range(1, 41), 40]]
+        assert drawn == [pytest.approx((40 + epoch) / 80) for epoch in [0, *range(1, 41), 40]]
+        drawn.clear()
+        shown.announce_repeat(0.11, 0.05, 130.0)
+        play(shown, clock, CASES[0].model_copy(update={"repeat": 1}), epoch_s=1.0)
+    assert drawn == [pytest.approx(epoch / 40) for epoch in [0, *range(1, 41), 40]], "a further process has its own"
 
 
 @pytest.mark.parametrize("width", [30, 40, 60, 80, 160])
