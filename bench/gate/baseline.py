@@ -236,7 +236,7 @@ class _Judge:
         judged, why = judge_ratio(t, self.plan, _LOOK), self._find_doubt(then, now)
         if judged.verdict == "undecided" and why is None:
             repeats = self._find_repeats(_compute_pooled_spread(figures))
-            why = f"repeats differ too much for a slowdown of {self.plan.minimum_effect:.0%} to show"
+            why = f"repeats differ too much for a slowdown of {100 * self.plan.minimum_effect:g}% to show"
             why += "" if repeats else "; use a quieter machine, or `aebench regress`, which runs both in turns"
             judged = replace(judged, repeats=repeats)
         if why is not None:

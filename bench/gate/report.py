@@ -69,7 +69,8 @@ _WORDING: dict[Kind, _Wording] = {
         base="baseline",
         units="processes",
         noisy="epochs",
-        note="Epochs: the epoch count at which both are compared. Processes: those of the baseline and of the report.",
+        note="Epochs: the epoch count at which both are compared, and that of the loss where a process went further. "
+        "Processes: those of the baseline and of the report.",
     ),
 }
 

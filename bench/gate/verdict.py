@@ -236,7 +236,7 @@ def judge_ratio(t: StudentMean, plan: RiskPlan, look: int) -> Judgement:
     if t.compute_upper_end(miss) < matters:
         if t.compute_upper_end(alarm) < 0 and t.mean <= -matters / 2:
             return Judgement("faster", "faster, beyond the noise", estimate)
-        return Judgement("ok", f"no slowdown of {plan.minimum_effect:.0%} or more", estimate)
+        return Judgement("ok", f"no slowdown of {100 * plan.minimum_effect:g}% or more", estimate)
     if t.compute_lower_end(alarm) > 0 and t.mean >= matters / 2:
         return Judgement("slower", "slower, beyond the noise", estimate)
     return Judgement("undecided", "too noisy for a verdict so far", estimate)

@@ -149,6 +149,7 @@ def test_without_a_reference_kernel_the_processes_alone_decide() -> None:
 def test_the_minimum_effect_is_what_the_person_says() -> None:
     assert only(processes(), processes(1.08), effect=0.2).verdicts == ("ok",)
     assert only(processes(), processes(1.02), effect=0.01).verdicts == ("slower",)
+    assert only(processes(), processes(), effect=0.125).verdict.time.reason == "no slowdown of 12.5% or more"
 
 
 def test_the_last_common_checkpoint_is_compared() -> None:
