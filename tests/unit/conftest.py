@@ -63,6 +63,12 @@ def _barrier() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget how wide somebody's terminal is: some set it for all that they start."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def noxfile() -> ModuleType:
     """The noxfile, loaded once: its sessions must not be registered twice."""
