@@ -1,6 +1,7 @@
 """Recorded processes that the intervals for the next run are tried on: `tests/data/processes/*.csv.gz`.
 
 A file is a sweep of one hour on one machine: its cases ran in several processes each, in turns. A line is an epoch.
+`tests/data/sweeps/` has whole default sweeps of that machine, each case in one process or a few.
 `tests/validation/record_processes.py` makes such a file of a report folder.
 """
 
@@ -22,7 +23,8 @@ from bench.compare.ratios import compute_geometric_mean, compute_p_value, divide
 from bench.results.speed import CaseSpeed, ProcessSpeed, SpeedRow, estimate_cases, estimate_process
 from bench.results.stats import find_warmup_length
 
-FOLDER = Path(__file__).parent / "data" / "processes"
+DATA = Path(__file__).parent / "data"
+FOLDER, SWEEPS = DATA / "processes", DATA / "sweeps"
 COLUMNS = ("case", "repeat", "train_s", "own_cores", "taken_cores", "noisy")
 QUIET_FRACTION = 0.1
 """A process with a smaller fraction of noisy epochs ran in a quiet minute."""
@@ -206,6 +208,30 @@ def _make_row(case: str, repeat: int, process: RecordedProcess, epochs: int, fac
         epoch_s_error=speed.error,
     )
     return cast("SpeedRow", row)
+
+
+def estimate_sweeps() -> dict[str, dict[str, CaseSpeed]]:
+    """What each recorded default sweep says of its cases, by the hour of the sweep."""
+    hours: dict[str, list[SpeedRow]] = {}
+    count: dict[tuple[str, str], int] = {}
+    for each in read_processes(SWEEPS):
+        repeat = count.get((each.hour, each.case), 0)
+        count[each.hour, each.case] = repeat + 1
+        hours.setdefault(each.hour, []).append(_make_row(each.case, repeat, each, len(each.train_s), 1.0))
+    return {hour: estimate_cases(rows) for hour, rows in hours.items()}
+
+
+def do_overlap(one: CaseSpeed, two: CaseSpeed) -> bool:
+    """Whether two intervals have a speed in common."""
+    return max(one.low, two.low) <= min(one.high, two.high)
+
+
+def are_different(one: Mapping[str, CaseSpeed], two: Mapping[str, CaseSpeed]) -> bool:
+    """Whether `compare` calls two sweeps different, over all their cases or in any of them."""
+    overall = compute_geometric_mean([divide(one[case], two[case]) for case in one])
+    assert overall is not None
+    cases = find_clear_differences([compute_p_value(one[case], two[case]) for case in one])
+    return _excludes_one(overall.low, overall.high) or any(cases)
 
 
 @dataclass(frozen=True)

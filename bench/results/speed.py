@@ -21,9 +21,9 @@ from bench.results.stats import StudentMean, compute_upper_t, find_interval_of_m
 
 DEVIATION = 0.04
 """Standard deviation of the logarithm of a quiet run's figure, from one process to the next, however long both run."""
-MOMENT_DEVIATION = 0.14
+MOMENT_DEVIATION = 0.20
 """The same for runs of no length: even a quiet machine changes its speed from moment to moment."""
-MOMENT_S = 5.0
+MOMENT_S = 2.0
 """Seconds that such a moment lasts: a run that is many times as long sees their mean."""
 FREEDOM = 8
 """Degrees of freedom that the assumption counts for: a sweep with many more in its own repeats overrules it."""
@@ -37,8 +37,8 @@ _EPOCH_DEVIATION = 0.3
 """Of a single epoch's logarithm, where a run is too short to show it: two speeds are common on two cores."""
 _FEWEST_FOR_ERROR = 6
 _FEWEST_FOR_DRIFT = 12
-_TWO_SPEEDS = 1.5
-"""Epochs of `fit` that wait for a thread of tf.data take twice as long (docs/research/next-run.md)."""
+_TWO_SPEEDS = 1.3
+"""Epochs of `fit` that wait for a thread of tf.data take up to twice as long (docs/research/next-run.md)."""
 _TAIL = 0.025
 _MOST_TAKEN = 4.0
 """Others took this many times what the process had, at most: no correction goes beyond. Twice was tried."""
@@ -137,7 +137,7 @@ def _find_doubt(as_measured: float, quiet: float) -> float:
 
 
 def _select_faster(times: Sequence[float]) -> list[float]:
-    """Leave out the slower of two speeds: epochs that took half as long again as the fastest quarter, or more."""
+    """Leave out the slower of two speeds: epochs that took a third longer than the fastest quarter, or more."""
     quarter = sorted(times)[(len(times) - 1) // 4]
     return [seconds for seconds in times if seconds <= _TWO_SPEEDS * quarter]
 

@@ -1,5 +1,6 @@
 """The intervals for the next run, on recorded processes of hours of different noise: how often do they hold?"""
 
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +21,14 @@ WIDEST = 1.5
 """Times what somebody would need who knew by how much processes differ."""
 FALSELY_TOLD, TOLD = 0.05, 0.90
 SLOWER = 1.15
+APART = 0.03
+"""Fraction of the cases of two sweeps whose 95 % intervals may have nothing in common."""
 
 
 def validate() -> tuple[Table, bool]:
     """Coverage within its bounds, no wider than need be; equal machines not told apart, 15 % found."""
     rows, holds = [], True
-    for row, within in _check_all():
+    for row, within in itertools.chain(_check_all(), _check_sweeps()):
         rows.append((*row, "" if within else "no"))
         holds &= within
     headers = ("what", "case", "epochs", "draws", "held or told", "bound", "reach", "of what is needed", "holds")
@@ -52,6 +55,17 @@ def _check_all() -> Iterator[tuple[tuple[str, ...], bool]]:
                 is_bound = factor == 1 or (name == "overall" and epochs == max(EPOCHS))
                 within = value <= FALSELY_TOLD if factor == 1 else value >= TOLD or not is_bound
                 yield (what, name, str(epochs), str(DRAWS), f"{value:.1%}", bound if is_bound else "", "", ""), within
+
+
+def _check_sweeps() -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Whole default sweeps of one machine at different hours, each with each."""
+    pairs = list(itertools.combinations(processes.estimate_sweeps().values(), 2))
+    different = sum(processes.are_different(one, two) for one, two in pairs)
+    overlap = [processes.do_overlap(one[case], two[case]) for one, two in pairs for case in one]
+    yield ("default sweeps", "called different", "10", str(len(pairs)), str(different), "0", "", ""), different == 0
+    apart = len(overlap) - sum(overlap)
+    cells = ("default sweeps", "intervals apart", "10", str(len(overlap)), str(apart), f"at most {APART:.0%}", "", "")
+    yield cells, apart <= APART * len(overlap)
 
 
 def _describe(what: str, case: str, epochs: int, found: processes.Coverage) -> tuple[tuple[str, ...], bool]:

@@ -1,7 +1,8 @@
-"""Keeps the epochs of a sweep for `tests/processes.py`: ``python tests/validation/record_processes.py REPORT NAME``.
+"""Keeps the epochs of a sweep for `tests/processes.py`: ``python tests/validation/record_processes.py REPORT FOLDER/NAME``.
 
 Make the report with ``aebench run --models basic,deep,convolutional --epochs 12,100 --batch-sizes 256 --repeats 7``, in
-hours of different noise; NAME is the file's.
+hours of different noise, for the folder `processes`; with the default profile for the folder `sweeps`. NAME is the
+file's.
 """
 
 import csv
@@ -14,11 +15,11 @@ import processes
 
 
 def main() -> int:
-    """Write `tests/data/processes/NAME.csv.gz`."""
+    """Write `tests/data/FOLDER/NAME.csv.gz`."""
     report, name = Path(sys.argv[1]), sys.argv[2]
     with (report / "epochs.csv").open(encoding="utf-8", newline="") as file:
         lines = [_keep(line) for line in csv.DictReader(file)]
-    processes.write_hour(processes.FOLDER / f"{name}.csv.gz", lines)
+    processes.write_hour(processes.DATA / f"{name}.csv.gz", lines)
     return 0
 
 

@@ -1,5 +1,6 @@
 """The intervals for the next run, tried on recorded processes: how often do they hold, how wide are they?"""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,19 @@ def test_a_slower_machine_is_told() -> None:
     quiet = [each for each in RECORDED if each.hour in processes.list_quiet_hours(RECORDED)]
     told = processes.compare_sweeps(quiet, 100, 6, DRAWS, np.random.default_rng(1), factor=1.15)
     assert told.machine >= 0.9
+
+
+def test_default_sweeps_of_one_machine_are_not_called_different() -> None:
+    """Four of them at four hours, one beside other work: no case, and not the machine either."""
+    sweeps = processes.estimate_sweeps()
+    assert len(sweeps) >= 4
+    assert not any(processes.are_different(one, two) for one, two in itertools.combinations(sweeps.values(), 2))
+
+
+def test_the_intervals_of_default_sweeps_overlap() -> None:
+    pairs = itertools.combinations(processes.estimate_sweeps().values(), 2)
+    overlap = [processes.do_overlap(one[case], two[case]) for one, two in pairs for case in one]
+    assert sum(overlap) / len(overlap) > 0.97
 
 
 def test_a_recording_is_read_as_it_was_written(tmp_path: Path) -> None:
