@@ -1,8 +1,8 @@
-"""Keeps the epochs of a sweep for `tests/processes.py`: ``python tests/validation/record_processes.py REPORT FOLDER/NAME``.
+"""Keeps the epochs of a sweep for `tests/processes.py`.
 
-Make the report with ``aebench run --models basic,deep,convolutional --epochs 12,100 --batch-sizes 256 --repeats 7``, in
-hours of different noise, for the folder `processes`; with the default profile for the folder `sweeps`. NAME is the
-file's.
+``python tests/validation/record_processes.py REPORT FOLDER/NAME`` writes ``tests/data/FOLDER/NAME.csv.gz``. Make the
+report in hours of different noise: with ``aebench run --models basic,deep,convolutional --epochs 12,100 --batch-sizes
+256 --repeats 7`` for the folder `processes`, with the default profile for the folder `sweeps`.
 """
 
 import csv
