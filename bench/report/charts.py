@@ -219,7 +219,8 @@ def _draw_memory(ways: Sequence[_Line]) -> Plot | None:
     _name_phases(axes, [part for part in PHASES if any(part in found for found in parts)])
     imports = [found["imports"] / peak for (_, peak), found in zip(shown, parts, strict=True) if "imports" in found]
     lead = f"Imports alone take {100 * min(imports):.0f} to {100 * max(imports):.0f} % of it. " if imports else ""
-    caption = f"{lead}What the harness does after training (evaluation, peaks) is not counted."
+    rest = "What the harness does after training (evaluation, peaks) is not counted."
+    caption = f"{lead}Of each model, the batch size that ended best. {rest}"
     return render_plot(figure, NAMES[2], "Peak RAM by phase", caption, alt=f"Peak RAM by phase. {caption}")
 
 

@@ -25,6 +25,7 @@ def write_answer(report: SweepReport, ways: Sequence[Way]) -> Answer:
     figures = [part for figure in list_figures(case) for part in (", ", figure)][1:]
     entry = _find_ways(report, case)
     advice = ("; ", f"use {_choose_way(entry)}") if entry and entry.plain else ()
+    images = report.header.train_samples
     cards = [
         _make_card("Fastest epoch", ways, "epoch_s_median", lambda seconds: f"{format_seconds(seconds)} s"),
         _make_card("Best", ways, "val_bce", lambda bce: f"bce {bce:.3f}"),
@@ -34,11 +35,21 @@ def write_answer(report: SweepReport, ways: Sequence[Way]) -> Answer:
     ]
     return Answer(
         (f"{format_count(case.epochs, 'epoch')} of {plain.model}: ", *figures, *advice),
-        f"{plain.name}, batch {case.batch_size}, {report.header.train_samples:,} images an epoch; the time is from the "
-        "start of the process to its last epoch, imports and compilation included.",
+        f"That is {plain.name}, batch {case.batch_size}, {images:,} images an epoch, from the start "
+        f"of the process to its last epoch, imports and compilation included{_describe_chosen(entry)}. The bce is the "
+        "mean binary cross-entropy per pixel of the validation images: lower is better.",
         tuple(card for card in cards if card),
         sentences=tuple(sentences),
     )
+
+
+def _describe_chosen(entry: SideBySide | None) -> str:
+    """Say what the way that is advised took; empty where it is the one that the answer is of."""
+    if entry is None or entry.plain is None or (name := _choose_way(entry)) == entry.plain.name:
+        return ""
+    chosen = next(variant for variant in entry.variants if variant.name == name)
+    memory = "" if chosen.peak_rss_mib is None else f" and {chosen.peak_rss_mib:,.0f} MiB"
+    return f"; {name} took {format_duration(chosen.total_s)}{memory}"
 
 
 def list_figures(case: Trained) -> list[str]:
@@ -108,4 +119,9 @@ def _make_trust_card(report: SweepReport) -> Card | None:
     within = statistics.median(speed.within for speed in report.speeds.values())
     noisy, epochs = count_noisy_epochs(report.outcomes)
     remark = f"{noisy:,} of {format_count(epochs, 'epoch')} noisy"
-    return Card("How sure", f"± {format_within(within)}", "of a time per epoch, the median over all cases", remark)
+    return Card(
+        "How sure",
+        f"± {format_within(within)}",
+        "is how far the next time per epoch may lie from this one, in the median case",
+        remark,
+    )

@@ -37,7 +37,7 @@ def test_it_says_how_long_how_much_memory_and_how_good() -> None:
     found = answer(ended(), ended(model="deep", total_s=30.0))
     assert "".join(found.headline) == "10 epochs of basic: 14 s, 610 MiB, bce 0.178"
     assert list(found.headline[1::2]) == ["14 s", "610 MiB", "bce 0.178"], "figures stand out"
-    assert found.details.startswith("fit, batch 4, 40 images an epoch")
+    assert found.details.startswith("That is fit, batch 4, 40 images an epoch")
 
 
 def test_of_several_batch_sizes_the_one_that_ended_best_is_meant() -> None:
@@ -45,9 +45,12 @@ def test_of_several_batch_sizes_the_one_that_ended_best_is_meant() -> None:
 
 
 def test_it_says_which_loop_to_use_by_the_whole_time() -> None:
-    assert answer(ended(), ended(0.1, 12.0, loop="xla")).headline[-1] == "use xla"
+    fast = answer(ended(), ended(0.1, 12.0, loop="xla"))
+    assert fast.headline[-1] == "use xla"
+    assert "compilation included; xla took 12 s and 610 MiB. " in fast.details
     slow_start = answer(ended(), ended(0.1, 18.0, loop="xla"))
     assert slow_start.headline[-1] == "use fit"
+    assert "took" not in slow_start.details
     assert "".join(slow_start.headline).endswith("; use fit")
 
 
