@@ -25,6 +25,7 @@ SETTINGS = Settings(
     codes=32,
     epoch_s=1.3,
     epoch_factors={
+        ("tensorflow", "dataset", "float32"): 0.65,
         ("tensorflow", "graph", "float32"): 0.5,
         ("tensorflow", "xla", "float32"): 0.2,
         ("jax", "fit", "float32"): 0.3,

@@ -33,6 +33,7 @@ SETTINGS = Settings(
     codes=128,
     epoch_s=11.0,
     epoch_factors={
+        ("tensorflow", "dataset", "float32"): 0.75,
         ("tensorflow", "fit", "mixed_bfloat16"): 0.5,
         ("tensorflow", "graph", "float32"): 0.7,
         ("tensorflow", "graph", "mixed_bfloat16"): 0.4,

@@ -24,6 +24,7 @@ SETTINGS = Settings(
     codes=32,
     epoch_s=1.9,
     epoch_factors={
+        ("tensorflow", "dataset", "float32"): 0.65,
         ("tensorflow", "xla", "float32"): 0.3,
         ("jax", "fit", "float32"): 0.35,
         ("jax", "xla", "float32"): 0.3,

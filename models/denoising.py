@@ -34,6 +34,7 @@ SETTINGS = Settings(
     codes=1_568,
     epoch_s=20.0,
     epoch_factors={
+        ("tensorflow", "dataset", "float32"): 0.75,
         ("tensorflow", "fit", "mixed_bfloat16"): 0.5,
         ("tensorflow", "graph", "float32"): 0.6,
         ("tensorflow", "graph", "mixed_bfloat16"): 0.3,

@@ -37,6 +37,7 @@ SETTINGS = Settings(
     codes=32,
     epoch_s=9.0,
     epoch_factors={
+        ("tensorflow", "dataset", "float32"): 0.75,
         ("tensorflow", "fit", "mixed_bfloat16"): 1.4,
         ("tensorflow", "graph", "float32"): 0.7,
         ("tensorflow", "graph", "mixed_bfloat16"): 0.4,

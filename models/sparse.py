@@ -30,6 +30,7 @@ SETTINGS = Settings(
     codes=32,
     epoch_s=1.3,
     epoch_factors={
+        ("tensorflow", "dataset", "float32"): 0.65,
         ("tensorflow", "xla", "float32"): 0.2,
         ("jax", "fit", "float32"): 0.35,
         ("jax", "xla", "float32"): 0.25,

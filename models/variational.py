@@ -34,6 +34,7 @@ SETTINGS = Settings(
     codes=2,
     epoch_s=3.2,
     epoch_factors={
+        ("tensorflow", "dataset", "float32"): 0.65,
         ("tensorflow", "xla", "float32"): 0.35,
         ("jax", "fit", "float32"): 0.45,
         ("jax", "xla", "float32"): 0.35,
