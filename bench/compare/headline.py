@@ -62,7 +62,7 @@ def _write_headline(each: MachineComparison, reference: str, totals: Sequence[fl
     elif is_same_speed(speed):
         start = (f"{name} is ", "as fast", f" as {reference}")
     else:
-        start = (f"{name} and {reference} ", "cannot be told apart", "")
+        start = (f"{name} and {reference} ", "cannot be distinguished", "")
     if not totals:
         return start
     seconds = dict(zip((reference, name), totals, strict=True))

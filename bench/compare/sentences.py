@@ -50,7 +50,7 @@ def _name_winner(machine: str, speed: Ratio, reference: str) -> str:
     return (
         f"{machine} is as fast as {reference}"
         if is_same_speed(speed)
-        else f"{machine} and {reference} cannot be told apart"
+        else f"{machine} and {reference} cannot be distinguished"
     )
 
 
@@ -103,7 +103,7 @@ def _describe_speed(compared: MachineComparison, reference: Machine) -> str:
         speed = Ratio(1 / speed.value, 1 / speed.high, 1 / speed.low, speed.cases)
         start = f"{name} takes {format_ratio(speed.value)} times as long per epoch as {other}"
     else:
-        alike = "is as fast as" if is_same_speed(speed) else "cannot be told apart from"
+        alike = "is as fast as" if is_same_speed(speed) else "cannot be distinguished from"
         start = f"{name} {alike} {other}, at {format_ratio(speed.value)} times its speed"
     over = f"over {format_count(speed.cases, 'case')}{_describe_clear_cases(compared, speed.cases)}"
     return f"{start} (95 %: {format_interval(speed)}) {over}"

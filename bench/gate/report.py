@@ -242,8 +242,8 @@ def _format_change(judged: str, estimate: Estimate | None) -> str:
 def explain_cases(report: GateReport) -> list[str]:
     """A line per verdict and reason, with its cases; none for those that are ok, or that the first line explains."""
     groups = [each for each in report.groups if not each.is_fine]
-    told = groups[0] if groups and sum(groups[0].verdicts == each.verdicts for each in groups) == 1 else None
-    return [_explain_group(each) for each in groups if each is not told or set(each.verdicts) & set(BAD)]
+    said = groups[0] if groups and sum(groups[0].verdicts == each.verdicts for each in groups) == 1 else None
+    return [_explain_group(each) for each in groups if each is not said or set(each.verdicts) & set(BAD)]
 
 
 def _explain_group(group: Group) -> str:
@@ -276,8 +276,8 @@ def _list_remarks(report: GateReport) -> tuple[str, ...]:
 
 def _describe_sides(report: GateReport) -> str:
     """What was compared with what, and why it ended early, where no case says so."""
-    told = any(report.stopped in (result.reason, None) for result in report.results)
-    early = "" if told or not report.stopped else f" Stopped early: {report.stopped}."
+    is_said = any(report.stopped in (result.reason, None) for result in report.results)
+    early = "" if is_said or not report.stopped else f" Stopped early: {report.stopped}."
     return f"Compared: {report.candidate} with {report.base}.{early}"
 
 

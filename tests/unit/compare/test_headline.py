@@ -27,7 +27,7 @@ def test_the_headline_names_the_winner_and_how_long_a_whole_training_takes() -> 
 def test_the_headline_says_that_nobody_wins() -> None:
     one, two = machine("EPYC", 1.0, 10.0, reach=1.5), machine("Xeon", 1.1, 11.0, reach=1.5)
     headline = write(one, two).headline
-    assert "".join(headline) == "Xeon and EPYC cannot be told apart; from start to end 11.0 s and 10.0 s"
+    assert "".join(headline) == "Xeon and EPYC cannot be distinguished; from start to end 11.0 s and 10.0 s"
     alike = write(machine("EPYC", 1.0, reach=1.0001), machine("Xeon", 1.0, reach=1.0001)).headline
     assert "".join(alike).startswith("Xeon is as fast as EPYC;")
     untimed = write(one, machine("Xeon", None)).headline

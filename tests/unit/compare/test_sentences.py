@@ -49,7 +49,7 @@ def test_a_wide_interval_around_one_is_no_proof_of_the_same_speed() -> None:
     mixed = of(result(seconds=1.0), result("deep", seconds=6.0), machine_id="mmixed")
     text = said(against(mixed))
     assert text.startswith(
-        "scripted-2c-emixe cannot be told apart from scripted-2c-ea1b2, at 1.15 times its speed (95 %:"
+        "scripted-2c-emixe cannot be distinguished from scripted-2c-ea1b2, at 1.15 times its speed (95 %:"
     )
     assert "over 2 cases, clearly faster in 1 and clearly slower in 1 of them." in text
     assert "Not distinguishable from the reference" in tables.build_rank_table(against(mixed)).notes[0]
@@ -97,7 +97,7 @@ def test_the_title_says_in_plain_words_that_nobody_wins() -> None:
     one, two = (
         of(result(reach=1.5, seconds=1.9), cpu_model=f"C{number}", machine_id=f"m{number}") for number in (1, 2)
     )
-    assert sentences.make_title(against(one, reference=reference)) == "C1 and EPYC cannot be told apart"
+    assert sentences.make_title(against(one, reference=reference)) == "C1 and EPYC cannot be distinguished"
     assert (
         sentences.make_title(against(one, two, reference=reference)) == "None of 2 machines is clearly faster than EPYC"
     )

@@ -57,7 +57,7 @@ def test_cases_and_their_figures_can_be_read_at_every_width(width: int) -> None:
 
 def test_the_answer_stands_first_then_one_table() -> None:
     text = printed(compare(1), 100)
-    assert text.startswith("Ryzen-9-7950X cannot be told apart from Scripted")
+    assert text.startswith("Ryzen-9-7950X cannot be distinguished from Scripted")
     assert text.index("End to end") < text.index("case by case after 50 epochs")
     assert "The machines" not in text
     assert text.rstrip().endswith("--tables prints all tables; --out DIR writes them as a page.")
