@@ -10,7 +10,7 @@ from bench.host.machine import tabulate_machine
 from bench.plan import catalog
 from bench.report import published, variants
 from bench.report.files import make_all_result_rows
-from bench.report.overview import tabulate_cases, tabulate_checkpoints, tabulate_overview
+from bench.report.overview import tabulate_cases, tabulate_overview
 from bench.report.summary import count_noisy_epochs, find_drift, list_models, name_model, summarize
 from bench.report.tables import (
     format_within,
@@ -81,11 +81,6 @@ class SweepReport:
     def overview(self) -> Table:
         """Every case at its last checkpoint."""
         return tabulate_overview(self.shown_rows, self.speeds)
-
-    @cached_property
-    def checkpoints(self) -> Table:
-        """Every case with its total time and bce at each checkpoint."""
-        return tabulate_checkpoints(self.shown_rows)
 
     @cached_property
     def variants(self) -> Table:

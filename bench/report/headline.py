@@ -122,6 +122,6 @@ def _make_trust_card(report: SweepReport) -> Card | None:
     return Card(
         "How sure",
         f"± {format_within(within)}",
-        "is how far the next time per epoch may lie from this one, in the median case",
+        "is how well a time per epoch is known, in the median case",
         remark,
     )

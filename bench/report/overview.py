@@ -23,14 +23,6 @@ def tabulate_overview(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]
     return select_columns("All models at their last checkpoint", lines, ("model", "batch", *varying, *headers))
 
 
-def tabulate_checkpoints(rows: Sequence[ResultRow]) -> Table:
-    """Tabulate every case with its total time and bce at each checkpoint."""
-    varying, counts = variants.find_varying(rows), _list_epoch_counts(rows)
-    headers = ("model", "batch", *varying, *_name(_TOTAL, counts), *_name(_BCE, counts))
-    lines = [format_line(case, varying, {}) | _format_checkpoints(case, counts) for case in _list_cases(rows)]
-    return select_columns("All checkpoints", lines, headers)
-
-
 def tabulate_cases(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> Table:
     """Tabulate every case in a line: the time and bce at each checkpoint, s/epoch and MiB at the last one.
 

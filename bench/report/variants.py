@@ -32,11 +32,10 @@ class Variant:
     total_s: float
     """From the start of the process to the checkpoint."""
     fixed_s: float
-    """What of it no further epoch would cost again: start, imports, what the first epoch and validation take longer."""
+    """What of it no further epoch would cost again: start, imports, what the first epoch takes longer."""
     step_s: float
     """What each further epoch costs, its validation included."""
     peak_rss_mib: float | None
-    val_bce: float | None
     gflop_per_s: float | None
     peak_fraction: float | None
     bound: Bound | None
@@ -122,11 +121,10 @@ def _make_variant(key: _Key, processes: Sequence[ResultRow], speeds: Mapping[str
     bounds = [row.bound for row in processes if row.bound is not None]
     epoch_s, total_s = speeds[name_case(processes[0])].quiet, find_median("total_s") or 0.0
     steady_s, val_s = find_median("epoch_s_median") or epoch_s, find_median("val_s_median") or 0.0
-    epochs = processes[0].epochs
     trained_s, validated_s = find_median("train_total_s") or 0.0, find_median("val_total_s") or 0.0
     first_s = (find_median("first_epoch_s") or steady_s) - steady_s
     # Not the total less so many median epochs: slow epochs would count as a part of the start.
-    fixed_s = total_s - trained_s - validated_s + max(first_s, 0.0) + max(validated_s - epochs * val_s, 0.0)
+    fixed_s = total_s - trained_s - validated_s + max(first_s, 0.0)
     return Variant(
         name=name_way(*key),
         epoch_s=epoch_s,
@@ -134,7 +132,6 @@ def _make_variant(key: _Key, processes: Sequence[ResultRow], speeds: Mapping[str
         fixed_s=fixed_s,
         step_s=epoch_s + val_s,
         peak_rss_mib=find_median("peak_rss_mib"),
-        val_bce=find_median("val_bce"),
         gflop_per_s=find_median("gflop_per_s"),
         peak_fraction=find_median("peak_fraction"),
         bound=statistics.mode(bounds) if bounds else None,
@@ -172,18 +169,17 @@ def find_varying(trained: Sequence[ResultRow | Case]) -> list[str]:
 
 def recommend(entries: Sequence[SideBySide]) -> str | None:
     """Say in one sentence which way to train with; None where there is no choice, or nothing to compare with."""
-    groups: dict[str, list[SideBySide]] = {}
+    groups: dict[tuple[str, str], list[SideBySide]] = {}
     for entry in entries:
         if entry.plain is not None:
-            groups.setdefault(entry.fastest.name, []).append(entry)
-    return f"{'; '.join(_recommend_way(name, some) for name, some in groups.items())}." if groups else None
+            groups.setdefault((entry.fastest.name, entry.plain.name), []).append(entry)
+    return f"{'; '.join(_recommend_way(*names, some) for names, some in groups.items())}." if groups else None
 
 
-def _recommend_way(name: str, entries: Sequence[SideBySide]) -> str:
-    """Say what the fastest way gains, over the models and batch sizes where it is the fastest."""
+def _recommend_way(name: str, plain: str, entries: Sequence[SideBySide]) -> str:
+    """Say what the fastest way gains beside ``plain``, over the models and batch sizes where it is the fastest."""
     models = join_names(list(dict.fromkeys(entry.model for entry in entries)), 3)
-    plain = entries[0].plain
-    if plain is None or name == plain.name:
+    if name == plain:
         return f"use {name} for {models}, where it is the fastest"
     counts = _format_range([entry.epochs for entry in entries])
     ratios = [entry.fastest.end_to_end or 0.0 for entry in entries]
@@ -191,14 +187,14 @@ def _recommend_way(name: str, entries: Sequence[SideBySide]) -> str:
     memory = [f"{100 * entry.fastest.memory:.0f}" for entry in entries if entry.fastest.memory is not None]
     return (
         f"{'use ' if min(ratios) > 1 else ''}{name} for {models}: "
-        f"{_format_range([entry.fastest.faster or 0.0 for entry in entries])} times as fast as {plain.name} per epoch, "
+        f"{_format_range([entry.fastest.faster or 0.0 for entry in entries])} times as fast as {plain} per epoch, "
         f"{_format_range(ratios)} times end to end at {counts} epochs"
         + (
             f", in {' to '.join(dict.fromkeys((min(memory, key=int), max(memory, key=int))))} % of the memory"
             if memory
             else ""
         )
-        + (f"; pays from epoch {_format_range(pays)} on" if pays else "")
+        + (f"; pays from epoch {_format_range(pays)} on" if len(pays) == len(entries) else "")
     )
 
 

@@ -76,7 +76,7 @@ def report() -> SweepReport:
 
 def list_report_tables() -> list[Table]:
     made = report()
-    return [made.cases, made.overview, made.checkpoints, *made.tables, made.machine]
+    return [made.cases, made.overview, *made.tables, made.machine]
 
 
 def list_comparison_tables() -> list[Table]:

@@ -172,6 +172,22 @@ def test_the_fastest_way_is_recommended_with_what_it_gains_over_all_cases() -> N
     )
 
 
+def test_nothing_is_said_of_when_it_pays_where_it_does_not_in_every_case() -> None:
+    rows = [row(), row("xla", 1.0), row(model="deep"), row("xla", 5.9, model="deep", total_s=1e7)]
+    said = variants.recommend(compare(*rows))
+    assert said is not None
+    assert said.startswith("xla for basic, deep: ")
+    assert "pays" not in said
+
+
+def test_ways_are_said_beside_what_they_are_compared_with() -> None:
+    rows = [row(), row("xla", 1.0), row(model="deep", backend="jax"), row("xla", 1.0, model="deep")]
+    said = variants.recommend(compare(*rows))
+    assert said is not None
+    assert "times as fast as fit per epoch" in said
+    assert "times as fast as jax fit per epoch" in said
+
+
 def test_a_way_that_did_not_pay_is_not_recommended_but_reported() -> None:
     said = variants.recommend(compare(row(), row("xla", 1.0, total_s=40.0)))
     assert said == (
