@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, Validati
 from bench.errors import InvalidInput, format_count, join_names, make_one_line, quote
 from bench.host.fingerprint import Fingerprint
 from bench.results.folder import ReportFolder
-from bench.results.schema import SCHEMA_VERSION, Answer, ResultRow, Status, check_schema_version
+from bench.results.schema import SCHEMA_VERSION, ResultRow, Status, YesNo, check_schema_version
 
 MAX_BYTES = 64 << 20
 """Largest results.csv that is read: some 70,000 rows."""
@@ -83,7 +83,7 @@ class Row:
     peak_rss_method: str | None
     peak_anon_mib: float | None
     noisy_epochs: int | None
-    steady: Answer = "unknown"
+    steady: YesNo = "unknown"
     reference_gflop_per_s: float | None = None
 
     @property

@@ -8,7 +8,7 @@ from bench.host import noise
 from bench.results import stats
 from bench.results.epochs import Epochs
 from bench.results.roofline import find_bound
-from bench.results.schema import SCHEMA_VERSION, Answer, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
+from bench.results.schema import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader, YesNo
 from bench.results.speed import ProcessSpeed, estimate_process
 from bench.worker.protocol import CheckpointEvent, EpochEvent, PhaseEvent, PhaseName
 
@@ -68,7 +68,7 @@ def _find_common(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
         **outcome.case.model_dump(exclude={"checkpoints"}),
         "run_epochs": outcome.case.run_epochs,
         "dataset_digest": header.dataset_digest,
-        "dataset_genuine": _answer(header.dataset_genuine),
+        "dataset_genuine": _to_words(header.dataset_genuine),
         "train_samples": header.train_samples,
         "val_samples": header.val_samples,
         "run_status": outcome.status,
@@ -78,11 +78,11 @@ def _find_common(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
         **header.fingerprint.model_dump(),
         "started_at": outcome.started_at,
         "git_commit": header.git_commit,
-        "git_dirty": _answer(header.git_dirty),
+        "git_dirty": _to_words(header.git_dirty),
     }
 
 
-def _answer(fact: bool | None) -> Answer:
+def _to_words(fact: bool | None) -> YesNo:
     return "unknown" if fact is None else "yes" if fact else "no"
 
 
@@ -125,7 +125,7 @@ def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -
         "first_epoch_s": train_s[0],
         "warmup_epochs": warmup,
         "steady_epochs": len(steady),
-        "steady": _answer(stats.is_steady(train_s[warmup:])),
+        "steady": _to_words(stats.is_steady(train_s[warmup:])),
         "epoch_s_median": speed and speed.as_measured,
         "epoch_s_quiet": speed and speed.quiet,
         "epoch_s_low": speed and speed.low,

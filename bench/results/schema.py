@@ -140,7 +140,7 @@ JOURNAL_LINE: TypeAdapter[JournalLine] = TypeAdapter(JournalLine)
 # ---------------------------------------------------------------- rows of the CSVs
 
 
-Answer = Literal["yes", "no", "unknown"]
+YesNo = Literal["yes", "no", "unknown"]
 """In words, so that a column has one type whatever is in it."""
 
 _NOT_REACHED = "the checkpoint was not reached"
@@ -196,7 +196,7 @@ class Figures(Identity):
     )
     epoch_s_high: float | None = describe_column("upper end of that interval", "s", _NOT_STEADY)
     steady_epochs: int | None = describe_column("how many epochs the median is taken over", empty=_NOT_REACHED)
-    steady: Answer = describe_column(
+    steady: YesNo = describe_column(
         "yes where the times of the steady epochs show no trend, no where they do, unknown below 6 of them"
     )
     noisy_epochs: int | None = describe_column("epochs with a noise indicator out of bounds", empty="not measured")
@@ -240,7 +240,7 @@ class Measurement(Figures):
     train_samples: int = describe_column("training samples", "samples")
     val_samples: int = describe_column("validation samples", "samples")
     dataset_digest: str = describe_column("SHA-256 of the dataset's arrays")
-    dataset_genuine: Answer = describe_column(
+    dataset_genuine: YesNo = describe_column(
         "whether the arrays are those usually known by that name; unknown where no digest is known for it"
     )
     code_mean: float | None = describe_column(
@@ -387,7 +387,7 @@ class Measurement(Figures):
     git_commit: str | None = describe_column(
         "commit of the checkout that the harness ran from", empty="not in a git checkout"
     )
-    git_dirty: Answer = describe_column("whether that checkout had uncommitted changes; unknown outside of one")
+    git_dirty: YesNo = describe_column("whether that checkout had uncommitted changes; unknown outside of one")
     machine_id: str = describe_column(
         "`m` and a digest of hardware, limits and operating system: the same after an upgrade of Keras"
     )
