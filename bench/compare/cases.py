@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.errors import format_count, quote
+from bench.errors import quote
 from bench.host.fingerprint import Fingerprint, make_label, name_processor
+from bench.results.failures import describe_failures
 from bench.results.reader import Report, Row
 from bench.results.speed import CaseSpeed, estimate_cases
 from bench.results.stats import compute_median_of_known
@@ -87,11 +88,8 @@ def _build_case(rows: Sequence[Row], speed: CaseSpeed | None) -> MeasuredCase:
     for row in sorted(rows, key=lambda row: (row.epochs, row.repeat)):
         if row.status == "ok":
             checkpoints.setdefault(row.epochs, []).append(row)
-    falling = sorted(rows, key=lambda row: row.epochs, reverse=True)
-    failed = {row.repeat: row for row in falling if row.status != "ok"}  # the first checkpoint that was not reached
-    failures = [f"{row.status} at {format_count(row.epochs, 'epoch')}" for row in failed.values()]
     figures = tuple(_summarize_processes(epochs, processes) for epochs, processes in checkpoints.items())
-    return MeasuredCase(rows[0], figures, speed, tuple(dict.fromkeys(failures)))
+    return MeasuredCase(rows[0], figures, speed, tuple(describe_failures(rows)))
 
 
 def _summarize_processes(epochs: int, rows: Sequence[Row]) -> CheckpointFigures:

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from bench.compare.sentences import name_cases
-from bench.errors import format_count, quote
+from bench.errors import quote
 from bench.gate.sequential import MOST_DISCARDED, RiskPlan
 from bench.gate.verdict import (
     EQUAL_LOSSES,
@@ -46,6 +46,7 @@ from bench.gate.verdict import (
 )
 from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
+from bench.results.failures import describe_failures
 from bench.results.reader import Report, Row
 from bench.results.stats import StudentMean
 
@@ -95,7 +96,7 @@ def check_report(baseline: Report, report: Report, minimum_effect: float) -> Che
         describe_difference(baseline, report),
         compute_kernel_ratio(baseline.rows, report.rows),
     )
-    failed = [name for name, rows in after.items() if name not in before and _describe_failures(rows)]
+    failed = [name for name, rows in after.items() if name not in before and describe_failures(rows)]
     return Check(
         results=tuple(
             replace(judge.judge_case(name, before.get(name, []), after[name]), short_name=short[name])
@@ -113,16 +114,9 @@ def _group_by_case(report: Report) -> dict[str, list[Row]]:
     return found
 
 
-def _describe_failures(rows: Sequence[Row]) -> list[str]:
-    """How a case's processes failed: "oom at 50 epochs"."""
-    return list(
-        dict.fromkeys(f"{row.status} at {format_count(row.epochs, 'epoch')}" for row in rows if row.status != "ok")
-    )
-
-
 def find_failures(report: Report) -> dict[str, list[str]]:
     """The report's cases that failed, and how."""
-    return {name: failures for name, rows in _group_by_case(report).items() if (failures := _describe_failures(rows))}
+    return {name: failures for name, rows in _group_by_case(report).items() if (failures := describe_failures(rows))}
 
 
 def count_processes(report: Report) -> list[int]:
@@ -185,7 +179,7 @@ class _Judge:
             for epochs in (checkpoint, last)
             for rows in (before, after)
         )
-        obstacle, failures = self._find_obstacle(before, then, now), _describe_failures(after)
+        obstacle, failures = self._find_obstacle(before, then, now), describe_failures(after)
         if obstacle is not None:
             then = now = then_last = now_last = []
         trouble: Trouble | None = "failed" if failures else "incomparable" if obstacle else None
@@ -218,7 +212,7 @@ class _Judge:
         if self.of_another:
             return f"the baseline is {self.of_another}"
         if not (then and now):
-            failures = "; ".join(_describe_failures(before))
+            failures = "; ".join(describe_failures(before))
             return f"no epoch count that both reached{f' (the baseline: {failures})' if failures else ''}"
         data = {(row.dataset_digest, row.train_samples, row.val_samples) for row in (*then, *now)}
         return "other data under the same name" if len(data) > 1 else None

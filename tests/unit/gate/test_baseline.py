@@ -306,6 +306,12 @@ def test_a_case_that_failed_in_the_report_is_reported_though_the_baseline_lacks_
     assert found.results[1].reason == "oom at 30 epochs"
 
 
+def test_a_process_that_failed_is_listed_once_at_the_first_checkpoint_that_it_missed() -> None:
+    missed = [row(repeat=repeat, epochs=epochs, status="oom") for repeat in (6, 7) for epochs in (20, 30)]
+    found = report(row(epochs=2), *missed)
+    assert baseline.find_failures(found) == {scripted.case().case_id.removesuffix(".r0"): ["oom at 20 epochs"]}
+
+
 def test_a_failure_is_reported_though_nothing_can_be_compared() -> None:
     assert only(processes(), [row(status="oom")], keras="9.9").verdicts == ("failed",)
     assert only(processes(), [row(status="diverged")], keras="9.9").verdicts == ("failed",)
