@@ -108,7 +108,8 @@ def compare_costs(comparison: Comparison, prices: Mapping[str, float]) -> list[M
         digests = set.intersection(*({digest for digest, _, _ in each} for each in reached))
         known = [[(loss, training) for digest, loss, training in each if digest in digests] for each in reached]
         if digests:
-            target = _ALIKE * max(min(loss for loss, _ in each) for each in known)
+            reached_by_all = max(min(loss for loss, _ in each) for each in known)
+            target = max(reached_by_all, _ALIKE * reached_by_all)  # a negative loss becomes lower by the factor
             soonest = [min((t for loss, t in each if loss <= target), key=lambda t: t.total_s) for each in known]
             found.append(ModelCost(model, target, dict(zip([each.label for each in machines], soonest, strict=True))))
     return found

@@ -44,6 +44,12 @@ def test_the_soonest_training_counts_whatever_its_batch_size_or_loop() -> None:
     assert found.trainings["one"].epochs == 9
 
 
+@pytest.mark.parametrize("loss", [0.0, -0.1])
+def test_a_loss_that_is_not_above_zero_is_reached_too(loss: float) -> None:
+    [found] = price((row(9, loss, 90.0),), (row(9, loss - 0.1, 30.0),))
+    assert (found.val_bce, found.trainings["two"].total_s) == (loss, 30.0)
+
+
 def test_models_without_a_loss_on_the_same_data_on_both_are_left_out() -> None:
     deep, other = row(9, 0.1, 9.0, "deep"), row(9, 0.1, 9.0, dataset_digest="e" * 64)
     assert price((row(9, 0.1, 9.0), deep), (other,)) == []

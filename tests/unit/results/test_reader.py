@@ -265,6 +265,7 @@ def test_a_cell_of_a_megabyte_is_refused(file: Path) -> None:
         ("epoch_s_error", "-0.1", "a number"),
         ("peak_anon_mib", "0", "a number"),
         ("val_bce", "inf", "a number"),
+        ("val_bce", "-0.1", "a number that is plausible or nothing"),
         ("epochs", "3.5", "a whole number"),
         ("epochs", "0", "a whole number"),
         ("epochs", "", "a whole number"),
