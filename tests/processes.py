@@ -236,7 +236,7 @@ def are_different(one: Mapping[str, CaseSpeed], two: Mapping[str, CaseSpeed]) ->
 
 @dataclass(frozen=True)
 class Told:
-    """How often two sweeps were told apart."""
+    """How often two sweeps were distinguished."""
 
     case: float
     """Fraction of the cases whose interval excluded the same speed."""

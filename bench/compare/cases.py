@@ -8,7 +8,7 @@ from bench.errors import quote
 from bench.host.fingerprint import Fingerprint, make_label, name_processor
 from bench.results.failures import describe_failures
 from bench.results.reader import Report, Row
-from bench.results.speed import CaseSpeed, estimate_cases
+from bench.results.speed import CaseSpeed, estimate_cases, name_case
 from bench.results.stats import compute_median_of_known
 
 
@@ -69,7 +69,7 @@ def read_machine(report: Report) -> Machine:
     """A report's rows as cases with checkpoints."""
     cases: dict[str, list[Row]] = {}
     for row in report.rows:
-        cases.setdefault(row.case, []).append(row)
+        cases.setdefault(name_case(row), []).append(row)
     speeds = estimate_cases(report.rows)
     source = report.path.parent.resolve().name if report.path.name == "results.csv" else report.path.name
     return Machine(

@@ -48,6 +48,7 @@ from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
 from bench.results.failures import describe_failures
 from bench.results.reader import Report, Row
+from bench.results.speed import name_case
 from bench.results.stats import StudentMean
 
 FEWEST = 3
@@ -110,7 +111,7 @@ def check_report(baseline: Report, report: Report, minimum_effect: float) -> Che
 def _group_by_case(report: Report) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in report.rows:
-        found.setdefault(row.case, []).append(row)
+        found.setdefault(name_case(row), []).append(row)
     return found
 
 

@@ -87,11 +87,6 @@ class Row:
     steady: YesNo = "unknown"
     reference_gflop_per_s: float | None = None
 
-    @property
-    def case(self) -> str:
-        """The case without its repeat: what the processes of one case have in common."""
-        return self.case_id.removesuffix(f".r{self.repeat}")
-
 
 _ROW_COLUMNS = tuple(field.name for field in fields(Row))
 _NEEDED = (

@@ -26,7 +26,7 @@ APART = 0.03
 
 
 def validate() -> tuple[Table, bool]:
-    """Coverage within its bounds, no wider than need be; equal machines not told apart, 15 % found."""
+    """Coverage within its bounds, no wider than need be; equal machines not distinguished, 15 % found."""
     rows, holds = [], True
     for row, within in itertools.chain(_check_all(), _check_sweeps()):
         rows.append((*row, "" if within else "no"))

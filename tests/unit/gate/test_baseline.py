@@ -14,6 +14,7 @@ from unit.machines import narrow
 from bench.gate import baseline
 from bench.gate.baseline import Check, CheckedCase
 from bench.results.reader import Report, Row
+from bench.results.speed import name_case
 
 EVEN = (1.001, 0.999, 1.002, 0.998, 1.0, 1.001)
 WIDE = (1.1, 0.9, 1.05, 0.95, 1.0, 1.02)
@@ -296,7 +297,7 @@ def test_other_data_under_the_same_name_are_incomparable_in_their_case_alone() -
 
 def test_cases_that_only_one_side_has_are_listed() -> None:
     found = check([*processes(), *processes(model="deep")], [*processes(), *processes(model="sparse")])
-    assert [(each.name, each.title) for each in found.results] == [(row().case, "basic b4")]
+    assert [(each.name, each.title) for each in found.results] == [(name_case(row()), "basic b4")]
     assert (found.only_baseline, found.only_report) == (("deep b4",), ("sparse b4",))
 
 

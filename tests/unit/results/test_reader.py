@@ -77,7 +77,6 @@ def test_a_report_that_a_sweep_wrote_is_read_with_every_figure_it_had(file: Path
     assert [each.epoch_s_median for each in report.rows] == [scripted.INEXACT, None]
     for name in reader.Row.__dataclass_fields__:
         assert [getattr(each, name) for each in report.rows] == [getattr(one, name), getattr(two, name)]
-    assert len({each.case for each in report.rows}) == 1
 
 
 def test_whatever_flags_the_compiler_was_given_the_report_is_read(file: Path) -> None:

@@ -23,7 +23,7 @@ def estimate(
     own: float | None = 1.5,
     taken: float | None = 0.0,
 ) -> ProcessSpeed:
-    """What epochs say that have all the same share of the processors."""
+    """What epochs say that have all the same part of the processors."""
     count = len(times)
     found = estimate_process(times, noisy or [False] * count, [own] * count, [taken] * count)
     assert found is not None
@@ -194,9 +194,9 @@ def only(*rows: ResultRow) -> CaseSpeed:
     return speed
 
 
-def test_cases_are_named_without_their_repeats_as_a_reader_names_them() -> None:
+def test_cases_are_named_without_their_repeats_of_a_sweep_and_of_a_file() -> None:
     rows = [*repeats(1.0, 1.1), row("deep")]
-    assert list(estimate_cases(rows)) == list(dict.fromkeys(narrow(each).case for each in rows))
+    assert list(estimate_cases(rows)) == [each.case_id.removesuffix(".r0") for each in (rows[0], rows[-1])]
     assert estimate_cases(map(narrow, rows)) == estimate_cases(rows)
     assert estimate_cases([]) == {}
 
