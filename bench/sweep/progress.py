@@ -260,12 +260,14 @@ class JsonDisplay(Display):
     """Prints each event as a line of JSON, for other programs: docs/exports.md has the fields."""
 
     def __init__(self, sweep: Sweep, remaining: Remaining, out: TextIO) -> None:
-        super().__init__(sweep.cases, sweep.pending, remaining)
+        super().__init__((*sweep.done, *sweep.pending), sweep.pending, remaining)
         self._sweep, self._out = sweep, out
 
     def __enter__(self) -> Self:
         profile, folder = self._sweep.profile, self._sweep.folder
-        counts = {"cases": self._total, "cases_done": self._finished, "epochs": self._total_epochs}
+        cases = self._sweep.cases
+        epochs = sum(case.run_epochs for case in cases)
+        counts = {"cases": len(cases), "cases_done": self._finished, "epochs": epochs}
         place = str(folder.root.resolve())
         self._print("sweep_started", profile=profile.name, folder=place, minutes=profile.minutes, **counts)
         return self
@@ -327,9 +329,10 @@ def choose_display(sweep: Sweep, remaining: Remaining, console: Console, *, as_j
     """Return a live display for a terminal, plain lines for anything else, lines of JSON where they are asked for."""
     if as_json:
         return JsonDisplay(sweep, remaining, sys.stdout)
+    cases = (*sweep.done, *sweep.pending)  # without those that were given up, so that the last one is the last
     if console.is_terminal:
-        return LiveDisplay(sweep.cases, sweep.pending, remaining, console)
-    return PlainDisplay(sweep.cases, sweep.pending, remaining, sys.stdout)
+        return LiveDisplay(cases, sweep.pending, remaining, console)
+    return PlainDisplay(cases, sweep.pending, remaining, sys.stdout)
 
 
 @contextmanager

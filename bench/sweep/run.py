@@ -166,8 +166,7 @@ def print_start(sweep: Sweep, remaining: estimate.Remaining, console: Console) -
             f"Note: {format_count(len(sweep.given_up), 'case')} failed {times} or more and will not be run again; "
             "--retries allows another number.",
         )
-    kept = total - len(sweep.pending)
-    resumed = f", {kept} of them kept from before" if kept else ""
+    resumed = f", {len(sweep.done)} of them kept from before" if sweep.done else ""
     then = "" if minutes is None else f", then further processes for the rest of {format_count(minutes, 'minute')}"
     say(
         console,

@@ -47,6 +47,12 @@ class Sweep:
         return tuple({case.case_id: case for case in (*self.header.cases, *self.pending)}.values())
 
     @property
+    def done(self) -> tuple[Case, ...]:
+        """Cases of those that ended well in an earlier run; those that were given up are neither done nor pending."""
+        not_done = {case.case_id for case in (*self.pending, *self.given_up)}
+        return tuple(case for case in self.cases if case.case_id not in not_done)
+
+    @property
     def left_s(self) -> float:
         """Seconds left for further processes."""
         return 0.0 if self.ends_at is None else max(0.0, self.ends_at - monotonic())

@@ -92,6 +92,14 @@ def test_a_sweep_that_was_interrupted_says_so_and_goes_on_where_it_was(run: Run,
     assert [event["model"] for event in events if event["event"] == "case_started"] == ["deep"]
 
 
+def test_a_case_that_was_given_up_is_planned_and_not_done(run: Run, script: Script) -> None:
+    script.endings = {"deep": {"reached": 1}}
+    run(*SWEEP, "--repeats", "1", "--retries", "0")
+    _, events = run("--resume", "--out", "mine")
+    assert (events[0]["cases"], events[0]["cases_done"], events[0]["epochs"]) == (2, 1, 6)
+    assert [event["event"] for event in events] == ["sweep_started", "sweep_finished"]
+
+
 @pytest.mark.parametrize("flags", [("--plan",), ("--models", "basci")])
 def test_what_is_refused_is_one_message_and_no_event(run: Run, flags: tuple[str, ...]) -> None:
     code, events = run(*flags)

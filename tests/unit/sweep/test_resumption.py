@@ -124,6 +124,18 @@ def test_a_case_that_failed_too_often_is_named_and_not_run_again(folder: ReportF
     assert list(pd.read_csv(folder.results)["attempts"]) == [1, 1, 2, 2, 1, 1]
 
 
+def test_a_case_that_was_given_up_is_not_counted_as_kept(
+    folder: ReportFolder, script: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.endings, script.interrupt_at = {"deep": {"reached": 1}}, "sparse"
+    measured(folder, overrides=PROFILE | {"retries": 0})
+    script.interrupt_at = None
+    capsys.readouterr()
+    _, printed = resumed(folder)
+    assert "3 cases, 1 of them kept from before" in printed
+    assert [line.split("]")[0] for line in capsys.readouterr().out.splitlines()] == ["[2/2", "[2/2"]
+
+
 def test_a_disk_without_room_for_the_data_leaves_a_sweep_that_can_be_resumed(
     folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_case_is_run_again_no_more_often_than_the_retries_say(folder: ReportFo
     with session.open_sweep(folder, header, resume=True) as sweep:
         assert sweep.pending == ()
         assert [case.model for case in sweep.given_up] == ["basic"]
+        assert [case.model for case in sweep.done] == ["deep"]
 
 
 def test_more_retries_may_be_allowed_later(folder: ReportFolder) -> None:
