@@ -100,8 +100,8 @@ def render_html(report: ComparisonReport) -> str:
     sections = [
         Section("answer", "Answer", "answer.html.j2", write_answer(report, plots.draw_comparison(report.comparison))),
         *tables,
-        Section("machines", "Machine by machine", "lines.html.j2", each, is_folded=True),
-        Section("missing", "Not compared", "lines.html.j2", report.notes),
+        Section("machines", "Machine by machine", "notes.html.j2", each, is_folded=True),
+        Section("missing", "Not compared", "notes.html.j2", report.notes),
         Section("reading", "How to read this", "reading.html.j2", reading, is_folded=True),
     ]
     return render_page(report.title, sections, f"aebench {__version__}; full precision is in comparison.csv.")

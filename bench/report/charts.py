@@ -54,20 +54,26 @@ class _Line:
 def _make_lines(ways: Sequence[Way]) -> list[_Line]:
     """Each model has a colour and a marker; further ways to train it are hollow."""
     models = list(dict.fromkeys(way.model for way in ways))
+    shown = ways[:MOST_LINES]
     return [
-        _Line(
-            _shorten(make_plain(way.label)),
-            choose_look(models.index(way.model), is_filled=way.is_first),
-            way.cases,
-            way.best,
-        )
-        for way in ways[:MOST_LINES]
+        _Line(label, choose_look(models.index(way.model), is_filled=way.is_first), way.cases, way.best)
+        for way, label in zip(shown, _shorten_labels([way.label for way in shown]), strict=True)
     ]
 
 
-def _shorten(label: str) -> str:
-    """Return a label that leaves room for the axes."""
-    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+def _shorten_labels(labels: Sequence[str]) -> list[str]:
+    """Return labels that leave room for the axes: where they begin alike without their middle, or else numbered."""
+    short = [_cut(label, at_end=0) for label in labels]
+    short = [_cut(label, at_end=10) if short.count(cut) > 1 else cut for label, cut in zip(labels, short, strict=True)]
+    earlier = [short[:place].count(label) for place, label in enumerate(short)]
+    return [f"{label} ({count + 1})" if count else label for label, count in zip(short, earlier, strict=True)]
+
+
+def _cut(label: str, at_end: int) -> str:
+    """Keep the beginning of a long label, and so many characters at its end."""
+    if len(label) <= _LONGEST:
+        return make_plain(label)
+    return f"{make_plain(label[: _LONGEST - 1 - at_end])}…{make_plain(label[len(label) - at_end :])}"
 
 
 _LONGEST = 26
@@ -155,31 +161,27 @@ def _draw_curve(axes: Axes, way: _Line, case: Trained, *, is_best: bool) -> None
 
 
 def _draw_batch_sizes(ways: Sequence[_Line]) -> Plot | None:
-    timed = {
-        way.label: [(case, y) for case in way.cases if (y := case.find_median("epoch_s_median")) > _LEAST]
-        for way in ways
-    }
-    shown = [way for way in ways if timed[way.label]]
+    timed = [
+        (way, [(case, y) for case in way.cases if (y := case.find_median("epoch_s_median")) > _LEAST]) for way in ways
+    ]
+    shown = [(way, cases) for way, cases in timed if cases]
     if not shown:
         return None
-    figure, axes = _make_axes(shown, 2.9)
-    sizes = sorted({case.batch_size for cases in timed.values() for case, _ in cases})
-    _scale(axes, [1.0], [y for cases in timed.values() for _, y in cases])
+    figure, axes = _make_axes([way for way, _ in shown], 2.9)
+    sizes = sorted({case.batch_size for _, cases in shown for case, _ in cases})
+    _scale(axes, [1.0], [y for _, cases in shown for _, y in cases])
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(sizes))
     axes.xaxis.set_major_formatter(FixedFormatter([str(size) for size in sizes]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="batch size", title="seconds per epoch", xlim=(sizes[0] / 1.15, sizes[-1] * 1.15))
-    for way in shown:
-        cases = timed[way.label]
+    for way, cases in shown:
         axes.plot([case.batch_size for case, _ in cases], [y for _, y in cases], color=way.look.colour, linewidth=1.1)
         for case, seconds in cases:
             (marker,) = axes.plot([case.batch_size], [seconds], **way.look.style_marker())
             add_hover(marker, f"{way.label}, batch {case.batch_size}: {format_seconds(seconds)} s per epoch")
-    label_ends(
-        axes, [End(way.label, way.look, timed[way.label][-1][0].batch_size, timed[way.label][-1][1]) for way in shown]
-    )
+    label_ends(axes, [End(way.label, way.look, cases[-1][0].batch_size, cases[-1][1]) for way, cases in shown])
     caption = "Training seconds of a median epoch after the warm-up, without validation. Lower is faster."
     return render_plot(figure, NAMES[1], "Time per epoch by batch size", caption, alt=f"Time per epoch. {caption}")
 
@@ -218,7 +220,8 @@ def _draw_memory(ways: Sequence[_Line]) -> Plot | None:
     axes.spines["left"].set_visible(False)
     _name_phases(axes, [part for part in PHASES if any(part in found for found in parts)])
     imports = [found["imports"] / peak for (_, peak), found in zip(shown, parts, strict=True) if "imports" in found]
-    lead = f"Imports alone take {100 * min(imports):.0f} to {100 * max(imports):.0f} % of it. " if imports else ""
+    ends = " to ".join(dict.fromkeys(f"{100 * end(imports):.0f}" for end in (min, max))) if imports else ""
+    lead = f"Imports alone take {ends} % of the peak. " if ends else ""
     rest = "What the harness does after training (evaluation, peaks) is not counted."
     caption = f"{lead}Of each model, the batch size that ended best. {rest}"
     return render_plot(figure, NAMES[2], "Peak RAM by phase", caption, alt=f"Peak RAM by phase. {caption}")

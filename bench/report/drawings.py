@@ -1,6 +1,6 @@
 """What report.html shows beside the tables: its charts, checkpoints side by side, and the curves of each model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -143,7 +143,7 @@ def _draw_model(report: SweepReport, name: str, way: Way | None) -> ModelPart:
     of_model = [row for row in report.shown_rows if row.model == name]
     last = {row.case_id: row for row in summary.select_last_rows(of_model)}
     ran = [outcome for outcome in report.outcomes if outcome.case.model == name]
-    pictured = [outcome for outcome in ran if outcome.case.repeat == 0 and _has_samples(report.folder, outcome)]
+    pictured = _choose_pictured([outcome for outcome in ran if _has_samples(report.folder, outcome)])
     runs = [Run(outcome, last.get(outcome.case.case_id)) for outcome in ran]
     anchor = f"model-{make_file_stem(name)}"
     return ModelPart(
@@ -158,6 +158,14 @@ def _draw_model(report: SweepReport, name: str, way: Way | None) -> ModelPart:
         curves_left_out=plots.count_left_out(runs),
         pictures_left_out=max(0, len(pictured) - MOST_GALLERIES),
     )
+
+
+def _choose_pictured(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Choose one process of each case: the first that ended well, or else the first."""
+    found: dict[str, Outcome] = {}
+    for outcome in sorted(outcomes, key=lambda each: (each.status != "ok", each.case.repeat)):
+        found.setdefault(outcome.case.name, outcome)
+    return list(found.values())
 
 
 def _has_samples(folder: ReportFolder, outcome: Outcome) -> bool:

@@ -23,7 +23,7 @@ def write_answer(report: SweepReport, ways: Sequence[Way]) -> Answer:
     plain = next((way for way in ways if way.model == ways[0].model and way.name == "fit"), ways[0])
     case = plain.best
     figures = [part for figure in list_figures(case) for part in (", ", figure)][1:]
-    entry = _find_ways(report, case)
+    entry = _find_ways(report, case) if figures else None
     advice = ("; ", f"use {_choose_way(entry)}") if entry and entry.plain else ()
     images = report.header.train_samples
     cards = [
@@ -34,7 +34,7 @@ def write_answer(report: SweepReport, ways: Sequence[Way]) -> Answer:
         _make_trust_card(report),
     ]
     return Answer(
-        (f"{format_count(case.epochs, 'epoch')} of {plain.model}: ", *figures, *advice),
+        (f"{format_count(case.epochs, 'epoch')} of {plain.model}{': ' if figures else '.'}", *figures, *advice),
         f"That is {plain.name}, batch {case.batch_size}, {images:,} images an epoch, from the start "
         f"of the process to its last epoch, imports and compilation included{_describe_chosen(entry)}. The bce is the "
         "mean binary cross-entropy per pixel of the validation images: lower is better.",
@@ -68,14 +68,15 @@ def _name_case(way: Way, case: Trained) -> str:
 
 
 def _make_card(label: str, ways: Sequence[Way], column: str, show: Callable[[float], str]) -> Card | None:
-    """Say which case has the smallest figure, and which the largest; None where none has one."""
+    """Say which case has the smallest figure, and which the largest if that is another; None where none has one."""
     ranked = _rank(ways, column)
     if not ranked:
         return None
     (value, way, case), (most, last, _) = ranked[0], ranked[-1]
     total = case.find_median("total_s")
     took = "" if math.isnan(total) else f": {format_count(case.epochs, 'epoch')} in {format_duration(total)}"
-    return Card(label, show(value), f"{_name_case(way, case)}{took}", f"up to {show(most)} ({last.label})")
+    remark = "" if show(most) == show(value) else f"up to {show(most)} ({last.label})"
+    return Card(label, show(value), f"{_name_case(way, case)}{took}", remark)
 
 
 def _rank(ways: Sequence[Way], column: str) -> list[tuple[float, Way, Trained]]:

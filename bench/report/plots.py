@@ -257,7 +257,8 @@ def _draw_memory(model: str, series: list[_Series]) -> Plot | None:
     for lane, each in enumerate(series):
         for place, (name, begin, seconds, peak) in _arrange_phases(each.runs[0].outcome):
             (bar,) = strip.barh(lane, seconds, left=begin, height=0.7, color=PHASE_COLOURS[place], linewidth=0)
-            add_hover(bar, f"{each.label}, {name}: {format_seconds(seconds)} s, peak {peak:.0f} MiB")
+            reached = "" if math.isnan(peak) else f", peak {peak:.0f} MiB"
+            add_hover(bar, f"{each.label}, {name}: {format_seconds(seconds)} s{reached}")
         strip.plot(-0.02, lane, transform=strip.get_yaxis_transform(), **each.look.style_marker())
     strip.set(yticks=[], ylim=(len(series) - 0.4, -0.6), xlabel="seconds since the process' start")
     strip.grid(visible=False)

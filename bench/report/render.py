@@ -11,6 +11,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
+from bench.errors import format_count
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -94,6 +96,7 @@ def _get_environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["format_count"] = format_count
     environment.filters["prose"] = format_code_spans
     environment.filters["svg"] = Markup  # drawn by `bench.report.figures`, whose words are escaped by matplotlib
     return environment

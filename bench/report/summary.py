@@ -128,7 +128,7 @@ def summarize(
     loops = variants.recommend(variants.compare_variants(rows, speeds))
     return [
         _describe_time(header, rows, lines),
-        *_describe_range("Memory:", "peak_rss_mib", lines, lambda mib: f"{mib:,.0f} MiB", " of RAM"),
+        *_describe_range("Memory:", "peak_rss_mib", lines, lambda mib: f"{mib:,.0f} MiB of RAM"),
         *_describe_range("Quality: bce", "val_bce", lines, format_loss, "; lower is better"),
         *([f"Loop: {loops}"] if loops else []),
         *trust,
@@ -170,7 +170,7 @@ def format_time(seconds: float) -> str:
 
 
 def _describe_range(
-    beginning: str, column: str, lines: Sequence[_Line], format_value: Callable[[float], str], end: str
+    beginning: str, column: str, lines: Sequence[_Line], format_value: Callable[[float], str], end: str = ""
 ) -> list[str]:
     """Describe the lowest and the highest of a figure, and whose they are; nothing where no case has it."""
     ranked = _rank(lines, column)

@@ -118,4 +118,4 @@ def find_curve(outcome: Outcome) -> tuple[list[tuple[int, float]], bool]:
         epoch in losses and abs(losses[epoch] - bce) <= _AGREE for epoch, bce in checkpoints.items()
     )
     known = losses | checkpoints if agree else checkpoints
-    return sorted((epoch, bce) for epoch, bce in known.items() if epoch <= len(outcome.epochs)), bool(agree)
+    return sorted((epoch, bce) for epoch, bce in known.items() if 1 <= epoch <= len(outcome.epochs)), bool(agree)

@@ -19,6 +19,7 @@ class Trained:
     """A case: all its processes, with the rows of its last checkpoint."""
 
     outcomes: tuple[Outcome, ...]
+    """Those with a row come first."""
     rows: tuple[ResultRow, ...]
 
     @property
@@ -41,7 +42,7 @@ class Trained:
     def curve(self) -> list[tuple[int, float, float]]:
         """Epochs, training seconds with compilation, and `val_bce` in nats per pixel, as far as it is known.
 
-        It is that of the first process; numbers that a logarithmic axis cannot show are left out.
+        It is that of the first process with a row; numbers that a logarithmic axis cannot show are left out.
         """
         outcome = self.outcomes[0]
         seconds = list(accumulate(outcome.epochs.get_column("train_s")))
@@ -79,12 +80,13 @@ def label_way(model: str, way: str, of_model: Collection[str]) -> str:
 
 def list_ways(outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[Way]:
     """List each model and way to train that reached a checkpoint, in the catalog's order."""
-    by_case: dict[str, list[Outcome]] = {}
-    for outcome in sorted(outcomes, key=lambda each: each.case.repeat):
-        by_case.setdefault(outcome.case.name, []).append(outcome)
     last: dict[str, list[ResultRow]] = {}
     for row in select_last_rows(rows):
         last.setdefault(name_case(row), []).append(row)
+    ended = {row.case_id for of_case in last.values() for row in of_case}
+    by_case: dict[str, list[Outcome]] = {}
+    for outcome in sorted(outcomes, key=lambda each: (each.case.case_id not in ended, each.case.repeat)):
+        by_case.setdefault(outcome.case.name, []).append(outcome)
     found: dict[str, dict[str, list[Trained]]] = {model: {} for model in list_models(rows)}
     for name, of_case in last.items():
         row = of_case[0]

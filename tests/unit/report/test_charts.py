@@ -82,6 +82,53 @@ def test_where_the_system_keeps_one_peak_it_is_one_bar() -> None:
     assert "basic, batch 4, training: +604, to 604 MiB" in list_titles(found)
 
 
+def test_a_case_whose_first_process_failed_is_drawn_by_the_one_that_ended_well() -> None:
+    found = draw(scripted.outcome(reached=0, phases=()), ended(repeat=1))
+    assert tuple(found) == charts.NAMES
+    assert any(", imports: +" in title for title in list_titles(found["memory-by-phase"]))
+
+
+def test_long_names_that_begin_alike_are_drawn_apart() -> None:
+    quick, slow = "a_model_whose_name_is_of_one_x", "a_model_whose_name_is_of_two_x"
+    times = {quick: 0.5, slow: 2.0}
+    plot = draw(
+        *(
+            scripted.outcome(
+                scripted.strange_case(model=model, loop=loop),
+                epochs=tuple(scripted.epoch(n, train_s=seconds + (loop == "xla")) for n in range(1, 5)),
+            )
+            for model, seconds in times.items()
+            for loop in ("fit", "xla")
+        )
+    )["batch-sizes"]
+    assert [title for title in list_titles(plot) if "per epoch" in title] == [
+        "a_model_whose_n…_one_x fit, batch 4: 0.5 s per epoch",
+        "a_model_whose_n…_one_x xla, batch 4: 1.5 s per epoch",
+        "a_model_whose_n…_two_x fit, batch 4: 2 s per epoch",
+        "a_model_whose_n…_two_x xla, batch 4: 3 s per epoch",
+    ]
+
+
+def test_labels_that_would_be_the_same_are_numbered_and_short_enough() -> None:
+    long = [f"a_model_whose_name_is_{n}_of_thirty" for n in (1, 2, 3)]
+    assert charts._shorten_labels(["basic", "sparse_batch_sum xla mixed_bfloat16", *long, "模", "型"]) == [
+        "basic",
+        "sparse_batch_sum xla mixe…",
+        "a_model_whose_n…_of_thirty",
+        "a_model_whose_n…_of_thirty (2)",
+        "a_model_whose_n…_of_thirty (3)",
+        "?",
+        "? (2)",
+    ]
+
+
+def test_what_imports_take_is_one_number_where_all_models_agree() -> None:
+    alone = draw(ended())["memory-by-phase"].caption
+    assert alone.startswith("Imports alone take 50 % of the peak. ")
+    larger = scripted.outcome(scripted.case(model="deep"), phases=(scripted.phase("import", peak_mib=400.0),))
+    assert draw(ended(), larger)["memory-by-phase"].caption.startswith("Imports alone take 50 to 66 % of the peak. ")
+
+
 def test_nothing_is_drawn_of_nothing() -> None:
     assert draw() == {}
     assert draw(scripted.outcome(reached=0)) == {}

@@ -108,6 +108,18 @@ def test_the_case_that_ended_best_is_shown_at_each_checkpoint(folder: ReportFold
     ]
 
 
+def test_where_the_first_process_failed_the_one_that_ended_well_is_shown(folder: ReportFolder) -> None:
+    killed, well = scripted.outcome(reached=2), scripted.outcome(scripted.case(repeat=1))
+    save(folder, killed, 1)
+    save(folder, well, 1, 4)
+    found = drawn(killed, well, root=folder.root)
+    assert found.side_by_side is not None
+    (row,) = found.side_by_side.rows
+    assert [cell is not None and cell.picture is not None for cell in row.cells] == [True, True]
+    (gallery,) = only(found).galleries
+    assert len(gallery.images) == 3, "the original, and two checkpoints"
+
+
 def test_a_checkpoint_that_a_model_does_not_have_or_reach_is_empty() -> None:
     long = scripted.outcome(scripted.case(model="deep", checkpoints=(1, 4, 8)), reached=4)
     found = drawn(scripted.outcome(), long).side_by_side

@@ -82,6 +82,21 @@ def test_cards_say_which_case_is_fastest_best_and_smallest() -> None:
     assert card(found, "Best").remark == "up to bce 0.178 (basic)"
 
 
+def test_a_card_has_no_range_where_all_cases_agree() -> None:
+    assert [each.remark for each in answer(ended()).cards[:3]] == ["", "", ""]
+    assert card(answer(ended(), ended(0.1, model="deep")), "Least memory").remark == ""
+
+
+def test_without_figures_there_is_no_advice() -> None:
+    """A strange journal's figures may be too large to say; every second piece stands out."""
+    outcomes = ended(), ended(0.1, loop="xla")
+    report = SweepReport(ReportFolder(Path("nowhere")), scripted.header(), outcomes)
+    strange = dict.fromkeys(("total_s", "peak_rss_mib", "val_bce"), 1e13)
+    report.__dict__["rows"] = [row.model_copy(update=strange) for row in report.rows]
+    found = write_answer(report, list_ways(outcomes, report.rows))
+    assert found.headline == ("10 epochs of basic.",)
+
+
 def test_where_nothing_was_measured_it_says_so() -> None:
     assert answer(scripted.outcome(reached=0)).headline == ("Nothing was measured.",)
     assert answer().cards == ()

@@ -104,7 +104,7 @@ def test_the_page_shows_the_roofline_and_says_what_is_left_out() -> None:
     report = SweepReport(ReportFolder(Path("nowhere")), scripted.header(), outcomes("basic"))
     gallery = Gallery("batch 4", "case", notes=["No samples were saved."])
     (model,) = draw_report(report).models
-    model = dataclasses.replace(model, curves_left_out=3, pictures_left_out=2, galleries=[gallery])
+    model = dataclasses.replace(model, curves_left_out=3, galleries=[gallery])
     roofline = Plot("roofline", "Roofline", "What it shows.", '<svg role="img"></svg>', b"")
     seen = Page(html.format_html(report, Drawings(Answer(("Nothing",)), None, roofline, [model])))
     assert "roofline" in [section["id"] for section in seen.all("section")]
@@ -112,9 +112,16 @@ def test_the_page_shows_the_roofline_and_says_what_is_left_out() -> None:
         "What it shows.",
         "The plots leave out the last 3 lines",
         "No samples were saved.",
-        "Pictures of 2 more cases are in samples/",
     ):
         assert expected in seen.said
+
+
+@pytest.mark.parametrize(("left_out", "said"), [(1, "of 1 more case are"), (2, "of 2 more cases are")])
+def test_the_page_counts_the_cases_whose_pictures_are_left_out(left_out: int, said: str) -> None:
+    report = SweepReport(ReportFolder(Path("nowhere")), scripted.header(), outcomes("basic"))
+    (model,) = draw_report(report).models
+    model = dataclasses.replace(model, pictures_left_out=left_out)
+    assert said in Page(html.format_html(report, Drawings(Answer(("Nothing",)), None, None, [model]))).said
 
 
 def test_a_failed_case_is_shown_with_the_end_of_its_log() -> None:

@@ -124,6 +124,13 @@ def test_what_lies_under_the_pointer_is_named() -> None:
     assert "batch 8, imports: 4.1 s, peak 300 MiB" in titles
 
 
+def test_a_phase_whose_peak_is_unknown_is_named_without_it() -> None:
+    """The system may keep one peak for the whole process."""
+    phases = tuple(scripted.phase(name, 2.0, peak_mib=None) for name in ("import", "data"))
+    titles = re.findall(r"<title>([^<]*)", drawn(run(phases=phases))["basic-memory"].svg)
+    assert "batch 4, imports: 2 s" in titles
+
+
 def test_memory_is_drawn_until_training_ends_and_no_further() -> None:
     """The last checkpoint is at 19 seconds; what the harness does later takes up to 900 MiB."""
     samples = ((1.0, 300.0), (19.0, 600.0), (19.5, 900.0))

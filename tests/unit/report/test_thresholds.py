@@ -1,5 +1,6 @@
 """Epochs and seconds until a threshold is passed."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -106,3 +107,11 @@ def test_every_threshold_that_is_chosen_was_reached() -> None:
 @pytest.mark.parametrize("odd", [None, 0.0, -1.0, 1e300, 5e-324])
 def test_a_loss_that_no_image_has_chooses_nothing(odd: float | None) -> None:
     assert thresholds.choose_thresholds([scripted.outcome(evaluations=(scripted.evaluation(3, val_bce=odd),))]) == ()
+
+
+@pytest.mark.parametrize("odd", [-5, 0, 6])
+def test_an_evaluation_at_an_epoch_that_was_not_trained_is_in_no_curve(odd: int) -> None:
+    """A stranger's journal may hold any number."""
+    strange = dataclasses.replace(scripted.evaluation(1, val_bce=0.1), epochs=odd)
+    outcome = run().model_copy(update={"evaluations": (strange, scripted.evaluation(2, val_bce=0.14))})
+    assert thresholds.find_curve(outcome)[0] == [(2, 0.14)]

@@ -1,5 +1,6 @@
 """The models and ways to train of a sweep."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -53,7 +54,19 @@ def test_a_curve_counts_training_seconds_with_compilation() -> None:
     assert way.best.curve == [(1, 2.0, 0.4), (2, 2.5, 0.2), (3, 3.0, 0.4 / 3), (4, 3.5, 0.1)]
 
 
+def test_an_evaluation_before_the_first_epoch_is_in_no_curve() -> None:
+    strange = dataclasses.replace(scripted.evaluation(1), epochs=-5)
+    (way,) = ways(scripted.outcome(evaluations=(strange, scripted.evaluation(4, val_bce=0.1))))
+    assert [epochs for epochs, *_ in way.best.curve] == [4]
+
+
 @pytest.mark.parametrize("odd", [0.0, -1.0, 1e300, 5e-324])
 def test_numbers_that_no_axis_can_show_are_in_no_curve(odd: float) -> None:
     (way,) = ways(ended(odd))
     assert way.best.curve == []
+
+
+def test_where_the_first_process_failed_the_one_that_ended_well_comes_first() -> None:
+    (way,) = ways(ended(reached=0), ended(0.2, repeat=1), ended(repeat=2, reached=2))
+    assert [outcome.case.repeat for outcome in way.best.outcomes] == [1, 0, 2]
+    assert [epochs for epochs, *_ in way.best.curve] == [1, 4]
