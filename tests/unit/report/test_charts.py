@@ -110,13 +110,13 @@ def test_long_names_that_begin_alike_are_drawn_apart() -> None:
 
 
 def test_labels_that_would_be_the_same_are_numbered_and_short_enough() -> None:
-    long = [f"a_model_whose_name_is_{n}_of_thirty" for n in (1, 2, 3)]
+    long = [f"a_model_whose_long_name_is_number_{n}_of_thirty" for n in (1, 2, 3)]
     assert charts._shorten_labels(["basic", "sparse_batch_sum xla mixed_bfloat16", *long, "模", "型"]) == [
         "basic",
         "sparse_batch_sum xla mixe…",
-        "a_model_whose_n…_of_thirty",
-        "a_model_whose_n…_of_thirty (2)",
-        "a_model_whose_n…_of_thirty (3)",
+        "a_model_whose_l…_of_thirty",
+        "a_model_whose_l…_of_thirty (2)",
+        "a_model_whose_l…_of_thirty (3)",
         "?",
         "? (2)",
     ]
