@@ -128,7 +128,7 @@ def summarize(
     loops = variants.recommend(variants.compare_variants(rows, speeds))
     return [
         _describe_time(header, rows, lines),
-        *_describe_range("Memory:", "peak_rss_mib", lines, lambda mib: f"{mib:,.0f} MiB of RAM"),
+        *_describe_range("Memory: peak RAM", "peak_rss_mib", lines, lambda mib: f"{mib:,.0f} MiB"),
         *_describe_range("Quality: bce", "val_bce", lines, format_loss, "; lower is better"),
         *([f"Loop: {loops}"] if loops else []),
         *trust,

@@ -48,7 +48,7 @@ class Sweep:
 
     @property
     def done(self) -> tuple[Case, ...]:
-        """Cases of those that ended well in an earlier run; those that were given up are neither done nor pending."""
+        """Cases that ended well in an earlier run: neither pending nor given up."""
         not_done = {case.case_id for case in (*self.pending, *self.given_up)}
         return tuple(case for case in self.cases if case.case_id not in not_done)
 

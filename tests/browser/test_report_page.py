@@ -278,11 +278,12 @@ def test_a_chart_is_larger_at_a_click_and_goes_back(seen: Seen) -> None:
     seen.page.locator("#answer svg").first.click()
     assert seen.page.locator("dialog svg").evaluate(width) > 1.3 * small
     seen.page.keyboard.press("Escape")
-    assert seen.page.locator("dialog svg").count() == 0
+    seen.page.locator("dialog svg").wait_for(state="detached")  # the dialog says a moment later that it is closed
     assert seen.page.locator("#answer svg").first.evaluate(width) == small
     seen.page.locator("#answer .enlarge").nth(1).press("Enter")
     assert seen.page.locator("dialog h3").inner_text() == "Time per epoch by batch size"
     seen.page.locator("dialog > button").click()
+    seen.page.locator("dialog svg").wait_for(state="detached")
     assert seen.page.evaluate("document.activeElement.className") == "enlarge", "the keyboard goes on from there"
 
 

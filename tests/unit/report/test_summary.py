@@ -33,7 +33,7 @@ def test_the_answer_says_how_long_how_much_memory_how_good_and_what_not_to_trust
         "Time: 8 epochs took 12.3 s (basic, batch 4) to 1 min 35 s (deep, batch 4), start and compilation included; "
         "one epoch of 40 images took 0.25 to 2 s."
     )
-    assert memory == "Memory: 700 MiB of RAM (basic, batch 4) to 1,900 MiB of RAM (deep, batch 4)."
+    assert memory == "Memory: peak RAM 700 MiB (basic, batch 4) to 1,900 MiB (deep, batch 4)."
     assert quality == "Quality: bce 0.0900 (deep, batch 4) to 0.1200 (basic, batch 4); lower is better."
     assert trust.startswith("Trust: nothing speaks against these figures")
 
@@ -42,7 +42,7 @@ def test_one_case_has_one_figure_of_each_kind() -> None:
     time, memory, quality, _ = sentences(FAST)
     assert time.startswith("Time: 8 epochs took 12.3 s (basic, batch 4), start")
     assert time.endswith("one epoch of 40 images took 0.25 s.")
-    assert memory == "Memory: 700 MiB of RAM (basic, batch 4)."
+    assert memory == "Memory: peak RAM 700 MiB (basic, batch 4)."
     assert quality == "Quality: bce 0.1200 (basic, batch 4); lower is better."
 
 
@@ -68,7 +68,7 @@ def test_the_time_to_an_epoch_count_is_that_of_all_cases_that_passed_it() -> Non
 
 
 def test_cases_with_the_same_figure_are_not_named() -> None:
-    assert sentences(row("m1"), row("m2"))[1] == "Memory: 604 MiB of RAM."
+    assert sentences(row("m1"), row("m2"))[1] == "Memory: peak RAM 604 MiB."
 
 
 def test_processes_of_one_case_count_once_with_their_median() -> None:
