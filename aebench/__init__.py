@@ -15,6 +15,7 @@ import functools
 import importlib
 import importlib.util
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,13 +119,18 @@ def compare(paths: Sequence[str | os.PathLike[str]]) -> Comparison:
 @contextmanager
 def _import_ours(name: str) -> Iterator[ModuleType]:
     """Import a module of `bench`; its `InvalidInput` becomes ours, which callers can import, without its traceback."""
-    with _import_launch().pin_temporarily():
+    with _lock:  # of several threads, all must get one and the same
+        launch = _import_launch()
+    with launch.pin_temporarily():
         module = importlib.import_module(name)
         errors = importlib.import_module("bench.errors")
         try:
             yield module
         except errors.InvalidInput as error:
             raise InvalidInput(str(error)) from None
+
+
+_lock = threading.Lock()
 
 
 @functools.cache
