@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench.console.output import make_console, say
 from bench.datasets import find
-from bench.errors import ExitCode, InvalidInput, describe_unknown
+from bench.errors import ExitCode, InvalidInput, describe_unknown, format_count
 from bench.gate import environment, revision
 from bench.gate.paired import BLOCKS, Incomparable, PairedExecutor, PairedRunFailed, Side, check_age
 from bench.gate.report import GateReport, publish_report
@@ -317,7 +317,7 @@ class _GateRun:
         while open_cases := [each for each in self.cases if each.is_open]:
             for each in open_cases:
                 if budget is not None and self.seconds + longest > budget:
-                    self._stop(f"the budget of {budget / 60:.3g} minutes has no room for another round")
+                    self._stop(f"the budget of {format_count(budget / 60, 'minute')} has no room for another round")
                     return
                 signals.raise_if_received()
                 began = self.seconds

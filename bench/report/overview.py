@@ -35,9 +35,9 @@ def tabulate_cases(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -
     title = "Every case" if len(counts) == 1 else "Every case: s/epoch and MiB at its last checkpoint"
     table = select_columns(title, lines, headers)
     early = [count for count in counts if all(count < max(row.epochs for row in case) for case in cases)]
-    few = ["steady: of how many epochs s/epoch is the median; 2×9: of two processes, 9 epochs each."]
-    notes = few if "steady" in table.headers else ()
-    return replace(table, notes=tuple(notes), optional=(*_name(_BCE, early), *_name(_TOTAL, early), "steady"))
+    several = "; 2×9: of two processes, 9 epochs each" if any("×" in line.get("steady", "") for line in lines) else ""
+    notes = (f"steady: of how many epochs s/epoch is the median{several}.",) if "steady" in table.headers else ()
+    return replace(table, notes=notes, optional=(*_name(_BCE, early), *_name(_TOTAL, early), "steady"))
 
 
 def _list_cases(rows: Sequence[ResultRow]) -> list[list[ResultRow]]:

@@ -56,6 +56,12 @@ def test_every_case_is_in_one_line_also_one_that_failed() -> None:
     assert lines["sparse"]["MiB"] == "–"
 
 
+def test_how_to_read_several_processes_is_said_where_there_are_some() -> None:
+    repeats = [scripted.outcome(scripted.case(repeat=repeat)) for repeat in range(2)]
+    assert "2×9" not in "".join(report_on(scripted.outcome()).cases.notes)
+    assert "2×9" in "".join(report_on(*repeats).cases.notes)
+
+
 def test_a_checkpoint_that_some_case_ends_with_is_never_left_out() -> None:
     models = {"basic": (1, 2, 4), "deep": (1, 2)}
     ended = [scripted.outcome(scripted.case(model=model, checkpoints=counts)) for model, counts in models.items()]
