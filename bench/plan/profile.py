@@ -71,12 +71,21 @@ class Case(BaseModel):
             *([self.loop] if self.loop != "fit" else []),
             *([self.precision] if self.precision != "float32" else []),
         ]
-        return " ".join([f"{self.model} · batch {self.batch_size}", *extras])
+        return name_briefly(self.model, extras, self.batch_size)
+
+    def has_way_of(self, other: Self) -> bool:
+        """Whether both are trained in the same way: by the same backend, loop and precision."""
+        return (self.backend, self.loop, self.precision) == (other.backend, other.loop, other.precision)
 
     @property
     def run_epochs(self) -> int:
         """Epochs that the run trains: its last checkpoint."""
         return self.checkpoints[-1]
+
+
+def name_briefly(model: str, way: Iterable[str], batch_size: int) -> str:
+    """Name a case for people, everywhere alike: "basic xla · batch 256", without a comma, for lists."""
+    return f"{' '.join([model, *way])} · batch {batch_size}"
 
 
 def _require_known(kind: str, known: Callable[[], Iterable[str]]) -> AfterValidator:

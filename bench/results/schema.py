@@ -2,7 +2,9 @@
 
 Schema history:
 
-4  (0.1.0) total_s, train_total_s, val_total_s and cpu_total_s in place of wall_s_total and its like; peak_ first in the
+5  (0.1.0) is_plain; is_final only in the row of the case's last checkpoint, which a process that was to stop earlier
+   does not have.
+4  total_s, train_total_s, val_total_s and cpu_total_s in place of wall_s_total and its like; peak_ first in the
    names of all peaks of memory; is_final; steady, dataset_genuine and git_dirty are yes, no or unknown. Warm-up is that
    of the whole run, and a median needs three steady epochs. What people look at comes first, the machine last.
 3  epoch_s_quiet, epoch_s_low, epoch_s_high and epoch_s_error in place of epoch_s_ci_low and epoch_s_ci_high: an
@@ -14,6 +16,7 @@ Schema history:
 """
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
@@ -27,7 +30,7 @@ from bench.results.epochs import Epochs, MemorySamples
 from bench.results.roofline import Bound
 from bench.worker.protocol import CheckpointEvent, EvaluationEvent, PeaksEvent, PhaseEvent, SetupEvent
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 def check_schema_version(version: int, file: str) -> None:
@@ -78,6 +81,16 @@ class SweepHeader(StrictModel):
     git_commit: str | None
     git_dirty: bool | None
     created_at: str
+
+    @cached_property
+    def first_cases(self) -> dict[str, Case]:
+        """The first planned case of each model: it is trained in the way that others are ways beside."""
+        return {case.model: case for case in reversed(self.cases)}
+
+    @cached_property
+    def last_checkpoints(self) -> dict[str, int]:
+        """The last checkpoint of each planned case, by its name without the repeat."""
+        return {case.name: case.run_epochs for case in self.cases}
 
     def split_outcomes(self, outcomes: Iterable["Outcome"]) -> tuple[list["Outcome"], list["Outcome"]]:
         """Return the outcomes of planned cases, and those of further processes, which a sweep with minutes runs."""
@@ -173,7 +186,11 @@ class Figures(Identity):
     """The twenty that people look at."""
 
     is_final: bool = describe_column(
-        "whether this is the last checkpoint that the process reached: exactly one row of each process"
+        "whether this is the case's last checkpoint: one row of each process, none of a further one that was to stop "
+        "earlier"
+    )
+    is_plain: bool = describe_column(
+        "whether backend, loop and precision are the first that the sweep trained this model with"
     )
     status: Status = describe_column("ok if this checkpoint was reached; else how the run ended before it")
     error: str | None = describe_column("what went wrong", empty="status is ok")
@@ -225,12 +242,12 @@ class Figures(Identity):
         "code units that are zero for every validation image", empty=_NOT_EVALUATED
     )
     code_units: int | None = describe_column("numbers in the code of one image", empty=_NOT_EVALUATED)
-    params: int | None = describe_column("trainable parameters", empty="the model was not built")
 
 
 class Measurement(Figures):
     """What was measured of a case at one of its checkpoints."""
 
+    params: int | None = describe_column("trainable parameters", empty="the model was not built")
     run_epochs: int = describe_column("epochs of the whole run that this checkpoint is part of")
     run_status: Status = describe_column("how the whole run ended")
     attempts: int | None = describe_column(

@@ -20,6 +20,7 @@ SINGLE = scripted.outcome(scripted.case(model="variational", checkpoints=(1,)))
 TORN = scripted.outcome(
     scripted.case(model="sequence"), epochs=(scripted.epoch(1), scripted.epoch(3)), status="invalid", error="torn"
 )
+SLOW = tuple(scripted.epoch(number, train_s=7.0) for number in range(1, 13))
 OUTCOMES = [WHOLE, REPEATED, PARTIAL, LOST, SINGLE, TORN]
 
 
@@ -34,23 +35,49 @@ def test_answers_have_one_type_whatever_is_in_them(outcomes: list[Outcome], know
     frame = read(outcomes, dataset_genuine=known, git_dirty=known)
     words = pd.read_csv(io.StringIO("word\nyes\n"))["word"].dtype
     assert {frame[name].dtype for name in ("steady", "dataset_genuine", "git_dirty")} == {words}
-    assert frame["is_final"].dtype == bool
+    assert frame["is_final"].dtype == frame["is_plain"].dtype == bool
     assert set(frame["steady"]) <= {"yes", "no", "unknown"}
     assert set(frame["dataset_genuine"]) == set(frame["git_dirty"]) == {word}
 
 
-def test_exactly_one_row_of_each_process_is_final_the_last_that_it_reached() -> None:
-    frame = read()
+def test_one_row_of_each_process_is_final_the_case_s_last_checkpoint_reached_or_not() -> None:
+    frame = read(cases=[outcome.case for outcome in OUTCOMES])
     final = frame[frame.is_final].set_index("case_id")
     assert final.index.tolist() == [outcome.case.case_id for outcome in OUTCOMES]
-    assert final["epochs"].tolist() == [12, 12, 2, 12, 1, 1]
-    assert final["status"].tolist() == ["ok", "ok", "ok", "failed", "ok", "ok"]
+    assert final["epochs"].tolist() == [12, 12, 12, 12, 1, 4]
+    assert final["status"].tolist() == ["ok", "ok", "failed", "failed", "ok", "invalid"]
+    assert final["val_bce"].isna().tolist() == [False, False, True, True, False, True]
 
 
-def test_a_pivot_of_final_rows_averages_processes_and_nothing_else() -> None:
-    frame = read([WHOLE, REPEATED])
-    final = frame[frame.is_final]
+def test_a_further_process_that_was_to_stop_earlier_has_no_final_row() -> None:
+    further = scripted.outcome(scripted.case(checkpoints=(1, 2), repeat=1))
+    frame = read([WHOLE, further], cases=[WHOLE.case])
+    assert frame[frame.is_final].case_id.tolist() == [WHOLE.case.case_id]
+
+
+def test_a_plain_pivot_of_final_and_plain_rows_averages_processes_and_nothing_else() -> None:
+    """Other checkpoints, loops, backends and precisions of the sweep are other things, not more of the same."""
+    others = [
+        scripted.outcome(scripted.case(checkpoints=(1, 2, 12), **way), epochs=SLOW)
+        for way in ({"loop": "xla"}, {"backend": "jax"}, {"precision": "mixed_bfloat16"})
+    ]
+    outcomes = [WHOLE, REPEATED, *others]
+    frame = read(outcomes, cases=[outcome.case for outcome in outcomes])
+    assert len(frame[frame.is_final]) == 5
+    final = frame[frame.is_final & frame.is_plain]
     assert final.pivot_table("total_s", "model", "batch_size").to_numpy().tolist() == [[22.0]]
+    alone = read([WHOLE]).epoch_s_median.max()
+    assert final.pivot_table("epoch_s_median", "model", "batch_size").to_numpy().tolist() == [[alone]]
+    assert frame.epoch_s_median.max() > alone
+
+
+def test_the_plain_way_is_the_first_of_each_model_in_the_profile() -> None:
+    cases = [
+        scripted.case(model=model, loop=loop) for model, loop in (("basic", "xla"), ("basic", "fit"), ("deep", "fit"))
+    ]
+    frame = read([scripted.outcome(case) for case in cases], cases=cases)
+    plain = frame[frame.is_plain & frame.is_final]
+    assert list(zip(plain.model, plain.loop, strict=True)) == [("basic", "xla"), ("deep", "fit")]
 
 
 def test_columns_are_the_case_then_twenty_figures_then_details_then_the_machine() -> None:
@@ -62,4 +89,4 @@ def test_columns_are_the_case_then_twenty_figures_then_details_then_the_machine(
     assert columns == [name for part in parts for name in part]
     assert [len(part) for part in parts[:2]] == [13, 20]
     assert columns[:3] == ["schema_version", "case_id", "model"]
-    assert {"is_final", "status", "total_s", "epoch_s_median", "peak_rss_mib", "val_bce"} <= set(parts[1])
+    assert {"is_final", "is_plain", "status", "total_s", "epoch_s_median", "peak_rss_mib", "val_bce"} <= set(parts[1])
