@@ -1,7 +1,8 @@
 """Recorded processes that the intervals for the next run are tried on: `tests/data/processes/*.csv.gz`.
 
 A file is a sweep of one hour on one machine: its cases ran in several processes each, in turns. A line is an epoch.
-`tests/data/sweeps/` has whole default sweeps of that machine, each case in one process or a few.
+`tests/data/six_minutes/` has sweeps that spent six minutes on three cases, `tests/data/sweeps/` whole default sweeps
+of that machine, each case in one process or a few.
 `tests/validation/record_processes.py` makes such a file of a report folder.
 """
 
@@ -24,7 +25,7 @@ from bench.results.speed import CaseSpeed, ProcessSpeed, SpeedRow, estimate_case
 from bench.results.stats import find_warmup_length
 
 DATA = Path(__file__).parent / "data"
-FOLDER, SWEEPS = DATA / "processes", DATA / "sweeps"
+FOLDER, SIX_MINUTES, SWEEPS = DATA / "processes", DATA / "six_minutes", DATA / "sweeps"
 COLUMNS = ("case", "repeat", "train_s", "own_cores", "taken_cores", "noisy")
 QUIET_FRACTION = 0.1
 """A process with a smaller fraction of noisy epochs ran in a quiet minute."""
@@ -106,6 +107,11 @@ class Coverage:
     oracle: float
     """The half-width that somebody would need who knew by how much quiet processes differ."""
 
+    @property
+    def width(self) -> float:
+        """How many times as wide as needed they were."""
+        return self.reach / self.oracle
+
 
 def find_target(processes: Sequence[RecordedProcess]) -> float:
     """The median over the quiet processes of a case, of what each measured in its whole run: seconds per epoch."""
@@ -173,7 +179,7 @@ def cover_sweeps(
 def draw_sweep(
     processes: Sequence[RecordedProcess],
     epochs: int,
-    repeats: int,
+    repeats: int | None,
     rng: np.random.Generator,
     *,
     factor: float = 1.0,
@@ -181,13 +187,15 @@ def draw_sweep(
 ) -> dict[str, CaseSpeed]:
     """Draw a sweep from the processes of one hour; its times are multiplied by ``factor``.
 
-    Each case's processes are dealt to so many ``twins`` of it, which count as cases of their own.
+    Without ``repeats`` it has as many processes as that hour's sweep had, drawn with replacement. Each case's processes
+    are dealt to so many ``twins`` of it, which count as cases of their own.
     """
     hour = str(rng.choice(sorted({each.hour for each in processes})))
     rows = []
     for case in sorted({each.case for each in processes}):
         there = [each for each in processes if each.hour == hour and each.case == case]
-        chosen = rng.choice(len(there), size=min(repeats, len(there)), replace=False)
+        count = len(there) if repeats is None else min(repeats, len(there))
+        chosen = rng.choice(len(there), size=count, replace=repeats is None)
         rows += [
             _make_row(f"{case}.{number % twins}", number, there[place], epochs, factor)
             for number, place in enumerate(chosen)
@@ -249,7 +257,7 @@ class Told:
 def compare_sweeps(
     processes: Sequence[RecordedProcess],
     epochs: int,
-    repeats: int,
+    repeats: int | None,
     draws: int,
     rng: np.random.Generator,
     *,

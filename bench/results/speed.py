@@ -25,6 +25,8 @@ MOMENT_DEVIATION = 0.20
 """The same for runs of no length: even a quiet machine changes its speed from moment to moment."""
 MOMENT_S = 2.0
 """Seconds that such a moment lasts: a run that is many times as long sees their mean."""
+SWEEP_DEVIATION = 0.02
+"""The part of `DEVIATION` that all runs of one sweep share: what a machine does differs from hour to hour."""
 FREEDOM = 8
 """Degrees of freedom that the assumption counts for: a sweep with many more in its own repeats overrules it."""
 NOISE_COST = 0.3
@@ -69,8 +71,8 @@ class ProcessSpeed:
 
     @property
     def doubt(self) -> float:
-        """The part of it that further processes in the same noise share."""
-        return min(_find_doubt(self.as_measured, self.quiet), self.deviation)
+        """The part of it that further processes of the same sweep share: its hour, and its noise."""
+        return min(math.hypot(SWEEP_DEVIATION, _find_doubt(self.as_measured, self.quiet)), self.deviation)
 
 
 @dataclass(frozen=True, slots=True)

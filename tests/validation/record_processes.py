@@ -1,8 +1,9 @@
 """Keeps the epochs of a sweep for `tests/processes.py`.
 
 ``python tests/validation/record_processes.py REPORT FOLDER/NAME`` writes ``tests/data/FOLDER/NAME.csv.gz``. Make the
-report in hours of different noise: with ``aebench run --models basic,deep,convolutional --epochs 12,100 --batch-sizes
-256 --repeats 7`` for the folder `processes`, with the default profile for the folder `sweeps`.
+report in hours of different noise. ``aebench run --models basic,deep,convolutional --batch-sizes 256`` and ``--epochs
+12,100 --repeats 7`` make one for the folder `processes`, ``--epochs 12 --minutes 6`` one for `six_minutes`; the default
+profile makes one for `sweeps`.
 """
 
 import csv
