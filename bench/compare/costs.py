@@ -164,7 +164,7 @@ def build_cost_table(costs: Sequence[ModelCost], short: Mapping[str, str]) -> Ta
             format_loss(each.val_bce),
             *(_format_cost(each.trainings[label].cost) for label in labels),
             " · ".join(format_total(each.trainings[label].total_s) for label in labels),
-            " · ".join(dict.fromkeys(_name_training(each, label, short) for label in labels)),
+            "; ".join(dict.fromkeys(_name_training(each, label, short) for label in labels)),
         )
         for each in costs
     )
@@ -178,7 +178,7 @@ def build_cost_table(costs: Sequence[ModelCost], short: Mapping[str, str]) -> Ta
 
 def _name_training(of: ModelCost, label: str, short: Mapping[str, str]) -> str:
     training = of.trainings[label]
-    return f"{short[training.case].removeprefix(f'{of.model} ')}, {format_count(training.epochs, 'epoch')}"
+    return f"{short[training.case].removeprefix(of.model).lstrip(' ·')}, {format_count(training.epochs, 'epoch')}"
 
 
 def _format_cost(cost: float) -> str:

@@ -7,6 +7,7 @@ from bench.compare.machines import Comparison, MachineComparison
 from bench.compare.pairs import CasePair
 from bench.compare.ratios import Ratio
 from bench.errors import format_count, join_names, quote
+from bench.plan.profile import name_briefly
 from bench.report.tables import format_loss
 from bench.results.reader import Row
 
@@ -216,7 +217,7 @@ _LONGEST_NAME = 90
 
 def _shorten(row: Row, varying: Sequence[str]) -> str:
     words = (f"seed {row.seed}" if axis == "seed" else f"{getattr(row, axis)}" for axis in varying)
-    return quote(" ".join([row.model, f"b{row.batch_size}", *words]), _LONGEST_NAME)
+    return quote(name_briefly(row.model, words, row.batch_size), _LONGEST_NAME)
 
 
 # ------------------------------------------------------------------ what was not compared

@@ -186,7 +186,7 @@ def _name_few(results: Sequence[CaseResult], report: GateReport) -> str:
 
 
 def _add_size(result: CaseResult, verdict: str) -> str:
-    """A case with the change that a verdict is on: "deep b256 +8.0%"."""
+    """A case with the change that a verdict is on: "deep · batch 256 +8.0%"."""
     name = _SIZED[verdict]
     size = _format_change(name, result.verdict.judgements[name].estimate)
     return result.title if size == _NONE else f"{result.title} {size}"

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
 from bench.errors import format_count
+from bench.plan.profile import name_briefly
 from bench.report.figures import (
     INK,
     PHASE_COLOURS,
@@ -144,7 +145,7 @@ def _find_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, floa
 
 
 def _draw_curve(axes: Axes, way: _Line, case: Trained, *, is_best: bool) -> None:
-    name = f"{way.label}, batch {case.batch_size}"
+    name = name_briefly(way.label, (), case.batch_size)
     colour = way.look.colour
     weight: dict[str, Any] = {"linewidth": 1.4} if is_best else {"linewidth": 0.8, "alpha": 0.4}
     (line,) = axes.plot([at for _, at, _ in case.curve], [bce for *_, bce in case.curve], color=colour, **weight)
@@ -180,7 +181,7 @@ def _draw_batch_sizes(ways: Sequence[_Line]) -> Plot | None:
         axes.plot([case.batch_size for case, _ in cases], [y for _, y in cases], color=way.look.colour, linewidth=1.1)
         for case, seconds in cases:
             (marker,) = axes.plot([case.batch_size], [seconds], **way.look.style_marker())
-            add_hover(marker, f"{way.label}, batch {case.batch_size}: {format_seconds(seconds)} s per epoch")
+            add_hover(marker, f"{name_briefly(way.label, (), case.batch_size)}: {format_seconds(seconds)} s per epoch")
     label_ends(axes, [End(way.label, way.look, cases[-1][0].batch_size, cases[-1][1]) for way, cases in shown])
     caption = "Training seconds of a median epoch after the warm-up, without validation. Lower is faster."
     return render_plot(figure, NAMES[1], "Time per epoch by batch size", caption, alt=f"Time per epoch. {caption}")
@@ -232,7 +233,9 @@ def _draw_stack(axes: Axes, lane: int, way: _Line, peaks: dict[str, float]) -> N
     for part, peak in peaks.items():
         colour = PHASE_COLOURS[list(PHASES).index(part)]
         (bar,) = axes.barh(lane, peak - before, left=before, height=0.72, color=colour, linewidth=0)
-        add_hover(bar, f"{way.label}, batch {way.best.batch_size}, {part}: +{peak - before:.0f}, to {peak:.0f} MiB")
+        add_hover(
+            bar, f"{name_briefly(way.label, (), way.best.batch_size)}, {part}: +{peak - before:.0f}, to {peak:.0f} MiB"
+        )
         before = peak
 
 

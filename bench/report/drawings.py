@@ -70,7 +70,7 @@ class CheckpointRow:
 
 
 @dataclass(frozen=True)
-class SideBySide:
+class CheckpointTable:
     """Checkpoints side by side: a column for each epoch count."""
 
     epochs: tuple[int, ...]
@@ -82,7 +82,7 @@ class Drawings:
     """What the page shows beside the tables."""
 
     answer: Answer
-    side_by_side: SideBySide | None
+    checkpoint_table: CheckpointTable | None
     roofline: Plot | None
     models: Sequence[ModelPart]
 
@@ -93,13 +93,13 @@ def draw_report(report: SweepReport) -> Drawings:
     firsts = {way.model: way for way in reversed(ways)}
     return Drawings(
         answer=replace(write_answer(report, ways), charts=draw_charts(ways)),
-        side_by_side=_compare_checkpoints(report, ways),
+        checkpoint_table=_compare_checkpoints(report, ways),
         roofline=draw_roofline(report.shown_rows),
         models=[_draw_model(report, name, firsts.get(name)) for name in report.models],
     )
 
 
-def _compare_checkpoints(report: SweepReport, ways: Sequence[Way]) -> SideBySide | None:
+def _compare_checkpoints(report: SweepReport, ways: Sequence[Way]) -> CheckpointTable | None:
     """Set the best case of each way at its checkpoints side by side; None where there are no ways."""
     rows = {(row.case_id, row.epochs): row for row in report.shown_rows if row.status == "ok"}
     every = sorted({epochs for way in ways for epochs in way.best.outcomes[0].case.checkpoints})
@@ -115,7 +115,7 @@ def _compare_checkpoints(report: SweepReport, ways: Sequence[Way]) -> SideBySide
         cells = [_make_cell(row, sample) for row, sample in zip(of_case, samples, strict=True)]
         original = draw_strip(known[0], is_original=True) if known else None
         found.append(CheckpointRow(way.label, way.best.batch_size, original, tuple(cells)))
-    return SideBySide(epochs, tuple(found))
+    return CheckpointTable(epochs, tuple(found))
 
 
 def _make_cell(row: ResultRow | None, samples: SampleImages | None) -> CheckpointCell | None:

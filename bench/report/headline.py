@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from bench.errors import format_count
 from bench.plan.estimate import format_duration
+from bench.plan.profile import name_briefly
 from bench.report import variants
 from bench.report.contents import SweepReport
 from bench.report.render import Answer, Card
@@ -64,7 +65,7 @@ def list_figures(case: Trained) -> list[str]:
 
 
 def _name_case(way: Way, case: Trained) -> str:
-    return f"{way.label}, batch {case.batch_size}"
+    return name_briefly(way.label, (), case.batch_size)
 
 
 def _make_card(label: str, ways: Sequence[Way], column: str, show: Callable[[float], str]) -> Card | None:
@@ -108,7 +109,7 @@ def _make_loop_card(entry: SideBySide) -> Card | None:
     return Card(
         "Loop",
         f"{fastest.name}: {format_times(fastest.faster)} × {plain.name}",
-        f"per epoch of {entry.model}, batch {entry.batch_size}; {over_all}",
+        f"per epoch of {name_briefly(entry.model, (), entry.batch_size)}; {over_all}",
         f"pays from epoch {fastest.pays_from} on" if fastest.pays_from else "does not pay",
     )
 

@@ -26,7 +26,7 @@ def _list_sections(report: SweepReport, drawings: Drawings) -> list[Section]:
     return [
         Section("answer", "Answer", "answer.html.j2", drawings.answer),
         Section("failures", "Cases that failed", "failures.html.j2", report.failed),
-        Section("checkpoints", "Checkpoints side by side", "checkpoints.html.j2", drawings.side_by_side),
+        Section("checkpoints", "Checkpoints side by side", "checkpoints.html.j2", drawings.checkpoint_table),
         _make_table_section("overview", report.overview),
         _make_table_section("variants", report.variants),
         _make_table_section("thresholds", report.reached),

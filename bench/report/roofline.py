@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.plan.profile import name_briefly
 from bench.report import variants
 from bench.report.figures import (
     INK,
@@ -118,6 +119,6 @@ def _draw_points(axes: Axes, points: Sequence[_Point]) -> None:
         label = label_way(point.model, point.way, set(ways[point.model]))
         look = choose_look(list(ways).index(point.model), is_filled=point.way == ways[point.model][0])
         (marker,) = axes.plot(point.intensity, point.rate, **look.style_marker(6), label=label)
-        add_hover(marker, f"{label}, batch {point.batch_size}: {point.rate:.3g} GFLOP/s")
+        add_hover(marker, f"{name_briefly(label, (), point.batch_size)}: {point.rate:.3g} GFLOP/s")
         handles[label] = marker
     axes.legend(handles.values(), handles.keys(), loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)

@@ -8,6 +8,7 @@ from bench.host import reference_kernels
 from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
 from bench.plan.estimate import format_duration
+from bench.plan.profile import name_briefly
 from bench.report import variants
 from bench.report.tables import format_loss, format_seconds
 from bench.results.schema import Outcome, ResultRow, SweepHeader
@@ -140,7 +141,7 @@ def _name_line(line: _Line, lines: Sequence[_Line]) -> str:
     row = line[0]
     ways = [str(getattr(row, axis)) for axis in variants.find_varying([each[0] for each in lines])]
     epochs = [format_count(row.epochs, "epoch")] if len({each[0].epochs for each in lines}) > 1 else []
-    return ", ".join([row.model, f"batch {row.batch_size}", *ways, *epochs])
+    return ", ".join([name_briefly(row.model, ways, row.batch_size), *epochs])
 
 
 def _rank(lines: Sequence[_Line], column: str) -> list[tuple[float, _Line]]:

@@ -237,8 +237,7 @@ def _format_reached(entries: Sequence[Reached]) -> str:
 
 
 def _describe_first(entry: Reached) -> str:
-    model, way, batch = _name_way(entry.case)
-    return f"The first to reach {entry.threshold:g} is {model}, {way}, batch {batch}: {_format_reached([entry])}."
+    return f"The first to reach {entry.threshold:g} is {entry.case.title}: {_format_reached([entry])}."
 
 
 def tabulate_published(comparisons: Sequence[PublishedComparison]) -> Table:

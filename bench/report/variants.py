@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from bench.errors import format_count, join_names
 from bench.plan import catalog
-from bench.plan.profile import Case
+from bench.plan.profile import Case, name_briefly
 from bench.results.roofline import Bound
 from bench.results.schema import ResultRow
 from bench.results.speed import CaseSpeed, name_case
@@ -215,7 +215,7 @@ def describe(entry: SideBySide) -> str | None:
     plain, fastest = entry.plain, entry.fastest
     if plain is None:
         return None
-    case, outside = f"{entry.model}, batch {entry.batch_size}", _describe_overhead(plain)
+    case, outside = name_briefly(entry.model, (), entry.batch_size), _describe_overhead(plain)
     if fastest is plain or fastest.faster is None or fastest.end_to_end is None:
         return f"{case}: `{plain.name}` is the fastest way here{outside and f', and {outside}'}."
     overhead = f"`{plain.name}` {outside}; " if outside else ""

@@ -40,7 +40,7 @@ _WIDE = 160
 
 def describe(case: Case) -> str:
     """Describe a case in a few words, with its repeat where it is not the first."""
-    return f"{case.title} repeat {case.repeat}" if case.repeat else case.title
+    return f"{case.title}, repeat {case.repeat}" if case.repeat else case.title
 
 
 def summarize(outcome: Outcome) -> str:

@@ -68,7 +68,7 @@ def test_a_sentence_names_the_cheapest_and_a_table_says_how_it_trained() -> None
         "To the same loss two costs 50 % of what one does, over 1 model (per hour: one 3.6, two 7.2)."
     ]
     table = build_cost_table(costs, name_cases(comparison.cases))
-    assert table.rows == (("basic", "0.1010", "0.100", "0.0500", "100.0 · 25.0", "b4, 9 epochs"),)
+    assert table.rows == (("basic", "0.1010", "0.100", "0.0500", "100.0 · 25.0", "batch 4, 9 epochs"),)
 
 
 def test_reports_are_named_by_label_or_by_name() -> None:

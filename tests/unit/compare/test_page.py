@@ -167,5 +167,5 @@ def test_total_times_and_memory_of_a_few_machines_are_drawn_beside_the_speeds() 
 def test_what_one_side_lacks_is_in_every_form() -> None:
     compared = against(of(result(), result("sparse"), machine_id="other"))
     for written in (format_markdown(report(compared)), render_html(report(compared))):
-        for words in ("deep b4", "sparse b4", "a remark"):
+        for words in ("deep · batch 4", "sparse · batch 4", "a remark"):
             assert words in written

@@ -113,16 +113,16 @@ def test_a_case_that_one_side_lacks_or_that_failed_is_listed() -> None:
     reference = of(result(), result("deep"), result("sparse", status="oom", seconds=None, error="no memory"))
     other = of(result(), result("convolutional"), machine_id="other")
     text = "\n".join(sentences.describe_missing(against(other, reference=reference)))
-    assert "scripted-2c-ea1b2 failed in sparse b4 (oom at 50 epochs)." in text
-    assert "othe lacks 2 cases of the reference: deep b4, sparse b4." in text
-    assert "othe alone has 1 case: convolutional b4." in text
+    assert "scripted-2c-ea1b2 failed in sparse · batch 4 (oom at 50 epochs)." in text
+    assert "othe lacks 2 cases of the reference: deep · batch 4, sparse · batch 4." in text
+    assert "othe alone has 1 case: convolutional · batch 4." in text
 
 
 def test_cases_are_named_by_what_differs_among_them() -> None:
     xla = scripted.case(loop="xla")
     rows = (result(), result(case_id=xla.case_id, loop="xla"))
     compared = against(of(*rows, machine_id="other"), reference=of(*rows))
-    assert set(sentences.name_cases(compared.cases).values()) == {"basic b4 fit", "basic b4 xla"}
+    assert set(sentences.name_cases(compared.cases).values()) == {"basic fit · batch 4", "basic xla · batch 4"}
 
 
 def test_two_cases_that_would_have_one_name_are_named_by_their_ids() -> None:
@@ -141,9 +141,12 @@ def test_the_references_time_is_one_and_its_memory_is_that_of_each_checkpoint_th
     speed, total, memory, losses = tables.build_other_tables(against(long, short, reference=reference))[:4]
     assert speed.headers[1] == "reference s"
     lines = {cells[0]: (cells[1], *(cell[:4] for cell in cells[2:])) for cells in speed.rows}
-    assert lines == {"basic b4": ("3", "3.00", "2.00")}
-    assert [cells[0] for cells in total.rows] == ["basic b4, 50 epochs", "basic b4, 100 epochs"]
-    assert [cells[:2] for cells in memory.rows] == [("basic b4, 50 epochs", "400"), ("basic b4, 100 epochs", "500")]
+    assert lines == {"basic · batch 4": ("3", "3.00", "2.00")}
+    assert [cells[0] for cells in total.rows] == ["basic · batch 4, 50 epochs", "basic · batch 4, 100 epochs"]
+    assert [cells[:2] for cells in memory.rows] == [
+        ("basic · batch 4, 50 epochs", "400"),
+        ("basic · batch 4, 100 epochs", "500"),
+    ]
     assert {cells[1] for cells in losses.rows} == {"0.2000", "0.1000"}
 
 
@@ -162,7 +165,7 @@ def test_many_machines_are_summed_up_in_a_line_per_case() -> None:
     machines = [of(result(epochs=100, run_epochs=100), machine_id=f"{number:04d}") for number in range(5)]
     comparison = against(*machines, of(result(epochs=50), machine_id="shrt"), reference=reference)
     rows = {cells[0]: cells[1:6] for cells in tables.build_spread_table(comparison).rows}
-    assert rows == {"basic b4": ("3", "6", "3.00", "3.00", "3.00")}
+    assert rows == {"basic · batch 4": ("3", "6", "3.00", "3.00", "3.00")}
 
 
 def test_a_case_that_is_compared_by_two_kinds_of_memory_has_a_line_for_each() -> None:
@@ -172,6 +175,6 @@ def test_a_case_that_is_compared_by_two_kinds_of_memory_has_a_line_for_each() ->
     memory = tables.build_other_tables(against(both, resident, reference=reference))[2]
     cells = {line[0]: line[1:] for line in memory.rows}
     assert cells == {
-        "basic b4, 50 epochs": ("400", "50 %", "–"),
-        "basic b4, 50 epochs, resident": ("800", "–", "200 %"),
+        "basic · batch 4, 50 epochs": ("400", "50 %", "–"),
+        "basic · batch 4, 50 epochs, resident": ("800", "–", "200 %"),
     }

@@ -95,7 +95,7 @@ def list_comparison_tables() -> list[Table]:
 def list_gate_tables() -> list[Table]:
     judged = judge_case([reduce_round(each) for each in rounds([1.2] * 6)], RiskPlan(cases=3))
     results = tuple(
-        CaseResult(name, judged, recorded=6, images=2048) for name in ("basic", "convolutional · batch 128 xla")
+        CaseResult(name, judged, recorded=6, images=2048) for name in ("basic", "convolutional xla · batch 128")
     )
     return [build_table(GateReport("base 1234567", "the candidate", 0.05, 61.0, results))]
 

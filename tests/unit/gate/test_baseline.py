@@ -297,8 +297,8 @@ def test_other_data_under_the_same_name_are_incomparable_in_their_case_alone() -
 
 def test_cases_that_only_one_side_has_are_listed() -> None:
     found = check([*processes(), *processes(model="deep")], [*processes(), *processes(model="sparse")])
-    assert [(each.name, each.title) for each in found.results] == [(name_case(row()), "basic b4")]
-    assert (found.only_baseline, found.only_report) == (("deep b4",), ("sparse b4",))
+    assert [(each.name, each.title) for each in found.results] == [(name_case(row()), "basic · batch 4")]
+    assert (found.only_baseline, found.only_report) == (("deep · batch 4",), ("sparse · batch 4",))
 
 
 def test_a_case_that_failed_in_the_report_is_reported_though_the_baseline_lacks_it() -> None:

@@ -91,7 +91,7 @@ def test_each_ending_has_its_exit_code_and_files(check: Check, report: str, code
     assert f"| {verdict} |" in Path("out/report.md").read_text()
     assert Path("out/report.md").read_text().startswith("# The check\n")
     assert 'name="aebench check"' in Path("out/junit.xml").read_text()
-    assert check.out.lstrip().startswith(f"{verdict.upper()}: basic b4"), "the answer comes first"
+    assert check.out.lstrip().startswith(f"{verdict.upper()}: basic · batch 4"), "the answer comes first"
     assert check.err == ""
 
 

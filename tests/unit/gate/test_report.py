@@ -88,11 +88,11 @@ def test_a_case_that_reached_nothing_of_a_size_is_named_without_one() -> None:
 
 
 def test_people_read_short_names_and_programs_the_whole_ones() -> None:
-    found = gate(replace(result("basic.tensorflow.fit", 1.2), short_name="basic b256"))
-    assert report.summarize(found) == "SLOWER: basic b256 +20.0%."
-    assert report.build_table(found).rows[0][0] == "basic b256"
-    assert report.explain_cases(found)[0].startswith("basic b256 ")
-    assert "basic b256%3A slower" in report.format_annotations(found)[0]
+    found = gate(replace(result("basic.tensorflow.fit", 1.2), short_name="basic · batch 256"))
+    assert report.summarize(found) == "SLOWER: basic · batch 256 +20.0%."
+    assert report.build_table(found).rows[0][0] == "basic · batch 256"
+    assert report.explain_cases(found)[0].startswith("basic · batch 256 ")
+    assert "basic · batch 256%3A slower" in report.format_annotations(found)[0]
     assert report.to_status(found)["cases"][0]["name"] == "basic.tensorflow.fit"
     assert 'name="basic.tensorflow.fit"' in report.format_junit(found)
 

@@ -40,14 +40,14 @@ def test_quality_time_and_memory_are_drawn_and_every_way_is_named() -> None:
 
 def test_checkpoints_say_what_they_are_where_the_pointer_rests() -> None:
     titles = list_titles(draw(ended())["quality"])
-    assert "basic, batch 4: 1 epoch in 2.5 s, bce 0.2000" in titles
+    assert "basic · batch 4: 1 epoch in 2.5 s, bce 0.2000" in titles
     assert "Pareto front: nothing here was both quicker and better" in titles
 
 
 def test_batch_sizes_are_the_steps_of_their_axis() -> None:
     plot = draw(ended(), ended(batch_size=8))["batch-sizes"]
     assert {"4", "8"} <= set(re.findall(r">([^<]+)</text>", plot.svg))
-    assert any(title.startswith("basic, batch 8: 0.30") for title in list_titles(plot))
+    assert any(title.startswith("basic · batch 8: 0.30") for title in list_titles(plot))
 
 
 def test_the_front_has_the_points_that_nothing_beats() -> None:
@@ -79,7 +79,7 @@ def test_where_the_system_keeps_one_peak_it_is_one_bar() -> None:
     outcome = scripted.outcome(phases=phases)
     bare = tuple(each.__class__(**{**vars(each), "phases": ()}) for each in outcome.checkpoints)
     found = draw(outcome.model_copy(update={"checkpoints": bare}))["memory-by-phase"]
-    assert "basic, batch 4, training: +604, to 604 MiB" in list_titles(found)
+    assert "basic · batch 4, training: +604, to 604 MiB" in list_titles(found)
 
 
 def test_a_case_whose_first_process_failed_is_drawn_by_the_one_that_ended_well() -> None:
@@ -102,10 +102,10 @@ def test_long_names_that_begin_alike_are_drawn_apart() -> None:
         )
     )["batch-sizes"]
     assert [title for title in list_titles(plot) if "per epoch" in title] == [
-        "a_model_whose_n…_one_x fit, batch 4: 0.5 s per epoch",
-        "a_model_whose_n…_one_x xla, batch 4: 1.5 s per epoch",
-        "a_model_whose_n…_two_x fit, batch 4: 2 s per epoch",
-        "a_model_whose_n…_two_x xla, batch 4: 3 s per epoch",
+        "a_model_whose_n…_one_x fit · batch 4: 0.5 s per epoch",
+        "a_model_whose_n…_one_x xla · batch 4: 1.5 s per epoch",
+        "a_model_whose_n…_two_x fit · batch 4: 2 s per epoch",
+        "a_model_whose_n…_two_x xla · batch 4: 3 s per epoch",
     ]
 
 

@@ -94,7 +94,7 @@ def test_the_case_that_ended_best_is_shown_at_each_checkpoint(folder: ReportFold
     better = tuple(scripted.evaluation(epochs, val_bce=0.01) for epochs in (1, 4))
     best = scripted.outcome(scripted.case(batch_size=8), evaluations=better)
     save(folder, best, 1, 4, labels=np.arange(3, dtype=np.uint8))
-    found = drawn(worse, best, root=folder.root).side_by_side
+    found = drawn(worse, best, root=folder.root).checkpoint_table
     assert found is not None
     assert found.epochs == (1, 4)
     (row,) = found.rows
@@ -113,8 +113,8 @@ def test_where_the_first_process_failed_the_one_that_ended_well_is_shown(folder:
     save(folder, killed, 1)
     save(folder, well, 1, 4)
     found = drawn(killed, well, root=folder.root)
-    assert found.side_by_side is not None
-    (row,) = found.side_by_side.rows
+    assert found.checkpoint_table is not None
+    (row,) = found.checkpoint_table.rows
     assert [cell is not None and cell.picture is not None for cell in row.cells] == [True, True]
     (gallery,) = only(found).galleries
     assert len(gallery.images) == 3, "the original, and two checkpoints"
@@ -122,14 +122,14 @@ def test_where_the_first_process_failed_the_one_that_ended_well_is_shown(folder:
 
 def test_a_checkpoint_that_a_model_does_not_have_or_reach_is_empty() -> None:
     long = scripted.outcome(scripted.case(model="deep", checkpoints=(1, 4, 8)), reached=4)
-    found = drawn(scripted.outcome(), long).side_by_side
+    found = drawn(scripted.outcome(), long).checkpoint_table
     assert found is not None
     assert found.epochs == (1, 4, 8)
     assert [[cell is not None for cell in row.cells] for row in found.rows] == [[True, True, False]] * 2
 
 
 def test_where_nothing_was_measured_there_is_nothing_side_by_side() -> None:
-    assert drawn(scripted.outcome(reached=0)).side_by_side is None
+    assert drawn(scripted.outcome(reached=0)).checkpoint_table is None
 
 
 def test_a_folded_model_says_how_it_ended() -> None:

@@ -57,7 +57,7 @@ def test_it_says_which_loop_to_use_by_the_whole_time() -> None:
 def test_a_faster_loop_is_described_per_epoch_over_all_and_from_where_on_it_pays() -> None:
     found = card(answer(ended(), ended(0.1, 18.0, loop="xla")), "Loop")
     assert found.figure == "xla: 5.0 × fit"
-    assert found.words == "per epoch of basic, batch 4; 0.78 × over 10 epochs"
+    assert found.words == "per epoch of basic · batch 4; 0.78 × over 10 epochs"
     assert found.remark == "pays from epoch 21 on", "it is 4 s behind after ten, and makes up 0.4 s with each epoch"
     slower = answer(ended(), ended(0.6, 12.0, loop="xla"))
     assert slower.headline[-1] == "use fit"
@@ -78,7 +78,7 @@ def test_cards_say_which_case_is_fastest_best_and_smallest() -> None:
         ("Least memory", "610 MiB"),
         ("How sure", found.cards[-1].figure),
     ]
-    assert card(found, "Best").words == "deep, batch 4: 10 epochs in 14 s"
+    assert card(found, "Best").words == "deep · batch 4: 10 epochs in 14 s"
     assert card(found, "Best").remark == "up to bce 0.178 (basic)"
 
 

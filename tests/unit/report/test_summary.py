@@ -30,40 +30,40 @@ SLOW = row("deep", total_s=95.0, peak_rss_mib=1900.4, val_bce=0.09, steady="yes"
 def test_the_answer_says_how_long_how_much_memory_how_good_and_what_not_to_trust() -> None:
     time, memory, quality, trust = sentences(SLOW, FAST)
     assert time == (
-        "Time: 8 epochs took 12.3 s (basic, batch 4) to 1 min 35 s (deep, batch 4), start and compilation included; "
+        "Time: 8 epochs took 12.3 s (basic · batch 4) to 1 min 35 s (deep · batch 4), start and compilation included; "
         "one epoch of 40 images took 0.25 to 2 s."
     )
-    assert memory == "Memory: peak RAM 700 MiB (basic, batch 4) to 1,900 MiB (deep, batch 4)."
-    assert quality == "Quality: bce 0.0900 (deep, batch 4) to 0.1200 (basic, batch 4); lower is better."
+    assert memory == "Memory: peak RAM 700 MiB (basic · batch 4) to 1,900 MiB (deep · batch 4)."
+    assert quality == "Quality: bce 0.0900 (deep · batch 4) to 0.1200 (basic · batch 4); lower is better."
     assert trust.startswith("Trust: nothing speaks against these figures")
 
 
 def test_one_case_has_one_figure_of_each_kind() -> None:
     time, memory, quality, _ = sentences(FAST)
-    assert time.startswith("Time: 8 epochs took 12.3 s (basic, batch 4), start")
+    assert time.startswith("Time: 8 epochs took 12.3 s (basic · batch 4), start")
     assert time.endswith("one epoch of 40 images took 0.25 s.")
-    assert memory == "Memory: peak RAM 700 MiB (basic, batch 4)."
-    assert quality == "Quality: bce 0.1200 (basic, batch 4); lower is better."
+    assert memory == "Memory: peak RAM 700 MiB (basic · batch 4)."
+    assert quality == "Quality: bce 0.1200 (basic · batch 4); lower is better."
 
 
 def test_a_case_counts_with_its_last_checkpoint() -> None:
     early = row(case_id="one", epochs=2, val_bce=0.3)
     late = row(case_id="one", epochs=50, val_bce=0.1)
-    assert "bce 0.1000 (basic, batch 4);" in sentences(early, late)[2]
+    assert "bce 0.1000 (basic · batch 4);" in sentences(early, late)[2]
 
 
 def test_cases_that_end_at_other_epoch_counts_are_named_by_them() -> None:
     rows = [row(f"m{count}", epochs=count, total_s=float(count), val_bce=1 / count) for count in (5, 10, 20, 50)]
     time, _, quality, _ = sentences(*rows)
-    assert time.startswith("Time: 10 epochs took 10.0 s (m10, batch 4); 20 epochs took 20.0 s (m20, batch 4); 50 ")
-    assert "0.0200 (m50, batch 4, 50 epochs) to 0.2000 (m5, batch 4, 5 epochs)" in quality
+    assert time.startswith("Time: 10 epochs took 10.0 s (m10 · batch 4); 20 epochs took 20.0 s (m20 · batch 4); 50 ")
+    assert "0.0200 (m50 · batch 4, 50 epochs) to 0.2000 (m5 · batch 4, 5 epochs)" in quality
 
 
 def test_the_time_to_an_epoch_count_is_that_of_all_cases_that_passed_it() -> None:
     long = [row(case_id="long", epochs=count, total_s=float(count)) for count in (1, 50, 500)]
     short = row("deep", epochs=50, total_s=55.0)
     assert sentences(*long, short)[0].startswith(
-        "Time: 50 epochs took 50.0 s (basic, batch 4) to 55.0 s (deep, batch 4); 500 epochs took 8 min 20 s (basic, "
+        "Time: 50 epochs took 50.0 s (basic · batch 4) to 55.0 s (deep · batch 4); 500 epochs took 8 min 20 s (basic · "
     )
 
 
@@ -73,13 +73,13 @@ def test_cases_with_the_same_figure_are_not_named() -> None:
 
 def test_processes_of_one_case_count_once_with_their_median() -> None:
     repeats = [row(case_id=f"r{n}", repeat=n, total_s=seconds) for n, seconds in enumerate((10.0, 20.0, 90.0))]
-    assert "took 20.0 s (basic, batch 4), start" in sentences(*repeats)[0]
+    assert "took 20.0 s (basic · batch 4), start" in sentences(*repeats)[0]
 
 
 def test_loops_are_named_where_cases_differ_in_them_and_compared() -> None:
     xla = row(loop="xla", total_s=10.0, steady="yes", **scripted.times(0.05))
     time, _, _, loop, _ = sentences(FAST, xla)
-    assert "10.0 s (basic, batch 4, xla)" in time
+    assert "10.0 s (basic xla · batch 4)" in time
     assert loop.startswith("Loop: use xla for basic: 5.0 times as fast as fit per epoch, 1.23 times end to end at 8 ")
 
 
@@ -121,7 +121,7 @@ def test_every_reason_for_care_is_named() -> None:
     last = sentences(row(steady="no"), outcomes=(outcome,), dataset_genuine=False)[-1]
     for reason in (
         "1 of 4 epochs was noisy",
-        "epochs of basic, batch 4 never became steady",
+        "epochs of basic · batch 4 never became steady",
         "changed its own speed",
         "not those usually known as mnist-5k",
     ):
@@ -130,4 +130,4 @@ def test_every_reason_for_care_is_named() -> None:
 
 def test_many_unsteady_cases_are_counted() -> None:
     rows = [row(f"m{n}", steady="no") for n in range(6)]
-    assert "epochs of m0, batch 4 and of m1, batch 4 and 4 more never became steady" in sentences(*rows)[-1]
+    assert "epochs of m0 · batch 4 and of m1 · batch 4 and 4 more never became steady" in sentences(*rows)[-1]

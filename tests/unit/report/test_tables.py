@@ -231,7 +231,7 @@ def test_ways_to_train_stand_side_by_side_with_a_sentence_below() -> None:
         ("basic", "xla", "4", "4", "30.0", "1.13", "1", "6.0", "4", "550", "55 %", "40", "20 %", "dispatch"),
     )
     (note,) = table.notes
-    assert note.startswith("basic, batch 4: `fit` spends 4 of every 5 seconds outside the arithmetic; `xla`: 6.0 ")
+    assert note.startswith("basic · batch 4: `fit` spends 4 of every 5 seconds outside the arithmetic; `xla`: 6.0 ")
     assert note.endswith("1.13 times end to end at 4 epochs, in 55 % of the memory; pays from epoch 4 on.")
 
 
@@ -260,8 +260,8 @@ def test_time_until_good_enough_has_a_column_per_threshold_and_names_the_first()
         ("basic", "xla", "4", "1 ep, 1.25 s", "2 ep, 2.5 s", "–"),
     )
     assert table.notes == (
-        "The first to reach 0.2 is basic, xla, batch 4: 1 ep, 0.25 s.",
-        "The first to reach 0.1 is basic, xla, batch 4: 2 ep, 0.5 s.",
+        "The first to reach 0.2 is basic xla · batch 4: 1 ep, 0.25 s.",
+        "The first to reach 0.1 is basic xla · batch 4: 2 ep, 0.5 s.",
     )
 
 

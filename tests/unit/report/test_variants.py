@@ -150,14 +150,14 @@ def test_a_way_is_named_by_what_is_not_the_default() -> None:
 def test_the_sentence_says_where_the_time_goes_and_what_is_faster() -> None:
     entry = only(row(peak_fraction=1 / 6), row("xla", 1.0, peak_rss_mib=330.0, total_s=24.0))
     assert variants.describe(entry) == (
-        "basic, batch 4: `fit` spends 5 of every 6 seconds outside the arithmetic; `xla`: 6.0 times as fast per epoch, "
-        "1.17 times end to end at 3 epochs, in 55 % of the memory; pays from epoch 3 on."
+        "basic · batch 4: `fit` spends 5 of every 6 seconds outside the arithmetic; `xla`: 6.0 times as fast per "
+        "epoch, 1.17 times end to end at 3 epochs, in 55 % of the memory; pays from epoch 3 on."
     )
 
 
 def test_the_sentence_says_where_fit_is_the_fastest() -> None:
     sentence = variants.describe(only(row(seconds=1.0), row("xla", 40.0)))
-    assert sentence == "basic, batch 4: `fit` is the fastest way here."
+    assert sentence == "basic · batch 4: `fit` is the fastest way here."
 
 
 def test_the_fastest_way_is_recommended_with_what_it_gains_over_all_cases() -> None:

@@ -61,7 +61,7 @@ def play(shown: Any, clock: _Clock, case: Case, *, epoch_s: float = 0.1) -> Outc
 def test_a_case_is_described_without_what_stands_at_its_default() -> None:
     assert describe(scripted.case()) == "basic · batch 4"
     special = scripted.case(backend="jax", loop="xla", precision="mixed_bfloat16", repeat=2)
-    assert describe(special) == "basic · batch 4 jax xla mixed_bfloat16 repeat 2"
+    assert describe(special) == "basic jax xla mixed_bfloat16 · batch 4, repeat 2"
 
 
 def test_a_well_ended_case_is_summed_up_with_time_losses_and_memory() -> None:
@@ -200,7 +200,7 @@ def test_a_terminal_shows_what_a_further_process_is_for_and_why_it_waits(clock: 
         "2 min 0 s left",
         "repeat of basic · batch 4 (within 11 %, wanted 5 %): starting",
         "repeat of basic · batch 4 (within 11 %, wanted 5 %): epoch 10/40, ",
-        "✓ basic · batch 4 repeat 1: 40 epochs",
+        "✓ basic · batch 4, repeat 1: 40 epochs",
     ):
         assert expected in text
 

@@ -111,7 +111,7 @@ def test_every_case_runs_once_and_then_further_processes_take_turns_until_the_ti
     assert "2 of 2 cases measured, and 3 further processes" in folder.report.read_text()
     lines = capsys.readouterr().out.splitlines()
     assert re.match(r"\[2/2 \+ 1\] repeat of basic · batch 4 \(within \d+ %, wanted 5 %\); 1 min 20 s left", lines[4])
-    assert lines[5].startswith("[2/2 + 1] basic · batch 4 repeat 1: 4 epochs in 20 s")
+    assert lines[5].startswith("[2/2 + 1] basic · batch 4, repeat 1: 4 epochs in 20 s")
     assert lines[8].startswith("[2/2 + 3] repeat of basic · batch 4 (within ")
 
 
@@ -183,7 +183,7 @@ def test_losses_of_processes_that_were_cut_are_not_mixed_with_those_of_whole_one
     rows = pd.read_csv(folder.results)
     assert list(rows["epochs"][:3]) == [12, 40, 12]
     text = folder.page.read_text()
-    assert "Quality: bce 0.0050 (basic, batch 4);" in text
+    assert "Quality: bce 0.0050 (basic · batch 4);" in text
     assert text.count('<td data-sort="40">40</td>') == text.count('<td data-sort="12">12</td>') + 1
 
 
@@ -260,7 +260,7 @@ def test_a_further_process_that_failed_is_a_failed_case_and_is_run_again(
     script.endings = {"basic repeat 1": {"reached": 1}}
     code, printed = measured(folder, overrides=SWEEP)
     assert (code, script.ran) == (3, ["basic", "deep", "basic repeat 1", "deep repeat 1", "deep repeat 2"])
-    assert "basic · batch 4 repeat 1: failed: ValueError: scripted" in printed
+    assert "basic · batch 4, repeat 1: failed: ValueError: scripted" in printed
     assert f"To run what failed or is missing: aebench run --resume --out {folder.root} --offline\n" in printed
     assert status(folder)["complete"] is True
     assert status(folder)["further_processes"] == {"run": 3, "ok": 2, "failed": 1}
@@ -273,7 +273,7 @@ def test_a_further_process_that_failed_is_a_failed_case_and_is_run_again(
     code, printed = resumed(folder)
     assert (code, script.ran) == (0, ["basic repeat 1"])
     assert "3 cases, 2 of them kept from before" in printed
-    assert capsys.readouterr().out.startswith("[3/3] basic · batch 4 repeat 1, 4 epochs; ")
+    assert capsys.readouterr().out.startswith("[3/3] basic · batch 4, repeat 1, 4 epochs; ")
     assert status(folder)["further_processes"] == {"run": 3, "ok": 3}
 
 
