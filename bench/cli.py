@@ -86,7 +86,9 @@ def run(
         Path | None, what(metavar="PATH", help="The images: an .npz file, or a folder of IDX or CSV files.")
     ] = None,
     backends: Annotated[str | None, how(metavar="A,B", help="tensorflow (the default), jax, torch.")] = None,
-    loops: Annotated[str | None, how(metavar="A,B", help="fit (the default), graph, xla.")] = None,
+    loops: Annotated[
+        str | None, how(metavar="A,B", help="fit (the default), dataset, steps, jit, steps_jit, graph, xla.")
+    ] = None,
     precisions: Annotated[str | None, how(metavar="A,B", help="float32 (the default), mixed_bfloat16.")] = None,
     optimizer: Annotated[
         Literal["adam", "adadelta", "blog"] | None,

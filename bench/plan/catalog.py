@@ -7,7 +7,7 @@ their declarations are literals, and this module reads them from the syntax tree
 import ast
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,21 @@ def read_loop_backends() -> dict[str, tuple[str, ...]]:
     """The backends that each training loop supports, by the loop's name: ``BACKENDS`` of its file."""
     found = _read_declarations(_ROOT / _LOOPS, "BACKENDS")
     return {name: tuple(read_backends()) if value == "all" else value for name, value in found}
+
+
+@functools.cache
+def read_loop_compile_arguments() -> dict[str, dict[str, Any]]:
+    """What each training loop adds to the arguments of Keras' `compile`, by the loop's name: ``COMPILE`` of its file.
+
+    Empty for a loop without.
+    """
+    found = dict(_read_declarations(_ROOT / _LOOPS, "COMPILE"))
+    return {name: found.get(name, {}) for name in read_loop_backends()}
+
+
+def format_compile_arguments(arguments: Mapping[str, Any]) -> str:
+    """Format them as they stand in a script: "steps_per_execution=32, jit_compile=True"."""
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
 
 
 def locate_model_file(name: str, root: Path) -> Path:

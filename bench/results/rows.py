@@ -175,6 +175,7 @@ def _read_setup(outcome: Outcome) -> dict[str, Any]:
         "peak_rss_method": outcome.setup and outcome.setup.peak_rss_method,
         "intra_threads": outcome.setup and outcome.setup.intra_threads,
         "inter_threads": outcome.setup and outcome.setup.inter_threads,
+        "compile_arguments": outcome.setup and outcome.setup.compile_arguments,
     }
 
 

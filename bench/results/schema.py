@@ -267,6 +267,9 @@ class Measurement(Figures):
         "standard error of the quiet figure by the epochs of this run alone, as a fraction of it; runs differ by more",
         empty=_NOT_STEADY,
     )
+    compile_arguments: str | None = describe_column(
+        "what the loop added to the arguments of Keras' `compile`", empty="nothing, or the model was not built"
+    )
     warmup_epochs: int | None = describe_column(
         "warm-up epochs, before the steady ones; the first epoch is always one", empty=_NOT_REACHED
     )

@@ -138,7 +138,7 @@ def _train(job: PairedJob, clock: TurnClock) -> None:
     backend.limit_threads(job.threads)
     clock.device = backend.find_device()
     training, validation = prepare_examples(job, model_file, loop)
-    model = build_model(job, keras, model_file).model
+    model = build_model(job, keras, model_file, loop).model
     clock.pending = ReadyEvent(params=count_parameters(model), peak_rss_method=clock.meter.method)
     loop.train(
         model,

@@ -17,6 +17,7 @@ from bench.worker.device import Device
 from bench.worker.inputs import Examples
 from bench.worker.loops import EpochClock
 from bench.worker.protocol import Job, PeaksEvent
+from bench.worker.training import compile_model
 
 _SIDES = (1024, 2048, 4096, 8192)
 """Sides of the matrices, growing until a product takes long enough to be timed."""
@@ -74,8 +75,7 @@ def _time_fastest(operation: Callable[[], Any], device: Device) -> float:
 def _measure_dispatch(job: Job, loop: ModuleType, device: Device) -> float:
     """Seconds of a step that has next to nothing to compute, in the run's loop, batch size and optimizer."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
-    optimizer = {"class_name": job.optimizer, "config": {"learning_rate": job.learning_rate}}
-    model.compile(optimizer=keras.optimizers.get(optimizer), loss="binary_crossentropy")
+    compile_model(model, "binary_crossentropy", job, keras, loop)
     steps = max(1, min(_STEPS, _ROWS // job.batch_size))
     pixels = np.zeros((steps * job.batch_size, 1), np.uint8 if loop.TAKES_UINT8 else np.float32)
     training, validation = Examples(pixels, pixels), Examples(pixels[: job.batch_size], pixels[: job.batch_size])

@@ -95,6 +95,8 @@ class SetupEvent(StrictMessage):
     """Threads for one operation, as the backend reports or starts them; None where neither is known."""
     inter_threads: int | None
     """Threads for operations side by side, likewise."""
+    compile_arguments: str | None = None
+    """What the loop added to the arguments of Keras' `compile`, as in a script; None where it added nothing."""
     forward_flops: float | None = None
     """Operations of one image's forward pass, matrix products only; None where a layer cannot be counted."""
     training_flops: float | None = None

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from bench.datasets.files import load
+from bench.plan.catalog import format_compile_arguments
 from bench.worker.backends import import_keras, load_backend
 from bench.worker.channel import Channel
 from bench.worker.clock import Clock, Diverged
@@ -56,9 +57,9 @@ def _run_case(job: Job, channel: Channel) -> None:
     now = clock.end_phase("import", now)
     training, validation = prepare_examples(job, model_file, loop)
     now = clock.end_phase("data", now)
-    autoencoder = build_model(job, keras, model_file)
+    autoencoder = build_model(job, keras, model_file, loop)
     clock.end_phase("build", now)
-    channel.send(_describe_setup(job, autoencoder, clock, intra, inter))
+    channel.send(_describe_setup(job, autoencoder, loop, clock, intra, inter))
 
     def evaluate_checkpoints() -> int:
         began = time.perf_counter_ns()
@@ -106,8 +107,8 @@ def prepare_examples(job: Training, model_file: ModelFile, loop: ModuleType) -> 
     return Examples(*model_file.prepare(images.x_train, rng)), Examples(*model_file.prepare(images.x_val, rng))
 
 
-def build_model(job: Training, keras: Any, model_file: ModelFile) -> Autoencoder:
-    """The job's model, built and compiled, all of it drawn from the job's seed."""
+def build_model(job: Training, keras: Any, model_file: ModelFile, loop: ModuleType) -> Autoencoder:
+    """The job's model, built and compiled as its loop wants it, all of it drawn from the job's seed."""
     keras.utils.set_random_seed(job.seed)
     # All that a keras.json can change is set, whatever a process was started with.
     keras.config.set_floatx("float32")
@@ -115,9 +116,19 @@ def build_model(job: Training, keras: Any, model_file: ModelFile) -> Autoencoder
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(job.precision)
     autoencoder = model_file.build(job.seed)
-    optimizer = {"class_name": job.optimizer, "config": {"learning_rate": job.learning_rate}}
-    autoencoder.model.compile(optimizer=keras.optimizers.get(optimizer), loss=autoencoder.loss)
+    compile_model(autoencoder.model, autoencoder.loss, job, keras, loop)
     return autoencoder
+
+
+def compile_model(model: Any, loss: Any, job: Training, keras: Any, loop: ModuleType) -> None:
+    """Compile a model with the job's optimizer and with what the loop adds."""
+    optimizer = {"class_name": job.optimizer, "config": {"learning_rate": job.learning_rate}}
+    model.compile(optimizer=keras.optimizers.get(optimizer), loss=loss, **get_compile_arguments(loop))
+
+
+def get_compile_arguments(loop: ModuleType) -> dict[str, Any]:
+    """What a loop adds to the arguments of Keras' `compile`; empty where it adds nothing."""
+    return dict(getattr(loop, "COMPILE", {}))
 
 
 def count_parameters(model: Any) -> int:
@@ -126,7 +137,7 @@ def count_parameters(model: Any) -> int:
 
 
 def _describe_setup(
-    job: Job, autoencoder: Autoencoder, clock: Clock, intra: int | None, inter: int | None
+    job: Job, autoencoder: Autoencoder, loop: ModuleType, clock: Clock, intra: int | None, inter: int | None
 ) -> SetupEvent:
     model = autoencoder.model
     work = importlib.import_module("bench.worker.arithmetic").count_work(model, job.batch_size)
@@ -135,6 +146,7 @@ def _describe_setup(
         peak_rss_method=clock.meter.method,
         intra_threads=intra,
         inter_threads=inter,
+        compile_arguments=format_compile_arguments(get_compile_arguments(loop)) or None,
         forward_flops=work and work.forward_flops,
         training_flops=work and work.training_flops,
         step_bytes=work and work.step_bytes,

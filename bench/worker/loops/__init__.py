@@ -5,6 +5,8 @@ A file declares
 - ``BACKENDS``: the Keras backends that it runs on, a literal tuple or "all", which the harness reads without importing
   the file;
 - ``TAKES_UINT8``: whether it takes images as uint8 where that loses nothing (`bench.worker.inputs`), else as float32;
+- ``COMPILE``, where it has any: a literal dictionary of what it adds to the arguments of Keras' `compile`, read like
+  ``BACKENDS``;
 - ``train(model, training, validation, *, epochs, batch_size, clock)``, which trains a compiled model on `Examples`, the
   last batch of an epoch smaller where the images do not divide, drives an `EpochClock`, and leaves the model's
   variables up to date whenever it calls that.

@@ -23,6 +23,7 @@ import keras
 import numpy as np
 
 from bench.datasets.files import LabelledImages, load
+from bench.plan import catalog
 from bench.worker.clock import Clock
 from bench.worker.evaluation import evaluate
 from bench.worker.inputs import Examples, prepare_uint8, to_floats
@@ -52,7 +53,8 @@ def trained(model: str, loop: str, seed: int, images: LabelledImages, training: 
     x = prepare(model_file, loop_file, images.x_train[:training], rng)
     y = prepare(model_file, loop_file, images.x_val[: training // 4], rng)
     autoencoder = model_file.build(seed)
-    autoencoder.model.compile(optimizer=keras.optimizers.Adam(0.001), loss=autoencoder.loss)
+    added = catalog.read_loop_compile_arguments()[loop]
+    autoencoder.model.compile(optimizer=keras.optimizers.Adam(0.001), loss=autoencoder.loss, **added)
     clock = Clock(
         started_ns=time.perf_counter_ns(), checkpoints=(), remember=lambda _: None, send=lambda _: None, meter=Meter()
     )

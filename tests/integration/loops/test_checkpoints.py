@@ -1,4 +1,4 @@
-"""Checkpoints of the loops that compile whole epochs, in real children."""
+"""Checkpoints of every loop beside `fit`, in real children."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from integration.loops.spread import installed
 from bench.plan import catalog
 
 EXACT = ("train_loss", "val_loss", "val_bce", "code_mean", "dead_units")
-COMPILED = [
-    # On TensorFlow, graph and xla run the same code but for the compiler.
-    pytest.param(loop, backend, marks=[pytest.mark.long] if (loop, backend) == ("xla", "tensorflow") else [])
+LONG = ("xla", "steps", "jit")
+"""On TensorFlow: `xla` runs the code of `graph` but for the compiler, and `steps_jit` is both of the others."""
+LOOPS = [
+    pytest.param(loop, backend, marks=[pytest.mark.long] if backend == "tensorflow" and loop in LONG else [])
     for loop, backends in catalog.read_loop_backends().items()
     if loop != "fit"
     for backend in backends
@@ -32,7 +33,7 @@ def rows(folder: Path, loop: str, backend: str, epochs: str) -> dict[str, dict[s
         return {row["epochs"]: row for row in csv.DictReader(file)}
 
 
-@pytest.mark.parametrize(("loop", "backend"), COMPILED)
+@pytest.mark.parametrize(("loop", "backend"), LOOPS)
 def test_a_checkpoint_equals_to_the_last_bit_a_run_of_just_that_many_epochs(
     loop: str, backend: str, tmp_path: Path
 ) -> None:

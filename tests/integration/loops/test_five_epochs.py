@@ -15,6 +15,8 @@ CELLS = tuple(
     Cell("basic", loop, backend, MANY)
     for loop, backend in (
         ("dataset", "tensorflow"),
+        ("steps", "tensorflow"),
+        ("steps_jit", "tensorflow"),
         ("graph", "tensorflow"),
         ("xla", "tensorflow"),
         ("fit", "jax"),
@@ -23,7 +25,7 @@ CELLS = tuple(
     )
 )
 LONG_CELLS = (
-    *(Cell("variational", loop, "tensorflow", MANY) for loop in ("graph", "xla")),
+    *(Cell("variational", loop, "tensorflow", MANY) for loop in ("graph", "xla", "jit")),
     *(Cell("variational", loop, "jax", MANY) for loop in ("fit", "xla")),
     Cell("convolutional", "graph", "tensorflow", FEW),
 )

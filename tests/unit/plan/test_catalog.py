@@ -132,6 +132,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def clear_catalog() -> None:
     catalog.read_backends.cache_clear()
     catalog.read_loop_backends.cache_clear()
+    catalog.read_loop_compile_arguments.cache_clear()
 
 
 def test_a_new_file_is_a_new_backend_on_which_the_loops_for_all_run(checkout: Path) -> None:
@@ -142,6 +143,23 @@ def test_a_new_file_is_a_new_backend_on_which_the_loops_for_all_run(checkout: Pa
         (checkout / "backends" / f"{name}.py").write_text(text)
     assert catalog.read_backends()["mlx"] == catalog.Backend("MLX", ("mlx",))
     assert catalog.read_loop_backends() == {"everywhere": ("tensorflow", "mlx"), "picky": ("tensorflow",)}
+
+
+def test_what_a_loop_adds_to_compile_is_read_without_running_its_file(checkout: Path) -> None:
+    (checkout / "loops" / "plain.py").write_text('BACKENDS = "all"\n')
+    text = 'import nothing_that_exists\nBACKENDS = "all"\nCOMPILE = {"steps_per_execution": 8, "jit_compile": True}\n'
+    (checkout / "loops" / "faster.py").write_text(text)
+    added = catalog.read_loop_compile_arguments()
+    assert added == {"faster": {"steps_per_execution": 8, "jit_compile": True}, "plain": {}}
+    assert catalog.format_compile_arguments(added["faster"]) == "steps_per_execution=8, jit_compile=True"
+    assert catalog.format_compile_arguments(added["plain"]) == ""
+
+
+def test_every_loop_has_its_compile_arguments_and_fit_as_the_blog_calls_it_none() -> None:
+    added = catalog.read_loop_compile_arguments()
+    assert list(added) == list(catalog.read_loop_backends())
+    assert added["fit"] == {}
+    assert added["steps_jit"] == added["steps"] | added["jit"]
 
 
 def test_files_of_models_and_loops_lie_where_they_are_read_from() -> None:

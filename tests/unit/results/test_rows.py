@@ -314,6 +314,12 @@ def test_the_bound_is_what_takes_longest_at_the_least(dispatch_s: float, bytes_m
     assert rows_of(run_of((8,), setup=setup, peaks=peaks))[0].bound == bound
 
 
+@pytest.mark.parametrize("added", ["steps_per_execution=32, jit_compile=True", None])
+def test_what_was_added_to_compile_is_what_the_process_said(added: str | None) -> None:
+    setup = dataclasses.replace(COUNTED, compile_arguments=added)
+    assert rows_of(run_of((8,), setup=setup))[0].compile_arguments == added
+
+
 @pytest.mark.parametrize("missing", [{"setup": COUNTED}, {"peaks": PEAKS}])
 def test_without_a_count_or_peaks_there_is_no_fraction_and_no_bound(missing: dict[str, Any]) -> None:
     row = rows_of(run_of((8,), **missing))[0]

@@ -90,6 +90,17 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+@pytest.mark.parametrize(
+    ("loop", "added"),
+    [(SimpleNamespace(), {}), (SimpleNamespace(COMPILE={"jit_compile": True}), {"jit_compile": True})],
+)
+def test_a_model_is_compiled_with_what_its_loop_adds(loop: Any, added: dict[str, Any]) -> None:
+    given: dict[str, Any] = {}
+    keras = SimpleNamespace(optimizers=SimpleNamespace(get=lambda optimizer: optimizer["class_name"]))
+    training.compile_model(SimpleNamespace(compile=given.update), "bce", JOB, keras, loop)
+    assert given == {"optimizer": "adam", "loss": "bce", **added}
+
+
 DIVERGED = FailureEvent(error="epoch 2: loss nan, validation loss nan", diverged=True)
 BROKE = FailureEvent(error="RuntimeError: the layer broke")
 
