@@ -26,9 +26,13 @@ SETTINGS = Settings(
     epoch_s=1.3,
     epoch_factors={
         ("tensorflow", "dataset", "float32"): 0.65,
+        ("tensorflow", "steps", "float32"): 0.75,
+        ("tensorflow", "jit", "float32"): 0.65,
+        ("tensorflow", "steps_jit", "float32"): 0.4,
         ("tensorflow", "graph", "float32"): 0.5,
         ("tensorflow", "xla", "float32"): 0.2,
         ("jax", "fit", "float32"): 0.3,
+        ("jax", "steps", "float32"): 0.3,
         ("jax", "xla", "float32"): 0.2,
         ("torch", "fit", "float32"): 4.0,
     },

@@ -34,6 +34,9 @@ SETTINGS = Settings(
     epoch_s=11.0,
     epoch_factors={
         ("tensorflow", "dataset", "float32"): 0.75,
+        ("tensorflow", "steps", "float32"): 0.95,
+        ("tensorflow", "jit", "float32"): 1.6,
+        ("tensorflow", "steps_jit", "float32"): 1.6,
         ("tensorflow", "fit", "mixed_bfloat16"): 0.5,
         ("tensorflow", "graph", "float32"): 0.7,
         ("tensorflow", "graph", "mixed_bfloat16"): 0.4,

@@ -25,8 +25,12 @@ SETTINGS = Settings(
     epoch_s=1.9,
     epoch_factors={
         ("tensorflow", "dataset", "float32"): 0.65,
+        ("tensorflow", "steps", "float32"): 0.8,
+        ("tensorflow", "jit", "float32"): 0.7,
+        ("tensorflow", "steps_jit", "float32"): 0.55,
         ("tensorflow", "xla", "float32"): 0.3,
         ("jax", "fit", "float32"): 0.35,
+        ("jax", "steps", "float32"): 0.35,
         ("jax", "xla", "float32"): 0.3,
     },
     position=4,

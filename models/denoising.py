@@ -35,6 +35,9 @@ SETTINGS = Settings(
     epoch_s=20.0,
     epoch_factors={
         ("tensorflow", "dataset", "float32"): 0.75,
+        ("tensorflow", "steps", "float32"): 1.0,
+        ("tensorflow", "jit", "float32"): 1.7,
+        ("tensorflow", "steps_jit", "float32"): 1.7,
         ("tensorflow", "fit", "mixed_bfloat16"): 0.5,
         ("tensorflow", "graph", "float32"): 0.6,
         ("tensorflow", "graph", "mixed_bfloat16"): 0.3,

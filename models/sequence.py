@@ -38,6 +38,9 @@ SETTINGS = Settings(
     epoch_s=9.0,
     epoch_factors={
         ("tensorflow", "dataset", "float32"): 0.75,
+        ("tensorflow", "steps", "float32"): 0.9,
+        ("tensorflow", "jit", "float32"): 0.75,
+        ("tensorflow", "steps_jit", "float32"): 0.6,
         ("tensorflow", "fit", "mixed_bfloat16"): 1.4,
         ("tensorflow", "graph", "float32"): 0.7,
         ("tensorflow", "graph", "mixed_bfloat16"): 0.4,

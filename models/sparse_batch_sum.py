@@ -31,6 +31,9 @@ SETTINGS = Settings(
     epoch_s=1.3,
     epoch_factors={
         ("tensorflow", "dataset", "float32"): 0.65,
+        ("tensorflow", "steps", "float32"): 0.7,
+        ("tensorflow", "jit", "float32"): 0.65,
+        ("tensorflow", "steps_jit", "float32"): 0.45,
         ("tensorflow", "xla", "float32"): 0.2,
         ("jax", "fit", "float32"): 0.35,
         ("jax", "xla", "float32"): 0.25,

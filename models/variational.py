@@ -35,6 +35,9 @@ SETTINGS = Settings(
     epoch_s=3.2,
     epoch_factors={
         ("tensorflow", "dataset", "float32"): 0.65,
+        ("tensorflow", "steps", "float32"): 0.8,
+        ("tensorflow", "jit", "float32"): 0.85,
+        ("tensorflow", "steps_jit", "float32"): 0.65,
         ("tensorflow", "xla", "float32"): 0.35,
         ("jax", "fit", "float32"): 0.45,
         ("jax", "xla", "float32"): 0.35,

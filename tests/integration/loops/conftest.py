@@ -1,4 +1,4 @@
-"""What the loops did to small tasks, trained in one process per backend, and another one for tasks that take long."""
+"""What the loops did to small tasks, trained in one process per backend, and another one for what is marked long."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ LONG_TASKS = (
 )
 
 
+LONG_LOOPS = ("steps", "jit", "steps_jit")
+"""Keras' own `fit`, compiled in another way: on every change, two tasks say whether that goes well."""
+
+
+def is_long(task: str, loop: str) -> bool:
+    """Whether the loop trains the task with `-m long` alone."""
+    return task in LONG_TASKS or (loop in LONG_LOOPS and task not in ("basic", "variational"))
+
+
 @pytest.fixture(scope="session", params=list(catalog.read_backends()))
 def backend(request: pytest.FixtureRequest) -> str:
     """Every installed backend in turn."""
@@ -38,15 +47,22 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def train(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Steps]:
-    """A function of a backend and a task: what that task's group of tasks came to, trained once per session."""
+def train(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Steps]:
+    """A function of a backend, a task and a loop (`fit`): what their group came to, trained once per session."""
 
     @functools.cache
-    def train_group(backend: str, tasks: tuple[str, ...]) -> Steps:
+    def train_group(backend: str, *, long: bool) -> Steps:
+        loops = [loop for loop, backends in catalog.read_loop_backends().items() if backend in backends]
+        chosen = [
+            f"{task}/{loop}"
+            for task in (*TASKS, *LONG_TASKS)
+            for loop in loops
+            if is_long(task, loop) == long or (long and loop == "fit")
+        ]
         file = tmp_path_factory.mktemp(backend) / "steps.npz"
         # Steps are few: XLA is to spend its time on neither its own nor LLVM's optimisations.
         done = subprocess.run(
-            (sys.executable, str(PROGRAM), backend, str(file), *tasks),
+            (sys.executable, str(PROGRAM), backend, str(file), *chosen),
             env={**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"},
             capture_output=True,
             text=True,
@@ -57,4 +73,4 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Step
         with np.load(file) as arrays:
             return dict(arrays)
 
-    return lambda backend, task: train_group(backend, TASKS if task in TASKS else LONG_TASKS)
+    return lambda backend, task, loop="fit": train_group(backend, long=is_long(task, loop))

@@ -1,6 +1,6 @@
 """Trains small tasks in every loop of one backend, each from the same weights on the same batches.
 
-Run as ``first_steps.py BACKEND FILE.npz TASK...``; a process has one backend. The file holds, under
+Run as ``first_steps.py BACKEND FILE.npz TASK/LOOP...``; a process has one backend. The file holds, under
 ``TASK/LOOP/losses``, ``…/val_losses`` (one per epoch), ``…/weights/N`` and ``…/moved`` (how far from where they began,
 at most), what came of it. For the task ``basic`` it also holds, under ``orders/LOOP``, the random orders that a loop
 draws, and under ``shuffled/LOOP`` the losses of loops that draw their own.
@@ -140,16 +140,16 @@ def main() -> None:
     """Train the tasks that are asked for, the models among them also in bfloat16, and write the file."""
     found: Arrays = {}
     for task in tasks():
-        if task.name.removesuffix(" in bfloat16") not in sys.argv[3:]:
-            continue
-        began = time.perf_counter()
-        twos = (IN_TWOS,) if task.name == "basic" and "steps" in LOOPS else ()
-        for loop in task.loops + twos:
+        loops = tuple(loop for loop in task.loops if f"{task.name.removesuffix(' in bfloat16')}/{loop}" in sys.argv[3:])
+        if task.name == "basic" and "steps" in loops:
+            found |= {f"basic/{IN_TWOS}/{key}": value for key, value in trained(task, IN_TWOS).items()}
+        for loop in loops:
+            began = time.perf_counter()
             found |= {f"{task.name}/{loop}/{key}": value for key, value in trained(task, loop).items()}
-        print(f"{task.name}: {time.perf_counter() - began:.1f} s", flush=True)  # noqa: T201
-        if task.name == "basic":
-            found |= {f"shuffled/{loop}": shuffled(task, loop) for loop in LOOPS}
-            found |= {f"orders/{loop}": orders(task, loop) for loop in LOOPS if loop in COMPILED}
+            print(f"{task.name}, {loop}: {time.perf_counter() - began:.1f} s", flush=True)  # noqa: T201
+        if task.name == "basic" and len(loops) > 1:
+            found |= {f"shuffled/{loop}": shuffled(task, loop) for loop in loops}
+            found |= {f"orders/{loop}": orders(task, loop) for loop in loops if loop in COMPILED}
             found["shuffled/keras"] = shuffled_by_keras(task)
     np.savez(Path(sys.argv[2]), **found)
 

@@ -13,10 +13,10 @@ from integration.loops.spread import installed
 from bench.plan import catalog
 
 EXACT = ("train_loss", "val_loss", "val_bce", "code_mean", "dead_units")
-LONG = ("xla", "steps", "jit")
-"""On TensorFlow: `xla` runs the code of `graph` but for the compiler, and `steps_jit` is both of the others."""
+LONG = (("xla", "tensorflow"), ("steps", "tensorflow"), ("jit", "tensorflow"), ("steps", "jax"))
+"""`xla` runs the code of `graph` but for the compiler, and `steps_jit` is `steps` and `jit` in one."""
 LOOPS = [
-    pytest.param(loop, backend, marks=[pytest.mark.long] if backend == "tensorflow" and loop in LONG else [])
+    pytest.param(loop, backend, marks=[pytest.mark.long] if (loop, backend) in LONG else [])
     for loop, backends in catalog.read_loop_backends().items()
     if loop != "fit"
     for backend in backends

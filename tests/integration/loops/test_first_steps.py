@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from integration.loops.conftest import LONG_TASKS, TASKS, Steps
+from integration.loops.conftest import LONG_TASKS, TASKS, Steps, is_long
 from integration.loops.spread import installed
 
 from bench.plan import catalog
 
-Train = Callable[[str, str], Steps]
+Train = Callable[..., Steps]
 MODELS = tuple(catalog.read_model_settings())
 RANDOM = ("variational", "dropout")
 BY_XLA = ("jit", "steps_jit", "xla")
@@ -61,11 +61,17 @@ def test_every_model_is_a_task() -> None:
     assert set(MODELS) <= {*TASKS, *LONG_TASKS}
 
 
-@pytest.mark.parametrize("task", mark_long((*TASKS, *LONG_TASKS)))
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(
+    ("loop", "task"),
+    [
+        pytest.param(loop, task, marks=[pytest.mark.long] if is_long(task, loop) else [])
+        for loop in LOOPS
+        for task in (*TASKS, *LONG_TASKS)
+    ],
+)
 def test_a_loop_takes_the_steps_that_fit_takes(train: Train, backend: str, loop: str, task: str) -> None:
     skip_unless_supported(loop, backend)
-    steps = train(backend, task)
+    steps = train(backend, task, loop)
     assert_equal_steps(steps, f"{task}/{loop}", steps, reference(task, loop, backend))
 
 

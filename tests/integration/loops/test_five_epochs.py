@@ -15,7 +15,6 @@ CELLS = tuple(
     Cell("basic", loop, backend, MANY)
     for loop, backend in (
         ("dataset", "tensorflow"),
-        ("steps", "tensorflow"),
         ("steps_jit", "tensorflow"),
         ("graph", "tensorflow"),
         ("xla", "tensorflow"),
@@ -27,6 +26,8 @@ CELLS = tuple(
 LONG_CELLS = (
     *(Cell("variational", loop, "tensorflow", MANY) for loop in ("graph", "xla", "jit")),
     *(Cell("variational", loop, "jax", MANY) for loop in ("fit", "xla")),
+    Cell("basic", "jit", "tensorflow", MANY),
+    Cell("basic", "steps", "jax", MANY),
     Cell("convolutional", "graph", "tensorflow", FEW),
 )
 
