@@ -1,4 +1,4 @@
-"""`aebench machine`: this machine's fingerprint, its reference kernels' figures and how quiet it is now."""
+"""`aebench machine`: this machine's fingerprint, reference kernels, how quiet it is now, energy counters."""
 
 import statistics
 from collections.abc import Sequence
@@ -9,13 +9,16 @@ from rich.text import Text
 from bench.console.output import make_console
 from bench.console.table import Table, print_table
 from bench.errors import format_count
-from bench.host import quietness
+from bench.host import energy, quietness
 from bench.host.fingerprint import Fingerprint, make_environment_id, make_machine_id, take_fingerprint
 from bench.host.reference_kernels import Reference
 
 
 def show_machine(threads: int | None = None, console: Console | None = None) -> None:
-    """Print the fingerprint, what the reference kernels reach, and how quiet the machine is; takes two seconds."""
+    """Print the fingerprint, what the reference kernels reach, how quiet the machine is, and its energy counters.
+
+    Takes two seconds.
+    """
     console = console or make_console()
     fingerprint = take_fingerprint(threads=threads)
     table = tabulate_machine(
@@ -28,6 +31,7 @@ def show_machine(threads: int | None = None, console: Console | None = None) -> 
     print_table(console, Table(f"With {format_count(references[0].threads, 'thread')}, now", headers, figures))
     found = quietness.judge(references, intervals, fingerprint, quietness.read_conditions())
     console.print(Text(found.word, "bold"), *(f"- {sentence}" for sentence in found.advice), sep="\n", highlight=False)
+    console.print(Text(f"\n{energy.describe_counters()}"))
 
 
 def tabulate_machine(title: str, machine_id: str, environment_id: str, fingerprint: Fingerprint) -> Table:

@@ -6,7 +6,7 @@ import pytest
 import scripted
 from rich.console import Console
 
-from bench.host import machine, quietness
+from bench.host import energy, machine, quietness
 from bench.host.fingerprint import make_environment_id, make_machine_id
 from bench.host.reference_kernels import Reference
 
@@ -17,6 +17,7 @@ def test_both_identities_and_the_figures_of_the_kernels_are_printed(monkeypatch:
     fingerprint = scripted.fingerprint(threads=2)
     monkeypatch.setattr(machine, "take_fingerprint", lambda **_: fingerprint)
     monkeypatch.setattr(quietness, "survey", lambda **_: ((REFERENCE,), (scripted.QUIET,)))
+    monkeypatch.setattr(energy, "describe_counters", lambda: "Energy is counted: `chmod a+r` [b].")
     console = Console(file=io.StringIO(), width=100)
     machine.show_machine(threads=2, console=console)
     assert isinstance(console.file, io.StringIO)
@@ -24,3 +25,4 @@ def test_both_identities_and_the_figures_of_the_kernels_are_printed(monkeypatch:
     assert ["machine_id", make_machine_id(fingerprint)] in lines
     assert ["environment_id", make_environment_id(fingerprint)] in lines
     assert ["triad", "through", "memory", "20", "18", "18", "GB/s"] in lines
+    assert lines[-1] == ["Energy", "is", "counted:", "`chmod", "a+r`", "[b]."]

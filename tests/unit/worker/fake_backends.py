@@ -19,12 +19,30 @@ class Nvml:
     """What is in use at one look after the other."""
     gpus: int = 4
     broken: bool = False
+    energy_mj: list[int] = field(default_factory=list)
+    """What the energy counter is at, at one look after the other."""
     looked_at: list[int] = field(default_factory=list)
+    is_open: bool = False
     NVMLError: type[Exception] = NVMLError
 
     def nvmlInit(self) -> None:  # noqa: N802 - NVML's names, here and below
         if self.broken:
             raise NVMLError("driver not loaded")
+        self.is_open = True
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        self.is_open = False
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+        return self.gpus
+
+    def nvmlDeviceGetIndex(self, handle: int) -> int:  # noqa: N802
+        return handle
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, _handle: int) -> int:  # noqa: N802
+        if not self.energy_mj:
+            raise NVMLError("not supported")
+        return self.energy_mj.pop(0)
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
         if index >= self.gpus:
