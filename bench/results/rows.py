@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from bench.host import noise
 from bench.results import stats
+from bench.results.energy import sum_idle_power, sum_joules
 from bench.results.epochs import Epochs
 from bench.results.roofline import find_bound
 from bench.results.schema import SCHEMA_VERSION, EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader, YesNo
@@ -101,6 +102,7 @@ def _make_row(
         **_compute_roofline(outcome, checkpoint, times["samples_per_s"]),
         **_read_setup(outcome),
         **_read_memory(outcome, checkpoint),
+        **_compute_energy(outcome, times["warmup_epochs"], epochs, without_noisy),
         **_read_surroundings(outcome),
         train_loss=outcome.epochs.get_column("train_loss")[epochs - 1],
         val_loss=outcome.epochs.get_column("val_loss")[epochs - 1],
@@ -117,7 +119,7 @@ def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -
     """
     warmup = min(stats.find_warmup_length(of.get_column("train_s")), epochs)
     train_s, val_s, noisy = (of.get_column(name)[:epochs] for name in ("train_s", "val_s", "noisy"))
-    steady = [place for place in range(warmup, epochs) if not (without_noisy and noisy[place])]
+    steady = _list_steady(of, warmup, epochs, without_noisy)
     enough = len(steady) >= _FEWEST_STEADY
     speed = _estimate_speed(of, steady) if enough else None
     validation = statistics.median(val_s[place] for place in steady) if enough else None
@@ -143,6 +145,12 @@ def _compute_times(of: Epochs, epochs: int, samples: int, without_noisy: bool) -
         ),
         **{name: stats.compute_median_of_known(of.get_column(name)[:epochs]) for name in ("involuntary_per_s", "mhz")},
     }
+
+
+def _list_steady(of: Epochs, warmup: int, epochs: int, without_noisy: bool) -> list[int]:
+    """Places of the steady epochs among the first ``epochs``."""
+    noisy = of.get_column("noisy")
+    return [place for place in range(warmup, epochs) if not (without_noisy and noisy[place])]
 
 
 _FEWEST_STEADY = 3
@@ -233,6 +241,20 @@ def _read_memory(outcome: Outcome, checkpoint: CheckpointEvent) -> dict[str, Any
         "peak_gpu_mib": checkpoint.peak_gpu_mib,
         "peak_gpu_used_mib": checkpoint.peak_gpu_used_mib,
         "threads_alive": checkpoint.threads_alive,
+    }
+
+
+def _compute_energy(outcome: Outcome, warmup: int, epochs: int, without_noisy: bool) -> dict[str, Any]:
+    """A mean of the steady epochs and no median: a slow counter's steps fall into some of them and not into others."""
+    if outcome.setup is None or not outcome.setup.energy_counters:
+        return {}
+    steady = _list_steady(outcome.epochs, warmup, epochs, without_noisy)
+    joules = sum_joules(outcome, steady) if len(steady) >= _FEWEST_STEADY else None
+    return {
+        "epoch_j": None if joules is None else joules / len(steady),
+        "train_total_j": sum_joules(outcome, range(epochs)),
+        "energy_method": " + ".join(outcome.setup.energy_counters),
+        "idle_w": sum_idle_power(outcome),
     }
 
 

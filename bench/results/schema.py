@@ -134,6 +134,8 @@ class Outcome(StrictModel):
     evaluations: tuple[EvaluationEvent, ...] = ()
     peaks: PeaksEvent | None = None
     """Measured in this run, or in an earlier one of the sweep with the same backend, loop, precision and batch size."""
+    idle_w: tuple[tuple[str, float], ...] = ()
+    """Each energy counter of the machine, and the watts that it showed before the sweep."""
     noise: Interval | None = None
     """The machine's noise indicators from the process' start to its end."""
     parent_cpu_s: float | None = None
@@ -162,6 +164,7 @@ _NOT_STEADY = "fewer than 3 epochs after the warm-up"
 _NOT_COUNTED = "the operations of a layer cannot be counted"
 _NO_PEAKS = "the run did not reach its end"
 _NO_PHASES = "the system keeps no peak per phase"
+_NO_ENERGY = "no energy counter can be read, or not at every epoch, or the epochs are too short for its steps"
 
 
 class Identity(StrictModel):
@@ -364,6 +367,24 @@ class Measurement(Figures):
     peak_gpu_used_mib: float | None = describe_column(
         "largest GPU memory in use at the end of a phase, as its driver counts it", "MiB", "no GPU"
     )
+    epoch_j: float | None = describe_column(
+        "joules that the machine's energy counters rose by in the training part of a steady epoch, the mean; all that "
+        "runs on the machine is in it, idle power too",
+        "J",
+        f"{_NO_ENERGY}; {_NOT_STEADY}",
+    )
+    train_total_j: float | None = describe_column(
+        "the same of all epochs up to the checkpoint, the first included: in the seconds of train_total_s",
+        "J",
+        _NO_ENERGY,
+    )
+    energy_method: str | None = describe_column(
+        "the energy counters that were added up: RAPL's of each processor package and its memory, NVML's of the GPU",
+        empty="no energy counter can be read",
+    )
+    idle_w: float | None = describe_column(
+        "what these counters rose by per second before the sweep, when nothing of it ran", "W", "not measured"
+    )
     intra_threads: int | None = describe_column(
         "threads within one operation, as the backend reports them, else counted as the threads that it starts",
         empty="not known",
@@ -434,6 +455,9 @@ class EpochRow(StrictModel):
     train_loss: float | None = describe_column("training loss, as Keras prints it", empty="not finite")
     val_loss: float | None = describe_column("validation loss, as Keras prints it", empty="not finite")
     rss_mib: float = describe_column("resident memory at the end of the epoch", "MiB")
+    energy_j: float | None = describe_column(
+        "joules that the machine's energy counters rose by during training, all programs included", "J", "not readable"
+    )
     steal_percent: float | None = describe_column("part of the CPU time that the hypervisor took", "%", "not readable")
     own_cores: float | None = describe_column("CPU seconds per second of the process", empty="not readable")
     other_cores: float | None = describe_column(

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.errors import format_count
 from bench.host.cgroup import count_oom_kills
+from bench.host.energy import measure_idle_power
 from bench.host.noise import Interval, measure_interval, read_machine_counters
 from bench.host.reference_kernels import measure_reference
 from bench.plan.profile import Case
@@ -62,6 +63,8 @@ class LocalExecutor:
     command: tuple[str, ...] = start_command("bench.worker")
     _peaks: dict[tuple[object, ...], PeaksEvent] = field(default_factory=dict)
     """What a process could reach at best, by all that decides it: measured once, since it takes two seconds."""
+    _idle_w: tuple[tuple[str, float], ...] | None = None
+    """What each energy counter shows while nothing runs: measured once, before the first case."""
 
     def run(self, cases: Sequence[Case], listen: Listener) -> Iterator[Outcome]:
         """Run the cases in order; see `bench.sweep.executor.Executor`."""
@@ -73,6 +76,8 @@ class LocalExecutor:
     def _run_case(self, case: Case, listen: Listener) -> Outcome:
         """Run one case's process to its end, and measure from outside what can be."""
         log, received, timeline = self.folder.locate_log(case.case_id), _Received(case), None
+        if self._idle_w is None:
+            self._idle_w = tuple(measure_idle_power().items())
         reference_before = measure_reference(self.threads)
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         outside = _Outside()
@@ -112,6 +117,7 @@ class LocalExecutor:
             peaks=self._keep_peaks(case, received.find_last(PeaksEvent), ending),
             duration_s=outside.seconds,
             parent_cpu_s=outside.parent_cpu_s,
+            idle_w=self._idle_w,
             noise=outside.noise,
             timeline=timeline,
             reference_before=reference_before,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from bench.host.energy import EnergyMeter
 from bench.host.noise import (
     MachineCounters,
     ProcessCounters,
@@ -62,6 +63,7 @@ class Clock:
     send: Callable[[Event], None]
     meter: Meter
     device: Device = field(default_factory=Device)
+    energy: EnergyMeter = field(default_factory=EnergyMeter)
     _phases: dict[PhaseName, _Phase] = field(default_factory=dict)
     _epoch: int = 0
     _stamps: list[int] = field(default_factory=list)
@@ -70,6 +72,8 @@ class Clock:
     _between_ns: int = 0
     """The harness' own work between the last epoch and this one."""
     _cpu_ns: int = 0
+    _energy_j: float | None = None
+    """Of the epoch's training."""
     _counters: tuple[MachineCounters, ProcessCounters] = field(
         default_factory=lambda: (read_machine_counters(), read_process_counters())
     )
@@ -91,6 +95,7 @@ class Clock:
         # What the loop prepares before the first epoch (its copy of the data, say) is memory of training; between
         # epochs nothing runs but the harness.
         self._add("first_epoch" if self._epoch == 1 else "harness", self._between_ns / _NS)
+        self.energy.begin()
         self._counters = (read_machine_counters(), read_process_counters())
         self._cpu_ns = time.process_time_ns()
         self._stamps = [time.perf_counter_ns()]
@@ -128,6 +133,7 @@ class Clock:
             train_loss=keep_finite(losses["loss"]),
             val_loss=keep_finite(losses["val_loss"]),
             rss_mib=reading.rss,
+            energy_j=self._energy_j,
             noise=noise,
         )
         self.send(event)
@@ -140,10 +146,13 @@ class Clock:
         self._between_ns = ended_ns - measured_ns
 
     def _end_part(self, name: PhaseName) -> None:
-        """End the epoch's part that is running, read memory, begin the next part."""
+        """End the epoch's part that is running, read memory and of training its energy, begin the next part."""
         self.device.synchronise()
         now = time.perf_counter_ns()
-        self._add(name, (now - self._stamps[-1]) / _NS)
+        seconds = (now - self._stamps[-1]) / _NS
+        if name != "val":
+            self._energy_j = self.energy.end(seconds)
+        self._add(name, seconds)
         resumed = time.perf_counter_ns()
         self._stamps += [now, resumed]
         self._epoch_harness_ns += resumed - now

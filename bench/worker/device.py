@@ -8,6 +8,8 @@ import importlib
 import os
 from typing import Any
 
+from bench.host.energy import Counter, find_gpu_counter
+
 MIB = 1 << 20
 
 
@@ -27,6 +29,10 @@ class Device:
         """Peak memory as the framework counts its own allocations, MiB; None without a GPU."""
         return None
 
+    def find_energy_counters(self) -> tuple[Counter, ...]:
+        """The energy counter of the GPU, if it has one: a processor's are not the device's."""
+        return ()
+
 
 class NvmlDevice(Device):
     """A device whose memory NVIDIA's driver reports. ``nvml`` is the module `pynvml`; None where it does not apply."""
@@ -43,6 +49,11 @@ class NvmlDevice(Device):
         with contextlib.suppress(self._nvml.NVMLError):
             used = float(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used) / MIB
             self.used_mib = max(self.used_mib or 0.0, used)
+
+    def find_energy_counters(self) -> tuple[Counter, ...]:
+        """See `Device.find_energy_counters`."""
+        counter = None if self._handle is None else find_gpu_counter(self._nvml, self._handle)
+        return () if counter is None else (counter,)
 
 
 def import_nvml() -> Any:

@@ -103,6 +103,8 @@ class SetupEvent(StrictMessage):
     """Operations to train on one image, likewise."""
     step_bytes: float | None = None
     """Memory traffic of one training step, estimated; None likewise."""
+    energy_counters: tuple[str, ...] = ()
+    """Names of the energy counters that are read at every epoch; none where the machine has none."""
     kind: Literal["setup"] = field(default="setup")
 
 
@@ -127,6 +129,8 @@ class EpochEvent(StrictMessage):
     """None where it is not finite."""
     rss_mib: float
     """Resident memory at the epoch's end."""
+    energy_j: float | None = None
+    """Joules that the energy counters rose by during training; None where they did not say."""
     noise: Interval
     """What machine and process saw within train, validation and callbacks."""
     kind: Literal["epoch"] = field(default="epoch")

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from bench.datasets.files import load
+from bench.host.energy import EnergyMeter, find_rapl_counters
 from bench.plan.catalog import format_compile_arguments
 from bench.worker.backends import import_keras, load_backend
 from bench.worker.channel import Channel
@@ -54,6 +55,7 @@ def _run_case(job: Job, channel: Channel) -> None:
     backend = load_backend(job.backend)
     intra, inter = backend.limit_threads(job.threads)
     clock.device = backend.find_device()
+    clock.energy = EnergyMeter([*find_rapl_counters(), *clock.device.find_energy_counters()])
     now = clock.end_phase("import", now)
     training, validation = prepare_examples(job, model_file, loop)
     now = clock.end_phase("data", now)
@@ -144,6 +146,7 @@ def _describe_setup(
     return SetupEvent(
         params=count_parameters(model),
         peak_rss_method=clock.meter.method,
+        energy_counters=clock.energy.names,
         intra_threads=intra,
         inter_threads=inter,
         compile_arguments=format_compile_arguments(get_compile_arguments(loop)) or None,

@@ -17,6 +17,7 @@ from unit.worker.clockwork import (
     staged,
 )
 
+from bench.host.energy import Counter, EnergyMeter
 from bench.host.noise import Interval, MachineCounters, ProcessCounters
 from bench.worker import clock as clock_file
 from bench.worker.protocol import EpochEvent
@@ -161,3 +162,57 @@ def test_an_epochs_noise_is_what_lies_within_its_parts(monkeypatch: pytest.Monke
         stage.epoch(S, S, S)
         stage.epoch(2 * S, S, S)
     assert seen == pytest.approx([3 * S, 4 * S], abs=10)
+
+
+# --- energy ----------------------------------------------------------------------------------------------------------
+
+
+def count(at: list[float | None]) -> EnergyMeter:
+    """Reads a counter that is where a test says."""
+    return EnergyMeter([Counter("RAPL package-0", lambda: at[0], most_w=700.0)])
+
+
+def test_energy_is_that_of_training_alone() -> None:
+    with staged() as stage:
+        at: list[float | None] = [0.0]
+        stage.clock.energy = count(at)
+        for before, after in ((1000.0, 1101.0), (1500.0, 1602.0)):
+            at[0] = before
+            stage.clock.begin_epoch()
+            stage.time.spend(S)
+            at[0] = after
+            stage.clock.begin_validation()
+            at[0] = after + 150.0
+            stage.clock.end_validation()
+            stage.clock.end_epoch({"loss": 0.5, "val_loss": 0.4})
+    assert [event.energy_j for event in stage.epochs] == [101.0, 102.0]
+
+
+def test_an_epoch_whose_energy_is_not_known_does_not_get_that_of_the_one_before() -> None:
+    with staged() as stage:
+        at: list[float | None] = [1000.0]
+        stage.clock.energy = count(at)
+        stage.epoch()
+        at[0] = None
+        stage.epoch()
+    assert [event.energy_j for event in stage.epochs] == [0.0, None]
+
+
+def test_reading_energy_is_in_no_part_of_an_epoch() -> None:
+    with staged() as stage:
+
+        def read() -> float:
+            stage.time.spend(30 * MS)
+            return 0.0
+
+        stage.clock.energy = EnergyMeter([Counter("RAPL package-0", read, most_w=700.0)])
+        stage.epoch(train_ns=S, val_ns=S // 4, callback_ns=S // 100)
+    (event,) = stage.epochs
+    assert (event.train_s, event.val_s, event.callback_s) == pytest.approx((1.0, 0.25, 0.01), abs=1e-6)
+    assert event.harness_s >= 0.03
+
+
+def test_without_a_counter_there_is_no_energy() -> None:
+    with staged() as stage:
+        stage.epoch()
+    assert stage.epochs[0].energy_j is None

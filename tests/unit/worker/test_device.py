@@ -118,6 +118,22 @@ def test_a_driver_that_refuses_leaves_the_frameworks_figure(nvml: Nvml, find: Fi
     assert not nvml.looked_at
 
 
+def test_a_gpus_energy_is_that_of_the_one_that_trains(find: Find, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
+    (counter,) = find(TensorFlow(), Nvml(energy_mj=[1, 5000])).find_energy_counters()
+    assert (counter.name, counter.read()) == ("NVML GPU 2", 5.0)
+
+
+@pytest.mark.parametrize("nvml", [None, Nvml(), Nvml(broken=True)], ids=["no module", "before Volta", "no driver"])
+def test_a_gpu_whose_driver_counts_no_energy_has_no_counter(nvml: Nvml | None, find: Find) -> None:
+    assert find(TensorFlow(), nvml).find_energy_counters() == ()
+
+
+def test_a_processors_energy_is_no_matter_of_the_device(find: Find) -> None:
+    assert find(TensorFlow(gpus=0), Nvml(energy_mj=[1, 2])).find_energy_counters() == ()
+    assert find(Jax("cpu"), Nvml(energy_mj=[1, 2])).find_energy_counters() == ()
+
+
 def test_without_the_drivers_module_the_frameworks_figure_is_left(find: Find) -> None:
     gpu = find(TensorFlow())
     gpu.observe()
