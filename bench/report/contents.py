@@ -122,6 +122,7 @@ class SweepReport:
             *_describe_noise(self.outcomes, without_noisy=self.without_noisy),
             *_describe_drift(self.outcomes),
             *_describe_sampling(self.rows),
+            *_describe_energy(self.rows),
             *published.explain_dead_units(self.rows, catalog.read_model_settings()),
         ]
 
@@ -203,3 +204,13 @@ def _describe_sampling(rows: Sequence[ResultRow]) -> list[str]:
         "Memory peaked for less than a sampling interval, far above what sampling saw": below,
     }
     return [f"{sentence}: {', '.join(names)}." for sentence, names in sentences.items() if names]
+
+
+def _describe_energy(rows: Sequence[ResultRow]) -> list[str]:
+    """Say what the joules are of, and what of them would have been taken anyway."""
+    idle = {row.energy_method: row.idle_w for row in rows if row.energy_method and row.train_total_j is not None}
+    return [
+        f"Joules (J) are all that {method} counted during training, other programs included"
+        + ("." if watts is None else f"; before the sweep that was {watts:.3g} W.")
+        for method, watts in idle.items()
+    ]

@@ -12,19 +12,19 @@ from bench.results.schema import ResultRow
 from bench.results.speed import CaseSpeed
 
 _TOTAL, _BCE = "total s at", "bce at"
-_LAST = ("s/epoch", "steady", "MiB")
+_LAST = ("s/epoch", "steady", "MiB", "J/epoch")
 
 
 def tabulate_overview(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> Table:
     """Tabulate every case at the last checkpoint that it reached."""
     varying = variants.find_varying(rows)
-    headers = ("epochs", "total s", "s/epoch", "steady", "quiet", "95 %", "MiB", "bce", "remarks")
+    headers = ("epochs", "total s", "s/epoch", "steady", "quiet", "95 %", "MiB", "J/epoch", "bce", "remarks")
     lines = [_format_last(case, varying, speeds) for case in _list_cases(rows)]
     return select_columns("All models at their last checkpoint", lines, ("model", "batch", *varying, *headers))
 
 
 def tabulate_cases(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> Table:
-    """Tabulate every case in a line: the time and bce at each checkpoint, s/epoch and MiB at the last one.
+    """Tabulate every case in a line: the time and bce at each checkpoint, s/epoch, MiB and J/epoch at the last one.
 
     Where the terminal is narrow, checkpoints that no case ends with are left out, their bce first.
     """
@@ -36,8 +36,9 @@ def tabulate_cases(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -
     table = select_columns(title, lines, headers)
     early = [count for count in counts if all(count < max(row.epochs for row in case) for case in cases)]
     several = "; 2×9: of two processes, 9 epochs each" if any("×" in line.get("steady", "") for line in lines) else ""
+    energy = tuple({"J/epoch"} & set(table.headers))
     notes = (f"steady: of how many epochs s/epoch is the median{several}.",) if "steady" in table.headers else ()
-    return replace(table, notes=notes, optional=(*_name(_BCE, early), *_name(_TOTAL, early), "steady"))
+    return replace(table, notes=notes, optional=(*energy, *_name(_BCE, early), *_name(_TOTAL, early), "steady"))
 
 
 def _list_cases(rows: Sequence[ResultRow]) -> list[list[ResultRow]]:

@@ -17,11 +17,12 @@ from bench.results.schema import Outcome, ResultRow
 from bench.results.speed import CaseSpeed, name_case
 
 NOT_MEASURED = "–"
-_STEADY, _QUIET, _REMARKS = "steady", "quiet", "remarks"
+_STEADY, _QUIET, _ENERGY, _REMARKS = "steady", "quiet", "J/epoch", "remarks"
+_OFTEN_EMPTY = (_STEADY, _QUIET, _ENERGY, _REMARKS)
 _MEASURED_HEADERS = (
-    "total s", "s/epoch", _STEADY, _QUIET, "95 %", "first", "train", "val", "bce", "MiB", "dead", _REMARKS,
+    "total s", "s/epoch", _STEADY, _QUIET, "95 %", "first", "train", "val", "bce", "MiB", _ENERGY, "dead", _REMARKS,
 )  # fmt: skip
-_OPTIONAL = (_REMARKS, "95 %", "first", "dead", "train")
+_OPTIONAL = (_REMARKS, _ENERGY, "95 %", "first", "dead", "train")
 _WORTH_TELLING = 0.05
 """Where noise cost a smaller fraction of an epoch, the figure on a quiet machine has no column."""
 _MANY_EPOCHS = 10
@@ -47,12 +48,10 @@ def select_columns(
 ) -> Table:
     """Make a table of lines of cells by their headings.
 
-    Three columns are left out where no line needs them: how many epochs or processes a median rests on, the time on a
-    quiet machine, and the remarks.
+    Four columns are left out where no line needs them: how many epochs or processes a median rests on, the time on a
+    quiet machine, the energy, and the remarks.
     """
-    kept = tuple(
-        header for header in headers if header not in (_STEADY, _QUIET, _REMARKS) or any(line[header] for line in lines)
-    )
+    kept = tuple(header for header in headers if header not in _OFTEN_EMPTY or any(line[header] for line in lines))
     cells = tuple(tuple(line[header] for header in kept) for line in lines)
     return Table(title, kept, cells, labels, notes, optional=_OPTIONAL)
 
@@ -70,13 +69,13 @@ def format_line(
     }
     ok = [row for row in processes if row.status == "ok"]
     if not ok:
-        empty = dict.fromkeys(_MEASURED_HEADERS, NOT_MEASURED) | dict.fromkeys((_STEADY, _QUIET, _REMARKS), "")
+        empty = dict.fromkeys(_MEASURED_HEADERS, NOT_MEASURED) | dict.fromkeys(_OFTEN_EMPTY, "")
         return keys | empty | {"total s": first.status}
 
     def find_median(column: str) -> float | None:
         return stats.compute_median_of_known(getattr(row, column) for row in ok)
 
-    dead, measured = find_median("dead_units"), find_median("epoch_s_median")
+    dead, measured, joules = (find_median(column) for column in ("dead_units", "epoch_s_median", "epoch_j"))
     speed = None if measured is None else speeds.get(name_case(ok[0]))
     as_quiet = speed is None or abs(speed.as_measured / speed.quiet - 1) <= _WORTH_TELLING
     return {
@@ -91,6 +90,7 @@ def format_line(
         "val": format_loss(find_median("val_loss")),
         "bce": format_loss(find_median("val_bce")),
         "MiB": _format_whole(find_median("peak_rss_mib")),
+        _ENERGY: "" if joules is None else format_seconds(joules),
         "dead": NOT_MEASURED if dead is None else f"{dead:.0f}/{ok[0].code_units}",
         _REMARKS: _list_remarks(processes, ok),
     }
@@ -233,7 +233,9 @@ def _format_reached(entries: Sequence[Reached]) -> str:
         return NOT_MEASURED
     epochs = statistics.median_low([entry.epochs for entry in entries])
     bound = "" if all(entry.exact for entry in entries) else "at most "
-    return f"{bound}{epochs} ep, {format_seconds(statistics.median([entry.seconds for entry in entries]))} s"
+    joules = stats.compute_median_of_known(entry.joules for entry in entries)
+    energy = "" if joules is None else f", {format_seconds(joules)} J"
+    return f"{bound}{epochs} ep, {format_seconds(statistics.median([entry.seconds for entry in entries]))} s{energy}"
 
 
 def _describe_first(entry: Reached) -> str:

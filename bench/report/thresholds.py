@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bench.errors import InvalidInput, split_list
 from bench.plan.profile import Case
+from bench.results.energy import sum_joules
 from bench.results.schema import Outcome
 
 _MOST_LEVELS = 4
@@ -32,6 +33,8 @@ class Reached:
     """Training seconds up to its end, with compilation, without validation and the process's start."""
     exact: bool
     """Whether `val_bce` is known for every epoch; if only for checkpoints, it may have been reached earlier."""
+    joules: float | None = None
+    """Joules of these seconds, by the machine's energy counters; None where they did not say."""
 
 
 def parse_thresholds(text: str) -> tuple[float, ...]:
@@ -96,8 +99,16 @@ def find_reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]
     for threshold in thresholds:
         epochs = next((epoch for epoch, bce in curve if bce <= threshold), None)
         if epochs is not None:
-            seconds = sum(outcome.epochs.get_column("train_s")[:epochs])
-            found.append(Reached(case=outcome.case, threshold=threshold, epochs=epochs, seconds=seconds, exact=exact))
+            found.append(
+                Reached(
+                    case=outcome.case,
+                    threshold=threshold,
+                    epochs=epochs,
+                    seconds=sum(outcome.epochs.get_column("train_s")[:epochs]),
+                    exact=exact,
+                    joules=sum_joules(outcome, range(epochs)),
+                )
+            )
     return found
 
 

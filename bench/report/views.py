@@ -81,6 +81,7 @@ _FIELDS = {
     "val": "val_loss",
     "bce": "val_bce",
     "MiB": "peak_rss_mib",
+    "J/epoch": "epoch_j",
     "dead": "dead_units",
     "GFLOP/s": "gflop_per_s",
     "of peak": "peak_fraction",

@@ -1,11 +1,13 @@
 """What all forms of a report show: its tables, and what a reader must know before trusting them."""
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
 
 import scripted
 
+from bench.console.table import Table
 from bench.host.reference_kernels import Reference
 from bench.report.contents import SweepReport
 from bench.results.folder import ReportFolder
@@ -169,3 +171,45 @@ def test_noisy_epochs_are_reported_with_the_flag_that_leaves_them_out() -> None:
     (remark,) = other_remarks(report_on(outcome))
     assert remark.startswith("1 of 4 epochs")
     assert "--without-noisy" in remark
+
+
+# ------------------------------------------------------------------------------ energy
+
+
+def measured(
+    loop: str = "fit", *, idle_w: float | None = 20.0, counters: tuple[str, ...] = ("RAPL package-0",)
+) -> Outcome:
+    """A run whose epochs took 12.5 J each."""
+    case = scripted.case(loop=loop, checkpoints=(1, 4))
+    return scripted.outcome(
+        case,
+        epochs=[scripted.epoch(number, energy_j=12.5) for number in range(1, 5)],
+        setup=dataclasses.replace(scripted.SETUP, energy_counters=counters),
+        idle_w=() if idle_w is None else tuple((name, idle_w) for name in counters),
+    )
+
+
+def list_cells(table: Table, header: str) -> list[str]:
+    return [row[table.headers.index(header)] for row in table.rows]
+
+
+def test_energy_is_in_every_table_of_a_sweep_that_measured_it() -> None:
+    report = report_on(measured(), scripted.outcome(scripted.case(loop="xla")))
+    assert list_cells(report.cases, "J/epoch") == ["12.5", ""]
+    assert list_cells(report.overview, "J/epoch") == ["12.5", ""]
+    assert list_cells(report.models["basic"], "J/epoch") == ["", "12.5", "", ""], "one epoch has no mean"
+    assert list_cells(report.reached, "≤ 0.2") == ["at most 1 ep, 2.5 s, 12.5 J", "at most 1 ep, 2.5 s"]
+
+
+def test_what_joules_are_of_is_said_once() -> None:
+    remarks = report_on(measured(), measured("xla")).remarks
+    counted = "Joules (J) are all that RAPL package-0 counted during training, other programs included"
+    assert [remark for remark in remarks if "J" in remark] == [f"{counted}; before the sweep that was 20 W."]
+    assert "other programs included." in " ".join(report_on(measured(idle_w=None)).remarks)
+
+
+def test_a_sweep_without_energy_shows_nothing_of_it() -> None:
+    report = report_on(scripted.outcome())
+    tables = (report.cases, report.overview, *report.tables)
+    assert not any("J" in cell for table in tables for line in (table.headers, *table.rows) for cell in line)
+    assert not any("Joules" in remark for remark in report.remarks)
