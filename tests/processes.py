@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from bench.compare.ratios import compute_geometric_mean, compute_p_value, divide, find_clear_differences
+from bench.results.ratios import compute_geometric_mean, compute_p_value, divide, find_clear_differences
 from bench.results.speed import CaseSpeed, ProcessSpeed, SpeedRow, estimate_cases, estimate_process
 from bench.results.stats import find_warmup_length
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from bench.compare.cases import Machine
 from bench.compare.caveats import Caveats, Comparability, describe_same_machine
 from bench.compare.pairs import CasePair, pair_case
-from bench.compare.ratios import Ratio, compute_geometric_mean, find_clear_differences
 from bench.host.fingerprint import Fingerprint
+from bench.results.ratios import Ratio, compute_geometric_mean, find_clear_differences
 from bench.results.reader import Row
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bench.compare.cases import CheckpointFigures, MeasuredCase
-from bench.compare.ratios import Ratio, compute_p_value, divide
+from bench.results.ratios import Ratio, compute_p_value, divide
 from bench.results.reader import Row
 
 

@@ -14,11 +14,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from bench.compare.averages import Measure, average_models
 from bench.compare.machines import Comparison
 from bench.compare.pairs import CasePair
-from bench.compare.ratios import Ratio
 from bench.compare.sentences import SIDE_BY_SIDE, format_interval, format_ratio, name_cases
 from bench.errors import quote
 from bench.report.figures import GROUND, INK, PALETTE, RULE, add_hover, apply_style, render_svg
 from bench.report.tables import format_total
+from bench.results.ratios import Ratio
 
 _MOST_CASES = 120
 _WIDTH = 5.2

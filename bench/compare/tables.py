@@ -9,11 +9,11 @@ from bench.compare.cases import Machine
 from bench.compare.caveats import Comparability
 from bench.compare.machines import Comparison, MachineComparison
 from bench.compare.pairs import CasePair
-from bench.compare.ratios import Ratio
 from bench.compare.sentences import SIDE_BY_SIDE, format_fraction, format_interval, format_ratio, name_cases
 from bench.console.table import Table
 from bench.errors import format_count, quote
 from bench.report.tables import format_loss, format_seconds, format_total
+from bench.results.ratios import Ratio
 
 _MANY = 20
 """Among more machines than this, the reference may stand far from the top."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.compare.ratios import Ratio, compute_geometric_mean, compute_p_value, divide, find_clear_differences
+from bench.results.ratios import Ratio, compute_geometric_mean, compute_p_value, divide, find_clear_differences
 from bench.results.speed import CaseSpeed
 
 
