@@ -254,12 +254,11 @@ class Script:
     def executor(
         self,
         folder: ReportFolder,
-        threads: int | None = None,
         timeout_s: float | None = None,
         stall_s: float | None = None,
     ) -> "ScriptedExecutor":
         """Take the place of `LocalExecutor`."""
-        return ScriptedExecutor(self, folder, threads, timeout_s, stall_s)
+        return ScriptedExecutor(self, folder, timeout_s, stall_s)
 
     def observe(self, seconds: float) -> Interval:
         """Take the place of `bench.host.quietness.observe`."""
@@ -277,7 +276,6 @@ class ScriptedExecutor:
 
     script: Script
     folder: ReportFolder | None = None
-    threads: int | None = None
     timeout_s: float | None = None
     stall_s: float | None = None
 

@@ -112,7 +112,7 @@ def _summarize_processes(epochs: int, rows: Sequence[Row]) -> CheckpointFigures:
 def add_labels(machines: Sequence[Machine]) -> list[Machine]:
     """The machines in the same order, each with the shortest kind of label that distinguishes all of them.
 
-    That is the processor; or that and its cores, and the threads that were asked for; or the report's name; or all but
+    That is the processor; or that and its cores; or the report's name; or all but
     the report's name and the beginning of the environment_id, where reports of one environment are numbered.
     """
     for name in (_name_processor, _name_cores, _name_report):
@@ -127,8 +127,7 @@ def _name_processor(each: Machine) -> str:
 
 
 def _name_cores(each: Machine) -> str:
-    asked = "" if each.fingerprint.threads is None else f"-{each.fingerprint.threads}t"
-    return make_label(each.fingerprint) + asked
+    return make_label(each.fingerprint)
 
 
 def _name_report(each: Machine) -> str:

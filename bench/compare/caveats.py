@@ -50,7 +50,6 @@ class Caveats:
         caveats = [
             *([same] if (same := describe_same_machine(self.reference, self.other)) else []),
             *self._note_versions(),
-            *self._note_field("threads", "threads", "left to the backend"),
             *self._note_field("env_flags", "settings", "none"),
             *self._note_noise(),
             *self._note_checkpoints([each.timed for each in self.common]),

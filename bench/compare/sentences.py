@@ -1,14 +1,15 @@
 """A comparison in words: what a person would conclude, and short names for what was compared."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bench.compare.cases import Machine
 from bench.compare.machines import Comparison, MachineComparison
 from bench.compare.pairs import CasePair
-from bench.compare.ratios import Ratio
 from bench.errors import format_count, join_names, quote
 from bench.plan.profile import name_briefly
 from bench.report.tables import format_loss
+from bench.results.ratios import Ratio
 from bench.results.reader import Row
 
 SIDE_BY_SIDE = 4
@@ -211,13 +212,19 @@ def name_cases(cases: Mapping[str, Row]) -> dict[str, str]:
     return short if unique else {case: quote(case, _LONGEST_NAME) for case in cases}
 
 
-_AXES = ("backend", "loop", "precision", "optimizer", "learning_rate", "dataset", "seed")
+_AXES = ("backend", "loop", "precision", "threads", "optimizer", "learning_rate", "dataset", "seed")
 _LONGEST_NAME = 90
 
 
 def _shorten(row: Row, varying: Sequence[str]) -> str:
-    words = (f"seed {row.seed}" if axis == "seed" else f"{getattr(row, axis)}" for axis in varying)
+    words = (word for axis in varying if (word := _name_value(axis, getattr(row, axis))))
     return quote(name_briefly(row.model, words, row.batch_size), _LONGEST_NAME)
+
+
+def _name_value(axis: str, value: Any) -> str:
+    if axis == "threads":
+        return "" if value is None else format_count(value, "thread")
+    return f"seed {value}" if axis == "seed" else f"{value}"
 
 
 # ------------------------------------------------------------------ what was not compared

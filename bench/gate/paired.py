@@ -187,7 +187,7 @@ class PairedExecutor:
 
     def _make_job(self, case: Case, images: int, number: int) -> PairedJob:
         return PairedJob(
-            **case.model_dump(exclude={"dataset", "repeat", "checkpoints", "seed"}),
+            **case.model_dump(exclude={"dataset", "repeat", "checkpoints", "seed", "threads"}),
             protocol=PROTOCOL,
             seed=number,
             threads=self.threads,

@@ -69,7 +69,6 @@ class Fingerprint(StrictModel):
     tensorflow: str | None = describe_column("TensorFlow's version", empty="not installed")
     jax: str | None = describe_column("JAX's version", empty="not installed")
     torch: str | None = describe_column("PyTorch's version", empty="not installed")
-    threads: int | None = describe_column("threads asked for with `--threads`", empty="the backend's own choice")
     env_flags: str | None = describe_column(
         "environment settings that change speed, memory or losses (threads, kernels, allocators), as NAME=VALUE; `…` "
         "stands for a path, or for what names a person or one device",
@@ -98,14 +97,15 @@ _GIT_SECONDS = 5.0
 
 def take_fingerprint(
     *,
-    threads: int | None = None,
+    sets_threads: bool = False,
     root: Path = ROOT,
     environ: Mapping[str, str] = os.environ,
     nvml: Any = None,
 ) -> Fingerprint:
     """Stable facts of this machine and its software: equal from call to call while none of them changes.
 
-    `threads` is what the run asks for; `nvml` replaces the module `pynvml`, which is used where it is installed.
+    `sets_threads` says that every process gets a number of threads of its own; `nvml` replaces the module `pynvml`,
+    which is used where it is installed.
     """
     ram = _read_ram_mib(root)
     gpu, driver = find_gpus(nvml)
@@ -122,8 +122,7 @@ def take_fingerprint(
         os=_read_os(root),
         kernel=_read_kernel(root, environ),
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        threads=threads,
-        env_flags=_read_env_flags(environ, threads),
+        env_flags=_read_env_flags(environ, sets_threads=sets_threads),
         aebench=__version__,
         **{library: _read_version(*names) for library, names in _DISTRIBUTIONS.items()},
     )
@@ -227,6 +226,17 @@ def _read_ram_mib(root: Path) -> float:
     return (kib / 1024) if kib else float(import_psutil().virtual_memory().total / 2**20)
 
 
+_BFLOAT16 = {"amx_bf16", "avx512_bf16", "bf16"}
+"""As Linux names what multiplies matrices of bfloat16, on x86 and on arm."""
+
+
+def offers_bfloat16(root: Path = ROOT) -> bool:
+    """Whether the processor computes with bfloat16, as far as the system says."""
+    return any(
+        name.lower() in ("flags", "features") and _BFLOAT16 & set(value.split()) for name, value in read_cpuinfo(root)
+    )
+
+
 # ----------------------------------------------------------------------------- software
 
 
@@ -285,9 +295,9 @@ def _read_kernel(root: Path, environ: Mapping[str, str]) -> str:
     return number[0] if number and _is_personal(release, environ) else release
 
 
-def _read_env_flags(environ: Mapping[str, str], threads: int | None) -> str | None:
+def _read_env_flags(environ: Mapping[str, str], *, sets_threads: bool) -> str | None:
     # An empty value is one too: with CUDA_VISIBLE_DEVICES= no GPU is seen. Threads asked for have a column.
-    own = () if threads is None else (THREADS,)
+    own = (THREADS,) if sets_threads else ()
     recorded = (name for name in sorted(environ) if is_recorded(name) and name not in own)
     flags = (f"{name}={_clean_flag(name, environ)}" for name in recorded)
     # What is not UTF-8 could not be written to a journal.

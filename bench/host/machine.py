@@ -20,7 +20,7 @@ def show_machine(threads: int | None = None, console: Console | None = None) -> 
     Takes two seconds.
     """
     console = console or make_console()
-    fingerprint = take_fingerprint(threads=threads)
+    fingerprint = take_fingerprint(sets_threads=threads is not None)
     table = tabulate_machine(
         "This machine", make_machine_id(fingerprint), make_environment_id(fingerprint), fingerprint
     )

@@ -112,7 +112,8 @@ def _list_advice(
     """All advice there is, and whether it applies."""
     noise = {name for names in seen for name in names}
     others, stolen = (_find_largest(intervals, figure) for figure in ("other_cores", "steal_percent"))
-    spread, threads, limit = find_spread_percent(references), machine.threads or 0, machine.cpu_limit
+    spread, limit = find_spread_percent(references), machine.cpu_limit
+    threads = max((run.threads for run in references), default=0)
     governor, swap_mib = (now.governor, now.swap_used_mib or 0) if now else (None, 0)
     is_blind = all(getattr(interval, figure) is None for interval in intervals for figure in _INDICATORS)
     worth = "1 core's" if limit == 1 else f"{limit:g} cores'"

@@ -6,11 +6,21 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from bench.errors import InvalidInput, describe_unknown, format_count
 from bench.plan import catalog
+from bench.plan.mistakes import refuse
 
 PROFILE_FOLDER = Path(__file__).parent / "profiles"
 DATASET_SIZES = {"mnist-5k": (4_000, 1_000), "mnist": (60_000, 10_000), "fashion-mnist": (60_000, 10_000)}
@@ -24,6 +34,7 @@ STORED = {"stored": True}
 _MAX_PROFILE_BYTES = 1 << 20
 _MAX_CASES = 100_000
 _MAX_VALUES = 1_000
+_MOST_THREADS = 4_096
 
 MOST_EPOCHS = 100_000
 """Of one run, two hundred times the blog's most: what is known of a run is one line of the journal, read as a whole."""
@@ -49,6 +60,8 @@ class Case(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     repeat: Annotated[int, Field(ge=0, le=1_000_000)]
     checkpoints: Counts
+    threads: Annotated[int, Field(ge=1, le=_MOST_THREADS)] | None = None
+    """Threads that the backend may use; None where it decides."""
 
     @property
     def case_id(self) -> str:
@@ -60,7 +73,7 @@ class Case(BaseModel):
         """The same without the repeat: what all processes of the case have in common."""
         return (
             f"{self.model}.{self.backend}.{self.loop}.{self.precision}.{self.optimizer}-{self.learning_rate:g}"
-            f".b{self.batch_size}.{self.dataset}.s{self.seed}"
+            f".b{self.batch_size}.{self.dataset}.s{self.seed}{'' if self.threads is None else f'.t{self.threads}'}"
         )
 
     @property
@@ -70,6 +83,7 @@ class Case(BaseModel):
             *([self.backend] if self.backend != catalog.DEFAULT_BACKEND else []),
             *([self.loop] if self.loop != "fit" else []),
             *([self.precision] if self.precision != "float32" else []),
+            *([format_count(self.threads, "thread")] if self.threads is not None else []),
         ]
         return name_briefly(self.model, extras, self.batch_size)
 
@@ -131,6 +145,21 @@ _Names = Annotated[tuple[str, ...], Field(min_length=1)]
 _Epochs = Annotated[Counts, AfterValidator(_check_ascending)]
 _BatchSizes = Annotated[Counts, _ONCE]
 _Loops = Annotated[_Names, _require_known("loop", catalog.read_loop_backends), _ONCE]
+_Precisions = Annotated[tuple[Literal["float32", "mixed_bfloat16"], ...], Field(min_length=1), _ONCE]
+_Models = Annotated[_Names, _require_known("model", catalog.read_model_settings), _ONCE]
+
+
+def _list_single(value: Any) -> Any:
+    return (value,) if isinstance(value, int) else value
+
+
+_Threads = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=_MOST_THREADS, strict=True)], ...],
+    Field(min_length=1, max_length=_MAX_VALUES),
+    BeforeValidator(_list_single),
+    _ONCE,
+]
+"""A single number stands for a list of one."""
 
 
 class ModelOverride(BaseModel):
@@ -143,26 +172,42 @@ class ModelOverride(BaseModel):
     loops: _Loops | None = None
 
 
+_Way = tuple[str, str, int | None]
+"""The loop, precision and threads of a case."""
+
+
+class Addition(BaseModel):
+    """More cases of a profile: other ways to train some of its models. What is not given is the profile's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: _Models | None = None
+    loops: _Loops | None = None
+    precisions: _Precisions | None = None
+    threads: _Threads | None = None
+
+
 class Profile(BaseModel):
-    """A sweep as a person writes it: the product of its axes, with a model's own epochs and batch sizes where given."""
+    """A sweep as a person writes it: the product of its axes, with what a model has of its own, and the additions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")] = "custom"
     description: str = ""
     dataset: Annotated[str, _require_known("dataset", lambda: DATASET_SIZES)] = "mnist-5k"
-    models: Annotated[_Names, _MODEL, _ONCE] = Field(default_factory=lambda: tuple(catalog.read_model_settings()))
+    models: _Models = Field(default_factory=lambda: tuple(catalog.read_model_settings()))
     epochs: _Epochs
     batch_sizes: _BatchSizes
     backends: Annotated[_Names, _require_known("backend", catalog.read_backends), _ONCE] = (catalog.DEFAULT_BACKEND,)
     loops: _Loops = ("fit",)
-    precisions: Annotated[tuple[Literal["float32", "mixed_bfloat16"], ...], Field(min_length=1), _ONCE] = ("float32",)
+    precisions: _Precisions = ("float32",)
+    threads: _Threads | None = None
+    also: tuple[Addition, ...] = ()
     optimizer: Literal["adam", "adadelta", "blog"] = "adam"
     repeats: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     minutes: Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=False, strict=True)] | None = None
     within_percent: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, strict=True)] = 5.0
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
-    threads: Annotated[int, Field(ge=1, le=4096, strict=True)] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False, strict=True)] | None = None
     stall_s: Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False, strict=True)] = 3600.0
     retries: Annotated[int, Field(ge=0, le=1000, strict=True)] = 3
@@ -172,7 +217,7 @@ class Profile(BaseModel):
     def _check_loops_run_on_backends(self, info: ValidationInfo) -> Self:
         if info.context == STORED:
             return self
-        wanted = dict.fromkeys(loop for model in self.models for loop in self._get_override(model).loops or self.loops)
+        wanted = dict.fromkeys(loop for model in self.models for loop, *_ in self._list_ways(model))
         for loop, backend in itertools.product(wanted, self.backends):
             supported = catalog.read_loop_backends()[loop]
             if backend not in supported:
@@ -185,30 +230,44 @@ class Profile(BaseModel):
         self._refuse_too_many()
         axes = itertools.product(range(self.repeats), self.models, self.backends)
         return [
-            self._make_case(repeat, model, backend, loop, precision, batch_size)
+            self._make_case(repeat, model, backend, way, batch_size)
             for repeat, model, backend in axes
-            for loop in self._get_override(model).loops or self.loops
-            for precision in self.precisions
+            for way in self._list_ways(model)
             for batch_size in self._get_override(model).batch_sizes or self.batch_sizes
         ]
 
     def _refuse_too_many(self) -> None:
-        own = [self._get_override(model) for model in self.models]
-        varied = sum(len(each.batch_sizes or self.batch_sizes) * len(each.loops or self.loops) for each in own)
-        count = self.repeats * len(self.backends) * len(self.precisions) * varied
+        varied = sum(
+            len(self._get_override(model).batch_sizes or self.batch_sizes) * len(self._list_ways(model))
+            for model in self.models
+        )
+        count = self.repeats * len(self.backends) * varied
         if count > _MAX_CASES:
             raise InvalidInput(f"profile {self.name!r} expands to {count:,} cases; at most {_MAX_CASES:,} are run.")
 
     def _get_override(self, model: str) -> ModelOverride:
         return self.model.get(model, ModelOverride())
 
-    def _make_case(self, repeat: int, model: str, backend: str, loop: str, precision: str, batch_size: int) -> Case:
+    def _list_ways(self, model: str) -> list[_Way]:
+        """The loop, precision and threads of each way to train a model, those of additions last."""
+        loops, threads = self._get_override(model).loops or self.loops, self.threads or (None,)
+        products: list[Any] = [(loops, self.precisions, threads)]
+        products += [
+            (each.loops or loops, each.precisions or self.precisions, each.threads or threads)
+            for each in self.also
+            if each.models is None or model in each.models
+        ]
+        return list(dict.fromkeys(way for axes in products for way in itertools.product(*axes)))
+
+    def _make_case(self, repeat: int, model: str, backend: str, way: _Way, batch_size: int) -> Case:
+        loop, precision, threads = way
         optimizer, learning_rate = self._choose_optimizer(model)
         return Case(
             model=model,
             backend=backend,
             loop=loop,
             precision=precision,
+            threads=threads,
             optimizer=optimizer,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -280,14 +339,16 @@ def _make_name(source: str) -> str:
     return kept[:40] or "custom"
 
 
-_AXES = {"epochs", "batch_sizes", "loops", "backends", "precisions"}
-"""Flags that make another sweep of a profile: loops that it adds for one model do not belong to that one."""
+_AXES = {"epochs", "batch_sizes", "loops", "backends", "precisions", "threads"}
+"""Flags that make another sweep of a profile: what it adds to its axes, for one model or by `also`, does not belong to
+that one."""
 
 
 def _overlay(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     axes = set(ModelOverride.model_fields) & set(overrides)
     if set(overrides) & _AXES:
         axes.add("loops")
+        fields = {key: value for key, value in fields.items() if key != "also"}
     exceptions = fields.get("model")
     if axes and isinstance(exceptions, dict):
         kept = {
@@ -302,67 +363,5 @@ def _validate(fields: dict[str, Any], source: str, flags: set[str]) -> Profile:
     try:
         return Profile.model_validate(fields)
     except ValidationError as error:
-        details = [detail for detail in error.errors(include_url=False) if not _is_echo(detail)]
-    of_flags = [_describe_mistake(detail, flags) for detail in details if _is_of_flag(detail, flags)]
-    of_profile = [_describe_mistake(detail, flags) for detail in details if not _is_of_flag(detail, flags)]
-    if not of_profile and len(of_flags) == 1:
-        raise InvalidInput(of_flags[0])
-    lists = ((f"profile {source} has", of_profile), ("the flags have", of_flags))
-    raise InvalidInput(
-        "\n".join(
-            "\n  ".join([f"{where} {format_count(len(mistakes), 'mistake')}:", *mistakes])
-            for where, mistakes in lists
-            if mistakes
-        )
-    )
-
-
-def make_flag(field: str) -> str:
-    """Return the flag of `aebench run` that sets a field."""
-    return "--" + field.removesuffix("_s").removesuffix("_percent").replace("_", "-")
-
-
-def _is_of_flag(detail: ErrorDetails, flags: set[str]) -> bool:
-    """Whether a flag made the mistake: the one that it names, or one of those that do not go together."""
-    return bool(detail["loc"][0] in flags if detail["loc"] else flags & {"models", "backends", "loops"})
-
-
-def _is_echo(detail: ErrorDetails) -> bool:
-    """Whether a list is called too short only because its items, each of which is listed by itself, were refused."""
-    return detail["type"] == "too_short" and bool(detail["input"])
-
-
-def _describe_mistake(detail: ErrorDetails, flags: set[str]) -> str:
-    """One line for one mistake: where, what is wrong, what was given."""
-    where = ".".join(str(part) for part in detail["loc"])
-    if detail["loc"] and detail["loc"][0] in flags:
-        where = make_flag(str(detail["loc"][0]))
-    if detail["type"] == "extra_forbidden":
-        known = ModelOverride.model_fields if detail["loc"][0] == "model" else Profile.model_fields
-        return f"{where}: {describe_unknown('key', str(detail['loc'][-1]), list(known))}"
-    if detail["type"] in ("unknown", "order", "doubled", "too_many", "unsupported"):
-        return f"{where}: {detail['msg']}" if where else detail["msg"]
-    if detail["type"] == "missing":
-        return f"{where}: is missing"
-    words = _WORDS[detail["type"]].format(**detail.get("ctx", {})) if detail["type"] in _WORDS else detail["msg"]
-    return f"{where}: {words}; got {detail['input']!r}"
-
-
-_WORDS = {
-    "greater_than": "must be more than {gt:g}",
-    "greater_than_equal": "must be {ge} or more",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be {le:.10g} or less",
-    "literal_error": "must be {expected}",
-    "too_short": "must have something in it",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "string_type": "must be text",
-    "tuple_type": "must be a list",
-    "finite_number": "must be a finite number",
-    "string_pattern_mismatch": "must match {pattern}",
-    "too_long": "must have {max_length} values at most",
-    "mapping_type": "must be a table",
-    "model_type": "must be a table",
-}
-"""How a colleague would say what Pydantic says of a value."""
+        kinds: dict[str, type[BaseModel]] = {"": Profile, "model": ModelOverride, "also": Addition}
+        raise refuse(error, source, flags, {name: kind.model_fields for name, kind in kinds.items()}) from error

@@ -27,6 +27,7 @@ _NAMES = (
     "backend",
     "loop",
     "precision",
+    "threads",
     "optimizer",
     "learning_rate",
     "batch_size",

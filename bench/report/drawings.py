@@ -187,5 +187,5 @@ def _collect_gallery(folder: ReportFolder, outcome: Outcome, pictured: Sequence[
         except InvalidInput as error:
             notes.append(f"The samples at {format_count(epochs, 'epoch')} are not drawn: {error}.")
     varying = variants.find_varying([other.case for other in pictured])
-    title = ", ".join([f"batch {case.batch_size}", *(str(getattr(case, axis)) for axis in varying)])
+    title = ", ".join([f"batch {case.batch_size}", *variants.name_axes(case, varying)])
     return draw_gallery(title, case.case_id, found, notes)

@@ -91,7 +91,7 @@ def _group_runs(runs: Sequence[Run]) -> list[_Series]:
     for run in runs:
         case = run.outcome.case
         batch = [f"batch {case.batch_size}"] if of_many_batches or not varying else []
-        label = " ".join([*batch, *(str(getattr(case, axis)) for axis in varying)])
+        label = " ".join([*batch, *variants.name_axes(case, varying)])
         groups.setdefault(make_plain(label), []).append(run)
     return [_Series(label, choose_look(number), tuple(found)) for number, (label, found) in enumerate(groups.items())]
 

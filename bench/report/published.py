@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.errors import format_count
 from bench.plan import catalog
 from bench.results.schema import ResultRow
 from bench.results.stats import compute_median_of_known
@@ -82,7 +83,17 @@ def _get_run_key(row: ResultRow) -> tuple[object, ...]:
     return tuple(getattr(row, name) for name in _RUN_COLUMNS)
 
 
-_RUN_COLUMNS = ("batch_size", "epochs", "optimizer", "learning_rate", "backend", "loop", "precision", "dataset_digest")
+_RUN_COLUMNS = (
+    "batch_size",
+    "epochs",
+    "optimizer",
+    "learning_rate",
+    "backend",
+    "loop",
+    "precision",
+    "threads",
+    "dataset_digest",
+)
 
 
 def _list_differences(row: ResultRow, settings: Settings) -> str:
@@ -94,6 +105,7 @@ def _list_differences(row: ResultRow, settings: Settings) -> str:
         row.backend: row.backend != catalog.DEFAULT_BACKEND,
         row.loop: row.loop != "fit",
         row.precision: row.precision != "float32",
+        format_count(row.threads or 0, "thread"): row.threads is not None,
     }
     return ", ".join(name for name, differs in differences.items() if differs)
 

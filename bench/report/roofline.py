@@ -77,7 +77,7 @@ def _make_point(row: ResultRow) -> _Point | None:
     if len(shown) < len(measured):
         return None
     flops_per_sample, step_bytes, rate, peak_rate, peak_traffic = shown
-    way = variants.name_way(row.backend, row.loop, row.precision)
+    way = variants.name_way(*variants.get_way(row))
     intensity = flops_per_sample * row.batch_size / step_bytes
     return _Point(
         make_plain(row.model),

@@ -40,7 +40,7 @@ def tabulate_model(title: str, rows: Sequence[ResultRow], speeds: Mapping[str, C
 
 
 def _make_sort_key(row: ResultRow) -> tuple[Any, ...]:
-    return (row.batch_size, row.backend, row.loop, row.precision, row.epochs, row.repeat)
+    return (row.batch_size, row.backend, row.loop, row.precision, row.threads or 0, row.epochs, row.repeat)
 
 
 def select_columns(
@@ -65,7 +65,7 @@ def format_line(
         "model": first.model,
         "epochs": str(first.epochs),
         "batch": str(first.batch_size),
-        **{axis: str(getattr(first, axis)) for axis in varying},
+        **{axis: _format_axis(getattr(first, axis)) for axis in varying},
     }
     ok = [row for row in processes if row.status == "ok"]
     if not ok:
@@ -94,6 +94,11 @@ def format_line(
         "dead": NOT_MEASURED if dead is None else f"{dead:.0f}/{ok[0].code_units}",
         _REMARKS: _list_remarks(processes, ok),
     }
+
+
+def _format_axis(value: str | int | None) -> str:
+    """Format the value of an axis; the backend decides how many threads there are where none were asked for."""
+    return "default" if value is None else str(value)
 
 
 def _format_steady(processes: Sequence[ResultRow]) -> str:
@@ -155,7 +160,7 @@ def format_loss(value: float | None) -> str:
 
 
 def tabulate_variants(entries: Sequence[variants.SideBySide]) -> Table:
-    """Tabulate loops, backends and precisions side by side, with a sentence for each model below."""
+    """Tabulate loops, backends, precisions and threads side by side, with a sentence for each model below."""
     headers = (
         "model",
         "trained by",
@@ -224,7 +229,7 @@ def tabulate_thresholds(outcomes: Sequence[Outcome], thresholds: Sequence[float]
 
 
 def _name_way(case: Case) -> tuple[str, ...]:
-    return case.model, variants.name_way(case.backend, case.loop, case.precision), str(case.batch_size)
+    return case.model, variants.name_way(*variants.get_way(case)), str(case.batch_size)
 
 
 def _format_reached(entries: Sequence[Reached]) -> str:

@@ -1,10 +1,11 @@
-"""Loops, backends and precisions that trained the same model, side by side: pure functions on rows."""
+"""Loops, backends, precisions and threads that trained the same model, side by side: pure functions on rows."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from bench.errors import format_count, join_names
 from bench.plan import catalog
@@ -21,12 +22,21 @@ _MOST_EPOCHS = 100_000
 """What pays later than that never does."""
 
 
+class Way(NamedTuple):
+    """What trains a model."""
+
+    backend: str
+    loop: str
+    precision: str
+    threads: int | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """One way to train a model; figures are medians over its processes, None where none of them has one."""
 
     name: str
-    """The loop, with backend and precision where they are not the default: "fit", "jax xla", "graph mixed_bfloat16"."""
+    """The loop, with backend, precision and threads where they are not the default: "jax xla", "fit 1 thread"."""
     epoch_s: float
     """Training seconds of an epoch on a quiet machine."""
     total_s: float
@@ -39,6 +49,10 @@ class Variant:
     gflop_per_s: float | None
     peak_fraction: float | None
     bound: Bound | None
+    way: Way
+    speed: CaseSpeed
+    loss: float | None
+    """`val_bce` at the checkpoint, else the validation loss as Keras prints it."""
     faster: float | None = None
     """How many times as fast as `plain` per epoch; None without `plain`."""
     end_to_end: float | None = None
@@ -67,9 +81,6 @@ class SideBySide:
         return min(self.variants, key=lambda variant: variant.epoch_s)
 
 
-_Key = tuple[str, str, str]
-
-
 def compare_variants(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> list[SideBySide]:
     """Compare the ways to train, for each model and batch size that has more than one, in the order of the rows.
 
@@ -86,9 +97,9 @@ def compare_variants(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed])
 def _compare_ways(
     model: str, batch_size: int, rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]
 ) -> SideBySide | None:
-    ways: dict[_Key, list[ResultRow]] = {}
+    ways: dict[Way, list[ResultRow]] = {}
     for row in rows:
-        ways.setdefault((row.backend, row.loop, row.precision), []).append(row)
+        ways.setdefault(get_way(row), []).append(row)
     common = set.intersection(*({row.epochs for row in way} for way in ways.values()))
     if len(ways) < 2 or not common:
         return None
@@ -108,25 +119,26 @@ def _compare_ways(
     )
 
 
-def _find_plain(ways: Sequence[_Key]) -> _Key | None:
-    """Find the way that the others are compared with; TensorFlow's is the blog's."""
-    plain = [key for key in ways if key[1:] == ("fit", "float32")]
-    return min(plain, key=lambda key: key[0] != catalog.DEFAULT_BACKEND, default=None)
+def _find_plain(ways: Sequence[Way]) -> Way | None:
+    """Find the way that the others are compared with; TensorFlow's with threads of its own choice is the blog's."""
+    plain = [way for way in ways if (way.loop, way.precision) == ("fit", "float32")]
+    return min(plain, key=lambda way: (way.backend != catalog.DEFAULT_BACKEND, way.threads is not None), default=None)
 
 
-def _make_variant(key: _Key, processes: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> Variant:
+def _make_variant(way: Way, processes: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -> Variant:
     def find_median(column: str) -> float | None:
         return compute_median_of_known(getattr(row, column) for row in processes)
 
     bounds = [row.bound for row in processes if row.bound is not None]
-    epoch_s, total_s = speeds[name_case(processes[0])].quiet, find_median("total_s") or 0.0
+    speed = speeds[name_case(processes[0])]
+    epoch_s, total_s = speed.quiet, find_median("total_s") or 0.0
     steady_s, val_s = find_median("epoch_s_median") or epoch_s, find_median("val_s_median") or 0.0
     trained_s, validated_s = find_median("train_total_s") or 0.0, find_median("val_total_s") or 0.0
     first_s = (find_median("first_epoch_s") or steady_s) - steady_s
     # Not the total less so many median epochs: slow epochs would count as a part of the start.
     fixed_s = total_s - trained_s - validated_s + max(first_s, 0.0)
     return Variant(
-        name=name_way(*key),
+        name=name_way(*way),
         epoch_s=epoch_s,
         total_s=total_s,
         fixed_s=fixed_s,
@@ -135,6 +147,9 @@ def _make_variant(key: _Key, processes: Sequence[ResultRow], speeds: Mapping[str
         gflop_per_s=find_median("gflop_per_s"),
         peak_fraction=find_median("peak_fraction"),
         bound=statistics.mode(bounds) if bounds else None,
+        way=way,
+        speed=speed,
+        loss=find_median("val_bce") or find_median("val_loss"),
     )
 
 
@@ -156,15 +171,32 @@ def _find_break_even(plain: Variant, variant: Variant) -> int | None:
     return max(1, math.floor(needed) + 1) if needed < _MOST_EPOCHS else None
 
 
-def name_way(backend: str, loop: str, precision: str) -> str:
-    """Name a way to train by what is not the default: "fit", "jax xla", "graph mixed_bfloat16"."""
+def get_way(trained: ResultRow | Case) -> Way:
+    """Return what trained a case."""
+    return Way(*(getattr(trained, axis) for axis in Way._fields))
+
+
+def name_way(backend: str, loop: str, precision: str, threads: int | None = None) -> str:
+    """Name a way to train by what is not the default: "fit", "jax xla", "graph mixed_bfloat16", "fit 1 thread"."""
     parts = (backend if backend != catalog.DEFAULT_BACKEND else "", loop, precision if precision != "float32" else "")
-    return " ".join(filter(None, parts))
+    return " ".join(filter(None, (*parts, _name_threads(threads))))
+
+
+def _name_threads(threads: int | None) -> str:
+    return "" if threads is None else format_count(threads, "thread")
 
 
 def find_varying(trained: Sequence[ResultRow | Case]) -> list[str]:
-    """Find which of backend, loop and precision differ: tables and pictures name cases by these."""
-    return [axis for axis in ("backend", "loop", "precision") if len({getattr(each, axis) for each in trained}) > 1]
+    """Find which of backend, loop, precision and threads differ: tables and pictures name cases by these."""
+    return [axis for axis in Way._fields if len({getattr(each, axis) for each in trained}) > 1]
+
+
+def name_axes(trained: ResultRow | Case, axes: Sequence[str]) -> list[str]:
+    """Name a case's values of these axes: "xla", "1 thread"."""
+    return [
+        (_name_threads(trained.threads) or "default threads") if axis == "threads" else str(getattr(trained, axis))
+        for axis in axes
+    ]
 
 
 def recommend(entries: Sequence[SideBySide]) -> str | None:
@@ -181,24 +213,25 @@ def _recommend_way(name: str, plain: str, entries: Sequence[SideBySide]) -> str:
     models = join_names(list(dict.fromkeys(entry.model for entry in entries)), 3)
     if name == plain:
         return f"use {name} for {models}, where it is the fastest"
-    counts = _format_range([entry.epochs for entry in entries])
+    counts = format_range([entry.epochs for entry in entries])
     ratios = [entry.fastest.end_to_end or 0.0 for entry in entries]
     pays = [entry.fastest.pays_from for entry in entries if entry.fastest.pays_from is not None]
     memory = [f"{100 * entry.fastest.memory:.0f}" for entry in entries if entry.fastest.memory is not None]
     return (
         f"{'use ' if min(ratios) > 1 else ''}{name} for {models}: "
-        f"{_format_range([entry.fastest.faster or 0.0 for entry in entries])} times as fast as {plain} per epoch, "
-        f"{_format_range(ratios)} times end to end at {counts} epochs"
+        f"{format_range([entry.fastest.faster or 0.0 for entry in entries])} times as fast as {plain} per epoch, "
+        f"{format_range(ratios)} times end to end at {counts} epochs"
         + (
             f", in {' to '.join(dict.fromkeys((min(memory, key=int), max(memory, key=int))))} % of the memory"
             if memory
             else ""
         )
-        + (f"; pays from epoch {_format_range(pays)} on" if len(pays) == len(entries) else "")
+        + (f"; pays from epoch {format_range(pays)} on" if len(pays) == len(entries) else "")
     )
 
 
-def _format_range(values: Sequence[float]) -> str:
+def format_range(values: Sequence[float]) -> str:
+    """Format the smallest and the largest of several: "2.1 to 2.9"."""
     ends = dict.fromkeys(format_times(value) for value in (min(values), max(values)))
     return " to ".join(ends)
 

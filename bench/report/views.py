@@ -108,7 +108,10 @@ _HINTS = {
             "the warm-up have a trend"
         ),
     ),
-    "trained by": ("", "loop, with backend and precision where they are not TensorFlow and float32"),
+    "trained by": (
+        "",
+        "loop, with backend, precision and threads where they are not TensorFlow, float32 and the backend's own choice",
+    ),
     "× fit": ("", "how many times as fast an epoch is as with `fit` in float32: above one is faster"),
     "end to end": ("", "how many times as fast as `fit` from the start of the process to the checkpoint"),
     "pays from": ("epochs", "from so many epochs on it is faster than `fit` in all, start and compilation included"),

@@ -60,7 +60,7 @@ class Way:
 
     model: str
     name: str
-    """The loop, with backend and precision where they are not the default."""
+    """The loop, with backend, precision and threads where they are not the default."""
     label: str
     """The model, and the name where `fit` is not the only one of its ways."""
     is_first: bool
@@ -90,7 +90,7 @@ def list_ways(outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[Wa
     found: dict[str, dict[str, list[Trained]]] = {model: {} for model in list_models(rows)}
     for name, of_case in last.items():
         row = of_case[0]
-        way = variants.name_way(row.backend, row.loop, row.precision)
+        way = variants.name_way(*variants.get_way(row))
         found[row.model].setdefault(way, []).append(Trained(tuple(by_case[name]), tuple(of_case)))
     return [
         Way(

@@ -49,6 +49,7 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("train_loss", "val_loss"), _LOSS),
     "val_bce": {"ge": 0, "lt": 1e9},
     **dict.fromkeys(("repeat", "noisy_epochs"), _FROM_NOTHING),
+    "threads": _COUNTED,
 }
 """Bounds of numbers, so that every ratio of two of them is a number too."""
 
@@ -86,6 +87,7 @@ class Row:
     noisy_epochs: int | None
     steady: YesNo = "unknown"
     reference_gflop_per_s: float | None = None
+    threads: int | None = None
 
 
 _ROW_COLUMNS = tuple(field.name for field in fields(Row))

@@ -133,7 +133,8 @@ class Outcome(StrictModel):
     checkpoints: tuple[CheckpointEvent, ...] = ()
     evaluations: tuple[EvaluationEvent, ...] = ()
     peaks: PeaksEvent | None = None
-    """Measured in this run, or in an earlier one of the sweep with the same backend, loop, precision and batch size."""
+    """Measured in this run, or in an earlier one of the sweep with the same backend, loop, precision, threads and batch
+    size."""
     idle_w: tuple[tuple[str, float], ...] = ()
     """Each energy counter of the machine, and the watts that it showed before the sweep."""
     noise: Interval | None = None
@@ -183,6 +184,9 @@ class Identity(StrictModel):
     dataset: str = describe_column("name of the dataset")
     seed: int = describe_column("seed of the weights, of shuffling, added noise and sampling")
     repeat: int = describe_column("which repeat of the same case, from 0; each has a process of its own")
+    threads: int | None = describe_column(
+        "threads that the backend may use, as `--threads` asks", empty="the backend's own choice"
+    )
 
 
 class Figures(Identity):
@@ -432,9 +436,7 @@ class Measurement(Figures):
     machine_id: str = describe_column(
         "`m` and a digest of hardware, limits and operating system: the same after an upgrade of Keras"
     )
-    environment_id: str = describe_column(
-        "`e` and a digest of all of the fingerprint: machine, versions, threads and settings"
-    )
+    environment_id: str = describe_column("`e` and a digest of all of the fingerprint: machine, versions and settings")
 
 
 class ResultRow(Fingerprint, Measurement):

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import InvalidInput, split_list
-from bench.plan.profile import Profile, change_profile, list_published_batch_sizes, make_flag, read_profile
+from bench.plan.mistakes import make_flag
+from bench.plan.profile import Profile, change_profile, list_published_batch_sizes, read_profile
 from bench.results.folder import ReportFolder
 from bench.sweep.session import read_stored_profile
 
 _DEFAULT_PROFILE = "quick"
 _NAMES = {"models", "backends", "loops", "precisions"}
-_NUMBERS = {"epochs", "batch_sizes"}
+_NUMBERS = {"epochs", "batch_sizes", "threads"}
 _LEAST_LEFT_S = 6.0
 """A tenth of a minute: less is too short for a process."""
 

@@ -54,8 +54,6 @@ class LocalExecutor:
     """Starts `bench.worker` for each case, in its own process group, and waits for it without polling."""
 
     folder: ReportFolder
-    threads: int | None = None
-    """Threads that the backend may use; None for its own choice."""
     timeout_s: float | None = None
     """Seconds after which a case is ended; None for no limit."""
     stall_s: float | None = None
@@ -78,11 +76,11 @@ class LocalExecutor:
         log, received, timeline = self.folder.locate_log(case.case_id), _Received(case), None
         if self._idle_w is None:
             self._idle_w = tuple(measure_idle_power().items())
-        reference_before = measure_reference(self.threads)
+        reference_before = measure_reference(case.threads)
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         outside = _Outside()
         try:
-            with start_process(self.command, make_environment(case.backend, self.threads), log) as child:
+            with start_process(self.command, make_environment(case.backend, case.threads), log) as child:
                 child.send(to_line(self._make_job(case, outside.began_ns)))
                 with (
                     MemorySampler(child.pid, outside.began_ns) as sampler,
@@ -121,13 +119,12 @@ class LocalExecutor:
             noise=outside.noise,
             timeline=timeline,
             reference_before=reference_before,
-            reference_after=measure_reference(self.threads),
+            reference_after=measure_reference(case.threads),
         )
 
     def _make_job(self, case: Case, started_ns: int) -> Job:
         return Job(
             **case.model_dump(exclude={"dataset", "repeat"}),
-            threads=self.threads,
             data=str(self.folder.data.resolve()),
             started_ns=started_ns,
             samples=str(self.folder.samples.resolve() / case.case_id),
@@ -249,7 +246,7 @@ class _Received:
 
 def _select_peaks_key(case: Case) -> tuple[object, ...]:
     """Select what of a case decides its peaks: not the model, and not the repeat."""
-    return case.backend, case.loop, case.precision, case.optimizer, case.learning_rate, case.batch_size
+    return case.backend, case.loop, case.precision, case.optimizer, case.learning_rate, case.batch_size, case.threads
 
 
 def _name_signal(exit_code: int | None) -> str | None:

@@ -321,7 +321,18 @@ class JsonDisplay(Display):
         print(json.dumps({"event": event, **fields}, allow_nan=False), file=self._out, flush=True)
 
 
-_CASE_FIELDS = {"model", "backend", "loop", "precision", "optimizer", "batch_size", "dataset", "seed", "repeat"}
+_CASE_FIELDS = {
+    "model",
+    "backend",
+    "loop",
+    "precision",
+    "optimizer",
+    "batch_size",
+    "dataset",
+    "seed",
+    "repeat",
+    "threads",
+}
 _EPOCH_FIELDS = ("epoch", "train_s", "val_s", "train_loss", "val_loss", "rss_mib")
 
 
@@ -332,7 +343,7 @@ def choose_display(sweep: Sweep, remaining: Remaining, console: Console, *, as_j
     cases = (*sweep.done, *sweep.pending)  # without those that were given up, so that the last one is the last
     if console.is_terminal:
         return LiveDisplay(cases, sweep.pending, remaining, console)
-    return PlainDisplay(cases, sweep.pending, remaining, sys.stdout)
+    return PlainDisplay(cases, sweep.pending, remaining, console.file)
 
 
 @contextmanager

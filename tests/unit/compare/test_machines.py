@@ -83,9 +83,7 @@ def list_labels(*machines: Machine) -> list[str]:
 
 def test_machines_are_named_by_the_first_of_processor_cores_and_report_that_distinguishes_them() -> None:
     assert list_labels(of(row()), other(row())) == ["Scripted", "Other"]
-    assert list_labels(of(row()), of(row(), cpu_limit=4.0), of(row(), threads=1)) == [
-        "scripted-2c", "scripted-4c", "scripted-2c-1t",
-    ]  # fmt: skip
+    assert list_labels(of(row()), of(row(), cpu_limit=4.0)) == ["scripted-2c", "scripted-4c"]
     assert list_labels(of(row(), source="before"), of(row(), source="the 2nd")) == ["before", "the-2nd"]
 
 
@@ -283,7 +281,6 @@ def test_other_data_in_some_cases_leave_the_others() -> None:
         ({"keras": None}, "Keras absent, not 3.13.2", ("time", "space", "losses")),
         ({"tensorflow": "2.18.0"}, "TensorFlow 2.18.0, not 2.20.0", ("time", "space", "losses")),
         ({"aebench": "0.2.0"}, "aebench 0.2.0, not 0.1.0", ("time", "space", "losses")),
-        ({"threads": 1}, "threads 1, not left to the backend", ("time",)),
         ({"env_flags": "XLA_FLAGS=x"}, "settings XLA_FLAGS=x, not none", ("time",)),
         ({"gpu": "NVIDIA H100"}, "memory of GPUs is not compared", ("space",)),
     ],

@@ -256,7 +256,6 @@ def test_a_loss_that_spreads_widely_from_process_to_process_needs_more_than_chan
     [
         ("keras", "3.14.0", "keras 3.14.0, not 3.13.2"),
         ("cpu_limit", 1.0, "cpu_limit 1.0, not 2.0"),
-        ("threads", 1, "threads 1, not absent"),
         ("env_flags", "XLA_FLAGS=x", "env_flags XLA_FLAGS=x, not absent"),
         ("kernel", "6.2.0", "kernel 6.2.0, not 6.1.0"),
     ],

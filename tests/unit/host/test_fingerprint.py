@@ -114,12 +114,9 @@ def test_two_fingerprints_in_a_row_are_equal() -> None:
     assert fingerprint.make_environment_id(first) == fingerprint.make_environment_id(second)
 
 
-def test_the_environment_changes_with_quota_threads_library_and_flags(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_changes_with_quota_library_and_flags(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
         seen(root),
-        fingerprint.take_fingerprint(root=root, environ={}, threads=2),
         seen(root, TF_ENABLE_ONEDNN_OPTS="0"),
     ]
     write(root, {"proc/self/mountinfo": V2_MOUNT, "sys/fs/cgroup/cpu.max": "50000 100000"})
@@ -150,7 +147,6 @@ SOFTWARE: dict[str, Any] = {
     "tensorflow": None,
     "jax": "1.0",
     "torch": "1.0",
-    "threads": 64,
     "env_flags": "NPROC=1",
     "aebench": "1.0",
 }

@@ -14,7 +14,7 @@ REFERENCE = Reference(threads=2, gflop_per_s=90.0, gflop_per_s_median=80.0, gb_p
 
 
 def test_both_identities_and_the_figures_of_the_kernels_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    fingerprint = scripted.fingerprint(threads=2)
+    fingerprint = scripted.fingerprint()
     monkeypatch.setattr(machine, "take_fingerprint", lambda **_: fingerprint)
     monkeypatch.setattr(quietness, "survey", lambda **_: ((REFERENCE,), (scripted.QUIET,)))
     monkeypatch.setattr(energy, "describe_counters", lambda: "Energy is counted: `chmod a+r` [b].")

@@ -30,7 +30,7 @@ def test_a_survey_has_an_interval_for_each_reference_run(monkeypatch: pytest.Mon
 
 # ----------------------------------------------------------------------------- verdict
 
-MACHINE = Fingerprint.model_construct(cpu_limit=2.0, threads=None)
+MACHINE = Fingerprint.model_construct(cpu_limit=2.0)
 FAST = Reference(threads=2, gflop_per_s=271, gflop_per_s_median=267, gb_per_s=60, gb_per_s_median=56)
 SLOW = replace(FAST, gflop_per_s_median=200)
 CROWDED = replace(QUIET, other_cores=0.9, cpu_pressure_percent=60.0)
@@ -73,8 +73,8 @@ def test_advice_fits_what_was_seen(figures: dict[str, Any], words: str) -> None:
 
 
 def test_too_few_cores_for_the_threads_and_broken_quotas_are_pointed_out() -> None:
-    crowded = Fingerprint.model_construct(cpu_limit=1.5, threads=8)
-    threads, quota = judge([FAST], [QUIET], crowded).advice
+    crowded = Fingerprint.model_construct(cpu_limit=1.5)
+    threads, quota = judge([replace(FAST, threads=8)], [QUIET], crowded).advice
     assert "8 threads for 1.5 cores' worth of time: use --threads 1." in threads
     assert "quota of 1.5 cores" in quota
 

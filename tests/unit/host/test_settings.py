@@ -16,10 +16,10 @@ def test_no_hostile_setting_changes_figures_in_silence(
     name: str, threads: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(name, raising=False)  # TensorFlow, imported by another test, sets some itself
-    before = take_fingerprint(threads=threads).env_flags
+    before = take_fingerprint(sets_threads=threads is not None).env_flags
     monkeypatch.setenv(name, HOSTILE[name])
     reaches_the_process = make_environment("tensorflow", threads).get(name) == HOSTILE[name]
-    is_recorded = take_fingerprint(threads=threads).env_flags != before
+    is_recorded = take_fingerprint(sets_threads=threads is not None).env_flags != before
     assert reaches_the_process == is_recorded, "removed or set, else recorded; what is recorded is what was measured"
 
 

@@ -119,8 +119,8 @@ def test_the_profiles_limits_reach_the_executor(
         return script.executor(of, *given)
 
     monkeypatch.setattr(run, "LocalExecutor", executor)
-    measured(folder, overrides=PROFILE | {"timeout_s": 7.5, "stall_s": 2.5, "threads": 3})
-    assert limits == [(3, 7.5, 2.5)]
+    measured(folder, overrides=PROFILE | {"timeout_s": 7.5, "stall_s": 2.5})
+    assert limits == [(7.5, 2.5)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
