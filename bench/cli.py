@@ -59,7 +59,11 @@ def aebench(
 what, how, limit, output = (
     partial(typer.Option, rich_help_panel=panel) for panel in ("What to measure", "How", "Limits", "Output")
 )
-"""Flags of `aebench run`, each in a panel of its help."""
+"""Flags of `aebench run` and `aebench advise`, each in a panel of its help."""
+Dataset = Annotated[str | None, what(metavar="NAME", help="mnist-5k, mnist or fashion-mnist.")]
+Data = Annotated[Path | None, what(metavar="PATH", help="The images: an .npz file, or a folder of IDX or CSV files.")]
+Offline = Annotated[bool, limit("--offline", metavar=" ", help="Never download anything.")]
+SweepOut = Annotated[Path | None, output(metavar="DIR", help="Report folder; by default a new one in reports/.")]
 
 
 @app.command(
@@ -81,10 +85,8 @@ def run(
         str | None,
         what(metavar="N,N", help="Such as 128,256. With --epochs alone: the one that each model was published with."),
     ] = None,
-    dataset: Annotated[str | None, what(metavar="NAME", help="mnist-5k, mnist or fashion-mnist.")] = None,
-    data: Annotated[
-        Path | None, what(metavar="PATH", help="The images: an .npz file, or a folder of IDX or CSV files.")
-    ] = None,
+    dataset: Dataset = None,
+    data: Data = None,
     backends: Annotated[str | None, how(metavar="A,B", help="tensorflow (the default), jax, torch.")] = None,
     loops: Annotated[
         str | None, how(metavar="A,B", help="fit (the default), dataset, steps, jit, steps_jit, graph, xla.")
@@ -110,7 +112,9 @@ def run(
         float | None,
         how(metavar="PERCENT", help="End earlier, once each time per epoch is known to within so much (5)."),
     ] = None,
-    threads: Annotated[int | None, how(metavar="N", help="Threads for the backend; by default it decides.")] = None,
+    threads: Annotated[
+        str | None, how(metavar="N,N", help="Such as 1,2: threads for the backend; by default it decides.")
+    ] = None,
     seed: Annotated[int | None, how(metavar="N", help="Of weights, shuffling, noise and sampling (0).")] = None,
     timeout: Annotated[float | None, limit(metavar="S", help="End a case after so many seconds.")] = None,
     stall: Annotated[
@@ -119,8 +123,8 @@ def run(
     retries: Annotated[
         int | None, limit(metavar="N", help="How often --resume may run a failed case again (3).")
     ] = None,
-    offline: Annotated[bool, limit("--offline", metavar=" ", help="Never download anything.")] = False,
-    out: Annotated[Path | None, output(metavar="DIR", help="Report folder; by default a new one in reports/.")] = None,
+    offline: Offline = False,
+    out: SweepOut = None,
     resume: Annotated[
         bool,
         output(
@@ -162,6 +166,39 @@ def run(
     )
     request = SweepRequest(profile, fields, data, offline, out, resume, tables, as_json)
     raise typer.Exit(plan_command.show_plan(request) if plan else run_command.run_sweep(request))
+
+
+@app.command(
+    epilog=list_examples(
+        ("aebench advise", "which line to add to a script like the blog's, in two minutes"),
+        ("aebench advise --models deep,convolutional --minutes 6", "other models, known better"),
+        ("aebench advise --backends jax --json", "on JAX, for another program"),
+    )
+)
+def advise(
+    models: Annotated[str | None, what(metavar="A,B", help="Models that are like yours: basic is the default.")] = None,
+    batch_sizes: Annotated[
+        str | None, what(metavar="N,N", help="By default the one that each model was published with.")
+    ] = None,
+    dataset: Dataset = None,
+    data: Data = None,
+    backends: Annotated[str | None, how(metavar="NAME", help="tensorflow (the default), jax or torch.")] = None,
+    minutes: Annotated[
+        float | None, how(metavar="M", help="What the cases leave of so many goes into more processes (2).")
+    ] = None,
+    offline: Offline = False,
+    out: SweepOut = None,
+    as_json: Annotated[bool, output("--json", metavar=" ", help="For other programs: one JSON object.")] = False,
+) -> None:
+    """Find the line to add to a script of your own that makes it train faster here.
+
+    A sweep of some two minutes: what `compile` can be asked for, one thread, another precision.
+    """
+    from bench.sweep import advise as advise_command  # noqa: PLC0415 - pandas and scipy are for those who measure
+    from bench.sweep.flags import parse_fields  # noqa: PLC0415
+
+    fields = parse_fields(models=models, batch_sizes=batch_sizes, dataset=dataset, backends=backends, minutes=minutes)
+    raise typer.Exit(advise_command.advise(advise_command.AdviseRequest(fields, data, offline, out, as_json)))
 
 
 @app.command(

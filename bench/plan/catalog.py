@@ -32,6 +32,8 @@ class Backend:
     title: str
     distributions: tuple[str, ...]
     """Packages that bring the library, in the order in which they are looked for."""
+    threads_code: str = ""
+    """What a script has at its top to let the backend use ``{threads}`` threads."""
 
 
 @functools.cache
@@ -48,9 +50,11 @@ def read_model_settings() -> dict[str, Settings]:
 @functools.cache
 def read_backends() -> dict[str, Backend]:
     """The Keras backends by Keras' name for them, the default one first, then by name."""
-    titles, distributions = (dict(_read_declarations(_ROOT / _BACKENDS, name)) for name in ("TITLE", "DISTRIBUTIONS"))
+    titles, distributions, threads = (
+        dict(_read_declarations(_ROOT / _BACKENDS, name)) for name in ("TITLE", "DISTRIBUTIONS", "THREADS_CODE")
+    )
     return {
-        name: Backend(titles[name], distributions.get(name, (name,)))
+        name: Backend(titles[name], distributions.get(name, (name,)), threads.get(name, ""))
         for name in sorted(titles, key=lambda name: (name != DEFAULT_BACKEND, name))
     }
 
@@ -80,6 +84,20 @@ def read_loop_compile_arguments() -> dict[str, dict[str, Any]]:
 def format_compile_arguments(arguments: Mapping[str, Any]) -> str:
     """Format them as they stand in a script: "steps_per_execution=32, jit_compile=True"."""
     return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
+
+@functools.cache
+def read_copyable_loops() -> dict[str, str]:
+    """What a script that calls `fit` has to change to train as a loop does, by the loops that can be copied so.
+
+    That is ``COMPILE`` of the loop's file, or its ``COPY``; nothing for `fit` itself.
+    """
+    compiled = {
+        name: f"add `{format_compile_arguments(arguments)}` to `compile`"
+        for name, arguments in read_loop_compile_arguments().items()
+        if arguments
+    }
+    return {"fit": "", **compiled, **dict(_read_declarations(_ROOT / _LOOPS, "COPY"))}
 
 
 def locate_model_file(name: str, root: Path) -> Path:

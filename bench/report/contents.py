@@ -9,6 +9,7 @@ from bench.errors import format_count
 from bench.host.machine import tabulate_machine
 from bench.plan import catalog
 from bench.report import published, variants
+from bench.report.advice import Advice, describe_advice, list_advice
 from bench.report.files import make_all_result_rows
 from bench.report.overview import tabulate_cases, tabulate_overview
 from bench.report.summary import count_noisy_epochs, find_drift, list_models, name_model, summarize
@@ -69,7 +70,9 @@ class SweepReport:
 
     @cached_property
     def answer(self) -> list[str]:
-        """At most five sentences: how long, in how much memory, how good, by which loop, and what not to trust."""
+        """At most six sentences: how long, in how much memory, how good, by which loop, what a script can copy of it,
+        and what not to trust.
+        """
         return summarize(self.header, self.outcomes, self.shown_rows, self.speeds)
 
     @cached_property
@@ -83,9 +86,24 @@ class SweepReport:
         return tabulate_overview(self.shown_rows, self.speeds)
 
     @cached_property
+    def side_by_side(self) -> list[variants.SideBySide]:
+        """Loops, backends, precisions and threads of each model and batch size that has more than one."""
+        return variants.compare_variants(self.shown_rows, self.speeds)
+
+    @property
     def variants(self) -> Table:
-        """Loops, backends and precisions side by side; empty where there is one of each."""
-        return tabulate_variants(variants.compare_variants(self.shown_rows, self.speeds))
+        """The same as a table; empty where there is one of each."""
+        return tabulate_variants(self.side_by_side)
+
+    @cached_property
+    def advice(self) -> list[Advice]:
+        """What a person can change in a script of their own, where the sweep tried something of that kind."""
+        return list_advice(self.side_by_side)
+
+    @property
+    def advice_sentences(self) -> list[str]:
+        """The same in words, one for each model and batch size."""
+        return [describe_advice(each) for each in self.advice]
 
     @cached_property
     def reached(self) -> Table:

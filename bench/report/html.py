@@ -28,6 +28,7 @@ def _list_sections(report: SweepReport, drawings: Drawings) -> list[Section]:
         Section("failures", "Cases that failed", "failures.html.j2", report.failed),
         Section("checkpoints", "Checkpoints side by side", "checkpoints.html.j2", drawings.checkpoint_table),
         _make_table_section("overview", report.overview),
+        Section("advice", "What to change in a script", "notes.html.j2", report.advice_sentences),
         _make_table_section("variants", report.variants),
         _make_table_section("thresholds", report.reached),
         Section("models", "Model by model", "models.html.j2", drawings.models, models),

@@ -24,6 +24,7 @@ def format_markdown(report: SweepReport) -> str:
             [f"**{name}**: {escape_cell(fact)}" for name, fact in list_facts(report.header, report.outcomes).items()]
         ),
         *(["## Cases that failed", *map(_describe_failure, report.failed)] if report.failed else []),
+        *([f"## What to change in a script\n\n{_list(report.advice_sentences)}"] if report.advice else []),
         *([f"## Notes\n\n{_list(notes)}"] if notes else []),
         *(f"## {table.title}\n\n{table.to_markdown()}" for table in report.tables),
         f"## How to read this\n\n{_list([*columns, *READING])}",

@@ -9,7 +9,7 @@ from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
 from bench.plan.estimate import format_duration
 from bench.plan.profile import name_briefly
-from bench.report import variants
+from bench.report import advice, variants
 from bench.report.tables import format_loss, format_seconds
 from bench.results.schema import Outcome, ResultRow, SweepHeader
 from bench.results.speed import CaseSpeed, name_case
@@ -76,7 +76,7 @@ def group_cases(rows: Sequence[ResultRow]) -> dict[tuple[Any, ...], list[ResultR
     """Group rows by their cases: the rows of all processes that differ in the repeat alone."""
     cases: dict[tuple[Any, ...], list[ResultRow]] = {}
     for row in rows:
-        cases.setdefault((row.model, row.batch_size, row.backend, row.loop, row.precision), []).append(row)
+        cases.setdefault((row.model, row.batch_size, *variants.get_way(row)), []).append(row)
     return cases
 
 
@@ -118,7 +118,8 @@ def describe_sweep(header: SweepHeader, outcomes: Sequence[Outcome]) -> str:
 def summarize(
     header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]
 ) -> list[str]:
-    """Answer in at most five sentences: how long, in how much memory, how good, by which loop, and what not to trust.
+    """Answer in at most six sentences: how long, in how much memory, how good, by which loop, what of it a script can
+    copy, and what not to trust.
 
     ``speeds`` are those of ``rows``.
     """
@@ -126,12 +127,14 @@ def summarize(
     trust = _describe_trust(header, outcomes, rows, lines)
     if not lines:
         return ["Nothing was measured.", *trust]
-    loops = variants.recommend(variants.compare_variants(rows, speeds))
+    side_by_side = variants.compare_variants(rows, speeds)
+    loops, advised = variants.recommend(side_by_side), advice.summarize_advice(advice.list_advice(side_by_side))
     return [
         _describe_time(header, rows, lines),
         *_describe_range("Memory: peak RAM", "peak_rss_mib", lines, lambda mib: f"{mib:,.0f} MiB"),
         *_describe_range("Quality: bce", "val_bce", lines, format_loss, "; lower is better"),
         *([f"Loop: {loops}"] if loops else []),
+        *([f"Advice: {advised}"] if advised else []),
         *trust,
     ]
 
@@ -139,7 +142,7 @@ def summarize(
 def _name_line(line: _Line, lines: Sequence[_Line]) -> str:
     """Name a case by what differs between the cases: "basic, batch 256, 50 epochs"."""
     row = line[0]
-    ways = [str(getattr(row, axis)) for axis in variants.find_varying([each[0] for each in lines])]
+    ways = variants.name_axes(row, variants.find_varying([each[0] for each in lines]))
     epochs = [format_count(row.epochs, "epoch")] if len({each[0].epochs for each in lines}) > 1 else []
     return ", ".join([name_briefly(row.model, ways, row.batch_size), *epochs])
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -34,7 +35,12 @@ from bench.sweep.repeats import run_repeats
 from bench.sweep.session import Sweep, check_batches, check_folder, open_sweep
 
 
-def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
+def run_sweep(
+    request: SweepRequest,
+    console: Console | None = None,
+    *,
+    print_report: Callable[[SweepReport, Console], None] = print_answer,
+) -> int:
     """Measure the cases of a profile and report on them; returns the exit code. For the main thread.
 
     Raises `InvalidInput` for what cannot be done, before anything is written.
@@ -46,7 +52,7 @@ def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
         dataset = find_images(request, profile, console)
         header = make_header(profile, dataset, console)
         folder = choose_folder(request, header)
-        executor = LocalExecutor(folder, profile.threads, profile.timeout_s, profile.stall_s)
+        executor = LocalExecutor(folder, profile.timeout_s, profile.stall_s)
         try:
             with open_sweep(folder, header, resume=request.resume) as sweep, find.provide_npz(dataset, folder.data):
                 remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
@@ -62,7 +68,7 @@ def run_sweep(request: SweepRequest, console: Console | None = None) -> int:
                 problem = write_or_explain(report, exit_code)
                 if request.tables:
                     print_tables(report, console)
-                print_answer(report, console)
+                print_report(report, console)
                 print_failures(report, stopped_by, console)
                 left_s = sweep.left_s if stopped_by else 0.0
                 print_next_step(request.make_resume_command(folder, left_s), sweep, report, exit_code, console)
@@ -100,14 +106,15 @@ def find_images(request: SweepRequest, profile: Profile, console: Console) -> fi
 
 def make_header(profile: Profile, dataset: find.Dataset, console: Console) -> SweepHeader:
     """Describe the sweep: what is measured, on which images, machine and commit; a note says what git does not tell."""
-    fingerprint = take_fingerprint(threads=profile.threads)
+    cases = tuple(profile.list_cases())
+    fingerprint = take_fingerprint(sets_threads=all(case.threads is not None for case in cases))
     state = read_git_state(ROOT)
     if state.problem is not None:
         column = "git_dirty" if state.commit else "git_commit"
         say(console, f"Note: {column} stays empty in the rows: {make_one_line(state.problem)}")
     return SweepHeader(
         profile=profile,
-        cases=tuple(profile.list_cases()),
+        cases=cases,
         dataset_digest=dataset.digest,
         dataset_genuine=dataset.genuine,
         dataset_origin=dataset.origin,

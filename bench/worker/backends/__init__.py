@@ -4,6 +4,7 @@ A file declares, as literals that the harness reads without importing it,
 
 - ``TITLE``: the backend's name for people;
 - ``DISTRIBUTIONS``: the packages that bring the library, in the order in which they are looked for;
+- ``THREADS_CODE``: what does in a person's own script what ``limit_threads`` does, with ``{threads}`` for the number;
 
 and defines
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TITLE = "JAX"
 DISTRIBUTIONS = ("jax", "jax-nightly")
+THREADS_CODE = "os.environ['NPROC'] = '{threads}'"
 
 _XLA_OPTIONS: Mapping[str, str] = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """What XLA is asked for on a processor: to compile what it otherwise hands to the library YNNPACK, whose sums of

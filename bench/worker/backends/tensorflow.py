@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from bench.worker.inputs import Array, Examples
 
 TITLE = "TensorFlow"
+THREADS_CODE = (
+    "tf.config.threading.set_intra_op_parallelism_threads({threads}); "
+    "tf.config.threading.set_inter_op_parallelism_threads({threads})"
+)
 # A vendor's or a nightly build comes under a name of its own.
 DISTRIBUTIONS = (
     "tensorflow",

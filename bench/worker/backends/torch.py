@@ -8,6 +8,7 @@ from typing import Any
 from bench.worker.device import MIB, Device, NvmlDevice, import_nvml
 
 TITLE = "PyTorch"
+THREADS_CODE = "torch.set_num_threads({threads}); torch.set_num_interop_threads({threads})"
 DISTRIBUTIONS = ("torch", "torch-nightly")
 
 _GPUS = ("mps", "cuda", "xpu")

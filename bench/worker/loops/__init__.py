@@ -7,6 +7,8 @@ A file declares
 - ``TAKES_UINT8``: whether it takes images as uint8 where that loses nothing (`bench.worker.inputs`), else as float32;
 - ``COMPILE``, where it has any: a literal dictionary of what it adds to the arguments of Keras' `compile`, read like
   ``BACKENDS``;
+- ``COPY``, a literal, where ``COMPILE`` does not say it: what a script that calls `fit` has to change to train like
+  this; a loop that no script can copy has neither;
 - ``train(model, training, validation, *, epochs, batch_size, clock)``, which trains a compiled model on `Examples`, the
   last batch of an epoch smaller where the images do not divide, drives an `EpochClock`, and leaves the model's
   variables up to date whenever it calls that.

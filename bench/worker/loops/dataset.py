@@ -15,6 +15,7 @@ from bench.worker.loops.fit import make_callback
 
 BACKENDS = ("tensorflow",)
 TAKES_UINT8 = False
+COPY = "give `fit` a tf.data dataset whose `options.autotune.enabled` is False"
 
 
 def train(

@@ -1,0 +1,175 @@
+"""`aebench advise`: a short sweep of what a script of one's own can copy, and what of it trains faster here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.console.output import make_console, say
+from bench.console.table import print_lines
+from bench.errors import join_names
+from bench.host.fingerprint import find_gpus, offers_bfloat16
+from bench.plan import catalog
+from bench.report.advice import (
+    Advice,
+    Gain,
+    can_copy,
+    describe_advice,
+    describe_change,
+    describe_loss,
+    list_top_lines,
+)
+from bench.report.contents import SweepReport
+from bench.report.variants import format_times
+from bench.sweep.flags import SweepRequest
+from bench.sweep.run import run_sweep
+
+MINUTES = 2.0
+_EPOCHS = 20
+"""So many that the time of an epoch is known well enough, and so few that a process takes about ten seconds."""
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class AdviseRequest:
+    """What a person asked for."""
+
+    fields: Mapping[str, Any]
+    """Profile fields that flags set."""
+    data: Path | None = None
+    offline: bool = False
+    out: Path | None = None
+    json: bool = False
+    """Whether standard output is for another program."""
+
+
+def advise(request: AdviseRequest) -> int:
+    """Measure, and print on standard output nothing but the advice; returns the exit code of the sweep.
+
+    Raises `InvalidInput` for what cannot be done, before anything is written.
+    """
+    sweep = SweepRequest(None, choose_fields(request.fields), request.data, request.offline, request.out, resume=False)
+    print_report = print_json if request.json else print_advice
+    return run_sweep(sweep, make_console(stderr=True), print_report=print_report)
+
+
+def choose_fields(flags: Mapping[str, Any], *, has_bfloat16: bool | None = None) -> dict[str, Any]:
+    """Choose what is tried, as a profile's fields: each loop that can be copied, the best compiled one, and beside them
+    one thread, and mixed_bfloat16 where the processor has it, both with `fit` and the loop that asks most of `compile`.
+
+    ``has_bfloat16`` says what this machine has; None to look.
+    """
+    if has_bfloat16 is None:
+        has_bfloat16 = offers_bfloat16() or find_gpus()[0] is not None
+    models, backends = flags.get("models", ["basic"]), flags.get("backends", [catalog.DEFAULT_BACKEND])
+    settings = catalog.read_model_settings()
+    known = [name for name in models if name in settings]
+    own = {name: {"loops": list_loops(name, backends)} for name in known}
+    if "batch_sizes" not in flags:
+        own = {name: {"batch_sizes": [settings[name].batch_size], **axes} for name, axes in own.items()}
+    ways: list[dict[str, Any]] = [{"threads": [1]}, *([{"precisions": ["mixed_bfloat16"]}] if has_bfloat16 else [])]
+    return {
+        "name": "advise",
+        "description": "what a script of one's own can copy to train faster here",
+        "models": models,
+        "epochs": [_EPOCHS],
+        "batch_sizes": [256],
+        "minutes": MINUTES,
+        **flags,
+        "loops": ["fit"],
+        "model": own,
+        "also": [{"loops": _list_strongest(backends), **way} for way in ways],
+    }
+
+
+def list_loops(model: str, backends: Sequence[str]) -> list[str]:
+    """List the loops to try on a model: those that can be copied, and `xla` where somebody has measured it.
+
+    On a processor it trains convolutions 10 to 150 times slower than the others do (docs/research/loops.md).
+    """
+    factors = catalog.read_model_settings()[model].epoch_factors
+    quick = ["xla"] if all((backend, "xla", "float32") in factors for backend in backends) else []
+    return [*_list_copyable(backends), *quick]
+
+
+def _list_copyable(backends: Sequence[str]) -> list[str]:
+    supported = catalog.read_loop_backends()
+    return [loop for loop in catalog.read_copyable_loops() if set(backends) <= set(supported[loop])]
+
+
+def _list_strongest(backends: Sequence[str]) -> list[str]:
+    """List `fit`, and the loop that asks most of `compile`: those that other threads and precisions are tried with."""
+    arguments, loops = catalog.read_loop_compile_arguments(), _list_copyable(backends)
+    return list(dict.fromkeys(["fit", max(loops, key=lambda loop: len(arguments[loop]))]))
+
+
+# ------------------------------------------------------------------------------ what is printed
+
+
+def print_advice(report: SweepReport, _console: Console) -> None:
+    """Print the advice for each model, and where the report is."""
+    console = make_console()
+    for each in report.advice:
+        print_lines(console, [describe_advice(each), *_describe_others(each)])
+    if not report.advice:
+        say(console, "No advice: too little was measured.")
+    images = f"{report.header.train_samples:,} images of {report.header.profile.dataset}"
+    say(console, f"Measured on {images} an epoch; more in {report.folder.page}")
+
+
+def _describe_others(advice: Advice) -> list[str]:
+    """Describe what else was tried."""
+    also = [gain for gain in advice.gains if gain.is_clear and gain not in (advice.setting, advice.best)]
+    lists = (("Also faster", also), ("Not clearly faster", [gain for gain in advice.gains if not gain.is_clear]))
+    return [f"{words}: {join_names([_name_gain(gain) for gain in gains], _LISTED)}." for words, gains in lists if gains]
+
+
+def _name_gain(gain: Gain) -> str:
+    return f"{gain.variant.name} ({format_times(gain.ratio.value)})"
+
+
+def print_json(report: SweepReport, _console: Console) -> None:
+    """Print the advice as one JSON object."""
+    found = {
+        "models": [_to_fields(advice) for advice in report.advice],
+        "train_samples": report.header.train_samples,
+        "val_samples": report.header.val_samples,
+        "dataset": report.header.profile.dataset,
+        "report": str(report.folder.root.resolve()),
+    }
+    say(make_console(), json.dumps(found, allow_nan=False))
+
+
+def _to_fields(advice: Advice) -> dict[str, Any]:
+    return {
+        "model": advice.model,
+        "batch_size": advice.batch_size,
+        "epochs": advice.epochs,
+        "advice": describe_advice(advice),
+        "compared_with": advice.plain.name,
+        "setting": advice.setting and _to_gain_fields(advice, advice.setting),
+        "best": advice.best and _to_gain_fields(advice, advice.best),
+        "tried": [_to_gain_fields(advice, gain) for gain in advice.gains],
+    }
+
+
+def _to_gain_fields(advice: Advice, gain: Gain) -> dict[str, Any]:
+    variant, way, copied = gain.variant, gain.variant.way, can_copy(gain.variant.way)
+    arguments = catalog.read_loop_compile_arguments().get(way.loop, {})
+    return {
+        "name": variant.name,
+        "change": describe_change(way) if copied else None,
+        "compile_arguments": catalog.format_compile_arguments(arguments) if copied else None,
+        "top_lines": list_top_lines(way) if copied else None,
+        "times_per_epoch": gain.ratio.value,
+        "times_low": gain.ratio.low,
+        "times_high": gain.ratio.high,
+        "is_clearly_faster": gain.is_clear,
+        "times_end_to_end": variant.end_to_end,
+        "pays_from": variant.pays_from,
+        "loss": variant.loss,
+        "losses": describe_loss(advice.plain, variant),
+    }
