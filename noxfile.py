@@ -165,13 +165,24 @@ def name_in_full(word: str, here: Path) -> str:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run a sweep on this machine; ARGS go to `aebench run`, and the backends that they name are installed."""
+    measure(session, "run")
+
+
+@nox.session
+def advise(session: nox.Session) -> None:
+    """Find what to add to a script to train faster here; ARGS go to `aebench advise`."""
+    measure(session, "advise")
+
+
+def measure(session: nox.Session, command: str) -> None:
+    """Run a command that runs a sweep, with the backends that ARGS name."""
     with session.chdir(session.invoked_from):
         backends = wanted_backends(session.posargs)
     install(session, extras=backends)
     elsewhere = "" if Path(session.invoked_from) == ROOT else f"-f {shlex.quote(str(ROOT / 'noxfile.py'))} "
     run_aebench(
         session,
-        "run",
+        command,
         env={"AEBENCH_COMMAND": f"python3 -m nox {elsewhere}-s bench --"},
         # Ctrl-C reaches the sweep too; nox would kill it within half a second, before it has written its report.
         interrupt_timeout=120.0,
@@ -243,7 +254,7 @@ def micro(session: nox.Session) -> None:
 
 @nox.session
 def validate(session: nox.Session) -> None:
-    """Compare the measurements with known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate, next."""
+    """Compare with known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate, next, advice."""
     install(session, extras=("tensorflow",))
     session.run("python", "tests/validation", *session.posargs)
 

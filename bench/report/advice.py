@@ -7,7 +7,7 @@ from bench.errors import format_count, join_names
 from bench.plan import catalog
 from bench.report.tables import format_loss
 from bench.report.variants import SideBySide, Variant, Way, format_range, format_times
-from bench.results.ratios import Ratio, compute_p_value, divide, find_clear_differences
+from bench.results.ratios import Ratio, divide
 
 SAME_LOSS = 0.01
 """Losses that differ by no more than this fraction count as the same: other orders of the batches end as far apart."""
@@ -21,8 +21,11 @@ class Gain:
     variant: Variant
     ratio: Ratio
     """How many times as fast per epoch."""
-    is_clear: bool
-    """Whether it is faster beyond what chance explains, all ways of the model together."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is faster by the whole of the interval."""
+        return self.ratio.low > 1
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,21 @@ class Advice:
 
     @property
     def setting(self) -> Gain | None:
-        """The fastest way that a script can copy and that is clearly faster; None where none is."""
-        return next((gain for gain in self.gains if gain.is_clear and can_copy(gain.variant.way)), None)
+        """The fastest way that a script can copy and that is clearly faster; None where none is.
+
+        One that needs other threads or another precision has to be clearly faster than the best one that does not.
+        """
+        faster = [gain for gain in self.gains if gain.is_clear and can_copy(gain.variant.way)]
+        simple = next((gain for gain in faster if not list_top_lines(gain.variant.way)), None)
+        if simple and divide(simple.variant.speed, faster[0].variant.speed).low <= 1:
+            return simple
+        return faster[0] if faster else None
 
     @property
     def best(self) -> Gain | None:
         """The fastest way of all, where it is clearly faster than the plain one and cannot be copied."""
         first = self.gains[0]
         return first if first.is_clear and not can_copy(first.variant.way) else None
-
-    @property
-    def unhelpful(self) -> list[Gain]:
-        """Ways that a script can copy and that are not clearly faster."""
-        return [gain for gain in self.gains if can_copy(gain.variant.way) and not gain.is_clear]
 
 
 def list_advice(entries: Sequence[SideBySide]) -> list[Advice]:
@@ -66,11 +71,7 @@ def _make_advice(entry: SideBySide) -> Advice | None:
     if plain is None:
         return None
     others = [each for each in entry.variants if each is not plain and each.way.backend == plain.way.backend]
-    clear = find_clear_differences([compute_p_value(plain.speed, each.speed) for each in others])
-    gains = [
-        Gain(each, ratio := divide(plain.speed, each.speed), differs and ratio.value > 1)
-        for each, differs in zip(others, clear, strict=True)
-    ]
+    gains = [Gain(each, divide(plain.speed, each.speed)) for each in others]
     gains.sort(key=lambda gain: -gain.ratio.value)
     return Advice(entry.model, entry.batch_size, entry.epochs, plain, tuple(gains))
 

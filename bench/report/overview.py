@@ -44,7 +44,8 @@ def tabulate_cases(rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]) -
 def _list_cases(rows: Sequence[ResultRow]) -> list[list[ResultRow]]:
     """List the rows of each case, the models in the catalog's order."""
     cases = group_cases(rows)
-    return [case for model in list_models(rows) for (name, *_), case in sorted(cases.items()) if name == model]
+    ordered = sorted(cases.items(), key=lambda item: [part or 0 for part in item[0]])  # threads may be None
+    return [case for model in list_models(rows) for (name, *_), case in ordered if name == model]
 
 
 def _list_epoch_counts(rows: Sequence[ResultRow]) -> list[int]:

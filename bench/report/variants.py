@@ -192,11 +192,11 @@ def find_varying(trained: Sequence[ResultRow | Case]) -> list[str]:
 
 
 def name_axes(trained: ResultRow | Case, axes: Sequence[str]) -> list[str]:
-    """Name a case's values of these axes: "xla", "1 thread"."""
-    return [
-        (_name_threads(trained.threads) or "default threads") if axis == "threads" else str(getattr(trained, axis))
-        for axis in axes
-    ]
+    """Name a case's values of these axes: "xla", "1 thread"; the backend's own choice has a name only by itself."""
+    names = [str(getattr(trained, axis)) for axis in axes if axis != "threads"]
+    if "threads" not in axes:
+        return names
+    return [*names, *filter(None, [_name_threads(trained.threads)])] or ["default threads"]
 
 
 def recommend(entries: Sequence[SideBySide]) -> str | None:

@@ -28,7 +28,7 @@ from bench.sweep.flags import SweepRequest
 from bench.sweep.run import run_sweep
 
 MINUTES = 2.0
-_EPOCHS = 20
+_EPOCHS = 30
 """So many that the time of an epoch is known well enough, and so few that a process takes about ten seconds."""
 _LISTED = 10
 
@@ -70,7 +70,8 @@ def choose_fields(flags: Mapping[str, Any], *, has_bfloat16: bool | None = None)
     own = {name: {"loops": list_loops(name, backends)} for name in known}
     if "batch_sizes" not in flags:
         own = {name: {"batch_sizes": [settings[name].batch_size], **axes} for name, axes in own.items()}
-    ways: list[dict[str, Any]] = [{"threads": [1]}, *([{"precisions": ["mixed_bfloat16"]}] if has_bfloat16 else [])]
+    ways: list[dict[str, Any]] = [{"threads": [1]}]
+    ways += [{"precisions": ["mixed_bfloat16"]}] if has_bfloat16 else []
     return {
         "name": "advise",
         "description": "what a script of one's own can copy to train faster here",

@@ -343,7 +343,7 @@ def choose_display(sweep: Sweep, remaining: Remaining, console: Console, *, as_j
     cases = (*sweep.done, *sweep.pending)  # without those that were given up, so that the last one is the last
     if console.is_terminal:
         return LiveDisplay(cases, sweep.pending, remaining, console)
-    return PlainDisplay(cases, sweep.pending, remaining, console.file)
+    return PlainDisplay(cases, sweep.pending, remaining, sys.stderr if console.stderr else sys.stdout)
 
 
 @contextmanager

@@ -51,6 +51,9 @@ def aebench(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (("--loops", "fti"), ("--loops", "'fti'", "did you mean 'fit'")),
         (("--backends", "jaxx"), ("--backends", "'jaxx'", "did you mean 'jax'")),
         (("--precisions", "float3"), ("--precisions", "'float3'", "float32")),
+        (("--threads", "0"), ("--threads", "1 or more", "0")),
+        (("--threads", "1,1"), ("--threads", "more than once")),
+        (("--threads", "two"), ("--threads", "two", "whole numbers")),
         (("--optimizer", "sgd"), ("--optimizer", "sgd", "adadelta")),
         (("--epochs", "0"), ("--epochs", "0")),
         (("--epochs", "-5"), ("--epochs", "-5")),
@@ -218,7 +221,7 @@ def test_the_models_are_listed_with_parameters_and_the_blogs_figures(
         assert expected in printed
 
 
-COMMANDS = ("run", "report", "compare", "regress", "check", "models", "datasets", "machine")
+COMMANDS = ("run", "advise", "report", "compare", "regress", "check", "models", "datasets", "machine")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

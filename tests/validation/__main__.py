@@ -1,4 +1,4 @@
-"""The measurements compared with known truth: ``nox -s validate [-- memory time bare repeat loops gate next]``.
+"""The measurements compared with known truth: ``nox -s validate [-- memory time bare repeat loops gate next advice]``.
 
 Prints Markdown: a table per subject, with its bound and whether it holds. With the full MNIST it took 25 minutes;
 run it on an otherwise idle machine, since it says nothing on a busy one.
@@ -19,6 +19,7 @@ SUBJECTS = {
     "loops": "loops",
     "gate": "gate_truth",
     "next": "next_run",
+    "advice": "advice",
 }
 """Module by name; each is imported in its turn, since one imports TensorFlow, and child processes inherit peaks."""
 

@@ -125,6 +125,15 @@ def test_cases_are_named_by_what_differs_among_them() -> None:
     assert set(sentences.name_cases(compared.cases).values()) == {"basic fit · batch 4", "basic xla · batch 4"}
 
 
+def test_cases_with_threads_are_named_by_them_and_match_no_case_without() -> None:
+    one = scripted.case(threads=1)
+    rows = (result(), result(case_id=one.case_id, threads=1))
+    compared = against(of(rows[1], machine_id="other"), reference=of(*rows))
+    assert "1 thread" in " ".join(sentences.name_cases(compared.cases).values())
+    text = "\n".join(sentences.describe_missing(compared))
+    assert "lacks 1 case of the reference" in text
+
+
 def test_two_cases_that_would_have_one_name_are_named_by_their_ids() -> None:
     rows = (result(), result(case_id="basic.strange.r0"))
     compared = against(of(*rows, machine_id="other"), reference=of(*rows))

@@ -481,3 +481,18 @@ def test_a_git_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(fingerprint, "_GIT_SECONDS", 0.1)
     (tmp_path / ".git").mkdir()
     assert fingerprint.read_git_state(tmp_path) == GitState(problem="git gave no answer within 0.1 seconds")
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("flags\t\t: fpu sse2 avx512_bf16", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile", True),
+        ("Features\t: fp asimd bf16", True),
+        ("flags\t\t: fpu avx512f", False),
+        ("model name\t: bf16", False),
+    ],
+)
+def test_bfloat16_is_offered_where_the_processors_flags_have_it(line: str, offers: bool, tmp_path: Path) -> None:
+    write(tmp_path, {"proc/cpuinfo": f"processor\t: 0\n{line}\n"})
+    assert fingerprint.offers_bfloat16(tmp_path) is offers

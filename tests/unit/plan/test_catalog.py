@@ -100,7 +100,8 @@ def test_settings_that_are_no_literals_are_refused_with_file_and_line(package: P
 
 def test_every_backend_is_a_file_and_the_default_one_comes_first() -> None:
     assert list(catalog.read_backends()) == ["tensorflow", "jax", "torch"]
-    assert catalog.read_backends()["torch"] == catalog.Backend("PyTorch", ("torch", "torch-nightly"))
+    torch = catalog.read_backends()["torch"]
+    assert (torch.title, torch.distributions) == ("PyTorch", ("torch", "torch-nightly"))
     assert next(iter(catalog.read_backends())) == catalog.DEFAULT_BACKEND
 
 
@@ -133,6 +134,7 @@ def clear_catalog() -> None:
     catalog.read_backends.cache_clear()
     catalog.read_loop_backends.cache_clear()
     catalog.read_loop_compile_arguments.cache_clear()
+    catalog.read_copyable_loops.cache_clear()
 
 
 def test_a_new_file_is_a_new_backend_on_which_the_loops_for_all_run(checkout: Path) -> None:
@@ -153,6 +155,23 @@ def test_what_a_loop_adds_to_compile_is_read_without_running_its_file(checkout: 
     assert added == {"faster": {"steps_per_execution": 8, "jit_compile": True}, "plain": {}}
     assert catalog.format_compile_arguments(added["faster"]) == "steps_per_execution=8, jit_compile=True"
     assert catalog.format_compile_arguments(added["plain"]) == ""
+
+
+def test_a_script_can_copy_what_a_loop_adds_to_compile_or_says_itself(checkout: Path) -> None:
+    for name, declared in {"added": 'COMPILE = {"jit_compile": True}', "said": 'COPY = "say it"', "own": ""}.items():
+        (checkout / "loops" / f"{name}.py").write_text(f'BACKENDS = "all"\n{declared}\n')
+    assert catalog.read_copyable_loops() == {
+        "fit": "",
+        "added": "add `jit_compile=True` to `compile`",
+        "said": "say it",
+    }
+
+
+def test_every_backend_says_how_a_script_limits_its_threads() -> None:
+    for name, backend in catalog.read_backends().items():
+        code = backend.threads_code.format(threads=3)
+        compile(code, name, "exec")
+        assert "3" in code
 
 
 def test_every_loop_has_its_compile_arguments_and_fit_as_the_blog_calls_it_none() -> None:

@@ -423,3 +423,81 @@ def test_a_flag_that_names_an_axis_leaves_out_loops_that_the_profile_adds(flag: 
     as_it_is = read_profile("quick", {"models": ["basic"]})
     assert {case.loop for case in as_it_is.list_cases()} == {"fit", "xla"}
     assert {case.loop for case in read_profile("quick", {"models": ["basic"], **flag}).list_cases()} == {"fit"}
+
+
+# --- threads and additions -------------------------------------------------------------------------------------------
+
+
+def test_threads_are_an_axis_and_part_of_a_cases_name_where_they_are_asked_for() -> None:
+    cases = Profile(models=("basic",), epochs=(1,), batch_sizes=(8,), threads=(1, 2)).list_cases()
+    assert [case.threads for case in cases] == [1, 2]
+    assert [case.case_id.removeprefix("basic.tensorflow.fit.float32.adam-0.001.") for case in cases] == [
+        "b8.mnist-5k.s0.t1.r0", "b8.mnist-5k.s0.t2.r0",
+    ]  # fmt: skip
+    assert ["thread" in case.title for case in cases] == [True, True]
+    [free] = Profile(models=("basic",), epochs=(1,), batch_sizes=(8,)).list_cases()
+    assert free.threads is None
+    assert free.case_id == "basic.tensorflow.fit.float32.adam-0.001.b8.mnist-5k.s0.r0"
+    assert "thread" not in free.title
+
+
+def test_a_single_number_of_threads_needs_no_list(toml: Write) -> None:
+    assert read_profile(toml(f"threads = 3\n{MINIMAL}")).threads == (3,)
+    assert read_profile(toml(f"threads = [1, 2]\n{MINIMAL}")).threads == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("threads", "said"),
+    [([0], "1 or more; got 0"), ([1, 1], "more than once"), ([], "something in it"), ("two", "list"), (True, "whole")],
+)
+def test_wrong_threads_are_refused(threads: Any, said: str) -> None:
+    assert refusal("quick", threads=threads).startswith("--threads: ")
+    assert said in refusal("quick", threads=threads)
+
+
+ALSO = """
+models = ["basic", "deep"]
+loops = ["fit", "graph"]
+epochs = [1]
+batch_sizes = [8]
+
+[[also]]
+loops = ["fit"]
+threads = [1]
+
+[[also]]
+models = ["deep"]
+loops = ["fit"]
+precisions = ["mixed_bfloat16", "float32"]
+"""
+
+
+def test_additions_are_single_ways_beside_the_product_of_the_axes(toml: Write) -> None:
+    found = read_profile(toml(ALSO)).list_cases()
+    assert [(case.model, case.loop, case.precision, case.threads) for case in found] == [
+        ("basic", "fit", "float32", None), ("basic", "graph", "float32", None), ("basic", "fit", "float32", 1),
+        ("deep", "fit", "float32", None), ("deep", "graph", "float32", None), ("deep", "fit", "float32", 1),
+        ("deep", "fit", "mixed_bfloat16", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", [{"threads": [2]}, {"loops": ["fit"]}, {"epochs": [3]}])
+def test_a_flag_that_names_an_axis_drops_the_additions(flag: dict[str, Any], toml: Write) -> None:
+    assert read_profile(toml(ALSO), flag).also == ()
+    assert read_profile(toml(ALSO), {"seed": 3}).also
+
+
+def test_a_stored_profile_keeps_its_additions(toml: Write) -> None:
+    profile = read_profile(toml(ALSO))
+    assert profile_module.change_profile(profile, {"retries": 1}).list_cases() == profile.list_cases()
+
+
+def test_mistakes_in_additions_are_listed_with_their_place(toml: Write) -> None:
+    said = refusal(toml(f"{MINIMAL}[[also]]\nloop = ['fit']\n[[also]]\nloops = ['fti']\n"))
+    assert "also.0.loop: unknown key 'loop': did you mean 'loops'?" in said
+    assert "also.1.loops: unknown loop 'fti'" in said
+
+
+def test_a_loop_of_an_addition_must_run_on_every_backend(toml: Write) -> None:
+    said = refusal(toml(f"backends = ['torch']\n{MINIMAL}[[also]]\nloops = ['graph']\n"))
+    assert "loop 'graph' does not run on backend 'torch'" in said

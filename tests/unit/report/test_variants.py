@@ -13,7 +13,9 @@ from bench.results.speed import estimate_cases
 def row(loop: str = "fit", seconds: float = 6.0, **changes: Any) -> ResultRow:
     """A row of a case of its own for each of the arguments that name one, validated in no time, started in 10 s."""
     names = {
-        name: changes[name] for name in ("model", "batch_size", "backend", "precision", "repeat") if name in changes
+        name: changes[name]
+        for name in ("model", "batch_size", "backend", "precision", "threads", "repeat")
+        if name in changes
     }
     epochs = changes.get("epochs", 3)
     fields: dict[str, Any] = {
@@ -213,3 +215,13 @@ def test_without_anything_to_compare_with_nothing_is_recommended() -> None:
 def test_fractions_are_rounded_to_parts_that_can_be_pictured(fraction: float, expected: str) -> None:
     said = variants.describe(only(row(peak_fraction=fraction), row("xla", 1.0))) or ""
     assert (expected in said) or (fraction > 1 and "outside" not in said)
+
+
+def test_threads_are_ways_of_their_own_and_the_backends_choice_is_what_they_are_compared_with() -> None:
+    entry = only(row(threads=1, seconds=3.0), row(seconds=6.0), row(threads=2, seconds=4.0))
+    assert [each.name for each in entry.variants] == ["fit 1 thread", "fit", "fit 2 threads"]
+    assert entry.plain is entry.variants[1]
+    assert variants.find_varying([row(), row(threads=1)]) == ["threads"]
+    assert variants.name_axes(row(threads=2), ["loop", "threads"]) == ["fit", "2 threads"]
+    assert variants.name_axes(row(), ["loop", "threads"]) == ["fit"]
+    assert variants.name_axes(row(), ["threads"]) == ["default threads"]

@@ -9,10 +9,14 @@ from unittest import mock
 
 import psutil
 import pytest
+import scripted
 
 from bench.launch import ROOT
+from bench.results.folder import ReportFolder
+from bench.sweep.local import LocalExecutor, _Ending
 from bench.sweep.process import hide_folders, make_environment, read_tail, start_process
 from bench.sweep.reaper import Reaper
+from bench.worker.protocol import PeaksEvent
 
 
 def test_backend_and_threads_are_the_cases_and_the_path_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,3 +122,14 @@ def test_a_group_whose_shell_was_waited_for_is_left_alone(monkeypatch: pytest.Mo
         pass
     monkeypatch.setattr(os, "killpg", lambda *_: pytest.fail("the id may be somebody else's by now"), raising=False)
     reaper.kill_group()
+
+
+def test_the_threads_of_a_case_reach_its_process_and_its_peaks_are_its_own(tmp_path: Path) -> None:
+    executor = LocalExecutor(ReportFolder(tmp_path))
+    one, free = scripted.case(threads=1), scripted.case()
+    assert (executor._make_job(one, 0).threads, executor._make_job(free, 0).threads) == (1, None)
+    assert executor._make_job(free, 0).measures_peaks
+    peaks = PeaksEvent(gflop_per_s=1.0, gb_per_s=1.0, dispatch_s=1.0)
+    executor._keep_peaks(one, peaks, _Ending("ok", None, 0))
+    assert not executor._make_job(scripted.case(threads=1, repeat=1), 0).measures_peaks
+    assert executor._make_job(free, 0).measures_peaks, "another number of threads has peaks of its own"

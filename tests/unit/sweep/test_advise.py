@@ -1,0 +1,104 @@
+"""`aebench advise`: what it tries, and what it prints."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scripted
+from scripted import Script
+
+from bench.errors import InvalidInput
+from bench.plan import catalog
+from bench.plan.profile import Case
+from bench.sweep import advise
+from bench.sweep.advise import AdviseRequest, choose_fields
+from bench.sweep.flags import SweepRequest
+
+
+def list_cases(*, has_bfloat16: bool = True, **flags: Any) -> list[Case]:
+    fields = choose_fields(flags, has_bfloat16=has_bfloat16)
+    return SweepRequest(None, fields, None, False, None, False).choose_profile().list_cases()
+
+
+def list_ways(cases: list[Case]) -> list[tuple[str, str, int | None]]:
+    return [(case.loop, case.precision, case.threads) for case in cases]
+
+
+def test_each_loop_that_can_be_copied_is_tried_and_threads_and_precision_with_fit_and_the_strongest() -> None:
+    ways = list_ways(list_cases())
+    assert {loop for loop, precision, threads in ways if (precision, threads) == ("float32", None)} == {
+        *catalog.read_copyable_loops(), "xla",
+    }  # fmt: skip
+    assert [way for way in ways if way[1:] != ("float32", None)] == [
+        ("fit", "float32", 1), ("steps_jit", "float32", 1),
+        ("fit", "mixed_bfloat16", None), ("steps_jit", "mixed_bfloat16", None),
+    ]  # fmt: skip
+
+
+def test_another_precision_is_tried_only_where_the_machine_has_it() -> None:
+    assert {case.precision for case in list_cases(has_bfloat16=False)} == {"float32"}
+
+
+def test_xla_is_left_out_where_nobody_has_measured_it() -> None:
+    found = list_cases(models=["basic", "convolutional"])
+    assert {case.model for case in found if case.loop == "xla"} == {"basic"}
+    assert {case.model for case in found if case.loop == "jit"} == {"basic", "convolutional"}
+
+
+def test_a_model_is_trained_with_the_batch_size_that_it_was_published_with_unless_others_are_named() -> None:
+    assert {case.batch_size for case in list_cases(models=["convolutional"])} == {128}
+    assert {case.batch_size for case in list_cases(models=["convolutional"], batch_sizes=[32, 64])} == {32, 64}
+
+
+def test_on_jax_there_is_no_line_for_compile_but_threads_can_be_tried() -> None:
+    assert list_ways(list_cases(backends=["jax"], has_bfloat16=False)) == [
+        ("fit", "float32", None), ("xla", "float32", None), ("fit", "float32", 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("flags", "said"), [({"models": ["basci"]}, "--models"), ({"minutes": -1.0}, "--minutes")])
+def test_what_cannot_be_tried_is_one_message(flags: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        list_cases(**flags)
+
+
+@pytest.fixture
+def fast_jit(script: Script, monkeypatch: pytest.MonkeyPatch) -> Script:
+    """`jit` takes a third of the time of all others."""
+    real = scripted.outcome
+
+    def end(of: Case | None = None, **changes: Any) -> Any:
+        seconds = 1.0 if of and of.loop == "jit" else 3.0
+        epochs = tuple(scripted.epoch(number, train_s=seconds) for number in range(1, 31))
+        return real(of, **{"epochs": epochs, **changes})
+
+    monkeypatch.setattr(scripted, "outcome", end)
+    return script
+
+
+def run(folder: Path, *, as_json: bool, **flags: Any) -> int:
+    return advise.advise(AdviseRequest(flags, None, False, folder, as_json))
+
+
+def test_the_answer_alone_is_on_standard_output(
+    tmp_path: Path, fast_jit: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "report", as_json=False, batch_sizes=[4]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("basic, batch 4: add `jit_compile=True` to `compile`: 3.0 times as fast per epoch as `fit`")
+    assert "Not clearly faster: " in out
+    assert str(tmp_path / "report" / "report.html") in out
+    assert "[1/" not in out
+    assert "[1/" in err
+
+
+def test_json_is_one_object(tmp_path: Path, fast_jit: Script, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path / "report", as_json=True, batch_sizes=[4]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (model,) = found["models"]
+    assert model["setting"]["compile_arguments"] == "jit_compile=True"
+    assert model["setting"]["times_per_epoch"] == pytest.approx(3.0)
+    assert model["setting"]["losses"] == "same loss"
+    assert {each["name"] for each in model["tried"]} >= {"steps", "xla", "fit 1 thread"}
+    assert found["report"] == str(tmp_path / "report")
