@@ -88,8 +88,8 @@ class Case(BaseModel):
         return name_briefly(self.model, extras, self.batch_size)
 
     def has_way_of(self, other: Self) -> bool:
-        """Whether both are trained in the same way: by the same backend, loop and precision."""
-        return (self.backend, self.loop, self.precision) == (other.backend, other.loop, other.precision)
+        """Whether both are trained in the same way: by the same backend, loop, precision and threads."""
+        return all(getattr(self, axis) == getattr(other, axis) for axis in ("backend", "loop", "precision", "threads"))
 
     @property
     def run_epochs(self) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench.errors import format_count, join_names
 from bench.plan import catalog
+from bench.plan.profile import name_briefly
 from bench.report.tables import format_loss
 from bench.report.variants import SideBySide, Variant, Way, format_range, format_times
 from bench.results.ratios import Ratio, divide
@@ -98,7 +99,7 @@ def describe_change(way: Way) -> str:
 
 def describe_advice(advice: Advice) -> str:
     """Describe what to change, what it brings, and what the best loop of all would bring."""
-    setting, best, case = advice.setting, advice.best, f"{advice.model}, batch {advice.batch_size}"
+    setting, best, case = advice.setting, advice.best, name_briefly(advice.model, (), advice.batch_size)
     if setting is None:
         words = f"{case}: no setting is clearly faster than `{advice.plain.name}`."
     else:

@@ -3,7 +3,7 @@
 Schema history:
 
 5  (0.1.0) is_plain; is_final only in the row of the case's last checkpoint, which a process that was to stop earlier
-   does not have.
+   does not have. threads is the case's, and is in case_id; it belongs to the fingerprint no more.
 4  total_s, train_total_s, val_total_s and cpu_total_s in place of wall_s_total and its like; peak_ first in the
    names of all peaks of memory; is_final; steady, dataset_genuine and git_dirty are yes, no or unknown. Warm-up is that
    of the whole run, and a median needs three steady epochs. What people look at comes first, the machine last.
@@ -197,7 +197,7 @@ class Figures(Identity):
         "earlier"
     )
     is_plain: bool = describe_column(
-        "whether backend, loop and precision are the first that the sweep trained this model with"
+        "whether backend, loop, precision and threads are the first that the sweep trained this model with"
     )
     status: Status = describe_column("ok if this checkpoint was reached; else how the run ended before it")
     error: str | None = describe_column("what went wrong", empty="status is ok")

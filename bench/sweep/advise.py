@@ -71,7 +71,8 @@ def choose_fields(flags: Mapping[str, Any], *, has_bfloat16: bool | None = None)
     if "batch_sizes" not in flags:
         own = {name: {"batch_sizes": [settings[name].batch_size], **axes} for name, axes in own.items()}
     ways: list[dict[str, Any]] = [{"threads": [1]}]
-    ways += [{"precisions": ["mixed_bfloat16"]}] if has_bfloat16 else []
+    if has_bfloat16:
+        ways.append({"precisions": ["mixed_bfloat16"]})
     return {
         "name": "advise",
         "description": "what a script of one's own can copy to train faster here",

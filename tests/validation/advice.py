@@ -16,7 +16,7 @@ from bench.console.table import Table
 from bench.datasets.files import write_npz
 from bench.datasets.find import find_dataset
 
-PAIRS = 8
+PAIRS = 5
 BOUND = 0.15
 _HEADERS = ("change", "ratio unpasted ÷ pasted", "pairs", "promised", "median", "smallest", "largest", "bound")
 

@@ -49,7 +49,7 @@ def test_the_fastest_way_that_a_script_can_copy_is_advised_and_the_fastest_of_al
     assert advice.best
     assert advice.best.variant.name == "xla"
     assert describe_advice(advice) == (
-        "basic, batch 4: add `steps_per_execution=32, jit_compile=True` to `compile`: 3.0 times as fast per epoch as "
+        "basic · batch 4: add `steps_per_execution=32, jit_compile=True` to `compile`: 3.0 times as fast per epoch as "
         "`fit` (2.9 to 3.1), 1.75 times over 3 epochs, pays from epoch 1 on, same loss. The loop `xla` is 6.0 times as "
         "fast, but no line of a script can copy it."
     )
@@ -60,7 +60,7 @@ def test_what_may_be_chance_is_not_called_faster() -> None:
     advice = only(row(**wide[6.0]), row("steps", **wide[5.0]), row("xla", **wide[5.0]))
     assert advice.setting is None
     assert advice.best is None
-    assert describe_advice(advice) == "basic, batch 4: no setting is clearly faster than `fit`."
+    assert describe_advice(advice) == "basic · batch 4: no setting is clearly faster than `fit`."
 
 
 def test_what_is_slower_is_not_advised() -> None:
@@ -155,7 +155,7 @@ def test_a_report_has_the_advice_in_its_answer_and_in_its_text(tmp_path: Any) ->
     report = make_report(tmp_path, "fit", "steps")
     (sentence,) = [each for each in report.answer if each.startswith("Advice: ")]
     assert "`steps_per_execution=32`" in sentence
-    assert "## What to change in a script\n\n- basic, batch 4: add `steps_per_execution=32`" in format_markdown(report)
+    assert "## What to change in a script\n\n- basic · batch 4: add `steps_per_execution=32`" in format_markdown(report)
 
 
 def test_a_report_of_cases_with_threads_and_without_is_whole(tmp_path: Any) -> None:

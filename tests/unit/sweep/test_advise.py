@@ -86,7 +86,7 @@ def test_the_answer_alone_is_on_standard_output(
 ) -> None:
     assert run(tmp_path / "report", as_json=False, batch_sizes=[4]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("basic, batch 4: add `jit_compile=True` to `compile`: 3.0 times as fast per epoch as `fit`")
+    assert out.startswith("basic · batch 4: add `jit_compile=True` to `compile`: 3.0 times as fast per epoch as `fit`")
     assert "Not clearly faster: " in out
     assert str(tmp_path / "report" / "report.html") in out
     assert "[1/" not in out

@@ -38,7 +38,7 @@ def find(monkeypatch: pytest.MonkeyPatch) -> Find:
 def test_the_file_of_every_backend_is_imported_without_its_library() -> None:
     for name, backend in catalog.read_backends().items():
         file = load_backend(name)
-        assert backend == catalog.Backend(file.TITLE, file.DISTRIBUTIONS)
+        assert backend == catalog.Backend(file.TITLE, file.DISTRIBUTIONS, file.THREADS_CODE)
         assert callable(file.find_device)
         assert callable(file.limit_threads)
     assert not {"tensorflow", "jax", "torch", "keras"} & set(sys.modules)
