@@ -1,5 +1,6 @@
 """What a person can change in a script of their own to train faster here: pure functions on ways to train."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from bench.errors import format_count, join_names
 from bench.plan import catalog
 from bench.plan.profile import name_briefly
 from bench.report.tables import format_loss
-from bench.report.variants import SideBySide, Variant, Way, format_range, format_times
+from bench.report.variants import SideBySide, Variant, Way, find_break_even, format_range, format_times
 from bench.results.ratios import Ratio, divide
 
 SAME_LOSS = 0.01
@@ -22,6 +23,10 @@ class Gain:
     variant: Variant
     ratio: Ratio
     """How many times as fast per epoch."""
+    over_all: float
+    """How many times as fast from the start of the process to the checkpoint, where all start in the same time."""
+    pays_from: int | None
+    """The epoch count from which it is faster in all, likewise; None where it never is."""
 
     @property
     def is_clear(self) -> bool:
@@ -72,9 +77,17 @@ def _make_advice(entry: SideBySide) -> Advice | None:
     if plain is None:
         return None
     others = [each for each in entry.variants if each is not plain and each.way.backend == plain.way.backend]
-    gains = [Gain(each, divide(plain.speed, each.speed)) for each in others]
+    start_s = max(statistics.median(each.start_s for each in (plain, *others)), 0.0)
+    gains = [_make_gain(plain, each, start_s, entry.epochs) for each in others]
     gains.sort(key=lambda gain: -gain.ratio.value)
     return Advice(entry.model, entry.batch_size, entry.epochs, plain, tuple(gains))
+
+
+def _make_gain(plain: Variant, other: Variant, start_s: float, epochs: int) -> Gain:
+    """Compare two ways; starts take as long for both, since imports differ by more than loops bring in few epochs."""
+    theirs, ours = (start_s + each.compile_s + epochs * each.step_s for each in (plain, other))
+    pays_from = find_break_even(plain.step_s - other.step_s, other.compile_s - plain.compile_s)
+    return Gain(other, divide(plain.speed, other.speed), theirs / ours, pays_from)
 
 
 def can_copy(way: Way) -> bool:
@@ -110,11 +123,14 @@ def describe_advice(advice: Advice) -> str:
 def _describe_gain(advice: Advice, gain: Gain) -> str:
     variant, ratio = gain.variant, gain.ratio
     interval = f"{format_times(ratio.low)} to {format_times(ratio.high)}"
-    parts = [f"{format_times(ratio.value)} times as fast per epoch as `{advice.plain.name}` ({interval})"]
-    if variant.end_to_end is not None:
-        parts.append(f"{format_times(variant.end_to_end)} times over {format_count(advice.epochs, 'epoch')}")
-    parts.append(f"pays from epoch {variant.pays_from} on" if variant.pays_from else "does not pay for its start")
-    return ", ".join([*parts, describe_loss(advice.plain, variant)])
+    return ", ".join(
+        [
+            f"{format_times(ratio.value)} times as fast per epoch as `{advice.plain.name}` ({interval})",
+            f"{format_times(gain.over_all)} times over {format_count(advice.epochs, 'epoch')}",
+            f"pays from epoch {gain.pays_from} on" if gain.pays_from else "does not pay for its compilation",
+            describe_loss(advice.plain, variant),
+        ]
+    )
 
 
 def _describe_best(best: Gain) -> str:
@@ -145,7 +161,7 @@ def _summarize_group(change: str, some: Sequence[Advice]) -> str:
     if not change:
         return f"no setting is clearly faster than {some[0].plain.name} for {models}"
     gains = [advice.setting for advice in some if advice.setting]
-    ends, counts = [gain.variant.end_to_end or 0.0 for gain in gains], [advice.epochs for advice in some]
+    ends, counts = [gain.over_all for gain in gains], [advice.epochs for advice in some]
     return (
         f"{change} for {models}: {format_range([gain.ratio.value for gain in gains])} times as fast as "
         f"{some[0].plain.name} per epoch, {format_range(ends)} times over {format_range(counts)} epochs"

@@ -43,6 +43,10 @@ class Variant:
     """From the start of the process to the checkpoint."""
     fixed_s: float
     """What of it no further epoch would cost again: start, imports, what the first epoch takes longer."""
+    start_s: float
+    """Of that, what comes before the first epoch: it is the same for all ways of a backend, but for chance."""
+    compile_s: float
+    """What the first epoch and the first validation take longer than later ones."""
     step_s: float
     """What each further epoch costs, its validation included."""
     peak_rss_mib: float | None
@@ -136,12 +140,14 @@ def _make_variant(way: Way, processes: Sequence[ResultRow], speeds: Mapping[str,
     trained_s, validated_s = find_median("train_total_s") or 0.0, find_median("val_total_s") or 0.0
     first_s = (find_median("first_epoch_s") or steady_s) - steady_s
     # Not the total less so many median epochs: slow epochs would count as a part of the start.
-    fixed_s = total_s - trained_s - validated_s + max(first_s, 0.0)
+    start_s = total_s - trained_s - validated_s
     return Variant(
         name=name_way(*way),
         epoch_s=epoch_s,
         total_s=total_s,
-        fixed_s=fixed_s,
+        fixed_s=start_s + max(first_s, 0.0),
+        start_s=start_s,
+        compile_s=max(first_s, 0.0) + max(validated_s - processes[0].epochs * val_s, 0.0),
         step_s=epoch_s + val_s,
         peak_rss_mib=find_median("peak_rss_mib"),
         gflop_per_s=find_median("gflop_per_s"),
@@ -159,15 +165,14 @@ def _compare_with(plain: Variant, variant: Variant) -> Variant:
         variant,
         faster=plain.epoch_s / variant.epoch_s,
         end_to_end=plain.total_s / variant.total_s,
-        pays_from=_find_break_even(plain, variant),
+        pays_from=find_break_even(plain.step_s - variant.step_s, variant.fixed_s - plain.fixed_s),
         memory=ours / theirs if ours and theirs else None,
     )
 
 
-def _find_break_even(plain: Variant, variant: Variant) -> int | None:
-    """Find the first epoch count at which ``variant`` has caught up with what it costs more before its epochs."""
-    saved = plain.step_s - variant.step_s
-    needed = (variant.fixed_s - plain.fixed_s) / saved if saved > 0 else math.inf
+def find_break_even(saved_s: float, costs_s: float) -> int | None:
+    """Find the first epoch count at which what each epoch saves has made up for what a way costs; None for never."""
+    needed = costs_s / saved_s if saved_s > 0 else math.inf
     return max(1, math.floor(needed) + 1) if needed < _MOST_EPOCHS else None
 
 

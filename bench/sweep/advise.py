@@ -67,7 +67,7 @@ def choose_fields(flags: Mapping[str, Any], *, has_bfloat16: bool | None = None)
     models, backends = flags.get("models", ["basic"]), flags.get("backends", [catalog.DEFAULT_BACKEND])
     settings = catalog.read_model_settings()
     known = [name for name in models if name in settings]
-    own = {name: {"loops": list_loops(name, backends)} for name in known}
+    own: dict[str, dict[str, Any]] = {name: {"loops": list_loops(name, backends)} for name in known}
     if "batch_sizes" not in flags:
         own = {name: {"batch_sizes": [settings[name].batch_size], **axes} for name, axes in own.items()}
     ways: list[dict[str, Any]] = [{"threads": [1]}]
@@ -170,8 +170,8 @@ def _to_gain_fields(advice: Advice, gain: Gain) -> dict[str, Any]:
         "times_low": gain.ratio.low,
         "times_high": gain.ratio.high,
         "is_clearly_faster": gain.is_clear,
-        "times_end_to_end": variant.end_to_end,
-        "pays_from": variant.pays_from,
+        "times_end_to_end": gain.over_all,
+        "pays_from": gain.pays_from,
         "loss": variant.loss,
         "losses": describe_loss(advice.plain, variant),
     }

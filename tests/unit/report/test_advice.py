@@ -98,8 +98,14 @@ def test_losses_are_said_to_be_the_same_or_by_how_much_they_differ(changes: dict
 
 
 def test_what_costs_more_than_it_brings_so_far_says_from_where_on_it_pays() -> None:
-    late = row("jit", 3.0, total_s=10.0 + 30.0 + 9.0)
+    late = row("jit", 3.0, total_s=10.0 + 30.0 + 9.0, first_epoch_s=33.0, train_total_s=39.0)
     assert "0.57 times over 3 epochs, pays from epoch 11 on" in describe_advice(only(row(), late))
+
+
+def test_a_start_that_took_longer_by_chance_is_nothing_that_a_change_brings() -> None:
+    cold = row(total_s=40.0 + 3 * 6.0)
+    advice = only(cold, row("jit", 3.0), row("steps", 6.0))
+    assert "1.47 times over 3 epochs, pays from epoch 1 on" in describe_advice(advice)
 
 
 @pytest.mark.parametrize(
