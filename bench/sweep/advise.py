@@ -13,6 +13,7 @@ from bench.console.table import print_lines
 from bench.errors import join_names
 from bench.host.fingerprint import find_gpus, offers_bfloat16
 from bench.plan import catalog
+from bench.plan.profile import DATASET_SIZES
 from bench.report.advice import (
     Advice,
     Gain,
@@ -28,8 +29,9 @@ from bench.sweep.flags import SweepRequest
 from bench.sweep.run import run_sweep
 
 MINUTES = 2.0
-_EPOCHS = 30
-"""So many that the time of an epoch is known well enough, and so few that a process takes about ten seconds."""
+_TRAINING_S = 5.0
+"""Of a process by `fit`: how well the time of an epoch is known depends on it, and starting takes as long."""
+_FEWEST_EPOCHS, _MOST_EPOCHS = 12, 50
 _LISTED = 10
 
 
@@ -67,7 +69,10 @@ def choose_fields(flags: Mapping[str, Any], *, has_bfloat16: bool | None = None)
     models, backends = flags.get("models", ["basic"]), flags.get("backends", [catalog.DEFAULT_BACKEND])
     settings = catalog.read_model_settings()
     known = [name for name in models if name in settings]
-    own: dict[str, dict[str, Any]] = {name: {"loops": list_loops(name, backends)} for name in known}
+    images, _ = DATASET_SIZES.get(flags.get("dataset", ""), DATASET_SIZES["mnist-5k"])
+    own: dict[str, dict[str, Any]] = {
+        name: {"loops": list_loops(name, backends), "epochs": [choose_epochs(name, images)]} for name in known
+    }
     if "batch_sizes" not in flags:
         own = {name: {"batch_sizes": [settings[name].batch_size], **axes} for name, axes in own.items()}
     ways: list[dict[str, Any]] = [{"threads": [1]}]
@@ -77,7 +82,7 @@ def choose_fields(flags: Mapping[str, Any], *, has_bfloat16: bool | None = None)
         "name": "advise",
         "description": "what a script of one's own can copy to train faster here",
         "models": models,
-        "epochs": [_EPOCHS],
+        "epochs": [_MOST_EPOCHS],
         "batch_sizes": [256],
         "minutes": MINUTES,
         **flags,
@@ -85,6 +90,13 @@ def choose_fields(flags: Mapping[str, Any], *, has_bfloat16: bool | None = None)
         "model": own,
         "also": [{"loops": _list_strongest(backends), **way} for way in ways],
     }
+
+
+def choose_epochs(model: str, images: int) -> int:
+    """Choose how many epochs of so many images a process trains."""
+    full, _ = DATASET_SIZES["mnist"]
+    epoch_s = catalog.read_model_settings()[model].epoch_s * images / full
+    return min(max(round(_TRAINING_S / epoch_s), _FEWEST_EPOCHS), _MOST_EPOCHS)
 
 
 def list_loops(model: str, backends: Sequence[str]) -> list[str]:

@@ -36,6 +36,13 @@ def test_each_loop_that_can_be_copied_is_tried_and_threads_and_precision_with_fi
     ]  # fmt: skip
 
 
+def test_models_and_datasets_whose_epochs_take_long_are_trained_for_fewer() -> None:
+    assert {case.model: case.run_epochs for case in list_cases(models=["basic", "denoising"])} == {
+        "basic": 50, "denoising": 12,
+    }  # fmt: skip
+    assert {case.run_epochs for case in list_cases(dataset="mnist")} == {12}
+
+
 def test_another_precision_is_tried_only_where_the_machine_has_it() -> None:
     assert {case.precision for case in list_cases(has_bfloat16=False)} == {"float32"}
 
@@ -72,7 +79,7 @@ def fast_jit(script: Script, monkeypatch: pytest.MonkeyPatch) -> Script:
 
     def end(of: Case | None = None, **changes: Any) -> Any:
         seconds = 1.0 if of and of.loop == "jit" else 3.0
-        epochs = tuple(scripted.epoch(number, train_s=seconds) for number in range(1, 31))
+        epochs = tuple(scripted.epoch(number, train_s=seconds) for number in range(1, 51))
         return real(of, **{"epochs": epochs, **changes})
 
     monkeypatch.setattr(scripted, "outcome", end)
