@@ -1,6 +1,6 @@
 """The measurements compared with known truth: ``nox -s validate [-- memory time bare repeat loops gate next advice]``.
 
-Prints Markdown: a table per subject, with its bound and whether it holds. With the full MNIST it took 25 minutes;
+Prints Markdown: a table per subject, with its bound and whether it holds. With the full MNIST it takes half an hour;
 run it on an otherwise idle machine, since it says nothing on a busy one.
 """
 
