@@ -8,11 +8,12 @@ from bench.errors import format_count
 from bench.plan.estimate import format_duration
 from bench.plan.profile import name_briefly
 from bench.report import variants
+from bench.report.advice import describe_change, list_advice
 from bench.report.contents import SweepReport
 from bench.report.render import Answer, Card
 from bench.report.summary import count_noisy_epochs
 from bench.report.tables import format_seconds, format_within
-from bench.report.variants import SideBySide, format_times
+from bench.report.variants import SideBySide, Variant, format_times
 from bench.report.ways import Trained, Way
 
 
@@ -25,7 +26,7 @@ def write_answer(report: SweepReport, ways: Sequence[Way]) -> Answer:
     case = plain.best
     figures = [part for figure in list_figures(case) for part in (", ", figure)][1:]
     entry = _find_ways(report, case) if figures else None
-    advice = ("; ", f"use {_choose_way(entry)}") if entry and entry.plain else ()
+    advice = ("; ", f"use {_choose_way(entry).name}") if entry and entry.plain else ()
     images = report.header.train_samples
     cards = [
         _make_card("Fastest epoch", ways, "epoch_s_median", lambda seconds: f"{format_seconds(seconds)} s"),
@@ -46,11 +47,11 @@ def write_answer(report: SweepReport, ways: Sequence[Way]) -> Answer:
 
 def _describe_chosen(entry: SideBySide | None) -> str:
     """Say what the way that is advised took; empty where it is the one that the answer is of."""
-    if entry is None or entry.plain is None or (name := _choose_way(entry)) == entry.plain.name:
+    if entry is None or entry.plain is None or (chosen := _choose_way(entry)) is entry.plain:
         return ""
-    chosen = next(variant for variant in entry.variants if variant.name == name)
     memory = "" if chosen.peak_rss_mib is None else f" and {chosen.peak_rss_mib:,.0f} MiB"
-    return f"; {name} took {format_duration(chosen.total_s)}{memory}"
+    change = describe_change(chosen.way)
+    return f"; {chosen.name} took {format_duration(chosen.total_s)}{memory}{change and f': {change}'}"
 
 
 def list_figures(case: Trained) -> list[str]:
@@ -94,15 +95,21 @@ def _find_ways(report: SweepReport, case: Trained) -> SideBySide | None:
     return next(alike, None)
 
 
-def _choose_way(entry: SideBySide) -> str:
-    """Choose the way with the shortest epochs, unless its start costs more than it has made up for so far."""
-    plain, fastest = entry.plain, entry.fastest
-    return plain.name if plain and (fastest.end_to_end or 0.0) <= 1 else fastest.name
+def _find_fastest(entry: SideBySide) -> Variant:
+    """Find the way to train that a script can copy and that is advised, else the one with the shortest epochs."""
+    settings = [advice.setting for advice in list_advice([entry]) if advice.setting]
+    return settings[0].variant if settings else entry.fastest
+
+
+def _choose_way(entry: SideBySide) -> Variant:
+    """Choose that one, unless its start costs more than it has made up for so far."""
+    plain, fastest = entry.plain, _find_fastest(entry)
+    return plain if plain and (fastest.end_to_end or 0.0) <= 1 else fastest
 
 
 def _make_loop_card(entry: SideBySide) -> Card | None:
-    """Say how much faster the way with the shortest epochs is, per epoch and over all, and from where on it pays."""
-    plain, fastest = entry.plain, entry.fastest
+    """Say how much faster that one is, per epoch and over all, and from where on it pays."""
+    plain, fastest = entry.plain, _find_fastest(entry)
     if plain is None or fastest is plain or fastest.faster is None or fastest.end_to_end is None:
         return None
     over_all = f"{format_times(fastest.end_to_end)} × over {format_count(entry.epochs, 'epoch')}"

@@ -198,8 +198,8 @@ def test_a_plan_prints_the_cases_and_writes_nothing(
 ) -> None:
     assert aebench(monkeypatch, "run", "--plan") == 0
     printed = capsys.readouterr().out
-    assert f"{2 * len(catalog.read_model_settings()) + 2} cases" in printed
-    assert printed.count("· batch 128") == printed.count("· batch 256") == len(catalog.read_model_settings()) + 1
+    assert f"{2 * len(catalog.read_model_settings()) + 4} cases" in printed
+    assert printed.count("· batch 128") == printed.count("· batch 256") == len(catalog.read_model_settings()) + 2
     assert list(here.iterdir()) == []
     assert script.ran == []
 

@@ -54,6 +54,15 @@ def test_it_says_which_loop_to_use_by_the_whole_time() -> None:
     assert "".join(slow_start.headline).endswith("; use fit")
 
 
+def test_a_loop_that_a_script_can_copy_is_chosen_before_a_faster_one_that_it_cannot() -> None:
+    found = answer(ended(), ended(0.1, 12.0, loop="steps_jit"), ended(0.05, 11.0, loop="xla"))
+    assert found.headline[-1] == "use steps_jit"
+    assert "steps_jit took 12 s and 610 MiB: add `steps_per_execution=32, jit_compile=True` to `compile`." in (
+        found.details
+    )
+    assert card(found, "Loop").figure == "steps_jit: 5.0 × fit"
+
+
 def test_a_faster_loop_is_described_per_epoch_over_all_and_from_where_on_it_pays() -> None:
     found = card(answer(ended(), ended(0.1, 18.0, loop="xla")), "Loop")
     assert found.figure == "xla: 5.0 × fit"
