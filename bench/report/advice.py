@@ -1,7 +1,7 @@
 """What a person can change in a script of their own to train faster here: pure functions on ways to train."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from bench.errors import format_count, join_names
@@ -153,16 +153,23 @@ def summarize_advice(found: Sequence[Advice]) -> str | None:
     for advice in found:
         change = describe_change(advice.setting.variant.way) if advice.setting else ""
         groups.setdefault(change, []).append(advice)
-    return f"{'; '.join(_summarize_group(change, some) for change, some in groups.items())}." if groups else None
+    changes = {(each.model, change) for change, some in groups.items() for each in some}
+    several = {model for model, _ in changes if sum(model == other for other, _ in changes) > 1}
+    return (
+        f"{'; '.join(_summarize_group(change, some, several) for change, some in groups.items())}." if groups else None
+    )
 
 
-def _summarize_group(change: str, some: Sequence[Advice]) -> str:
-    models = join_names(list(dict.fromkeys(advice.model for advice in some)), 3)
+def _summarize_group(change: str, some: Sequence[Advice], several: Container[str]) -> str:
+    """Describe what one change brings; models that are in ``several`` groups are named with their batch size."""
+    names = [name_briefly(each.model, (), each.batch_size) if each.model in several else each.model for each in some]
+    models = join_names(list(dict.fromkeys(names)), 3)
     if not change:
         return f"no setting is clearly faster than {some[0].plain.name} for {models}"
     gains = [advice.setting for advice in some if advice.setting]
     ends, counts = [gain.over_all for gain in gains], [advice.epochs for advice in some]
-    return (
-        f"{change} for {models}: {format_range([gain.ratio.value for gain in gains])} times as fast as "
-        f"{some[0].plain.name} per epoch, {format_range(ends)} times over {format_range(counts)} epochs"
-    )
+    times = f"{format_range([gain.ratio.value for gain in gains])} times as fast as {some[0].plain.name} per epoch"
+    if max(ends) > 1:
+        return f"{change} for {models}: {times}, {format_range(ends)} times over {format_range(counts)} epochs"
+    pays = [gain.pays_from for gain in gains if gain.pays_from]
+    return f"{change} for {models}: {times}" + (f", pays from epoch {format_range(pays)} on" if pays else "")

@@ -5,13 +5,12 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from bench.errors import format_count
-from bench.plan.estimate import format_duration
 from bench.plan.profile import name_briefly
 from bench.report import variants
 from bench.report.advice import describe_change, list_advice
 from bench.report.contents import SweepReport
 from bench.report.render import Answer, Card
-from bench.report.summary import count_noisy_epochs
+from bench.report.summary import count_noisy_epochs, format_time
 from bench.report.tables import format_seconds, format_within
 from bench.report.variants import SideBySide, Variant, format_times
 from bench.report.ways import Trained, Way
@@ -51,13 +50,13 @@ def _describe_chosen(entry: SideBySide | None) -> str:
         return ""
     memory = "" if chosen.peak_rss_mib is None else f" and {chosen.peak_rss_mib:,.0f} MiB"
     change = describe_change(chosen.way)
-    return f"; {chosen.name} took {format_duration(chosen.total_s)}{memory}{change and f': {change}'}"
+    return f"; {chosen.name} took {format_time(chosen.total_s)}{memory}{change and f': {change}'}"
 
 
 def list_figures(case: Trained) -> list[str]:
     """List what people ask of a case: whole time, peak RAM, `val_bce`; what was not measured is left out."""
     formats: dict[str, Callable[[float], str]] = {
-        "total_s": format_duration,
+        "total_s": format_time,
         "peak_rss_mib": lambda mib: f"{mib:,.0f} MiB",
         "val_bce": lambda bce: f"bce {bce:.3f}",
     }
@@ -76,7 +75,7 @@ def _make_card(label: str, ways: Sequence[Way], column: str, show: Callable[[flo
         return None
     (value, way, case), (most, last, _) = ranked[0], ranked[-1]
     total = case.find_median("total_s")
-    took = "" if math.isnan(total) else f": {format_count(case.epochs, 'epoch')} in {format_duration(total)}"
+    took = "" if math.isnan(total) else f": {format_count(case.epochs, 'epoch')} in {format_time(total)}"
     remark = "" if show(most) == show(value) else f"up to {show(most)} ({last.label})"
     return Card(label, show(value), f"{_name_case(way, case)}{took}", remark)
 
@@ -95,21 +94,20 @@ def _find_ways(report: SweepReport, case: Trained) -> SideBySide | None:
     return next(alike, None)
 
 
-def _find_fastest(entry: SideBySide) -> Variant:
-    """Find the way to train that a script can copy and that is advised, else the one with the shortest epochs."""
-    settings = [advice.setting for advice in list_advice([entry]) if advice.setting]
-    return settings[0].variant if settings else entry.fastest
-
-
 def _choose_way(entry: SideBySide) -> Variant:
-    """Choose that one, unless its start costs more than it has made up for so far."""
-    plain, fastest = entry.plain, _find_fastest(entry)
-    return plain if plain and (fastest.end_to_end or 0.0) <= 1 else fastest
+    """Choose the way to train that a script can copy and that is advised, else the one with the shortest epochs.
+
+    The plain one, where the start of either costs more than it has made up for so far.
+    """
+    advised = [advice.setting.variant for advice in list_advice([entry]) if advice.setting]
+    faster = (way for way in (*advised, entry.fastest) if entry.plain is None or (way.end_to_end or 0.0) > 1)
+    return next(faster, entry.plain or entry.fastest)
 
 
 def _make_loop_card(entry: SideBySide) -> Card | None:
-    """Say how much faster that one is, per epoch and over all, and from where on it pays."""
-    plain, fastest = entry.plain, _find_fastest(entry)
+    """Say how much faster that one is, per epoch and over all; of none, from where on the fastest pays."""
+    plain, chosen = entry.plain, _choose_way(entry)
+    fastest = entry.fastest if chosen is plain else chosen
     if plain is None or fastest is plain or fastest.faster is None or fastest.end_to_end is None:
         return None
     over_all = f"{format_times(fastest.end_to_end)} × over {format_count(entry.epochs, 'epoch')}"

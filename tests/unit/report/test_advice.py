@@ -146,6 +146,14 @@ def test_the_answer_has_one_sentence_for_models_that_need_the_same_change() -> N
     )
 
 
+def test_batch_sizes_with_other_advice_are_kept_apart_and_what_has_not_paid_yet_says_when() -> None:
+    slow_start = row("jit", 3.0, batch_size=8, first_epoch_s=40.0, train_total_s=46.0, total_s=56.0)
+    assert summarize_advice(advise(row(), row("jit", 6.0), row(batch_size=8), slow_start)) == (
+        "no setting is clearly faster than fit for basic · batch 4; add `jit_compile=True` to `compile` for "
+        "basic · batch 8: 2.00 times as fast as fit per epoch, pays from epoch 13 on."
+    )
+
+
 def make_report(tmp_path: Any, *loops: str) -> SweepReport:
     profile = scripted.profile(models=("basic",), loops=loops, epochs=(1, 12))
     outcomes = [
