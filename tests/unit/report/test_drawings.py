@@ -133,5 +133,5 @@ def test_where_nothing_was_measured_there_is_nothing_side_by_side() -> None:
 
 
 def test_a_folded_model_says_how_it_ended() -> None:
-    assert only(drawn(scripted.outcome())).figures == "4 epochs · 14 s · 604 MiB · bce 0.050"
+    assert only(drawn(scripted.outcome())).figures == "4 epochs · 14.0 s · 604 MiB · bce 0.050"
     assert only(drawn(scripted.outcome(reached=0))).figures == ""
