@@ -24,11 +24,13 @@ def make_result_rows(outcome: Outcome, header: SweepHeader, *, without_noisy: bo
     whole = next((place for place, epoch in enumerate(numbers) if epoch != place + 1), len(numbers))
     reached = {checkpoint.epochs: checkpoint for checkpoint in outcome.checkpoints if checkpoint.epochs <= whole}
     common = _find_common(outcome, header)
-    final = header.last_checkpoints.get(outcome.case.name, outcome.case.run_epochs)
-    return [
-        _make_row(outcome, common | {"is_final": epochs == final}, epochs, reached.get(epochs), without_noisy)
-        for epochs in outcome.case.checkpoints
-    ]
+    is_plain = outcome.case.has_way_of(header.first_cases.get(outcome.case.model, outcome.case))
+    last = header.last_checkpoints.get(outcome.case.name, outcome.case.run_epochs)
+    rows = []
+    for epochs in outcome.case.checkpoints:
+        place = {"is_final": epochs == last and is_plain, "is_last": epochs == last}
+        rows.append(_make_row(outcome, common | place, epochs, reached.get(epochs), without_noisy))
+    return rows
 
 
 def make_epoch_rows(outcome: Outcome) -> Iterator[EpochRow]:
@@ -67,7 +69,6 @@ def _find_common(outcome: Outcome, header: SweepHeader) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "case_id": outcome.case.case_id,
         **outcome.case.model_dump(exclude={"checkpoints"}),
-        "is_plain": outcome.case.has_way_of(header.first_cases.get(outcome.case.model, outcome.case)),
         "run_epochs": outcome.case.run_epochs,
         "dataset_digest": header.dataset_digest,
         "dataset_genuine": _to_words(header.dataset_genuine),

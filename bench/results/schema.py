@@ -2,7 +2,9 @@
 
 Schema history:
 
-5  (0.1.0) is_plain; is_final only in the row of the case's last checkpoint, which a process that was to stop earlier
+6  (0.1.0) is_final only in the first way to train that the sweep has of a model; is_last is what is_final was, and
+   is_plain is no more.
+5  is_plain; is_final only in the row of the case's last checkpoint, which a process that was to stop earlier
    does not have. threads is the case's, and is in case_id; it belongs to the fingerprint no more.
 4  total_s, train_total_s, val_total_s and cpu_total_s in place of wall_s_total and its like; peak_ first in the
    names of all peaks of memory; is_final; steady, dataset_genuine and git_dirty are yes, no or unknown. Warm-up is that
@@ -30,7 +32,7 @@ from bench.results.epochs import Epochs, MemorySamples
 from bench.results.roofline import Bound
 from bench.worker.protocol import CheckpointEvent, EvaluationEvent, PeaksEvent, PhaseEvent, SetupEvent
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 def check_schema_version(version: int, file: str) -> None:
@@ -193,11 +195,12 @@ class Figures(Identity):
     """The twenty that people look at."""
 
     is_final: bool = describe_column(
+        "whether to pivot this row by model and batch size: the last checkpoint (`is_last`), with the first backend, "
+        "loop, precision and threads that the sweep trained this model with"
+    )
+    is_last: bool = describe_column(
         "whether this is the case's last checkpoint: one row of each process, none of a further one that was to stop "
         "earlier"
-    )
-    is_plain: bool = describe_column(
-        "whether backend, loop, precision and threads are the first that the sweep trained this model with"
     )
     status: Status = describe_column("ok if this checkpoint was reached; else how the run ended before it")
     error: str | None = describe_column("what went wrong", empty="status is ok")

@@ -35,13 +35,14 @@ def test_answers_have_one_type_whatever_is_in_them(outcomes: list[Outcome], know
     frame = read(outcomes, dataset_genuine=known, git_dirty=known)
     words = pd.read_csv(io.StringIO("word\nyes\n"))["word"].dtype
     assert {frame[name].dtype for name in ("steady", "dataset_genuine", "git_dirty")} == {words}
-    assert frame["is_final"].dtype == frame["is_plain"].dtype == bool
+    assert frame["is_final"].dtype == frame["is_last"].dtype == bool
     assert set(frame["steady"]) <= {"yes", "no", "unknown"}
     assert set(frame["dataset_genuine"]) == set(frame["git_dirty"]) == {word}
 
 
-def test_one_row_of_each_process_is_final_the_case_s_last_checkpoint_reached_or_not() -> None:
+def test_one_row_of_each_process_is_the_case_s_last_checkpoint_reached_or_not() -> None:
     frame = read(cases=[outcome.case for outcome in OUTCOMES])
+    assert frame.is_final.equals(frame.is_last)
     final = frame[frame.is_final].set_index("case_id")
     assert final.index.tolist() == [outcome.case.case_id for outcome in OUTCOMES]
     assert final["epochs"].tolist() == [12, 12, 12, 12, 1, 4]
@@ -55,7 +56,7 @@ def test_a_further_process_that_was_to_stop_earlier_has_no_final_row() -> None:
     assert frame[frame.is_final].case_id.tolist() == [WHOLE.case.case_id]
 
 
-def test_a_plain_pivot_of_final_and_plain_rows_averages_processes_and_nothing_else() -> None:
+def test_a_plain_pivot_of_final_rows_averages_processes_and_nothing_else() -> None:
     """Other checkpoints, loops, backends and precisions of the sweep are other things, not more of the same."""
     others = [
         scripted.outcome(scripted.case(checkpoints=(1, 2, 12), **way), epochs=SLOW)
@@ -63,21 +64,21 @@ def test_a_plain_pivot_of_final_and_plain_rows_averages_processes_and_nothing_el
     ]
     outcomes = [WHOLE, REPEATED, *others]
     frame = read(outcomes, cases=[outcome.case for outcome in outcomes])
-    assert len(frame[frame.is_final]) == 5
-    final = frame[frame.is_final & frame.is_plain]
+    assert len(frame[frame.is_last]) == 5
+    final = frame[frame.is_final]
     assert final.pivot_table("total_s", "model", "batch_size").to_numpy().tolist() == [[22.0]]
     alone = read([WHOLE]).epoch_s_median.max()
     assert final.pivot_table("epoch_s_median", "model", "batch_size").to_numpy().tolist() == [[alone]]
     assert frame.epoch_s_median.max() > alone
 
 
-def test_the_plain_way_is_the_first_of_each_model_in_the_profile() -> None:
+def test_the_final_rows_are_of_the_first_way_of_each_model_in_the_profile() -> None:
     cases = [
         scripted.case(model=model, loop=loop) for model, loop in (("basic", "xla"), ("basic", "fit"), ("deep", "fit"))
     ]
     frame = read([scripted.outcome(case) for case in cases], cases=cases)
-    plain = frame[frame.is_plain & frame.is_final]
-    assert list(zip(plain.model, plain.loop, strict=True)) == [("basic", "xla"), ("deep", "fit")]
+    final = frame[frame.is_final]
+    assert list(zip(final.model, final.loop, strict=True)) == [("basic", "xla"), ("deep", "fit")]
 
 
 def test_columns_are_the_case_then_twenty_figures_then_details_then_the_machine() -> None:
@@ -89,4 +90,4 @@ def test_columns_are_the_case_then_twenty_figures_then_details_then_the_machine(
     assert columns == [name for part in parts for name in part]
     assert [len(part) for part in parts[:2]] == [14, 20]
     assert columns[:3] == ["schema_version", "case_id", "model"]
-    assert {"is_final", "is_plain", "status", "total_s", "epoch_s_median", "peak_rss_mib", "val_bce"} <= set(parts[1])
+    assert {"is_final", "is_last", "status", "total_s", "epoch_s_median", "peak_rss_mib", "val_bce"} <= set(parts[1])
