@@ -10,6 +10,7 @@ import csv
 import functools
 import gzip
 import io
+import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -105,7 +106,7 @@ class Coverage:
     reach: float
     """Mean half-width in quiet minutes, as a logarithm."""
     oracle: float
-    """The half-width that somebody would need who knew by how much quiet processes differ."""
+    """The half-width that somebody would need who knew by how much the figures of quiet processes, or sweeps, differ."""
 
     @property
     def width(self) -> float:
@@ -113,17 +114,42 @@ class Coverage:
         return self.reach / self.oracle
 
 
-def find_target(processes: Sequence[RecordedProcess]) -> float:
-    """The median over the quiet processes of a case, of what each measured in its whole run: seconds per epoch."""
-    return statistics.median(_measure(processes, len(processes[0].train_s)))
+def find_target(processes: Sequence[RecordedProcess], epochs: int) -> float:
+    """The median over the quiet processes of a case, of what each measured in so many epochs: seconds per epoch."""
+    return statistics.median(_measure(processes, epochs))
 
 
 def _measure(processes: Sequence[RecordedProcess], epochs: int) -> list[float]:
-    return [each.estimate(epochs).as_measured for each in processes if each.is_quiet]
+    return [
+        each.estimate(epochs).as_measured for each in processes if each.is_quiet and len(each.train_s) >= epochs
+    ]
 
 
-def _find_deviation(processes: Sequence[RecordedProcess], epochs: int) -> float:
-    return statistics.stdev(map(math.log, _measure(processes, epochs)))
+def _find_need(processes: Sequence[RecordedProcess], epochs: int, repeats: int, hours: int = 1) -> float:
+    """The half-width, as a logarithm, that somebody would need who knew by how much quiet processes and hours differ.
+
+    ``processes`` are of one case. How far hours differ is known from all of them, by their first epochs.
+    """
+    within, _ = _find_components(processes, epochs)
+    return 1.96 * math.sqrt((find_hour_deviation(processes) ** 2 + within / repeats) / hours)
+
+
+def find_hour_deviation(processes: Sequence[RecordedProcess]) -> float:
+    """Standard deviation of the logarithm of a case's quiet figure from hour to hour, by all hours' first epochs."""
+    _, between = _find_components(processes, min(len(each.train_s) for each in processes))
+    return math.sqrt(between)
+
+
+def _find_components(processes: Sequence[RecordedProcess], epochs: int) -> tuple[float, float]:
+    """Variances of the logarithm of quiet figures: of processes within an hour, and of hours; one-way random effects."""
+    hours: dict[str, list[float]] = {}
+    for each in processes:
+        if each.is_quiet and len(each.train_s) >= epochs:
+            hours.setdefault(each.hour, []).append(math.log(each.estimate(epochs).quiet))
+    groups = [logs for logs in hours.values() if len(logs) > 1]
+    within = statistics.fmean(statistics.variance(logs) for logs in groups)
+    of_means = statistics.variance([statistics.fmean(logs) for logs in groups])
+    return within, max(of_means - within * statistics.fmean(1 / len(logs) for logs in groups), 0.0)
 
 
 def _holds(speed: ProcessSpeed | CaseSpeed, target: float) -> bool:
@@ -136,13 +162,14 @@ def _find_reach(speed: ProcessSpeed | CaseSpeed) -> float:
 
 def cover_alone(processes: Sequence[RecordedProcess], epochs: int) -> Coverage:
     """Of the intervals that each process of a case prints by itself."""
-    target = find_target(processes)
-    speeds = [each.estimate(epochs) for each in processes]
+    target = find_target(processes, epochs)
+    long_enough = [each for each in processes if len(each.train_s) >= epochs]
+    speeds = [each.estimate(epochs) for each in long_enough]
     return Coverage(
         draws=len(speeds),
         held=statistics.fmean(_holds(speed, target) for speed in speeds),
-        reach=statistics.fmean(_find_reach(each.estimate(epochs)) for each in processes if each.is_quiet),
-        oracle=1.96 * _find_deviation(processes, epochs),
+        reach=statistics.fmean(_find_reach(each.estimate(epochs)) for each in long_enough if each.is_quiet),
+        oracle=_find_need(processes, epochs, 1),
     )
 
 
@@ -156,21 +183,28 @@ def list_quiet_hours(processes: Sequence[RecordedProcess]) -> list[str]:
 
 
 def cover_sweeps(
-    processes: Sequence[RecordedProcess], epochs: int, repeats: int, draws: int, rng: np.random.Generator
+    processes: Sequence[RecordedProcess],
+    epochs: int,
+    repeats: int,
+    draws: int,
+    rng: np.random.Generator,
+    *,
+    hours: int = 1,
 ) -> dict[str, Coverage]:
-    """Of the intervals of sweeps that run each case in so many processes, all of one hour; by case."""
+    """Of the intervals of sweeps that run each case in so many processes, in each of so many hours; by case."""
     cases = sorted({each.case for each in processes})
     own = {case: [each for each in processes if each.case == case] for case in cases}
-    targets = {case: find_target(own[case]) for case in cases}
-    quiet = [each for each in processes if each.hour in list_quiet_hours(processes)]
-    found = [draw_sweep(processes, epochs, repeats, rng) for _ in range(draws)]
-    in_quiet = [draw_sweep(quiet, epochs, repeats, rng) for _ in range(draws)]
+    targets = {case: find_target(own[case], epochs) for case in cases}
+    long_enough = [each for each in processes if len(each.train_s) >= epochs]
+    quiet = [each for each in long_enough if each.hour in list_quiet_hours(processes)]
+    found = [draw_sweep(long_enough, epochs, repeats, rng, hours=hours) for _ in range(draws)]
+    in_quiet = [draw_sweep(quiet, epochs, repeats, rng, hours=hours) for _ in range(draws)]
     return {
         case: Coverage(
             draws=draws,
             held=statistics.fmean(_holds(sweep[f"{case}.0"], targets[case]) for sweep in found),
             reach=statistics.fmean(_find_reach(sweep[f"{case}.0"]) for sweep in in_quiet),
-            oracle=1.96 * _find_deviation(own[case], epochs) / math.sqrt(repeats),
+            oracle=_find_need(own[case], epochs, repeats, hours),
         )
         for case in cases
     }
@@ -184,20 +218,21 @@ def draw_sweep(
     *,
     factor: float = 1.0,
     twins: int = 1,
+    hours: int = 1,
 ) -> dict[str, CaseSpeed]:
-    """Draw a sweep from the processes of one hour; its times are multiplied by ``factor``.
+    """Draw a sweep from the processes of so many hours; its times are multiplied by ``factor``.
 
-    Without ``repeats`` it has as many processes as that hour's sweep had, drawn with replacement. Each case's processes
+    Without ``repeats`` it has as many processes as each hour's sweep had, drawn with replacement. Each case's processes
     are dealt to so many ``twins`` of it, which count as cases of their own.
     """
-    hour = str(rng.choice(sorted({each.hour for each in processes})))
-    rows = []
-    for case in sorted({each.case for each in processes}):
+    drawn = map(str, rng.choice(sorted({each.hour for each in processes}), size=hours, replace=False))
+    rows: list[SpeedRow] = []
+    for hour, case in itertools.product(drawn, sorted({each.case for each in processes})):
         there = [each for each in processes if each.hour == hour and each.case == case]
         count = len(there) if repeats is None else min(repeats, len(there))
         chosen = rng.choice(len(there), size=count, replace=repeats is None)
         rows += [
-            _make_row(f"{case}.{number % twins}", number, there[place], epochs, factor)
+            _make_row(f"{case}.{number % twins}", len(rows) + number, there[place], epochs, factor)
             for number, place in enumerate(chosen)
         ]
     return estimate_cases(rows)
@@ -214,6 +249,7 @@ def _make_row(case: str, repeat: int, process: RecordedProcess, epochs: int, fac
         epoch_s_low=factor * speed.low,
         epoch_s_high=factor * speed.high,
         epoch_s_error=speed.error,
+        started_at=process.hour,
     )
     return cast("SpeedRow", row)
 
@@ -263,6 +299,7 @@ def compare_sweeps(
     *,
     factor: float = 1.0,
     twins: int = 2,
+    hours: int = 1,
 ) -> Told:
     """Two sweeps of hours drawn independently, one of a machine that takes ``factor`` times as long.
 
@@ -270,8 +307,8 @@ def compare_sweeps(
     """
     cases, families, machines = [], [], []
     for _ in range(draws):
-        one = draw_sweep(processes, epochs, repeats, rng, twins=twins)
-        two = draw_sweep(processes, epochs, repeats, rng, factor=factor, twins=twins)
+        one = draw_sweep(processes, epochs, repeats, rng, twins=twins, hours=hours)
+        two = draw_sweep(processes, epochs, repeats, rng, factor=factor, twins=twins, hours=hours)
         ratios = [divide(one[case], two[case]) for case in one]
         overall = compute_geometric_mean(ratios)
         assert overall is not None

@@ -23,7 +23,7 @@ from bench.report.tables import (
 from bench.report.thresholds import choose_thresholds
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, ResultRow, SweepHeader
-from bench.results.speed import CaseSpeed, estimate_cases
+from bench.results.speed import CaseSpeed, estimate_cases, find_hour_limit
 
 _SAMPLING_TOLERANCE_MIB = 1.0
 _MISSED_FRACTION = 0.8
@@ -179,9 +179,16 @@ def _describe_what_was_reached(
     widest = max(speeds, key=lambda name: speeds[name].within)
     title = next(outcome.case.title for outcome in outcomes if outcome.case.name == widest)
     are = "is" if 1 in (known, len(speeds)) else "are"
-    return (
+    words = (
         f"{known} of {format_count(len(speeds), 'case')} {are} known to within {wanted_percent:g} %; "
         f"the widest is {title}, within {format_within(speeds[widest].within)}."
+    )
+    hour = find_hour_limit()
+    if known == len(speeds) or wanted_percent / 100 >= hour:
+        return words
+    return (
+        f"{words} Hours of one machine differ: one hour leaves {format_within(hour)} at best, and `--resume --minutes` at "
+        "another hour narrows it."
     )
 
 

@@ -73,6 +73,7 @@ class Row:
     val_samples: int
     seed: int
     repeat: int
+    started_at: str
     status: Status
     val_bce: float | None
     total_s: float | None

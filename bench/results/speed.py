@@ -5,28 +5,34 @@ the next process (the levels of Kalibera and Jones, Rigorous benchmarking in rea
 here is about the median of many runs on a quiet machine. It rests on how far runs differ, never on epochs alone:
 
 - of one run that is assumed, and is more where the run itself was uneven, drifted or met noise;
-- where cases ran in several processes, what these differ by corrects the assumption, for all cases of the sweep alike.
+- where cases ran in several processes, what these differ by corrects the assumption, for all cases of the sweep alike;
+- hours of one machine differ too, which no sweep of minutes can see: only processes of other hours narrow that.
 
 How the assumptions were chosen, and how often the intervals hold: docs/research/next-run.md.
 """
 
 import math
 import statistics
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bench.results.reader import Row
 from bench.results.schema import ResultRow
 from bench.results.stats import StudentMean, compute_upper_t, find_interval_of_median
 
-DEVIATION = 0.04
-"""Standard deviation of the logarithm of a quiet run's figure, from one process to the next, however long both run."""
-MOMENT_DEVIATION = 0.20
+DEVIATION = 0.035
+"""Standard deviation of the logarithm of a quiet run's figure, from one process of an hour to the next, however long
+both run."""
+HOUR_DEVIATION = 0.045
+"""The same of what all processes of an hour share: what a machine does differs from hour to hour."""
+HOUR_S = 1800.0
+"""Seconds after which a process meets another hour."""
+MOMENT_DEVIATION = 0.17
 """The same for runs of no length: even a quiet machine changes its speed from moment to moment."""
 MOMENT_S = 2.0
 """Seconds that such a moment lasts: a run that is many times as long sees their mean."""
-SWEEP_DEVIATION = 0.02
-"""The part of `DEVIATION` that all runs of one sweep share: what a machine does differs from hour to hour."""
 FREEDOM = 8
 """Degrees of freedom that the assumption counts for: a sweep with many more in its own repeats overrules it."""
 NOISE_COST = 0.3
@@ -46,6 +52,8 @@ _MOST_TAKEN = 4.0
 """Others took this many times what the process had, at most: no correction goes beyond. Twice was tried."""
 _MOST_CORES = 1e6
 """No machine has more."""
+_MOST_SHARED = 0.9
+"""At most so much of a process' deviation is shared, so that something is its own."""
 _WIDEST = 50.0
 """Logarithm of the widest interval's reach, so that files of figures that no machine gives overflow nothing."""
 
@@ -71,8 +79,14 @@ class ProcessSpeed:
 
     @property
     def doubt(self) -> float:
-        """The part of it that further processes of the same sweep share: its hour, and its noise."""
-        return min(math.hypot(SWEEP_DEVIATION, _find_doubt(self.as_measured, self.quiet)), self.deviation)
+        """The part of it that further processes of the same hour share: the hour, and its noise."""
+        shared = math.hypot(HOUR_DEVIATION, _find_doubt(self.as_measured, self.quiet))
+        return min(shared, _MOST_SHARED * self.deviation)
+
+    @property
+    def own_variance(self) -> float:
+        """Variance of the logarithm of ``quiet`` from one process of an hour to the next."""
+        return self.deviation**2 - self.doubt**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +129,7 @@ def estimate_process(
     error = _find_error_within(times)
     within = error if len(times) >= _FEWEST_FOR_ERROR else _to_error_of_median(_EPOCH_DEVIATION, len(times))
     moment = MOMENT_DEVIATION / math.sqrt(1 + math.fsum(train_s) / MOMENT_S)
-    deviation = math.hypot(DEVIATION, moment, within, _find_drift(times), _find_doubt(as_measured, quiet))
+    deviation = math.hypot(DEVIATION, HOUR_DEVIATION, moment, within, _find_drift(times), _find_doubt(as_measured, quiet))
     reach = math.exp(compute_upper_t(_TAIL, FREEDOM) * deviation)
     return ProcessSpeed(as_measured, quiet, quiet / reach, quiet * reach, error)
 
@@ -181,18 +195,40 @@ def name_case(row: SpeedRow) -> str:
 def estimate_cases(rows: Iterable[SpeedRow]) -> dict[str, CaseSpeed]:
     """Estimate the cases of one sweep, by their names without repeats, from all rows of results.csv.
 
-    Of each process its last checkpoint counts. How far processes differ is estimated from all cases that have several.
+    Of each process its last checkpoint counts. How far processes of an hour differ is estimated from all cases that have
+    several.
     """
     last: dict[tuple[str, int], SpeedRow] = {}
     for row in rows:
         if row.epoch_s_quiet is not None:
             key = (name_case(row), row.repeat)
             last[key] = max(last.get(key, row), row, key=lambda each: each.epochs)
-    cases: dict[str, list[ProcessSpeed]] = {}
+    hour_of = _number_hours(last.values())
+    cases: dict[str, dict[int, list[ProcessSpeed]]] = {}
     for (name, _), row in last.items():
-        cases.setdefault(name, []).append(_read_process(row))
-    scale, freedom = _find_scale(cases.values())
-    return {name: _combine(processes, scale, freedom) for name, processes in cases.items()}
+        cases.setdefault(name, {}).setdefault(hour_of[row.started_at], []).append(_read_process(row))
+    scale, freedom = _find_scale([hour for hours in cases.values() for hour in hours.values()])
+    return {name: _combine(list(hours.values()), scale, freedom) for name, hours in cases.items()}
+
+
+def _number_hours(rows: Iterable[SpeedRow]) -> dict[str, int]:
+    """Number the hours in which processes began, by what their rows say; what is no time belongs to the first."""
+    numbers: dict[str, int] = {}
+    number, first_s = 0, -math.inf
+    for began_s, text in sorted((_read_time(text), text) for text in {row.started_at for row in rows}):
+        if began_s - first_s > HOUR_S:
+            number, first_s = number + 1, began_s
+        numbers[text] = number
+    return numbers
+
+
+def _read_time(text: str) -> float:
+    """Seconds since 1970 of a time in ISO 8601, in UTC where it names no zone; the least number where it is none."""
+    try:
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return -sys.float_info.max
 
 
 def _read_process(row: SpeedRow) -> ProcessSpeed:
@@ -200,34 +236,48 @@ def _read_process(row: SpeedRow) -> ProcessSpeed:
     return ProcessSpeed(*(figure for figure in figures if figure is not None))
 
 
-def _find_scale(cases: Iterable[Sequence[ProcessSpeed]]) -> tuple[float, int]:
-    """By which factor variances differ from what is assumed, and the degrees of freedom of that."""
+def find_hour_limit() -> float:
+    """How far an interval reaches at best, as a fraction, where all processes ran in one hour."""
+    return math.expm1(1.96 * HOUR_DEVIATION)
+
+
+def _find_scale(hours: Iterable[Sequence[ProcessSpeed]]) -> tuple[float, int]:
+    """By which factor variances within an hour differ from what is assumed, and the degrees of freedom of that."""
     squares, freedom = float(FREEDOM), FREEDOM
-    for processes in cases:
-        middle = _average_logs(processes, [each.quiet for each in processes])
-        squares += sum((math.log(each.quiet) - middle) ** 2 / each.deviation**2 for each in processes)
+    for processes in hours:
+        middle = _average(_weigh(processes), [math.log(each.quiet) for each in processes])
+        squares += sum((math.log(each.quiet) - middle) ** 2 / each.own_variance for each in processes)
         freedom += len(processes) - 1
     return squares / freedom, freedom
 
 
-def _average_logs(processes: Sequence[ProcessSpeed], figures: Sequence[float]) -> float:
-    """The mean logarithm of a figure of each process, weighed by how far the process is trusted."""
+def _weigh(processes: Sequence[ProcessSpeed]) -> list[float]:
+    """How far each process of an hour is trusted; the weights' sum is 1."""
     weights = [each.deviation**-2 for each in processes]
-    return sum(w * math.log(x) for w, x in zip(weights, figures, strict=True)) / sum(weights)
+    return [weight / sum(weights) for weight in weights]
 
 
-def _combine(processes: Sequence[ProcessSpeed], scale: float, freedom: int) -> CaseSpeed:
-    middle = _average_logs(processes, [each.quiet for each in processes])
-    weights = [each.deviation**-2 for each in processes]
-    own = sum(w**2 * (each.deviation**2 - each.doubt**2) for w, each in zip(weights, processes, strict=True))
-    shared = sum(w * each.doubt for w, each in zip(weights, processes, strict=True))
-    error = math.sqrt(scale * own + shared**2) / sum(weights)
+def _average(weights: Sequence[float], values: Sequence[float]) -> float:
+    return sum(weight * value for weight, value in zip(weights, values, strict=True))
+
+
+def _combine(hours: Sequence[Sequence[ProcessSpeed]], scale: float, freedom: int) -> CaseSpeed:
+    """Combine each hour's processes, and then the hours, each trusted for what its processes and its doubt say."""
+    quiets, measured, trusts = [], [], []
+    for processes in hours:
+        weights = _weigh(processes)
+        quiets.append(_average(weights, [math.log(each.quiet) for each in processes]))
+        measured.append(_average(weights, [math.log(each.as_measured) for each in processes]))
+        own = sum(weight**2 * each.own_variance for weight, each in zip(weights, processes, strict=True))
+        trusts.append(1 / (scale * own + _average(weights, [each.doubt for each in processes]) ** 2))
+    weights = [trust / sum(trusts) for trust in trusts]
+    middle, error = _average(weights, quiets), 1 / math.sqrt(sum(trusts))
     reach = min(StudentMean(middle, error, freedom).compute_width(), _WIDEST)
     return CaseSpeed(
-        as_measured=math.exp(_average_logs(processes, [each.as_measured for each in processes])),
+        as_measured=math.exp(_average(weights, measured)),
         quiet=math.exp(middle),
         low=math.exp(middle - reach),
         high=math.exp(middle + reach),
-        processes=len(processes),
+        processes=sum(map(len, hours)),
         freedom=freedom,
     )

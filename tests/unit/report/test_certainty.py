@@ -30,7 +30,10 @@ def certainty(ran: dict[str, int], within_percent: float) -> str:
 def test_after_further_processes_the_cases_that_are_known_well_enough_are_counted(
     ran: dict[str, int], within_percent: float, beginning: str
 ) -> None:
-    assert certainty(ran, within_percent).startswith(beginning)
+    said = certainty(ran, within_percent)
+    assert said.startswith(beginning)
+    one_hour_is_too_little = within_percent < 6
+    assert ("at another hour narrows it" in said) == one_hour_is_too_little
 
 
 def test_without_further_processes_only_the_intervals_are_told() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from unit.machines import narrow
 
 from bench.results.schema import ResultRow
-from bench.results.speed import SWEEP_DEVIATION, CaseSpeed, ProcessSpeed, estimate_cases, estimate_process
+from bench.results.speed import HOUR_DEVIATION, CaseSpeed, ProcessSpeed, estimate_cases, estimate_process
 
 UNEVEN = (1.0, 1.02, 0.99, 1.01, 0.98)
 
@@ -259,11 +259,35 @@ def test_many_processes_overrule_what_is_assumed() -> None:
     times = [rng.lognormvariate(0, 0.2) for _ in range(200)]
     logs = [math.log(each) for each in times]
     mean = sum(logs) / 200
-    half = 1.96 * math.hypot(SWEEP_DEVIATION, math.sqrt(sum((each - mean) ** 2 for each in logs) / 199 / 200))
+    half = 1.96 * math.hypot(HOUR_DEVIATION, math.sqrt(sum((each - mean) ** 2 for each in logs) / 199 / 200))
     for reach in (1.2, 1.3, 3.0):
         found = only(*repeats(*times, reach=reach))
         assert math.log(found.quiet) == pytest.approx(mean)
         assert width(found) / 2 == pytest.approx(half, rel=0.15)
+
+
+def test_only_processes_of_other_hours_narrow_what_an_hour_shares() -> None:
+    """Of so many processes that they all but agree, one hour leaves its own deviation; four hours leave half of it."""
+    one_hour = only(*repeats(*[1.0] * 40))
+    assert width(one_hour) / 2 == pytest.approx(1.96 * HOUR_DEVIATION, rel=0.15)
+    hours = [
+        each.model_copy(update={"started_at": f"2026-01-02T{3 + each.repeat % 4:02}:00:00+00:00"})
+        for each in repeats(*[1.0] * 40)
+    ]
+    assert width(only(*hours)) == pytest.approx(width(one_hour) / 2, rel=0.1)
+
+
+def test_hours_count_for_what_is_known_of_each() -> None:
+    """Seven processes of one hour and one of another: neither an eighth nor half of the figure is the other's."""
+    later = row(seconds=2.0, repeat=7, started_at="2026-01-02T09:00:00+00:00")
+    found = only(*repeats(*[1.0] * 7), later)
+    assert 2 ** (1 / 8) < found.quiet < 2**0.5
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-01-02", "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+23:59"])
+def test_whatever_a_file_says_of_when_it_ran_is_read(text: str) -> None:
+    found = only(row(), row(repeat=1, started_at=text))
+    assert found.low < found.quiet == pytest.approx(1.0)
 
 
 def test_of_each_process_its_last_checkpoint_counts() -> None:
