@@ -349,6 +349,21 @@ def check(
 
 @app.command(
     epilog=list_examples(
+        ("aebench bands reports/SEED-0 reports/SEED-1 reports/SEED-2 --out bands.csv", "one report per seed"),
+    )
+)
+def bands(
+    reports: Annotated[list[Path], typer.Argument(metavar="REPORT...", help="Report folders or results.csv files.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the bands; others in it are kept.")],
+) -> None:
+    """Make reference bands of the loss from reports of three seeds or more: where one further run should end."""
+    from bench.results.bands import store_bands  # noqa: PLC0415 - scipy is for those who measure
+
+    raise typer.Exit(store_bands(reports, out))
+
+
+@app.command(
+    epilog=list_examples(
         ("aebench models", "what --models and profiles may name"),
     )
 )

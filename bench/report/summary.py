@@ -11,6 +11,7 @@ from bench.plan.estimate import format_duration
 from bench.plan.profile import name_briefly
 from bench.report import advice, variants
 from bench.report.tables import format_loss, format_seconds
+from bench.results import bands
 from bench.results.schema import Outcome, ResultRow, SweepHeader
 from bench.results.speed import CaseSpeed, name_case
 from bench.results.stats import compute_median_of_known
@@ -99,6 +100,8 @@ def find_drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
 
 _MOST_GROUPS = 3
 """Where cases end at different epoch counts, the time to so many of these is said, the last ones."""
+_MOST_OUTSIDE = 2
+"""So many losses outside of their reference bands are named."""
 _LONGEST_S = 1e10
 """Three centuries: no journal that somebody made up can ask for more."""
 
@@ -208,13 +211,35 @@ def _describe_trust(
         "the machine changed its own speed, so times compare only roughly": find_drift(outcomes) is not None,
         f"the arrays are not those usually known as {header.profile.dataset}": header.dataset_genuine is False,
     }
+    within, outside = _check_bands(rows)
+    reasons |= dict.fromkeys(outside, True)
     if any(reasons.values()):
-        return [f"Trust: with care, since {'; '.join(reason for reason, applies in reasons.items() if applies)}."]
-    if not outcomes:
+        trust = f"with care, since {'; '.join(reason for reason, applies in reasons.items() if applies)}."
+    elif not outcomes:
         return []
-    if all(row.steady == "unknown" for row in rows):
-        return ["Trust: no epoch was noisy; the runs are too short to say whether their times are steady."]
-    return ["Trust: nothing speaks against these figures; no epoch was noisy, and no series of times had a trend."]
+    elif all(row.steady == "unknown" for row in rows):
+        trust = "no epoch was noisy; the runs are too short to say whether their times are steady."
+    else:
+        trust = "nothing speaks against these figures; no epoch was noisy, and no series of times had a trend."
+    return [f"Trust: {trust}{within}"]
+
+
+def _check_bands(rows: Sequence[ResultRow]) -> tuple[str, list[str]]:
+    """Say that all losses lie within their reference bands, or name the first cases, at their last checkpoint, that
+    do not.
+    """
+    known = bands.read_bands()
+    checked = [row for row in rows if bands.find_band(known, row)]
+    outside = [(row, sentence) for row in checked if (sentence := bands.check_row(known, row))]
+    if not outside:
+        return (f" Losses within their reference bands: {len(checked)} of {len(checked)}." if checked else ""), []
+    last = {
+        (name_case(row), row.repeat): sentence for row, sentence in sorted(outside, key=lambda each: each[0].epochs)
+    }
+    sentences = list(dict.fromkeys(last.values()))
+    more = len(sentences) - _MOST_OUTSIDE
+    rest = [f"{more} more lie outside of their reference bands"] if more > 0 else []
+    return "", [*sentences[:_MOST_OUTSIDE], *rest]
 
 
 def _join_names(names: Sequence[str]) -> str:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import pytest
 import scripted
 
 from bench.host.reference_kernels import Reference
 from bench.report import summary
+from bench.results import bands
 from bench.results.schema import Outcome, ResultRow
 from bench.results.speed import estimate_cases
 
@@ -131,3 +133,16 @@ def test_every_reason_for_care_is_named() -> None:
 def test_many_unsteady_cases_are_counted() -> None:
     rows = [row(f"m{n}", steady="no") for n in range(6)]
     assert "epochs of m0 · batch 4 and of m1 · batch 4 and 4 more never became steady" in sentences(*rows)[-1]
+
+
+def test_the_answer_says_whether_losses_lie_within_their_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("model", "optimizer", "learning_rate", "batch_size", "dataset", "train_samples", "epochs")
+    fields = {name: getattr(FAST, name) for name in names}
+    band = bands.Band(**fields, low=0.11, high=0.13, seeds=5, source="made up")
+    monkeypatch.setattr(bands, "read_bands", lambda: [band])
+    assert sentences(FAST)[-1].endswith("Losses within their reference bands: 1 of 1.")
+    high = FAST.model_copy(update={"val_bce": 0.27})
+    assert sentences(high)[-1] == (
+        "Trust: with care, since val_bce 0.2700 at 8 epochs (basic · batch 4); the reference band is 0.1100 to 0.1300: "
+        "something differs."
+    )
