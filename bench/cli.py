@@ -364,6 +364,39 @@ def bands(
 
 @app.command(
     epilog=list_examples(
+        ("aebench submit reports/FOLDER", "checks the report and packs it, to hand it in"),
+    )
+)
+def submit(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Report folder.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The archive; by default DIR's name with .tar.gz.")
+    ] = None,
+) -> None:
+    """Pack a report into one archive to hand in, and show what it says of the machine. Uploads nothing."""
+    from bench.reference import submit as submit_command  # noqa: PLC0415
+
+    raise typer.Exit(submit_command.submit(folder, out))
+
+
+@app.command(
+    epilog=list_examples(
+        ("aebench verify theirs.tar.gz reports/reference/*", "may these reports join the collection?"),
+    )
+)
+def verify(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Archives of aebench submit, report folders or results.csv.")
+    ],
+) -> None:
+    """Check reports that others hand in. Exits with code 1 where one is refused, 2 where one cannot be read."""
+    from bench.reference import verify as verify_command  # noqa: PLC0415
+
+    raise typer.Exit(verify_command.verify(files))
+
+
+@app.command(
+    epilog=list_examples(
         ("aebench models", "what --models and profiles may name"),
     )
 )

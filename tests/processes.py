@@ -106,7 +106,7 @@ class Coverage:
     reach: float
     """Mean half-width in quiet minutes, as a logarithm."""
     oracle: float
-    """The half-width that somebody would need who knew by how much the figures of quiet processes, or sweeps, differ."""
+    """The half-width that somebody would need who knew by how much quiet processes, and hours, differ."""
 
     @property
     def width(self) -> float:
@@ -120,9 +120,7 @@ def find_target(processes: Sequence[RecordedProcess], epochs: int) -> float:
 
 
 def _measure(processes: Sequence[RecordedProcess], epochs: int) -> list[float]:
-    return [
-        each.estimate(epochs).as_measured for each in processes if each.is_quiet and len(each.train_s) >= epochs
-    ]
+    return [each.estimate(epochs).as_measured for each in processes if each.is_quiet and len(each.train_s) >= epochs]
 
 
 def _find_need(processes: Sequence[RecordedProcess], epochs: int, repeats: int, hours: int = 1) -> float:
@@ -141,7 +139,7 @@ def find_hour_deviation(processes: Sequence[RecordedProcess]) -> float:
 
 
 def _find_components(processes: Sequence[RecordedProcess], epochs: int) -> tuple[float, float]:
-    """Variances of the logarithm of quiet figures: of processes within an hour, and of hours; one-way random effects."""
+    """Variances of the logarithm of quiet figures: of processes within an hour, of hours (one-way random effects)."""
     hours: dict[str, list[float]] = {}
     for each in processes:
         if each.is_quiet and len(each.train_s) >= epochs:

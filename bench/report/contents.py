@@ -187,8 +187,8 @@ def _describe_what_was_reached(
     if known == len(speeds) or wanted_percent / 100 >= hour:
         return words
     return (
-        f"{words} Hours of one machine differ: one hour leaves {format_within(hour)} at best, and `--resume --minutes` at "
-        "another hour narrows it."
+        f"{words} Hours of one machine differ: one hour leaves {format_within(hour)} at best, and `--resume --minutes` "
+        "at another hour narrows it."
     )
 
 

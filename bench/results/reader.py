@@ -123,13 +123,21 @@ def read_report(path: Path) -> Report:
     """
     file = find_results(path)
     try:
-        lines, cells = _parse_cells(_read_text(file))
-        header, *body = cells
-        _check_header(header, body, lines)
-        columns = _parse_columns(header, body, lines[1:])
-        return _make_report(file, columns, lines[1:], _note_unknown(header))
+        return parse_report(_read_bytes(file), file)[0]
     except InvalidInput as error:
         raise InvalidInput(f"{quote(file)}{error}") from error
+
+
+def parse_report(data: bytes, file: Path) -> tuple[Report, dict[str, list[Any]]]:
+    """Parse the bytes of a results.csv; returns the report, and every known column by its name.
+
+    Raises `InvalidInput` with a message that begins where the file's name ends.
+    """
+    lines, cells = _parse_cells(_decode(data))
+    header, *body = cells
+    _check_header(header, body, lines)
+    columns = _parse_columns(header, body, lines[1:])
+    return _make_report(file, columns, lines[1:], _note_unknown(header)), columns
 
 
 def find_results(path: Path) -> Path:
@@ -144,8 +152,7 @@ def find_results(path: Path) -> Path:
 # Messages begin where the file's name ends: ": …" or ", line 3: …".
 
 
-def _read_text(file: Path) -> str:
-    data = _read_bytes(file)
+def _decode(data: bytes) -> str:
     if not data.strip():
         raise InvalidInput(" is empty: expected a results.csv of aebench. Did its sweep end, and was all of it copied?")
     encoding = "UTF-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "UTF-8"

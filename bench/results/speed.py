@@ -129,7 +129,9 @@ def estimate_process(
     error = _find_error_within(times)
     within = error if len(times) >= _FEWEST_FOR_ERROR else _to_error_of_median(_EPOCH_DEVIATION, len(times))
     moment = MOMENT_DEVIATION / math.sqrt(1 + math.fsum(train_s) / MOMENT_S)
-    deviation = math.hypot(DEVIATION, HOUR_DEVIATION, moment, within, _find_drift(times), _find_doubt(as_measured, quiet))
+    deviation = math.hypot(
+        DEVIATION, HOUR_DEVIATION, moment, within, _find_drift(times), _find_doubt(as_measured, quiet)
+    )
     reach = math.exp(compute_upper_t(_TAIL, FREEDOM) * deviation)
     return ProcessSpeed(as_measured, quiet, quiet / reach, quiet * reach, error)
 
@@ -195,8 +197,8 @@ def name_case(row: SpeedRow) -> str:
 def estimate_cases(rows: Iterable[SpeedRow]) -> dict[str, CaseSpeed]:
     """Estimate the cases of one sweep, by their names without repeats, from all rows of results.csv.
 
-    Of each process its last checkpoint counts. How far processes of an hour differ is estimated from all cases that have
-    several.
+    Of each process its last checkpoint counts. How far processes of an hour differ is estimated from all cases that
+    have several.
     """
     last: dict[tuple[str, int], SpeedRow] = {}
     for row in rows:

@@ -221,7 +221,8 @@ def test_the_models_are_listed_with_parameters_and_the_blogs_figures(
         assert expected in printed
 
 
-COMMANDS = ("run", "advise", "report", "compare", "regress", "check", "bands", "models", "datasets", "machine")
+COMMANDS = ("run", "advise", "report", "compare", "regress", "check", "bands", "submit", "verify", "models")
+COMMANDS += ("datasets", "machine")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -71,9 +71,7 @@ def test_cases_of_a_machine_that_is_half_as_fast_are_called_slower() -> None:
 def test_sweeps_of_six_minutes_tell_a_slower_machine_from_itself(hours: int, slower: float) -> None:
     """Hours of one machine differ: one each tells 30 % apart, two each at two hours 15 %."""
     same, other = (
-        processes.compare_sweeps(
-            SHORT, 12, None, DRAWS, np.random.default_rng(1), factor=factor, twins=1, hours=hours
-        )
+        processes.compare_sweeps(SHORT, 12, None, DRAWS, np.random.default_rng(1), factor=factor, twins=1, hours=hours)
         for factor in (1.0, slower)
     )
     assert same.machine == 0

@@ -284,7 +284,9 @@ def test_hours_count_for_what_is_known_of_each() -> None:
     assert 2 ** (1 / 8) < found.quiet < 2**0.5
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-01-02", "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+23:59"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-01-02", "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+23:59"]
+)
 def test_whatever_a_file_says_of_when_it_ran_is_read(text: str) -> None:
     found = only(row(), row(repeat=1, started_at=text))
     assert found.low < found.quiet == pytest.approx(1.0)
