@@ -1,6 +1,5 @@
 """What a person can change in a script of their own to train faster here: pure functions on ways to train."""
 
-import statistics
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ from bench.errors import format_count, join_names
 from bench.plan import catalog
 from bench.plan.profile import name_briefly
 from bench.report.tables import format_loss
-from bench.report.variants import SideBySide, Variant, Way, find_break_even, format_range, format_times
+from bench.report.variants import SideBySide, Variant, Way, format_range, format_times
 from bench.results.ratios import Ratio, divide
 
 SAME_LOSS = 0.01
@@ -23,10 +22,6 @@ class Gain:
     variant: Variant
     ratio: Ratio
     """How many times as fast per epoch."""
-    over_all: float
-    """How many times as fast from the start of the process to the checkpoint, where all start in the same time."""
-    pays_from: int | None
-    """The epoch count from which it is faster in all, likewise; None where it never is."""
 
     @property
     def is_clear(self) -> bool:
@@ -77,17 +72,9 @@ def _make_advice(entry: SideBySide) -> Advice | None:
     if plain is None:
         return None
     others = [each for each in entry.variants if each is not plain and each.way.backend == plain.way.backend]
-    start_s = max(statistics.median(each.start_s for each in (plain, *others)), 0.0)
-    gains = [_make_gain(plain, each, start_s, entry.epochs) for each in others]
+    gains = [Gain(each, divide(plain.speed, each.speed)) for each in others]
     gains.sort(key=lambda gain: -gain.ratio.value)
     return Advice(entry.model, entry.batch_size, entry.epochs, plain, tuple(gains))
-
-
-def _make_gain(plain: Variant, other: Variant, start_s: float, epochs: int) -> Gain:
-    """Compare two ways; starts take as long for both, since imports differ by more than loops bring in few epochs."""
-    theirs, ours = (start_s + each.compile_s + epochs * each.step_s for each in (plain, other))
-    pays_from = find_break_even(plain.step_s - other.step_s, other.compile_s - plain.compile_s)
-    return Gain(other, divide(plain.speed, other.speed), theirs / ours, pays_from)
 
 
 def can_copy(way: Way) -> bool:
@@ -126,8 +113,8 @@ def _describe_gain(advice: Advice, gain: Gain) -> str:
     return ", ".join(
         [
             f"{format_times(ratio.value)} times as fast per epoch as `{advice.plain.name}` ({interval})",
-            f"{format_times(gain.over_all)} times over {format_count(advice.epochs, 'epoch')}",
-            f"pays from epoch {gain.pays_from} on" if gain.pays_from else "does not pay for its compilation",
+            f"{format_times(variant.end_to_end or 0.0)} times over {format_count(advice.epochs, 'epoch')}",
+            f"pays from epoch {variant.pays_from} on" if variant.pays_from else "does not pay for its compilation",
             describe_loss(advice.plain, variant),
         ]
     )
@@ -167,9 +154,9 @@ def _summarize_group(change: str, some: Sequence[Advice], several: Container[str
     if not change:
         return f"no setting is clearly faster than {some[0].plain.name} for {models}"
     gains = [advice.setting for advice in some if advice.setting]
-    ends, counts = [gain.over_all for gain in gains], [advice.epochs for advice in some]
+    ends, counts = [gain.variant.end_to_end or 0.0 for gain in gains], [advice.epochs for advice in some]
     times = f"{format_range([gain.ratio.value for gain in gains])} times as fast as {some[0].plain.name} per epoch"
     if max(ends) > 1:
         return f"{change} for {models}: {times}, {format_range(ends)} times over {format_range(counts)} epochs"
-    pays = [gain.pays_from for gain in gains if gain.pays_from]
+    pays = [gain.variant.pays_from for gain in gains if gain.variant.pays_from]
     return f"{change} for {models}: {times}" + (f", pays from epoch {format_range(pays)} on" if pays else "")

@@ -41,10 +41,8 @@ class Variant:
     """Training seconds of an epoch on a quiet machine."""
     total_s: float
     """From the start of the process to the checkpoint."""
-    fixed_s: float
-    """What of it no further epoch would cost again: start, imports, what the first epoch takes longer."""
     start_s: float
-    """Of that, what comes before the first epoch: it is the same for all ways of a backend, but for chance."""
+    """Seconds before the first epoch: the median over all ways of the backend, whose imports differ by chance alone."""
     compile_s: float
     """What the first epoch and the first validation take longer than later ones."""
     step_s: float
@@ -60,11 +58,15 @@ class Variant:
     faster: float | None = None
     """How many times as fast as `plain` per epoch; None without `plain`."""
     end_to_end: float | None = None
-    """How many times as fast as `plain` from the start of the process to the checkpoint, likewise."""
+    """How many times as fast as `plain` from the start of the process to the checkpoint, by `compute_whole_s`."""
     pays_from: int | None = None
     """The epoch count from which it is faster than `plain` in all; None where it never is."""
     memory: float | None = None
     """Peak resident memory as a fraction of that of `plain`, likewise."""
+
+    def compute_whole_s(self, epochs: int) -> float:
+        """Compute what so many epochs take from the start of the process."""
+        return self.start_s + self.compile_s + epochs * self.step_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +113,10 @@ def _compare_ways(
     variants = {
         key: _make_variant(key, [row for row in way if row.epochs == epochs], speeds) for key, way in ways.items()
     }
+    variants = {key: replace(each, start_s=_find_start(key.backend, variants)) for key, each in variants.items()}
     plain = _find_plain(list(ways))
     if plain:
-        variants = {key: _compare_with(variants[plain], variant) for key, variant in variants.items()}
+        variants = {key: _compare_with(variants[plain], variant, epochs) for key, variant in variants.items()}
     return SideBySide(
         model=model,
         batch_size=batch_size,
@@ -121,6 +124,13 @@ def _compare_ways(
         variants=tuple(variants.values()),
         plain=variants[plain] if plain else None,
     )
+
+
+def _find_start(backend: str, variants: Mapping[Way, Variant]) -> float:
+    """Find how long processes of a backend take to start: what single ones differ by is more than a loop brings in few
+    epochs, and no loop's doing.
+    """
+    return max(statistics.median(each.start_s for way, each in variants.items() if way.backend == backend), 0.0)
 
 
 def _find_plain(ways: Sequence[Way]) -> Way | None:
@@ -139,14 +149,12 @@ def _make_variant(way: Way, processes: Sequence[ResultRow], speeds: Mapping[str,
     steady_s, val_s = find_median("epoch_s_median") or epoch_s, find_median("val_s_median") or 0.0
     trained_s, validated_s = find_median("train_total_s") or 0.0, find_median("val_total_s") or 0.0
     first_s = (find_median("first_epoch_s") or steady_s) - steady_s
-    # Not the total less so many median epochs: slow epochs would count as a part of the start.
-    start_s = total_s - trained_s - validated_s
     return Variant(
         name=name_way(*way),
         epoch_s=epoch_s,
         total_s=total_s,
-        fixed_s=start_s + max(first_s, 0.0),
-        start_s=start_s,
+        # Not the total less so many median epochs: slow epochs would count as a part of the start.
+        start_s=total_s - trained_s - validated_s,
         compile_s=max(first_s, 0.0) + max(validated_s - processes[0].epochs * val_s, 0.0),
         step_s=epoch_s + val_s,
         peak_rss_mib=find_median("peak_rss_mib"),
@@ -159,13 +167,14 @@ def _make_variant(way: Way, processes: Sequence[ResultRow], speeds: Mapping[str,
     )
 
 
-def _compare_with(plain: Variant, variant: Variant) -> Variant:
+def _compare_with(plain: Variant, variant: Variant, epochs: int) -> Variant:
     ours, theirs = variant.peak_rss_mib, plain.peak_rss_mib
+    costs_s = variant.compute_whole_s(0) - plain.compute_whole_s(0)
     return replace(
         variant,
         faster=plain.epoch_s / variant.epoch_s,
-        end_to_end=plain.total_s / variant.total_s,
-        pays_from=find_break_even(plain.step_s - variant.step_s, variant.fixed_s - plain.fixed_s),
+        end_to_end=plain.compute_whole_s(epochs) / variant.compute_whole_s(epochs),
+        pays_from=find_break_even(plain.step_s - variant.step_s, costs_s),
         memory=ours / theirs if ours and theirs else None,
     )
 

@@ -182,8 +182,8 @@ def _to_gain_fields(advice: Advice, gain: Gain) -> dict[str, Any]:
         "times_low": gain.ratio.low,
         "times_high": gain.ratio.high,
         "is_clearly_faster": gain.is_clear,
-        "times_end_to_end": gain.over_all,
-        "pays_from": gain.pays_from,
+        "times_end_to_end": variant.end_to_end,
+        "pays_from": variant.pays_from,
         "loss": variant.loss,
         "losses": describe_loss(advice.plain, variant),
     }

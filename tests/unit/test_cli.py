@@ -221,8 +221,10 @@ def test_the_models_are_listed_with_parameters_and_the_blogs_figures(
         assert expected in printed
 
 
-COMMANDS = ("run", "advise", "report", "compare", "regress", "check", "bands", "submit", "verify", "models")
-COMMANDS += ("datasets", "machine")
+COMMANDS = (
+    *("run", "advise", "report", "compare", "regress", "check", "bands", "submit", "verify"),
+    *("models", "datasets", "machine"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

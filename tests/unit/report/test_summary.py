@@ -82,7 +82,7 @@ def test_loops_are_named_where_cases_differ_in_them_and_compared() -> None:
     xla = row(loop="xla", total_s=10.0, steady="yes", **scripted.times(0.05))
     time, _, _, loop, _ = sentences(FAST, xla)
     assert "10.0 s (basic xla · batch 4)" in time
-    assert loop.startswith("Loop: use xla for basic: 5.0 times as fast as fit per epoch, 1.23 times end to end at 8 ")
+    assert loop.startswith("Loop: use xla for basic: 5.0 times as fast as fit per epoch, 1.13 times end to end at 8 ")
 
 
 def test_what_was_not_measured_is_left_out() -> None:
