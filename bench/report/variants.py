@@ -114,7 +114,7 @@ def _compare_ways(
         key: _make_variant(key, [row for row in way if row.epochs == epochs], speeds) for key, way in ways.items()
     }
     variants = {key: replace(each, start_s=_find_start(key.backend, variants)) for key, each in variants.items()}
-    plain = _find_plain(list(ways))
+    plain = find_plain(list(ways))
     if plain:
         variants = {key: _compare_with(variants[plain], variant, epochs) for key, variant in variants.items()}
     return SideBySide(
@@ -133,7 +133,7 @@ def _find_start(backend: str, variants: Mapping[Way, Variant]) -> float:
     return max(statistics.median(each.start_s for way, each in variants.items() if way.backend == backend), 0.0)
 
 
-def _find_plain(ways: Sequence[Way]) -> Way | None:
+def find_plain(ways: Sequence[Way]) -> Way | None:
     """Find the way that the others are compared with; TensorFlow's with threads of its own choice is the blog's."""
     plain = [way for way in ways if (way.loop, way.precision) == ("fit", "float32")]
     return min(plain, key=lambda way: (way.backend != catalog.DEFAULT_BACKEND, way.threads is not None), default=None)

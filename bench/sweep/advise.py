@@ -13,7 +13,7 @@ from bench.console.table import print_lines
 from bench.errors import join_names
 from bench.host.fingerprint import find_gpus, offers_bfloat16
 from bench.plan import catalog
-from bench.plan.profile import DATASET_SIZES
+from bench.plan.profile import DATASET_SIZES, Case
 from bench.report.advice import (
     Advice,
     Gain,
@@ -24,8 +24,10 @@ from bench.report.advice import (
     list_top_lines,
 )
 from bench.report.contents import SweepReport
-from bench.report.variants import format_times
+from bench.report.variants import find_plain, format_times, get_way
+from bench.results.ratios import divide
 from bench.sweep.flags import SweepRequest
+from bench.sweep.repeats import KnownCase, rank_by_width
 from bench.sweep.run import run_sweep
 
 MINUTES = 2.0
@@ -55,7 +57,7 @@ def advise(request: AdviseRequest) -> int:
     """
     sweep = SweepRequest(None, choose_fields(request.fields), request.data, request.offline, request.out, resume=False)
     print_report = print_json if request.json else print_advice
-    return run_sweep(sweep, make_console(stderr=True), print_report=print_report)
+    return run_sweep(sweep, make_console(stderr=True), print_report=print_report, rank=rank_by_advice)
 
 
 def choose_fields(flags: Mapping[str, Any], *, has_bfloat16: bool | None = None) -> dict[str, Any]:
@@ -118,6 +120,28 @@ def _list_strongest(backends: Sequence[str]) -> list[str]:
     """List `fit`, and the loop that asks most of `compile`: those that other threads and precisions are tried with."""
     arguments, loops = catalog.read_loop_compile_arguments(), _list_copyable(backends)
     return list(dict.fromkeys(["fit", max(loops, key=lambda loop: len(arguments[loop]))]))
+
+
+def rank_by_advice(known: Sequence[KnownCase]) -> Sequence[KnownCase]:
+    """Put first what the advice is made of: of each model the plain way and those that may be the fastest to copy.
+
+    Among these, and among the rest, the widest intervals come first.
+    """
+    groups: dict[tuple[str, int], list[KnownCase]] = {}
+    for case, speed in known:
+        groups.setdefault((case.model, case.batch_size), []).append((case, speed))
+    deciding = {case.name for group in groups.values() for case in _list_deciding(group)}
+    return sorted(rank_by_width(known), key=lambda each: each[0].name not in deciding)
+
+
+def _list_deciding(known: Sequence[KnownCase]) -> list[Case]:
+    """List the plain way to train a model, and those to copy that are not clearly slower than the fastest of them."""
+    plain = find_plain([get_way(case) for case, _ in known])
+    if plain is None:
+        return []
+    copyable = [each for each in known if can_copy(get_way(each[0])) and each[0].backend == plain.backend]
+    fastest = min((speed for _, speed in copyable), key=lambda speed: speed.quiet)
+    return [case for case, speed in copyable if get_way(case) == plain or divide(speed, fastest).low <= 1]
 
 
 # ------------------------------------------------------------------------------ what is printed

@@ -1,4 +1,4 @@
-"""Further processes for the cases whose time per epoch is known least: which is next, and when there is no more.
+"""Further processes for the cases whose time per epoch is known too little: which is next, and when there is no more.
 
 A further process is the same case with the next free repeat. Losses need no repeats, so it trains only as many epochs
 as the time of an epoch needs.
@@ -30,6 +30,17 @@ MOST_WAITING = 0.25
 """All waits together, as a fraction of the sweep's minutes: what is always busy does not become quiet."""
 
 
+KnownCase = tuple[Case, CaseSpeed]
+"""A case, by one of its processes, and what all of them say."""
+Ranking = Callable[[Sequence[KnownCase]], Sequence[KnownCase]]
+"""Puts all cases of a sweep in the order in which further processes help, those that help most first."""
+
+
+def rank_by_width(known: Sequence[KnownCase]) -> Sequence[KnownCase]:
+    """Put the widest intervals first."""
+    return sorted(known, key=lambda each: -each[1].within)
+
+
 @dataclass(frozen=True)
 class Choice:
     """The further process that helps most."""
@@ -42,7 +53,7 @@ class Choice:
 
 
 def run_repeats(
-    sweep: Sweep, executor: Executor, display: Display, outcomes: Mapping[str, Outcome]
+    sweep: Sweep, executor: Executor, display: Display, outcomes: Mapping[str, Outcome], rank: Ranking
 ) -> Iterator[Outcome]:
     """Run further processes, one at a time, as long as a case needs one that fits into the sweep's minutes.
 
@@ -50,7 +61,7 @@ def run_repeats(
     for the next one, which is chosen by all that is known then.
     """
     patience_s = 60 * MOST_WAITING * (sweep.profile.minutes or 0.0)
-    while (choice := _choose_next(sweep, outcomes)) is not None:
+    while (choice := _choose_next(sweep, outcomes, rank)) is not None:
         display.announce_repeat(choice.within, sweep.profile.within_percent / 100, sweep.left_s)
         most_s = min(LONGEST_WAIT_S, sweep.left_s - choice.takes_s, patience_s)
         waited_s = wait_for_quiet(most_s, display.show_wait)
@@ -62,17 +73,21 @@ def run_repeats(
         yield from sweep.run([choice.case], executor, display.listen)
 
 
-def _choose_next(sweep: Sweep, outcomes: Mapping[str, Outcome]) -> Choice | None:
+def _choose_next(sweep: Sweep, outcomes: Mapping[str, Outcome], rank: Ranking) -> Choice | None:
     if not sweep.left_s:
         return None
     speeds = estimate_cases(make_all_result_rows(outcomes.values(), sweep.header))
-    return choose_repeat(sweep.profile, outcomes.values(), speeds, sweep.left_s)
+    return choose_repeat(sweep.profile, outcomes.values(), speeds, sweep.left_s, rank)
 
 
 def choose_repeat(
-    profile: Profile, outcomes: Iterable[Outcome], speeds: Mapping[str, CaseSpeed], left_s: float
+    profile: Profile,
+    outcomes: Iterable[Outcome],
+    speeds: Mapping[str, CaseSpeed],
+    left_s: float,
+    rank: Ranking = rank_by_width,
 ) -> Choice | None:
-    """Choose a process of the case with the widest interval, of those that are too wide and fit into ``left_s``.
+    """Choose a process of the first case by ``rank`` whose interval is too wide and that fits into ``left_s``.
 
     None where there is none. A case of which a process failed gets no more: another would most likely fail too.
     """
@@ -80,12 +95,12 @@ def choose_repeat(
     for outcome in outcomes:
         processes.setdefault(outcome.case.name, []).append(outcome)
     choices = (
-        _make_choice(processes[name], speed.within, profile.repeats)
-        for name, speed in speeds.items()
-        if speed.within > profile.within_percent / 100 and all(outcome.status == "ok" for outcome in processes[name])
+        _make_choice(processes[case.name], speed.within, profile.repeats)
+        for case, speed in rank([(processes[name][0].case, speed) for name, speed in speeds.items()])
+        if speed.within > profile.within_percent / 100
+        and all(outcome.status == "ok" for outcome in processes[case.name])
     )
-    fitting = (choice for choice in choices if choice.takes_s <= left_s)
-    return max(fitting, key=lambda choice: choice.within, default=None)
+    return next((choice for choice in choices if choice.takes_s <= left_s), None)
 
 
 def _make_choice(processes: Sequence[Outcome], within: float, planned: int) -> Choice:

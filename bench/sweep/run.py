@@ -31,7 +31,7 @@ from bench.sweep.executor import Executor
 from bench.sweep.flags import SweepRequest
 from bench.sweep.local import LocalExecutor
 from bench.sweep.progress import Display, choose_display, describe, show_download
-from bench.sweep.repeats import run_repeats
+from bench.sweep.repeats import Ranking, rank_by_width, run_repeats
 from bench.sweep.session import Sweep, check_batches, check_folder, open_sweep
 
 
@@ -40,9 +40,11 @@ def run_sweep(
     console: Console | None = None,
     *,
     print_report: Callable[[SweepReport, Console], None] = print_answer,
+    rank: Ranking = rank_by_width,
 ) -> int:
     """Measure the cases of a profile and report on them; returns the exit code. For the main thread.
 
+    ``rank`` says which cases' further processes come first.
     Raises `InvalidInput` for what cannot be done, before anything is written.
     """
     console = console or make_console(stderr=request.json)
@@ -58,7 +60,7 @@ def run_sweep(
                 remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
                 print_start(sweep, remaining, console)
                 display = choose_display(sweep, remaining, console, as_json=request.json)
-                outcomes, stopped_by = measure_cases(sweep, executor, display)
+                outcomes, stopped_by = measure_cases(sweep, executor, display, rank)
                 report = SweepReport(folder, sweep.header, outcomes, sweep.notes)
                 exit_code = choose_exit_code(
                     report,
@@ -137,7 +139,7 @@ def choose_folder(request: SweepRequest, header: SweepHeader) -> ReportFolder:
 
 
 def measure_cases(
-    sweep: Sweep, executor: Executor, display: Display
+    sweep: Sweep, executor: Executor, display: Display, rank: Ranking
 ) -> tuple[list[Outcome], KeyboardInterrupt | OSError | None]:
     """Run what is pending, then further processes where the sweep has minutes for them, and show the progress.
 
@@ -148,7 +150,7 @@ def measure_cases(
     try:
         with display:
             pending = sweep.run(sweep.pending, executor, display.listen)
-            for outcome in itertools.chain(pending, run_repeats(sweep, executor, display, outcomes)):
+            for outcome in itertools.chain(pending, run_repeats(sweep, executor, display, outcomes, rank)):
                 outcomes[outcome.case.case_id] = outcome
                 display.finish(outcome)
                 # The journal has the case, whether or not the tables can be replaced now: a disk may be full, Windows

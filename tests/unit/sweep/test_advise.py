@@ -11,8 +11,11 @@ from scripted import Script
 from bench.errors import InvalidInput
 from bench.plan import catalog
 from bench.plan.profile import Case
+from bench.results import journal
+from bench.results.folder import ReportFolder
+from bench.results.speed import CaseSpeed
 from bench.sweep import advise
-from bench.sweep.advise import AdviseRequest, choose_fields
+from bench.sweep.advise import AdviseRequest, choose_fields, rank_by_advice
 from bench.sweep.flags import SweepRequest
 
 
@@ -72,6 +75,42 @@ def test_what_cannot_be_tried_is_one_message(flags: dict[str, Any], said: str) -
         list_cases(**flags)
 
 
+def known(seconds: float, within: float, **axes: Any) -> tuple[Case, CaseSpeed]:
+    reach = 1 + within
+    speed = CaseSpeed(
+        as_measured=seconds, quiet=seconds, low=seconds / reach, high=seconds * reach, processes=1, freedom=8
+    )
+    return scripted.case(**axes), speed
+
+
+def rank(*cases: tuple[Case, CaseSpeed]) -> list[str]:
+    return [f"{case.model} {case.loop}" for case, _ in rank_by_advice(cases)]
+
+
+def test_further_processes_go_to_the_plain_way_and_the_fastest_to_copy_before_wider_intervals() -> None:
+    assert rank(
+        known(3.0, 0.06), known(3.0, 0.5, loop="steps"), known(1.0, 0.09, loop="xla"), known(1.5, 0.07, loop="jit"),
+        known(1.5, 0.08, loop="steps_jit"),
+    ) == ["basic steps_jit", "basic jit", "basic fit", "basic steps", "basic xla"]  # fmt: skip
+
+
+def test_what_is_clearly_slower_to_copy_waits_until_the_advice_is_known() -> None:
+    steps = known(2.0, 0.3, loop="steps")
+    assert rank(known(3.0, 0.06), steps, known(1.9, 0.07, loop="jit"))[0] == "basic steps", "it may be the fastest"
+    assert rank(known(3.0, 0.06), steps, known(1.0, 0.07, loop="jit"))[-1] == "basic steps"
+
+
+def test_each_model_has_an_advice_of_its_own_and_another_backend_is_part_of_none() -> None:
+    assert rank(
+        known(3.0, 0.2, backend="jax", loop="steps"), known(1.0, 0.06), known(9.0, 0.08, model="deep"),
+        known(6.0, 0.07, model="deep", loop="jit"),
+    ) == ["deep fit", "deep jit", "basic fit", "basic steps"]  # fmt: skip
+
+
+def test_without_a_plain_way_the_widest_interval_comes_first() -> None:
+    assert rank(known(1.0, 0.06, loop="jit"), known(9.0, 0.07, loop="steps")) == ["basic steps", "basic jit"]
+
+
 @pytest.fixture
 def fast_jit(script: Script, monkeypatch: pytest.MonkeyPatch) -> Script:
     """`jit` takes a third of the time of all others."""
@@ -100,6 +139,14 @@ def test_the_answer_alone_is_on_standard_output(
     assert str(tmp_path / "report" / "report.html") in out
     assert "[1/" not in out
     assert "[1/" in err
+
+
+def test_the_minutes_that_are_left_go_to_what_the_advice_is_made_of(tmp_path: Path, fast_jit: Script) -> None:
+    assert run(tmp_path / "report", as_json=True, batch_sizes=[4], minutes=5.0) == 0
+    cases = [outcome.case for outcome in journal.read_journal(ReportFolder(tmp_path / "report").journal).outcomes]
+    further = [(case.loop, case.threads) for case in cases if case.repeat]
+    assert set(further) == {("fit", None), ("jit", None)}
+    assert len(further) >= 4
 
 
 def test_json_is_one_object(tmp_path: Path, fast_jit: Script, capsys: pytest.CaptureFixture[str]) -> None:

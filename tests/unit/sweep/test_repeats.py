@@ -21,7 +21,15 @@ from bench.results import journal
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome
 from bench.results.speed import CaseSpeed
-from bench.sweep.repeats import AROUND_S, LONGEST_WAIT_S, LOOK_S, choose_repeat, cut_checkpoints, wait_for_quiet
+from bench.sweep.repeats import (
+    AROUND_S,
+    LONGEST_WAIT_S,
+    LOOK_S,
+    KnownCase,
+    choose_repeat,
+    cut_checkpoints,
+    wait_for_quiet,
+)
 
 SWEEP: dict[str, Any] = {"models": ["basic", "deep"], "epochs": [1, 4], "batch_sizes": [4], "minutes": 2}
 """Each process takes 20 s and a look at the machine one: 40 s of planned cases, and then time for three processes."""
@@ -46,6 +54,21 @@ def test_the_case_with_the_widest_interval_is_run_next() -> None:
     found = choose({"basic": 0.2, "deep": 0.3, "sparse": 0.1})
     assert found is not None
     assert (found.model, found.repeat) == ("deep", 1)
+
+
+def test_whoever_asks_may_rank_the_cases_otherwise_and_sees_all_of_them() -> None:
+    outcomes = [scripted.outcome(scripted.case(model=model)) for model in ("basic", "deep", "sparse")]
+    speeds = {outcome.case.name: known(within) for outcome, within in zip(outcomes, (0.2, 0.3, 0.01), strict=True)}
+    seen: list[KnownCase] = []
+
+    def rank(cases: Sequence[KnownCase]) -> Sequence[KnownCase]:
+        seen.extend(cases)
+        return cases[::-1]
+
+    choice = choose_repeat(scripted.profile(), [*outcomes[1:], outcomes[0]], speeds, 1000.0, rank)
+    assert choice is not None
+    assert choice.case.model == "deep", "sparse is known well enough"
+    assert [(case.name, speed) for case, speed in seen] == list(speeds.items())
 
 
 def test_nothing_is_run_once_every_case_is_known_well_enough() -> None:
