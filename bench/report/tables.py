@@ -159,6 +159,12 @@ def format_loss(value: float | None) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
 
 
+_END_TO_END = (
+    "`end to end` is not the ratio of `total s`, which is as measured: for it all loops of a backend start in the same "
+    "time, the median of theirs, and train as on a quiet machine."
+)
+
+
 def tabulate_variants(entries: Sequence[variants.SideBySide]) -> Table:
     """Tabulate loops, backends, precisions and threads side by side, with a sentence for each model below."""
     headers = (
@@ -178,9 +184,11 @@ def tabulate_variants(entries: Sequence[variants.SideBySide]) -> Table:
         "bound",
     )
     rows = tuple(_format_variant(entry, variant) for entry in entries for variant in entry.variants)
-    notes = tuple(sentence for entry in entries if (sentence := variants.describe(entry)))
+    notes = [sentence for entry in entries if (sentence := variants.describe(entry))]
+    if notes:
+        notes.append(_END_TO_END)
     optional = ("bound", "of peak", "GFLOP/s", "of fit")
-    return Table("Loops side by side", headers, rows, labels=2, notes=notes, optional=optional)
+    return Table("Loops side by side", headers, rows, labels=2, notes=tuple(notes), optional=optional)
 
 
 def _format_variant(entry: variants.SideBySide, variant: variants.Variant) -> tuple[str, ...]:

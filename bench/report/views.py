@@ -113,7 +113,10 @@ _HINTS = {
         "loop, with backend, precision and threads where they are not TensorFlow, float32 and the backend's own choice",
     ),
     "× fit": ("", "how many times as fast an epoch is as with `fit` in float32: above one is faster"),
-    "end to end": ("", "how many times as fast as `fit` from the start of the process to the checkpoint"),
+    "end to end": (
+        "",
+        "how many times as fast as `fit` from the start of the process to the checkpoint, with a start in common",
+    ),
     "pays from": ("epochs", "from so many epochs on it is faster than `fit` in all, start and compilation included"),
     "of fit": ("", "peak resident memory as a percentage of that of `fit`"),
     "of peak": ("", "arithmetic rate as a percentage of the machine's measured peak in the same precision"),

@@ -230,9 +230,15 @@ def test_ways_to_train_stand_side_by_side_with_a_sentence_below() -> None:
         ("basic", "fit", "4", "4", "34.0", "1.00", "6", "1.00", "–", "1000", "100 %", "40", "20 %", "dispatch"),
         ("basic", "xla", "4", "4", "30.0", "1.13", "1", "6.0", "4", "550", "55 %", "40", "20 %", "dispatch"),
     )
-    (note,) = table.notes
+    note, how = table.notes
     assert note.startswith("basic · batch 4: `fit` spends 4 of every 5 seconds outside the arithmetic; `xla`: 6.0 ")
     assert note.endswith("1.13 times end to end at 4 epochs, in 55 % of the memory; pays from epoch 4 on.")
+    assert how.startswith("`end to end` is not the ratio of `total s`")
+
+
+def test_ways_without_a_plain_one_need_no_word_on_ratios() -> None:
+    rows = [row(case_id=loop, loop=loop) for loop in ("graph", "xla")]
+    assert tabulate_variants(compare_variants(rows, estimate_cases(rows))).notes == ()
 
 
 def test_what_was_not_measured_of_a_way_is_a_dash() -> None:
