@@ -75,7 +75,7 @@ SweepOut = Annotated[Path | None, output(metavar="DIR", help="Report folder; by 
 )
 def run(
     profile: Annotated[
-        str | None, what(metavar="NAME", help="quick (the default), blog, full, ci, or a TOML file.")
+        str | None, what(metavar="NAME", help="quick (the default), blog, full, scaling, ci, or TOML.")
     ] = None,
     models: Annotated[
         str | None, what(metavar="A,B", help="Only these of the models that `aebench models` lists.")

@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 
 from bench.plan import catalog
+from bench.plan.catalog import read_model_settings
 from bench.plan.profile import list_profiles, read_profile
 
 MODELS = set(catalog.read_model_settings())
 
 
 def test_four_profiles_come_with_the_harness() -> None:
-    assert list_profiles() == ["blog", "ci", "full", "quick"]
+    assert list_profiles() == ["blog", "ci", "full", "quick", "scaling"]
 
 
-@pytest.mark.parametrize("name", ["blog", "ci", "full", "quick"])
+@pytest.mark.parametrize("name", ["blog", "ci", "full", "quick", "scaling"])
 def test_a_shipped_profile_carries_its_file_name_and_expands(name: str) -> None:
     profile = read_profile(name)
     assert profile.name == name
@@ -87,6 +88,7 @@ def test_only_the_quick_profile_has_minutes() -> None:
         "ci": None,
         "full": None,
         "quick": 6,
+        "scaling": None,
     }
 
 
@@ -101,3 +103,11 @@ def test_the_ci_profile_is_small() -> None:
     cases = read_profile("ci").list_cases()
     assert len(cases) == 3
     assert {case.dataset for case in cases} == {"mnist-5k"}
+
+
+def test_scaling_trains_every_model_with_fit_and_one_fast_loop_at_six_batch_sizes() -> None:
+    cases = read_profile("scaling").list_cases()
+    loops = {model: {case.loop for case in cases if case.model == model} for model in read_model_settings()}
+    assert all("fit" in found and len(found) == 2 for found in loops.values())
+    assert loops["convolutional"] == {"fit", "graph"}
+    assert {case.batch_size for case in cases} == {32, 64, 128, 256, 512, 1024}
