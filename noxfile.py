@@ -275,6 +275,13 @@ def columns(session: nox.Session) -> None:
 
 
 @nox.session
+def reference(session: nox.Session) -> None:
+    """Check README's figures against the reference reports; ARGS: check, answers, or keep DIR WHAT."""
+    install(session, extras=())
+    session.run("python", "-m", "bench.reference", *(resolve(session) or ["check"]))
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Search the readers of others' files for crashes, guided by coverage; ARGS: seconds for each, or readers."""
     install(session, extras=())

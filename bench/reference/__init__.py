@@ -1,1 +1,1 @@
-"""The collection of reference reports: handing one in, and checking what was handed in."""
+"""Reference reports: kept, answered, handed in and verified."""

@@ -121,9 +121,21 @@ def read_report(path: Path) -> Report:
 
     Raises `InvalidInput` with the file, the line and the column of the first mistake.
     """
+    return _read(path)[0]
+
+
+def read_all_columns(path: Path) -> tuple[Report, tuple[ResultRow, ...]]:
+    """Do the same, and return every row with all columns that this aebench knows; raises the same."""
+    report, columns = _read(path)
+    return report, tuple(
+        ResultRow(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)
+    )
+
+
+def _read(path: Path) -> tuple[Report, dict[str, list[Any]]]:
     file = find_results(path)
     try:
-        return parse_report(_read_bytes(file), file)[0]
+        return parse_report(_read_bytes(file), file)
     except InvalidInput as error:
         raise InvalidInput(f"{quote(file)}{error}") from error
 

@@ -109,3 +109,8 @@ def test_the_commands_that_the_readme_names_exist(noxfile: ModuleType) -> None:
         if name in COMMANDS:
             assert hasattr(noxfile, name)
             assert {word for word in arguments if word.startswith("--")} <= flags(COMMANDS[name])
+
+
+def test_every_change_checks_the_figures_of_the_readme(noxfile: ModuleType) -> None:
+    assert re.search(r"nox -s .*\breference\b", (ROOT / ".ci/run").read_text())
+    assert noxfile.reference.__doc__.startswith("Check")
