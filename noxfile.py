@@ -282,6 +282,13 @@ def reference(session: nox.Session) -> None:
 
 
 @nox.session
+def leaderboard(session: nox.Session) -> None:
+    """Write docs/leaderboard.md: the machines of all reference reports, compared."""
+    install(session, extras=())
+    session.run("python", "-m", "bench.reference", "leaderboard")
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Search the readers of others' files for crashes, guided by coverage; ARGS: seconds for each, or readers."""
     install(session, extras=())

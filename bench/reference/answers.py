@@ -1,77 +1,55 @@
 """What the reference reports answer: docs/answers.md and a block of README.md, made of their rows alone.
 
-Pure functions but for `read_references`. A sentence whose report is missing is left out.
+Pure functions. Figures of one machine and environment are put together, no others; what was not measured is left out.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from bench.console.table import Table
+from bench.console.table import Table, escape_cell
 from bench.errors import InvalidInput
-from bench.host.fingerprint import make_label
-from bench.plan.catalog import read_copyable_loops, read_model_settings
+from bench.plan.catalog import get_backend_title, read_copyable_loops, read_model_settings
+from bench.reference.references import Group
 from bench.report.published import PublishedComparison, compare_with_published
-from bench.report.tables import format_loss, format_seconds
-from bench.results.reader import read_all_columns
+from bench.report.tables import format_loss, format_seconds, format_total
 from bench.results.schema import ResultRow
 from bench.results.stats import compute_median_of_known
 
 BEGIN, END = "<!-- answers: begin -->", "<!-- answers: end -->"
 _CHECKPOINTS = (50, 100, 500)
+_HOW = (
+    "The tables are of `fit`, and each figure is the median over its processes. The time of training is that of its "
+    "epochs; from start to end, imports are in it too. Memory is the peak of the process."
+)
 
 
-@dataclass(frozen=True)
-class Reference:
-    """The rows of one committed report that reached their checkpoint."""
-
-    name: str
-    machine: str
-    """The label of its machine, which reports of one machine share."""
-    rows: tuple[ResultRow, ...]
-
-
-def read_references(folder: Path) -> list[Reference]:
-    """Read every report of a folder of references. Raises `InvalidInput` that says which cannot be read, and why."""
-    references, refusals = [], []
-    for file in sorted(folder.glob("*/results.csv")):
-        try:
-            report, rows = read_all_columns(file)
-        except InvalidInput as error:
-            refusals.append(str(error))
-            continue
-        kept = tuple(row for row in rows if row.status == "ok")
-        references.append(Reference(file.parent.name, make_label(report.fingerprint), kept))
-    if refusals:
-        raise InvalidInput("references that this aebench cannot read:\n" + "\n".join(f"  {each}" for each in refusals))
-    return references
-
-
-def write_page(references: Sequence[Reference]) -> str:
-    """Write docs/answers.md: a chapter for each machine."""
-    chapters = [_write_chapter(machine, rows, "##") for machine, rows in _group(references).items()]
-    names = ", ".join(f"[{each.name}](../reports/reference/{each.name}/report.md)" for each in references)
+def write_page(groups: Sequence[Group]) -> str:
+    """Write docs/answers.md: a chapter for each machine that has the full MNIST; "" without references."""
+    if not groups:
+        return ""
+    names = [each.name for group in groups for each in group.references]
+    links = ", ".join(f"[{name}](../reports/reference/{name}/report.md)" for name in names)
     head = (
-        "# The blog's table, answered\n\nMade by `nox -s reference -- answers` from the reports in reports/reference: "
-        f"{names}. Times are of whole processes, memory is the peak of the process, each a median over its processes."
+        "# The blog's table, answered\n\nMade by `nox -s reference -- answers` of the full MNIST in the reports of "
+        f"reports/reference: {links}. {_HOW}"
     )
-    return "\n\n".join([head, *chapters]) + "\n"
+    chapters = list(filter(None, (_write_chapter(f"## {escape_cell(group.label)}", group) for group in groups)))
+    return "\n\n".join([head, *(chapters or ["None of these reports answers anything yet."])]) + "\n"
 
 
-def write_block(references: Sequence[Reference]) -> str:
-    """Write what stands in README.md: the answers of the machine with the most rows of the full MNIST."""
-    groups = _group(references)
-    machine = max(groups, key=lambda name: sum(map(_is_full_mnist, groups[name])))
-    link = "Every machine and every figure: [docs/answers.md](docs/answers.md)."
-    return f"{_write_chapter(machine, groups[machine], '###')}\n\n{link}"
+def write_block(groups: Sequence[Group]) -> str:
+    """Write what stands in README.md: the machine with the most rows of the full MNIST; "" where none has any."""
+    group = max(groups, key=lambda each: len(_choose_full(each)), default=None)
+    link = "Every machine: [docs/answers.md](docs/answers.md)."
+    return _write_chapter(f"## The blog's table, answered\n\n{_HOW} {link}", group) if group else ""
 
 
 def replace_block(text: str, block: str) -> str:
     """Put a block between the two comments of a text. Raises `InvalidInput` where they are not there once each."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise InvalidInput(f"README.md: expected one line {BEGIN} and, below it, one line {END}.")
-    return f"{text[: text.index(BEGIN)]}{BEGIN}\n{block}\n{text[text.index(END) :]}"
+    inner = f"\n{block}\n\n" if block else ""
+    return f"{text[: text.index(BEGIN)]}{BEGIN}\n{inner}{text[text.index(END) :]}"
 
 
 def find_difference(name: str, text: str, expected: str) -> str | None:
@@ -88,22 +66,28 @@ def find_difference(name: str, text: str, expected: str) -> str | None:
 # ------------------------------------------------------------------ a machine
 
 
-def _group(references: Sequence[Reference]) -> dict[str, list[ResultRow]]:
-    groups: dict[str, list[ResultRow]] = {}
-    for reference in references:
-        groups.setdefault(reference.machine, []).extend(reference.rows)
-    return groups
-
-
-def _write_chapter(machine: str, rows: Sequence[ResultRow], heading: str) -> str:
-    full = list(filter(_is_full_mnist, rows))
-    if not full:
-        return f"{heading} {machine}\n\nNo report of the full MNIST."
-    first = full[0]
-    versions = f"{first.cpu_model}, Keras {first.keras}, TensorFlow {first.tensorflow}"
+def _write_chapter(heading: str, group: Group) -> str:
+    """Write what a machine answers; "" where that is nothing."""
+    full = _choose_full(group)
     tables = [each.to_markdown() for each in (tabulate_published(full), tabulate_checkpoints(full)) if each.rows]
     sentences = "\n".join(f"- {each}" for each in write_sentences(full))
-    return "\n\n".join(each for each in (f"{heading} {machine}", f"{versions}.", *tables, sentences) if each)
+    found = [each for each in (*tables, sentences) if each]
+    return "\n\n".join([heading, _describe_machine(group, full), *found]) if found else ""
+
+
+def _describe_machine(group: Group, rows: Sequence[ResultRow]) -> str:
+    """Name the processor, the cores that may be used, Keras and the backends that trained."""
+    machine = group.fingerprint
+    software = {"Keras": machine.keras}
+    for backend in dict.fromkeys(row.backend for row in rows):
+        software[get_backend_title(backend)] = getattr(machine, backend)
+    versions = [f"{title} {version}" for title, version in software.items() if version]
+    cores = f"{machine.cpu_limit:g} {'core' if machine.cpu_limit == 1 else 'cores'}"
+    return escape_cell(", ".join([machine.cpu_model or machine.cpu_arch, cores, *versions])) + "."
+
+
+def _choose_full(group: Group) -> list[ResultRow]:
+    return list(filter(_is_full_mnist, group.rows))
 
 
 def _is_full_mnist(row: ResultRow) -> bool:
@@ -139,25 +123,23 @@ def judge(comparison: PublishedComparison) -> str:
 
 
 def tabulate_checkpoints(rows: Sequence[ResultRow]) -> Table:
-    """Tabulate time, memory and loss of each model with `fit` after 50, 100 and 500 epochs."""
-    own = _choose_own(rows)
-    names = [
-        name for name in read_model_settings() if any(row.model == name and row.epochs in _CHECKPOINTS for row in own)
-    ]
-    headers = [f"{what} at {epochs}" for epochs in _CHECKPOINTS for what in ("s", "MiB", "bce")]
-    lines = []
-    for name in names:
-        at = [[row for row in own if row.model == name and row.epochs == epochs] for epochs in _CHECKPOINTS]
-        cells = [
-            (
-                format_seconds(_median(each, "total_s")),
-                _format_mib(_median(each, "peak_rss_mib")),
-                format_loss(_median(each, "val_bce")),
-            )
-            for each in at
-        ]
-        lines.append((name, *(cell for three in cells for cell in three)))
-    return Table("Checkpoints", ("model", *headers), tuple(lines))
+    """Tabulate time, memory and loss of each model with `fit` after 50, 100 and 500 epochs, where they were trained."""
+    own = _split([row for row in _choose_own(rows) if row.epochs in _CHECKPOINTS], "model")
+    lines = tuple(
+        (
+            model,
+            str(epochs),
+            _format(format_total, _median(at, "total_s"), "s"),
+            _format(format_seconds, _median(at, "epoch_s_median"), "s"),
+            _format(_format_mib, _median(at, "peak_rss_mib"), "MiB"),
+            format_loss(_median(at, "val_bce")),
+            str(len(at)),
+        )
+        for model in read_model_settings()
+        for epochs, at in sorted(_split(own.get(model, []), "epochs").items())
+    )
+    headers = ("model", "epochs", "from start to end", "an epoch", "peak RAM", "loss (bce)", "processes")
+    return Table("Checkpoints", headers, lines)
 
 
 def _choose_own(rows: Sequence[ResultRow]) -> list[ResultRow]:
@@ -215,9 +197,10 @@ def _say_memory(rows: Sequence[ResultRow]) -> Iterable[str]:
             peak, imported = _median(at, "peak_rss_mib"), _median(at, "peak_rss_import_mib")
             if peak and imported:
                 yield (
-                    f"Instead of the {each.published.value:g} MB of the field notes, basic needs {each.ours:.0f} MB at "
-                    f"{each.published.epochs} epochs; {imported / peak:.0%} of that is there when Keras and "
-                    "TensorFlow have been imported, before any training."
+                    f"Instead of the {each.published.value:g} MB of the field notes, basic needs "
+                    f"{_format_figure(each.ours or 0, each)} at {each.published.epochs} epochs; "
+                    f"{100 * imported / peak:.0f} % of that is there when Keras and TensorFlow have been imported, "
+                    "before any training."
                 )
 
 
@@ -230,52 +213,54 @@ def _say_penalty(rows: Sequence[ResultRow]) -> Iterable[str]:
         one, two = ([row for row in each if row.epochs == epochs] for each in (summed, averaged))
         yield (
             f"The 0.27: with the penalty summed over the batch (sparse_batch_sum), {epochs} epochs end at a validation "
-            f"loss of {format_loss(_median(one, 'val_loss'))} with {_median(one, 'dead_units') or 0:.0f} dead code "
-            f"units; averaged (sparse), at {format_loss(_median(two, 'val_loss'))}."
+            f"loss of {format_loss(_median(one, 'val_loss'))} with {_median(one, 'dead_units') or 0:.0f} of "
+            f"{one[0].code_units or 0} code units dead; averaged (sparse), at {format_loss(_median(two, 'val_loss'))}."
         )
 
 
 def _say_loops(rows: Sequence[ResultRow]) -> Iterable[str]:
-    for model, same in _split(_choose_plain(rows), "model").items():
-        for batch_size, chosen in _split([row for row in same if row.backend == "tensorflow"], "batch_size").items():
-            loops = _time_each(chosen, "loop")
+    on_tensorflow = [row for row in _choose_plain(rows) if row.backend == "tensorflow"]
+    for model, same in _split(on_tensorflow, "model").items():
+        for batch_size, chosen in _split(same, "batch_size").items():
+            loops = _time_each(_choose_alike(chosen, "loop", "fit"), "loop")
             fit = loops.pop("fit", None)
-            copyable = {name: loops[name] for name in read_copyable_loops() if name in loops}
-            if fit and loops:
-                best = min(loops, key=lambda name: loops[name])
-                line = min(copyable, key=lambda name: copyable[name], default=best)
-                also = f" and {fit / loops[line]:.2f} times that of {line}, which a script can copy" * (line != best)
-                yield (
-                    f"An epoch of {model} with fit takes {fit / loops[best]:.2f} times the time of {best}{also} "
-                    f"(batch size {batch_size})."
-                )
+            if not fit or not loops:
+                continue
+            best = min(loops, key=lambda name: loops[name])
+            copyable = [name for name in read_copyable_loops() if name in loops]
+            line = min(copyable, key=lambda name: loops[name], default=best)
+            also = f" and {fit / loops[line]:.2f} times that of {line}, which a script can copy" * (line != best)
+            yield (
+                f"An epoch of {model} with fit takes {fit / loops[best]:.2f} times the time of {best}{also} "
+                f"(batch size {batch_size})."
+            )
 
 
 def _say_batch_sizes(rows: Sequence[ResultRow]) -> Iterable[str]:
     fit = [row for row in _choose_plain(rows) if row.loop == "fit" and row.backend == "tensorflow"]
     for model, same in _split(fit, "model").items():
-        for epochs, at in _split(same, "epochs").items():
-            sizes = _split(at, "batch_size")
-            small, large = min(sizes), max(sizes)
-            times = _time_each(at, "batch_size")
-            if small != large and small in times and large in times:
-                yield (
-                    f"{model}, batch size {small} to {large} at {epochs} epochs: {format_seconds(times[small])} to "
-                    f"{format_seconds(times[large])} s per epoch, "
-                    + " to ".join(_format_mib(_median(sizes[size], "peak_rss_mib")) for size in (small, large))
-                    + " MiB, loss (bce) "
-                    + " to ".join(format_loss(_median(sizes[size], "val_bce")) for size in (small, large))
-                    + "."
-                )
+        alike = _choose_alike(same, "batch_size")
+        times = _time_each(alike, "batch_size")
+        if len(times) < 2:
+            continue
+        ends = {size: [row for row in alike if row.batch_size == size] for size in (min(times), max(times))}
+        seconds = " to ".join(format_seconds(times[size]) for size in ends)
+        memory = " to ".join(_format_mib(_median(each, "peak_rss_mib")) for each in ends.values())
+        losses = " to ".join(format_loss(_median(each, "val_bce")) for each in ends.values())
+        yield (
+            f"{model}, batch size {' to '.join(map(str, ends))}: {seconds} s per epoch, {memory} MiB, after "
+            f"{alike[0].epochs} epochs a loss (bce) of {losses}."
+        )
 
 
 def _say_backends(rows: Sequence[ResultRow]) -> Iterable[str]:
     for model, same in _split(_choose_plain(rows), "model").items():
         for loop, chosen in _split(same, "loop").items():
-            for batch_size, alike in _split(chosen, "batch_size").items():
-                times = sorted(_time_each(alike, "backend").items(), key=lambda each: each[1])
+            for batch_size, trained in _split(chosen, "batch_size").items():
+                times = _time_each(_choose_alike(trained, "backend"), "backend")
                 if len(times) > 1:
-                    said = ", ".join(f"{name} {format_seconds(seconds)} s" for name, seconds in times)
+                    ordered = sorted(times, key=lambda name: times[name])
+                    said = ", ".join(f"{get_backend_title(name)} {format_seconds(times[name])} s" for name in ordered)
                     yield f"An epoch of {model} with {loop}, batch size {batch_size}, by backend: {said}."
 
 
@@ -290,15 +275,26 @@ def _say_unexpected(rows: Sequence[ResultRow]) -> Iterable[str]:
 
 
 def _choose_plain(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """Rows in float32 with the backend's own threads and the model's own optimizer."""
+    """Rows in float32 with the backend's own threads."""
     settings = read_model_settings()
-    return [
-        row
-        for row in rows
-        if row.model in settings
-        and (row.precision, row.threads) == ("float32", None)
-        and row.optimizer == settings[row.model].optimizer
-    ]
+    return [row for row in rows if row.model in settings and (row.precision, row.threads) == ("float32", None)]
+
+
+def _choose_alike(rows: Sequence[ResultRow], column: str, needed: str | None = None) -> list[ResultRow]:
+    """Rows at the end of equally long runs with the same data and optimizer, which differ in a column.
+
+    Of several such, the longest runs; with a ``needed`` value, where they have it. Empty: there is nothing to compare.
+    """
+    runs: dict[tuple[int, str, int, str, float], list[ResultRow]] = {}
+    for row in rows:
+        if row.epochs == row.run_epochs and row.epoch_s_median is not None:
+            key = (row.run_epochs, row.dataset_digest, row.val_samples, row.optimizer, row.learning_rate)
+            runs.setdefault(key, []).append(row)
+    for _, alike in sorted(runs.items(), key=lambda run: run[0], reverse=True):
+        values = _split(alike, column)
+        if len(values) > 1 and (needed is None or needed in values):
+            return alike
+    return []
 
 
 def _split(rows: Sequence[ResultRow], column: str) -> dict[Any, list[ResultRow]]:
@@ -309,14 +305,17 @@ def _split(rows: Sequence[ResultRow], column: str) -> dict[Any, list[ResultRow]]
 
 
 def _time_each(rows: Sequence[ResultRow], column: str) -> dict[Any, float]:
-    """Median seconds per epoch of each value of a column, of the rows that have one: those at a run's end."""
-    ends = [row for row in rows if row.epochs == row.run_epochs]
-    times = {value: _median(same, "epoch_s_median") for value, same in _split(ends, column).items()}
+    """Median seconds per epoch of each value of a column."""
+    times = {value: _median(same, "epoch_s_median") for value, same in _split(rows, column).items()}
     return {value: seconds for value, seconds in times.items() if seconds}
 
 
 def _median(rows: Sequence[ResultRow], column: str) -> float | None:
     return compute_median_of_known(getattr(row, column) for row in rows)
+
+
+def _format(write: Callable[[float], str], value: float | None, unit: str) -> str:
+    return "–" if value is None else f"{write(value)} {unit}"
 
 
 def _format_mib(value: float | None) -> str:

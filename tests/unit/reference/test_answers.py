@@ -9,6 +9,7 @@ import scripted
 from bench.errors import InvalidInput
 from bench.reference import __main__ as command
 from bench.reference import answers
+from bench.reference.references import group_references, read_references
 from bench.report.files import format_csv
 from bench.results.schema import ResultRow
 
@@ -50,15 +51,23 @@ def keep(root: Path, name: str, *rows: ResultRow) -> None:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
-    (tmp_path / "README.md").write_text(f"# aebench\n\n{answers.BEGIN}\nold\n{answers.END}\n\nMore.\n")
+    (tmp_path / "README.md").write_text(f"# aebench\n\n{answers.BEGIN}\n{answers.END}\n\nMore.\n")
     return tmp_path
 
 
-def test_without_references_nothing_is_written(here: Path) -> None:
+def test_without_references_nothing_is_proved(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (here / "README.md").read_text()
-    assert command.run_reference(["answers"]) == 0
-    assert command.run_reference(["check"]) == 0
+    for arguments in (["answers"], ["leaderboard"], ["check"]):
+        assert command.run_reference(arguments) == 0
+    assert "nothing was proved" in capsys.readouterr().out.replace("\n", " ")
     assert (here / "README.md").read_text() == before
+    assert not list((here / "docs").iterdir())
+
+
+def test_what_is_left_of_removed_references_is_found_and_removed(here: Path) -> None:
+    (here / "docs/answers.md").write_text("# Old\n")
+    assert command.run_reference(["check"]) == 3
+    assert command.run_reference(["answers"]) == 0
     assert not (here / "docs/answers.md").exists()
 
 
@@ -89,7 +98,7 @@ def test_sentences_have_their_figures() -> None:
     said = "\n".join(answers.write_sentences(BASIC))
     assert "500 epochs of basic take 600 s with fit, 10.0 times as long as 50" in said
     assert "from 0.1017 to 0.0921" in said
-    assert "basic needs 944 MB at 500 epochs; 67% of that" in said
+    assert "basic needs 944 MB at 500 epochs; 67 % of that" in said
 
 
 def test_what_was_not_measured_is_not_said() -> None:
@@ -109,14 +118,14 @@ def test_loops_batch_sizes_and_backends_are_compared() -> None:
     ]
     said = "\n".join(answers.write_sentences(rows))
     assert "fit takes 3.00 times the time of xla and 2.00 times that of steps_jit" in said
-    assert "basic, batch size 256 to 1024 at 500 epochs: 3 to 1.2 s per epoch" in said
-    assert "by backend: jax 2 s, tensorflow 3 s." in said
+    assert "basic, batch size 256 to 1024: 3 to 1.2 s per epoch" in said
+    assert "by backend: JAX 2 s, TensorFlow 3 s." in said
 
 
 def test_the_penalty_explains_the_loss_of_readers() -> None:
-    summed = result("sparse_batch_sum", 100, val_loss=0.2773, dead_units=30)
+    summed = result("sparse_batch_sum", 100, val_loss=0.2773, dead_units=30, code_units=32)
     said = "\n".join(answers.write_sentences([summed, result("sparse", 100, val_loss=0.1054)]))
-    assert "validation loss of 0.2773 with 30 dead code units; averaged (sparse), at 0.1054" in said
+    assert "validation loss of 0.2773 with 30 of 32 code units dead; averaged (sparse), at 0.1054" in said
 
 
 def test_verdicts_round_as_the_published_figure_is_rounded() -> None:
@@ -131,4 +140,36 @@ def test_a_readme_without_its_comments_is_refused() -> None:
 
 def test_small_data_answer_nothing(here: Path) -> None:
     keep(here, "epyc-2c-small", *(row.model_copy(update={"dataset": "mnist-5k"}) for row in BASIC))
-    assert "No report of the full MNIST" in answers.write_page(answers.read_references(here / "reports/reference"))
+    groups = group_references(read_references(here / "reports/reference"))
+    assert "answers anything yet" in answers.write_page(groups)
+    assert answers.write_block(groups) == ""
+
+
+def test_times_of_other_run_lengths_or_data_are_not_compared() -> None:
+    end: dict[str, Any] = {"epochs": 500, "val_bce": 0.1}
+    short: dict[str, Any] = {"loop": "xla", "seconds": 1.0, "epochs": 10, "run_epochs": 10}
+    for other in (
+        short,
+        {"loop": "xla", "dataset_digest": "other", **end},
+        {"loop": "xla", "learning_rate": 0.1, **end},
+    ):
+        assert "An epoch of" not in "\n".join(answers.write_sentences([result(seconds=3.0, **end), result(**other)]))
+    both = [result(seconds=3.0, **end), result(**short), result(**short | {"loop": "fit", "seconds": 2.0})]
+    assert "2.00 times the time of xla" in "\n".join(answers.write_sentences(both))
+
+
+def test_a_line_for_each_checkpoint_and_none_for_what_was_not_trained() -> None:
+    table = answers.tabulate_checkpoints([*BASIC, result(epochs=60)])
+    assert [line[:3] for line in table.rows] == [("basic", "50", "60.0 s"), ("basic", "500", "600.0 s")]
+
+
+def test_figures_of_two_environments_are_not_put_together(here: Path) -> None:
+    keep(here, "epyc-2c-blog", *BASIC)
+    newer = {"environment_id": "e2", "keras": "99.0", "val_bce": 0.5, "total_s": 9.0}
+    keep(here, "epyc-2c-newer", *(row.model_copy(update=newer) for row in BASIC))
+    page = answers.write_page(group_references(read_references(here / "reports/reference")))
+    one, two = page.split("(keras 99.0)")
+    assert "0.1017" in one
+    assert "0.5000" not in one
+    assert "0.5000" in two
+    assert "0.1017" not in two

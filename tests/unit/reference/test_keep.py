@@ -1,6 +1,7 @@
 """Which files of a report are kept as a reference, and which reports are refused."""
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from bench.results.schema import ResultRow
 _GOOD: dict[str, Any] = {"dataset_genuine": "yes", "git_dirty": "no"}
 
 
+def write_status(folder: Path, *, not_run: int = 0) -> None:
+    cases = {"planned": 4, "not_run": not_run}
+    (folder / "status.json").write_text(json.dumps({"complete": not not_run, "cases": cases, "failures": []}))
+
+
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
     return write(tmp_path / "report")
@@ -22,6 +28,7 @@ def report(tmp_path: Path) -> Path:
 
 def write(folder: Path, **changes: Any) -> Path:
     folder.mkdir()
+    write_status(folder)
     (folder / "results.csv").write_text(format_csv(ResultRow, [scripted.result_row(**_GOOD | changes)]))
     for name in ("environment.json", "report.md", "report.html", "epochs.csv", "journal.jsonl"):
         (folder / name).write_text(name)
@@ -54,6 +61,22 @@ def test_a_doubtful_report_is_kept_only_on_demand(tmp_path: Path, changes: dict[
         keep_report(folder, "blog", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert keep_report(folder, "blog", tmp_path / "out", anyway=True).is_dir()
+
+
+def test_a_sweep_that_did_not_end_is_kept_only_on_demand(report: Path, tmp_path: Path) -> None:
+    write_status(report, not_run=1)
+    with pytest.raises(InvalidInput, match="1 of 4 cases were not run"):
+        keep_report(report, "blog", tmp_path / "out")
+    assert keep_report(report, "blog", tmp_path / "out", anyway=True).is_dir()
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"complete": false, "cases": {"planned": 1, "not_run": 0}}'])
+def test_a_status_that_cannot_be_read_proves_no_end(report: Path, tmp_path: Path, text: str | None) -> None:
+    (report / "status.json").unlink()
+    if text is not None:
+        (report / "status.json").write_text(text)
+    with pytest.raises(InvalidInput, match="aebench report DIR"):
+        keep_report(report, "blog", tmp_path / "out")
 
 
 @pytest.mark.parametrize("what", ["", "../x", "A", "a" * 41])
