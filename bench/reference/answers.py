@@ -17,6 +17,7 @@ from bench.results.stats import compute_median_of_known
 
 BEGIN, END = "<!-- answers: begin -->", "<!-- answers: end -->"
 _CHECKPOINTS = (50, 100, 500)
+_LOSSES = ("train_loss", "val_loss", "val_bce")
 _HOW = (
     "The tables are of `fit`, and each figure is the median over its processes. The time of training is that of its "
     "epochs; from start to end, imports are in it too. Memory is the peak of the process."
@@ -266,7 +267,7 @@ def _say_backends(rows: Sequence[ResultRow]) -> Iterable[str]:
 
 def _say_unexpected(rows: Sequence[ResultRow]) -> Iterable[str]:
     for each in _compare(rows):
-        if judge(each) == "higher":
+        if each.published.quantity in _LOSSES and judge(each) == "higher":
             ours = _format_figure(each.ours or 0, each)
             yield f"Not as published: {each.model}, {each.published.text}; here it is higher, {ours}."
 
@@ -283,18 +284,20 @@ def _choose_plain(rows: Sequence[ResultRow]) -> list[ResultRow]:
 def _choose_alike(rows: Sequence[ResultRow], column: str, needed: str | None = None) -> list[ResultRow]:
     """Rows at the end of equally long runs with the same data and optimizer, which differ in a column.
 
-    Of several such, the longest runs; with a ``needed`` value, where they have it. Empty: there is nothing to compare.
+    Of several such, those with the most values of it, then the longest runs; where a value is ``needed``, they have it.
+    Empty where there is nothing to compare.
     """
     runs: dict[tuple[int, str, int, str, float], list[ResultRow]] = {}
     for row in rows:
         if row.epochs == row.run_epochs and row.epoch_s_median is not None:
             key = (row.run_epochs, row.dataset_digest, row.val_samples, row.optimizer, row.learning_rate)
             runs.setdefault(key, []).append(row)
-    for _, alike in sorted(runs.items(), key=lambda run: run[0], reverse=True):
-        values = _split(alike, column)
-        if len(values) > 1 and (needed is None or needed in values):
-            return alike
-    return []
+    found = [
+        (len(values), key, runs[key])
+        for key in runs
+        if len(values := _split(runs[key], column)) > 1 and (needed is None or needed in values)
+    ]
+    return max(found, key=lambda each: each[:2])[2] if found else []
 
 
 def _split(rows: Sequence[ResultRow], column: str) -> dict[Any, list[ResultRow]]:

@@ -60,7 +60,7 @@ def find_reasons_against(rows: tuple[ResultRow, ...]) -> list[str]:
     failed = list(dict.fromkeys(row.case_id for row in rows if row.status != "ok"))
     reasons = [f"{format_count(len(failed), 'case')} failed ({join_names(failed, _FEW)})"] if failed else []
     if any(row.git_dirty != "no" for row in rows):
-        reasons.append("it was not measured with a checkout without uncommitted changes")
+        reasons.append("its code was no checkout, or one with uncommitted changes")
     if any(row.dataset_genuine != "yes" for row in rows):
         reasons.append("its images are not known to be those of their name")
     return reasons

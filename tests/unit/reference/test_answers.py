@@ -156,6 +156,17 @@ def test_times_of_other_run_lengths_or_data_are_not_compared() -> None:
         assert "An epoch of" not in "\n".join(answers.write_sentences([result(seconds=3.0, **end), result(**other)]))
     both = [result(seconds=3.0, **end), result(**short), result(**short | {"loop": "fit", "seconds": 2.0})]
     assert "2.00 times the time of xla" in "\n".join(answers.write_sentences(both))
+    more = [*both, result(loop="xla", seconds=0.5, **end)]
+    assert "6.00 times the time of xla" in "\n".join(answers.write_sentences(more))
+    more.append(result(**short | {"loop": "steps_jit", "seconds": 1.6}))
+    assert "xla and 1.25 times that of steps_jit" in "\n".join(answers.write_sentences(more))
+
+
+def test_a_loss_above_the_published_one_is_said_and_a_mean_activation_is_not() -> None:
+    row = result(train_loss=0.15, val_loss=0.1, code_mean=9.0)
+    said = [line for line in answers.write_sentences([row]) if line.startswith("Not as published")]
+    assert len(said) == 1
+    assert "training loss 0.11; here it is higher, 0.1500" in said[0]
 
 
 def test_a_line_for_each_checkpoint_and_none_for_what_was_not_trained() -> None:
