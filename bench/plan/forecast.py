@@ -1,0 +1,141 @@
+"""What a case will take on the machine of the reference reports: seconds per epoch, its start, and its peak RAM.
+
+`references.csv` has what was measured there. Between two measured batch sizes, or two numbers of images, a forecast is
+interpolated. Beyond them, and for a way to train that nobody measured, there is none.
+"""
+
+import csv
+import functools
+import itertools
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from bench.plan.profile import Case
+
+FILE = Path(__file__).parent / "references.csv"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One process of a reference report: a line of references.csv."""
+
+    report: str
+    cpu_model: str
+    cores: float
+    """Cores' worth of time that its process had."""
+    gflop_per_s: float | None
+    """What the reference kernel reached before and after it."""
+    model: str
+    backend: str
+    loop: str
+    precision: str
+    optimizer: str
+    batch_size: int
+    train_samples: int
+    start_s: float
+    """Seconds outside of its epochs (imports, building), and what the first one took longer than the median."""
+    epoch_s: float
+    """Median seconds of an epoch as it was, noise included, with its validation."""
+    peak_rss_mib: float
+    time_percent: float | None = None
+    """How far the forecast of its whole time from the other reports is off; None where none of them has its case."""
+    peak_percent: float | None = None
+    """The same of its peak RAM."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a case will take."""
+
+    start_s: float
+    epoch_s: float
+    """Of an epoch, its validation included."""
+    peak_rss_mib: float
+    time_percent: float | None = None
+    """How far off the whole time of such cases was at most, where reports foretold each other; None: not known."""
+    peak_percent: float | None = None
+    """The same of their peak RAM."""
+
+    def compute_total(self, epochs: int) -> float:
+        """Seconds of a process that trains so many epochs."""
+        return self.start_s + epochs * self.epoch_s
+
+    def compute_errors(
+        self, epochs: int, total_s: float | None, peak_rss_mib: float | None
+    ) -> tuple[float | None, float | None]:
+        """Compute how far off it was, in percent of what was measured: in time, and in peak RAM.
+
+        None of what was not measured.
+        """
+        pairs = ((self.compute_total(epochs), total_s), (self.peak_rss_mib, peak_rss_mib))
+        time, peak = (100 * abs(foretold / measured - 1) if measured else None for foretold, measured in pairs)
+        return time, peak
+
+
+@functools.cache
+def read_references() -> tuple[Reference, ...]:
+    """Read what comes with aebench."""
+    adapter = TypeAdapter(tuple[Reference, ...])
+    with FILE.open(encoding="utf-8", newline="") as file:
+        lines = [{name: cell or None for name, cell in line.items()} for line in csv.DictReader(file)]
+    return adapter.validate_python(lines)
+
+
+def forecast_case(case: Case, train_samples: int, references: Iterable[Reference] | None = None) -> Forecast | None:
+    """Foretell a case; None where neither it nor its neighbours on both sides were measured.
+
+    A number of threads that the case sets is another way to train, of which the references have none.
+    """
+    if case.threads is not None:
+        return None
+    axes = ("model", "backend", "loop", "precision", "optimizer")
+    given = read_references() if references is None else references
+    alike = [each for each in given if all(getattr(each, axis) == getattr(case, axis) for axis in axes)]
+    same_batch = [each for each in alike if each.batch_size == case.batch_size]
+    same_images = [each for each in alike if each.train_samples == train_samples]
+    return _interpolate(same_batch, train_samples, lambda each: each.train_samples) or _interpolate(
+        same_images, case.batch_size, lambda each: each.batch_size, is_steps=True
+    )
+
+
+def _interpolate(
+    references: Sequence[Reference], wanted: int, get_place: Callable[[Reference], int], *, is_steps: bool = False
+) -> Forecast | None:
+    """Interpolate between the nearest places on both sides; with ``is_steps``, time goes with the number of steps.
+
+    How good that is, is not known: reports foretell each other's cases where both measured the same.
+    """
+    places = sorted({get_place(each) for each in references})
+    found = {place: _summarize([each for each in references if get_place(each) == place]) for place in places}
+    if wanted in found:
+        return found[wanted]
+    for low, high in itertools.pairwise(places):
+        if low < wanted < high:
+            part = (wanted - low) / (high - low)
+            time_part = (1 / low - 1 / wanted) / (1 / low - 1 / high) if is_steps else part
+            one, other = found[low], found[high]
+            return Forecast(
+                one.start_s + time_part * (other.start_s - one.start_s),
+                one.epoch_s + time_part * (other.epoch_s - one.epoch_s),
+                one.peak_rss_mib + part * (other.peak_rss_mib - one.peak_rss_mib),
+            )
+    return None
+
+
+def _summarize(references: Sequence[Reference]) -> Forecast:
+    return Forecast(
+        statistics.median(each.start_s for each in references),
+        statistics.median(each.epoch_s for each in references),
+        statistics.median(each.peak_rss_mib for each in references),
+        find_worst(each.time_percent for each in references),
+        find_worst(each.peak_percent for each in references),
+    )
+
+
+def find_worst(percents: Iterable[float | None]) -> float | None:
+    """Return the largest of the errors that are known; None where none is."""
+    return max((percent for percent in percents if percent is not None), default=None)

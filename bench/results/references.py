@@ -1,0 +1,110 @@
+"""Make bench/plan/references.csv: `python -m bench.results.references REPORT... > bench/plan/references.csv`.
+
+Each report is foretold from the others, where they share cases. How far off that is, is kept in each line, and said on
+standard error.
+"""
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields, replace
+from pathlib import Path
+
+from bench.errors import InvalidInput, format_count, join_names
+from bench.plan.forecast import Reference, find_worst, forecast_case
+from bench.plan.profile import Case
+from bench.results.reader import parse_report, read_report
+from bench.results.schema import ResultRow
+
+
+def read_rows(path: Path) -> list[ResultRow]:
+    """Read all rows of a report, with every column. Raises `InvalidInput`."""
+    file = read_report(path).path
+    _report, columns = parse_report(file.read_bytes(), file)
+    lines = zip(*columns.values(), strict=True)
+    return [ResultRow.model_construct(**dict(zip(columns, line, strict=True))) for line in lines]
+
+
+def make_references(reports: Iterable[tuple[str, Sequence[ResultRow]]]) -> list[Reference]:
+    """Make a reference of each process of the reports that can be one, from its last checkpoint, and foretell it from
+    the other reports. Raises `InvalidInput` where they are of several machines.
+    """
+    found = [(made, row) for name, rows in reports for row in _select_last(rows) if (made := _make(name, row))]
+    machines = dict.fromkeys(f"{each.cpu_model}, {each.cores:g} cores" for each, _row in found)
+    if len(machines) > 1:
+        raise InvalidInput(f"the reports are of several machines ({join_names(list(machines), 3)}); give those of one.")
+    return [_add_errors(made, row, [each for each, _row in found if each.report != made.report]) for made, row in found]
+
+
+def _select_last(rows: Iterable[ResultRow]) -> Iterable[ResultRow]:
+    ascending = sorted(rows, key=lambda row: row.epochs)
+    return {row.case_id: row for row in ascending if row.status == "ok"}.values()
+
+
+def _make(report: str, row: ResultRow) -> Reference | None:
+    """Make a reference; None where a figure was not measured, and of threads that somebody set."""
+    figures = (row.total_s, row.train_total_s, row.val_total_s, row.first_epoch_s, row.epoch_s_median, row.val_s_median)
+    total_s, train_total_s, val_total_s, first_s, train_s, val_s = (figure or 0.0 for figure in figures)
+    if None in figures or row.peak_rss_mib is None or row.threads is not None:
+        return None
+    outside_s = total_s - train_total_s - val_total_s
+    extra_s = max(first_s - train_s, 0.0) + max(val_total_s - row.epochs * val_s, 0.0)  # of the first validation, too
+    return Reference(
+        report=report,
+        cpu_model=row.cpu_model or row.cpu_arch,
+        cores=row.cpu_limit,
+        gflop_per_s=row.reference_gflop_per_s,
+        model=row.model,
+        backend=row.backend,
+        loop=row.loop,
+        precision=row.precision,
+        optimizer=row.optimizer,
+        batch_size=row.batch_size,
+        train_samples=row.train_samples,
+        start_s=max(outside_s, 0.0) + extra_s,
+        epoch_s=train_s + val_s,
+        peak_rss_mib=row.peak_rss_mib,
+    )
+
+
+def _add_errors(made: Reference, row: ResultRow, others: Sequence[Reference]) -> Reference:
+    axes = {name: getattr(row, name) for name in Case.model_fields if name != "checkpoints"}
+    forecast = forecast_case(Case(**axes, checkpoints=(row.epochs,)), row.train_samples, others)
+    if forecast is None:
+        return made
+    time_percent, peak_percent = forecast.compute_errors(row.epochs, row.total_s, row.peak_rss_mib)
+    return replace(made, time_percent=time_percent, peak_percent=peak_percent)
+
+
+def describe_errors(references: Sequence[Reference]) -> str:
+    """Say how far forecasts of each report from all others are off."""
+    times = [each.time_percent for each in references if each.time_percent is not None]
+    peaks = [each.peak_percent for each in references if each.peak_percent is not None]
+    if not times:
+        return "It is not known how good forecasts are: no report has a case of another one."
+    return (
+        f"{format_count(len(times), 'process')} of {len(references)} foretold from the other reports: "
+        f"{sum(percent <= 25 for percent in times)} times within 25 %, the worst {find_worst(times):.0f} % off; "
+        f"{sum(percent <= 10 for percent in peaks)} peaks within 10 %, the worst {find_worst(peaks):.1f} % off."
+    )
+
+
+def main(paths: Sequence[str]) -> int:
+    """Print the file; returns the exit code."""
+    if not paths:
+        sys.stderr.write("No report was given; name report folders or results.csv files of one machine.\n")
+        return 2
+    try:
+        references = make_references((Path(path).name, read_rows(Path(path))) for path in paths)
+    except InvalidInput as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Reference))
+    writer.writerows(astuple(each) for each in references)
+    sys.stderr.write(f"{describe_errors(references)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

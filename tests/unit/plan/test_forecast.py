@@ -1,0 +1,91 @@
+"""What the reference reports say of a case, and where they say nothing."""
+
+from dataclasses import replace
+
+import pytest
+import scripted
+
+from bench.plan.estimate import estimate_seconds
+from bench.plan.forecast import Forecast, Reference, forecast_case, read_references
+
+MEASURED = Reference(
+    report="a",
+    cpu_model="Scripted CPU",
+    cores=2.0,
+    gflop_per_s=200.0,
+    model="basic",
+    backend="tensorflow",
+    loop="fit",
+    precision="float32",
+    optimizer="adam",
+    batch_size=100,
+    train_samples=1_000,
+    start_s=4.0,
+    epoch_s=1.0,
+    peak_rss_mib=800.0,
+)
+CASE = scripted.case(batch_size=100, checkpoints=(10,))
+
+
+def test_a_measured_case_is_foretold_as_the_median_of_its_processes() -> None:
+    others = [replace(MEASURED, epoch_s=seconds) for seconds in (2.0, 9.0)]
+    forecast = forecast_case(CASE, 1_000, [MEASURED, *others])
+    assert forecast == Forecast(4.0, 2.0, 800.0)
+    assert forecast.compute_total(10) == 24.0
+
+
+def test_between_two_numbers_of_images_all_is_interpolated() -> None:
+    more = replace(MEASURED, train_samples=3_000, start_s=6.0, epoch_s=3.0, peak_rss_mib=1_000.0)
+    assert forecast_case(CASE, 2_000, [MEASURED, more]) == Forecast(5.0, 2.0, 900.0)
+
+
+def test_between_two_batch_sizes_time_goes_with_steps_and_memory_with_the_batch() -> None:
+    larger = replace(MEASURED, batch_size=300, epoch_s=0.5, peak_rss_mib=1_000.0)
+    forecast = forecast_case(scripted.case(batch_size=150), 1_000, [MEASURED, larger])
+    assert forecast is not None
+    assert forecast.epoch_s == pytest.approx(0.75)
+    assert forecast.peak_rss_mib == pytest.approx(850.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"batch_size": 50},
+        {"batch_size": 400},
+        {"loop": "xla"},
+        {"backend": "jax"},
+        {"optimizer": "adadelta"},
+        {"threads": 1},
+    ],
+)
+def test_beyond_what_was_measured_there_is_no_forecast(changes: dict[str, object]) -> None:
+    larger = replace(MEASURED, batch_size=300)
+    assert forecast_case(scripted.case(**{"batch_size": 100, **changes}), 1_000, [MEASURED, larger]) is None
+    assert forecast_case(CASE, 999, [MEASURED, larger]) is None
+
+
+def test_a_forecast_is_as_good_as_the_worst_of_its_references_was_foretold() -> None:
+    good, bad = (replace(MEASURED, time_percent=percent, peak_percent=percent / 10) for percent in (5.0, 20.0))
+    assert forecast_case(CASE, 1_000, [good, MEASURED, bad]) == Forecast(4.0, 1.0, 800.0, 20.0, 2.0)
+    more = replace(bad, train_samples=3_000)
+    between = forecast_case(CASE, 2_000, [good, more])
+    assert between is not None
+    assert between.time_percent is between.peak_percent is None
+
+
+def test_how_far_off_a_forecast_was_is_in_percent_of_what_was_measured() -> None:
+    assert Forecast(5.0, 1.0, 900.0).compute_errors(10, 20.0, 1_000.0) == pytest.approx((25.0, 10.0))
+    assert Forecast(5.0, 1.0, 900.0).compute_errors(10, None, None) == (None, None)
+
+
+def test_what_comes_along_foretells_every_case_that_it_has_and_the_estimate_is_the_same() -> None:
+    for reference in read_references():
+        axes = ("model", "backend", "loop", "precision", "optimizer", "batch_size")
+        case = scripted.case(**{name: getattr(reference, name) for name in axes}, checkpoints=(5,))
+        forecast = forecast_case(case, reference.train_samples)
+        assert forecast is not None
+        assert estimate_seconds(case, reference.train_samples, 1) == forecast.compute_total(5)
+
+
+def test_what_comes_along_is_of_one_machine() -> None:
+    assert len({(each.cpu_model, each.cores) for each in read_references()}) == 1
