@@ -1,8 +1,9 @@
 """How long a sweep will take: a guess before anything ran, corrected by what ran.
 
-A model's file says how long its epochs take by `fit` on TensorFlow in float32, and how many times as long another way
-(backend, loop, precision) takes, where somebody measured it. Elsewhere there is no guess, since any would mislead: XLA
-trains the convolutional models 10 to 150 times slower than other loops do on a processor (docs/research/loops.md).
+Where reports were measured (`bench.plan.forecast`), they say it. Elsewhere a model's file says how long its epochs take
+by `fit` on TensorFlow in float32, and how many times as long another way (backend, loop, precision) takes, where
+somebody measured it. Where nobody did there is no guess, since any would mislead: XLA trains the convolutional models
+10 to 150 times slower than other loops do on a processor (docs/research/loops.md).
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from bench.errors import format_count
 from bench.plan import catalog
+from bench.plan.forecast import forecast_case
 from bench.plan.profile import Case
 
 _START_S = 8.0
@@ -29,6 +31,9 @@ def estimate_seconds(case: Case, train_samples: int, val_samples: int) -> float 
 
     None where nobody has measured that way to train that model.
     """
+    measured = forecast_case(case, train_samples)
+    if measured is not None:
+        return measured.compute_total(case.run_epochs)
     settings = catalog.read_model_settings()[case.model]
     way = (case.backend, case.loop, case.precision)
     factor = 1.0 if way == _BASIS else settings.epoch_factors.get(way)

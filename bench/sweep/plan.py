@@ -7,6 +7,7 @@ from bench.console.table import Table, print_table
 from bench.datasets import find
 from bench.errors import ExitCode, InvalidInput, format_count
 from bench.plan import estimate
+from bench.plan.forecast import forecast_case
 from bench.plan.profile import DATASET_SIZES
 from bench.sweep import session
 from bench.sweep.flags import SweepRequest
@@ -26,20 +27,28 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
     cases = profile.list_cases()
     session.check_batches(cases, train)
     seconds = [estimate.estimate_seconds(case, train, val) for case in cases]
+    forecasts = [forecast_case(case, train) for case in cases]
     rows = tuple(
         (
             describe(case),
             ", ".join(map(str, case.checkpoints)),
             f"{case.optimizer} {case.learning_rate:g}",
             "no estimate" if took is None else estimate.format_duration(took),
+            "" if forecast is None else f"{forecast.epoch_s:.3g}",
+            "" if forecast is None else f"{forecast.peak_rss_mib:,.0f}",
         )
-        for case, took in zip(cases, seconds, strict=True)
+        for case, took, forecast in zip(cases, seconds, forecasts, strict=True)
     )
     title = f"Profile {profile.name}: {format_count(len(cases), 'case')} on {train:,} images of {profile.dataset}"
-    print_table(console, Table(title, ("case", "epochs", "optimizer", "about"), rows, labels=3))
+    print_table(console, Table(title, ("case", "epochs", "optimizer", "about", "s/epoch", "MiB"), rows, labels=3))
     known = [took for took in seconds if took is not None]
     if known:
         console.print(f"About {estimate.format_duration(sum(known))} on two cores of a server; other machines differ.")
+    if any(forecasts):
+        console.print(
+            "s/epoch, validation included, and MiB of peak RAM are what the reference reports say (docs/profiles.md); "
+            "they are empty where none has such a case."
+        )
     if profile.minutes is not None:
         console.print(_describe_further(profile.minutes, profile.within_percent, sum(known)))
     if len(known) < len(cases):

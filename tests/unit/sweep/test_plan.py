@@ -9,6 +9,7 @@ from unit.sweeps import PROFILE, request
 
 from bench.errors import InvalidInput
 from bench.host import fingerprint
+from bench.plan.forecast import read_references
 from bench.results.folder import ReportFolder
 from bench.sweep import plan
 
@@ -41,6 +42,17 @@ def test_a_plan_says_where_it_has_no_estimate(folder: ReportFolder, script: Scri
     assert "1 case without an estimate: that way to train that model was never measured." in words
     assert "10 to 150 times slower" in words
     assert "About" not in words
+
+
+def test_a_plan_foretells_memory_where_a_reference_report_has_the_case(folder: ReportFolder, script: Script) -> None:
+    out, known = io.StringIO(), read_references()[0]
+    axes = {"models": [known.model], "batch_sizes": [known.batch_size], "loops": [known.loop]}
+    plan.show_plan(request(folder, overrides=PROFILE | axes), Console(file=out, width=160))
+    assert f"{known.peak_rss_mib:.0f}"[:2] in out.getvalue()
+    assert "what the reference reports say" in out.getvalue()
+    out.truncate(0)
+    plan.show_plan(request(folder), Console(file=out, width=160))
+    assert "reference reports" not in out.getvalue()
 
 
 @pytest.mark.parametrize(
