@@ -136,6 +136,9 @@ def run(
     plan: Annotated[
         bool, output("--plan", metavar=" ", help="Run nothing: list the cases and the time that they may take.")
     ] = False,
+    probe: Annotated[
+        bool, output("--probe", metavar=" ", help="With --plan: a few seconds per loop say how fast this machine is.")
+    ] = False,
     tables: Annotated[bool, output("--tables", metavar=" ", help=_ALL_TABLES)] = False,
     as_json: Annotated[
         bool, output("--json", metavar=" ", help="For other programs: a JSON object per event on standard output.")
@@ -165,7 +168,9 @@ def run(
         retries=retries,
     )
     request = SweepRequest(profile, fields, data, offline, out, resume, tables, as_json)
-    raise typer.Exit(plan_command.show_plan(request) if plan else run_command.run_sweep(request))
+    if probe and not plan:
+        raise InvalidInput("--probe scales the times that --plan shows; give both, or leave --probe out.")
+    raise typer.Exit(plan_command.show_plan(request, probe=probe) if plan else run_command.run_sweep(request))
 
 
 @app.command(

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from bench.plan.profile import Case
 
 FILE = Path(__file__).parent / "references.csv"
@@ -22,17 +24,27 @@ class Reference:
     """One process of a reference report: a line of references.csv."""
 
     report: str
+    cpu_model: str
+    cores: float
+    """Cores' worth of time that its process had."""
+    gflop_per_s: float | None
+    """What the reference kernel reached before and after it."""
     model: str
     backend: str
     loop: str
     precision: str
+    optimizer: str
     batch_size: int
     train_samples: int
     start_s: float
-    """Seconds outside of its epochs as they are later on: imports, compilation, the slow first epochs."""
+    """Seconds outside of its epochs (imports, building), and what the first one took longer than the median."""
     epoch_s: float
-    """Seconds of an epoch on a quiet machine, its validation included."""
+    """Median seconds of an epoch as it was, noise included, with its validation."""
     peak_rss_mib: float
+    time_percent: float | None = None
+    """How far the forecast of its whole time from the other reports is off; None where none of them has its case."""
+    peak_percent: float | None = None
+    """The same of its peak RAM."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +55,34 @@ class Forecast:
     epoch_s: float
     """Of an epoch, its validation included."""
     peak_rss_mib: float
+    time_percent: float | None = None
+    """How far off the whole time of such cases was at most, where reports foretold each other; None: not known."""
+    peak_percent: float | None = None
+    """The same of their peak RAM."""
 
     def compute_total(self, epochs: int) -> float:
         """Seconds of a process that trains so many epochs."""
         return self.start_s + epochs * self.epoch_s
 
+    def compute_errors(
+        self, epochs: int, total_s: float | None, peak_rss_mib: float | None
+    ) -> tuple[float | None, float | None]:
+        """Compute how far off it was, in percent of what was measured: in time, and in peak RAM.
+
+        None of what was not measured.
+        """
+        pairs = ((self.compute_total(epochs), total_s), (self.peak_rss_mib, peak_rss_mib))
+        time, peak = (100 * abs(foretold / measured - 1) if measured else None for foretold, measured in pairs)
+        return time, peak
+
 
 @functools.cache
 def read_references() -> tuple[Reference, ...]:
     """Read what comes with aebench."""
+    adapter = TypeAdapter(tuple[Reference, ...])
     with FILE.open(encoding="utf-8", newline="") as file:
-        return tuple(
-            Reference(
-                report=line["report"],
-                model=line["model"],
-                backend=line["backend"],
-                loop=line["loop"],
-                precision=line["precision"],
-                batch_size=int(line["batch_size"]),
-                train_samples=int(line["train_samples"]),
-                start_s=float(line["start_s"]),
-                epoch_s=float(line["epoch_s"]),
-                peak_rss_mib=float(line["peak_rss_mib"]),
-            )
-            for line in csv.DictReader(file)
-        )
+        lines = [{name: cell or None for name, cell in line.items()} for line in csv.DictReader(file)]
+    return adapter.validate_python(lines)
 
 
 def forecast_case(case: Case, train_samples: int, references: Iterable[Reference] | None = None) -> Forecast | None:
@@ -77,9 +92,9 @@ def forecast_case(case: Case, train_samples: int, references: Iterable[Reference
     """
     if case.threads is not None:
         return None
-    way = (case.model, case.backend, case.loop, case.precision)
+    axes = ("model", "backend", "loop", "precision", "optimizer")
     given = read_references() if references is None else references
-    alike = [each for each in given if (each.model, each.backend, each.loop, each.precision) == way]
+    alike = [each for each in given if all(getattr(each, axis) == getattr(case, axis) for axis in axes)]
     same_batch = [each for each in alike if each.batch_size == case.batch_size]
     same_images = [each for each in alike if each.train_samples == train_samples]
     return _interpolate(same_batch, train_samples, lambda each: each.train_samples) or _interpolate(
@@ -90,7 +105,10 @@ def forecast_case(case: Case, train_samples: int, references: Iterable[Reference
 def _interpolate(
     references: Sequence[Reference], wanted: int, get_place: Callable[[Reference], int], *, is_steps: bool = False
 ) -> Forecast | None:
-    """Interpolate between the nearest places on both sides; with ``is_steps``, time goes with the number of steps."""
+    """Interpolate between the nearest places on both sides; with ``is_steps``, time goes with the number of steps.
+
+    How good that is, is not known: reports foretell each other's cases where both measured the same.
+    """
     places = sorted({get_place(each) for each in references})
     found = {place: _summarize([each for each in references if get_place(each) == place]) for place in places}
     if wanted in found:
@@ -113,4 +131,11 @@ def _summarize(references: Sequence[Reference]) -> Forecast:
         statistics.median(each.start_s for each in references),
         statistics.median(each.epoch_s for each in references),
         statistics.median(each.peak_rss_mib for each in references),
+        find_worst(each.time_percent for each in references),
+        find_worst(each.peak_percent for each in references),
     )
+
+
+def find_worst(percents: Iterable[float | None]) -> float | None:
+    """Return the largest of the errors that are known; None where none is."""
+    return max((percent for percent in percents if percent is not None), default=None)

@@ -70,8 +70,8 @@ class SweepReport:
 
     @cached_property
     def answer(self) -> list[str]:
-        """At most six sentences: how long, in how much memory, how good, by which loop, what a script can copy of it,
-        and what not to trust.
+        """At most seven sentences: how long, in how much memory, how good, by which loop, what a script can copy of it,
+        how good the forecast was, and what not to trust.
         """
         return summarize(self.header, self.outcomes, self.shown_rows, self.speeds)
 

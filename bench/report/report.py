@@ -18,7 +18,7 @@ from bench.report.summary import describe_sweep
 from bench.results import journal
 from bench.results.folder import ReportFolder, write_whole
 
-_INDENT = len("Quality: ")
+_INDENT = len("Forecast: ")
 
 
 def choose_exit_code(report: SweepReport, *, interrupted: bool, refused: bool = False) -> int:

@@ -100,6 +100,8 @@ def find_drift(outcomes: Sequence[Outcome]) -> tuple[float, float] | None:
 
 _MOST_GROUPS = 3
 """Where cases end at different epoch counts, the time to so many of these is said, the last ones."""
+_TIME_PERCENT, _PEAK_PERCENT = 25.0, 10.0
+"""A forecast is good that is not further off: of time on a machine that others use too, and of peak RAM."""
 _MOST_OUTSIDE = 2
 """So many losses outside of their reference bands are named."""
 _LONGEST_S = 1e10
@@ -121,8 +123,8 @@ def describe_sweep(header: SweepHeader, outcomes: Sequence[Outcome]) -> str:
 def summarize(
     header: SweepHeader, outcomes: Sequence[Outcome], rows: Sequence[ResultRow], speeds: Mapping[str, CaseSpeed]
 ) -> list[str]:
-    """Answer in at most six sentences: how long, in how much memory, how good, by which loop, what of it a script can
-    copy, and what not to trust.
+    """Answer in at most seven sentences: how long, in how much memory, how good, by which loop, what of it a script can
+    copy, how good the forecast was, and what not to trust.
 
     ``speeds`` are those of ``rows``.
     """
@@ -138,6 +140,7 @@ def summarize(
         *_describe_range("Quality: bce", "val_bce", lines, format_loss, "; lower is better"),
         *([f"Loop: {loops}"] if loops else []),
         *([f"Advice: {advised}"] if advised else []),
+        *_describe_forecasts(header, lines),
         *trust,
     ]
 
@@ -193,6 +196,31 @@ def _format_ends(
         return format_value(low)
     ends = [f"{format_value(value)} ({_name_line(line, lines)})" for value, line in ((low, lowest), (high, highest))]
     return " to ".join(dict.fromkeys(ends))
+
+
+def _describe_forecasts(header: SweepHeader, lines: Sequence[_Line]) -> list[str]:
+    """Say how good the forecasts of the cases were; nothing where there was none."""
+    times: list[float | None] = []
+    peaks: list[float | None] = []
+    for line in lines:
+        if forecast := header.forecasts.get(name_case(line[0])):
+            took, held = (
+                compute_median_of_known(getattr(row, name) for row in line) for name in ("total_s", "peak_rss_mib")
+            )
+            time, peak = forecast.compute_errors(line[0].epochs, took, held)
+            times.append(time)
+            peaks.append(peak)
+    parts = [*_count_good(times, _TIME_PERCENT, "time"), *_count_good(peaks, _PEAK_PERCENT, "peak")]
+    return [f"Forecast: {', '.join(parts)}."] if parts else []
+
+
+def _count_good(percents: Sequence[float | None], most: float, what: str) -> list[str]:
+    """Say how many forecasts were within so many percent; nothing of none, and None is not measured."""
+    known = [percent for percent in percents if percent is not None]
+    good, of = sum(percent <= most for percent in known), len(known)
+    if of < 2:
+        return [f"the {what} {'' if good else 'not '}within {most:g} %"] if of else []
+    return [f"{'all' if good == of else f'{good} of {of}'} {what}s within {most:g} %"]
 
 
 def _describe_trust(

@@ -89,7 +89,6 @@ class Row:
     steady: YesNo = "unknown"
     reference_gflop_per_s: float | None = None
     threads: int | None = None
-    val_s_median: float | None = None
 
 
 _ROW_COLUMNS = tuple(field.name for field in fields(Row))

@@ -1,72 +1,108 @@
 """Make bench/plan/references.csv: `python -m bench.results.references REPORT... > bench/plan/references.csv`.
 
-How far forecasts of each report from the others lie from what was measured goes to standard error.
+Each report is foretold from the others, where they share cases. How far off that is, is kept in each line, and said on
+standard error.
 """
 
 import csv
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 
-from bench.errors import InvalidInput, format_count
-from bench.plan.forecast import Reference, forecast_case
+from bench.errors import InvalidInput, format_count, join_names
+from bench.plan.forecast import Reference, find_worst, forecast_case
 from bench.plan.profile import Case
-from bench.results.reader import Report, Row, read_report
+from bench.results.reader import parse_report, read_report
+from bench.results.schema import ResultRow
 
 
-def list_references(name: str, report: Report) -> list[tuple[Reference, Row]]:
-    """List the processes of a report that can be a reference, at their last checkpoint, each with its row."""
-    last = {row.case_id: row for row in sorted(report.rows, key=lambda row: row.epochs) if row.status == "ok"}
-    return [(made, row) for row in last.values() if (made := _make_reference(name, row)) is not None]
+def read_rows(path: Path) -> list[ResultRow]:
+    """Read all rows of a report, with every column. Raises `InvalidInput`."""
+    file = read_report(path).path
+    _report, columns = parse_report(file.read_bytes(), file)
+    lines = zip(*columns.values(), strict=True)
+    return [ResultRow.model_construct(**dict(zip(columns, line, strict=True))) for line in lines]
 
 
-def _make_reference(name: str, row: Row) -> Reference | None:
-    if None in (row.total_s, row.epoch_s_quiet, row.val_s_median, row.peak_rss_mib) or row.threads is not None:
+def make_references(reports: Iterable[tuple[str, Sequence[ResultRow]]]) -> list[Reference]:
+    """Make a reference of each process of the reports that can be one, from its last checkpoint, and foretell it from
+    the other reports. Raises `InvalidInput` where they are of several machines.
+    """
+    found = [(made, row) for name, rows in reports for row in _select_last(rows) if (made := _make(name, row))]
+    machines = dict.fromkeys(f"{each.cpu_model}, {each.cores:g} cores" for each, _row in found)
+    if len(machines) > 1:
+        raise InvalidInput(f"the reports are of several machines ({join_names(list(machines), 3)}); give those of one.")
+    return [_add_errors(made, row, [each for each, _row in found if each.report != made.report]) for made, row in found]
+
+
+def _select_last(rows: Iterable[ResultRow]) -> Iterable[ResultRow]:
+    ascending = sorted(rows, key=lambda row: row.epochs)
+    return {row.case_id: row for row in ascending if row.status == "ok"}.values()
+
+
+def _make(report: str, row: ResultRow) -> Reference | None:
+    """Make a reference; None where a figure was not measured, and of threads that somebody set."""
+    figures = (row.total_s, row.train_total_s, row.val_total_s, row.first_epoch_s, row.epoch_s_median, row.val_s_median)
+    total_s, train_total_s, val_total_s, first_s, train_s, val_s = (figure or 0.0 for figure in figures)
+    if None in figures or row.peak_rss_mib is None or row.threads is not None:
         return None
-    total_s, train_s, val_s, peak = (
-        value or 0.0 for value in (row.total_s, row.epoch_s_quiet, row.val_s_median, row.peak_rss_mib)
-    )
-    epoch_s = train_s + val_s
-    way = (row.model, row.backend, row.loop, row.precision)
-    start_s = max(total_s - row.epochs * epoch_s, 0.0)
-    return Reference(name, *way, row.batch_size, row.train_samples, start_s, epoch_s, peak)
-
-
-def describe_errors(found: Sequence[tuple[Reference, Row]]) -> str:
-    """Say how far forecasts of each report from all others lie from what was measured."""
-    times, peaks = [], []
-    for left_out, row in found:
-        others = [each for each, _row in found if each.report != left_out.report]
-        forecast = forecast_case(_make_case(row), row.train_samples, others)
-        if forecast is not None and row.total_s and row.peak_rss_mib:
-            times.append(abs(forecast.compute_total(row.epochs) / row.total_s - 1))
-            peaks.append(abs(forecast.peak_rss_mib / row.peak_rss_mib - 1))
-    if not times:
-        return "No report foretells another: none has a case of another one."
-    return (
-        f"{format_count(len(times), 'process')} foretold from the other reports: "
-        f"{sum(error <= 0.25 for error in times)} times within 25 %, the worst {100 * max(times):.0f} % off; "
-        f"{sum(error <= 0.1 for error in peaks)} peaks within 10 %, the worst {100 * max(peaks):.1f} % off."
+    outside_s = total_s - train_total_s - val_total_s
+    extra_s = max(first_s - train_s, 0.0) + max(val_total_s - row.epochs * val_s, 0.0)  # of the first validation, too
+    return Reference(
+        report=report,
+        cpu_model=row.cpu_model or row.cpu_arch,
+        cores=row.cpu_limit,
+        gflop_per_s=row.reference_gflop_per_s,
+        model=row.model,
+        backend=row.backend,
+        loop=row.loop,
+        precision=row.precision,
+        optimizer=row.optimizer,
+        batch_size=row.batch_size,
+        train_samples=row.train_samples,
+        start_s=max(outside_s, 0.0) + extra_s,
+        epoch_s=train_s + val_s,
+        peak_rss_mib=row.peak_rss_mib,
     )
 
 
-def _make_case(row: Row) -> Case:
+def _add_errors(made: Reference, row: ResultRow, others: Sequence[Reference]) -> Reference:
     axes = {name: getattr(row, name) for name in Case.model_fields if name != "checkpoints"}
-    return Case(**axes, checkpoints=(row.epochs,))
+    forecast = forecast_case(Case(**axes, checkpoints=(row.epochs,)), row.train_samples, others)
+    if forecast is None:
+        return made
+    time_percent, peak_percent = forecast.compute_errors(row.epochs, row.total_s, row.peak_rss_mib)
+    return replace(made, time_percent=time_percent, peak_percent=peak_percent)
 
 
-def main(paths: Iterable[str]) -> int:
+def describe_errors(references: Sequence[Reference]) -> str:
+    """Say how far forecasts of each report from all others are off."""
+    times = [each.time_percent for each in references if each.time_percent is not None]
+    peaks = [each.peak_percent for each in references if each.peak_percent is not None]
+    if not times:
+        return "It is not known how good forecasts are: no report has a case of another one."
+    return (
+        f"{format_count(len(times), 'process')} of {len(references)} foretold from the other reports: "
+        f"{sum(percent <= 25 for percent in times)} times within 25 %, the worst {find_worst(times):.0f} % off; "
+        f"{sum(percent <= 10 for percent in peaks)} peaks within 10 %, the worst {find_worst(peaks):.1f} % off."
+    )
+
+
+def main(paths: Sequence[str]) -> int:
     """Print the file; returns the exit code."""
+    if not paths:
+        sys.stderr.write("No report was given; name report folders or results.csv files of one machine.\n")
+        return 2
     try:
-        found = [pair for path in paths for pair in list_references(Path(path).name, read_report(Path(path)))]
+        references = make_references((Path(path).name, read_rows(Path(path))) for path in paths)
     except InvalidInput as error:
         sys.stderr.write(f"{error}\n")
         return 2
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(field.name for field in fields(Reference))
-    writer.writerows(astuple(each) for each, _row in found)
-    sys.stderr.write(f"{describe_errors(found)}\n")
+    writer.writerows(astuple(each) for each in references)
+    sys.stderr.write(f"{describe_errors(references)}\n")
     return 0
 
 

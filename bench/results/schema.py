@@ -27,6 +27,7 @@ from bench.errors import InvalidInput, strip_controls
 from bench.host.fingerprint import Fingerprint, StrictModel, describe_column
 from bench.host.noise import Interval
 from bench.host.reference_kernels import Reference
+from bench.plan.forecast import Forecast
 from bench.plan.profile import Case, Count, Profile
 from bench.results.epochs import Epochs, MemorySamples
 from bench.results.roofline import Bound
@@ -83,6 +84,8 @@ class SweepHeader(StrictModel):
     git_commit: str | None
     git_dirty: bool | None
     created_at: str
+    forecasts: dict[str, Forecast] = Field(default_factory=dict)
+    """What the reference reports foretold when the sweep began, by the case's name without the repeat."""
 
     @cached_property
     def first_cases(self) -> dict[str, Case]:

@@ -1,5 +1,7 @@
 """`aebench run --plan`: the cases of a sweep and the time that they may take."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 
 from bench.console.output import make_console
@@ -7,15 +9,20 @@ from bench.console.table import Table, print_table
 from bench.datasets import find
 from bench.errors import ExitCode, InvalidInput, format_count
 from bench.plan import estimate
-from bench.plan.forecast import forecast_case
+from bench.plan.forecast import Forecast, find_worst, forecast_case, read_references
 from bench.plan.profile import DATASET_SIZES
+from bench.results.stats import compute_median_of_known
 from bench.sweep import session
 from bench.sweep.flags import SweepRequest
+from bench.sweep.probe import describe_probes, probe_machine
 from bench.sweep.progress import describe
 
 
-def show_plan(request: SweepRequest, console: Console | None = None) -> int:
-    """Print the cases and the time that they may take; nothing is run, downloaded or written."""
+def show_plan(request: SweepRequest, console: Console | None = None, *, probe: bool = False) -> int:
+    """Print the cases and the time that they may take; nothing is run, downloaded or written.
+
+    With ``probe`` short processes are run, whose speed scales the times. Raises `InvalidInput`.
+    """
     console = console or make_console()
     if request.json:
         raise InvalidInput("--json reports what a sweep does, and --plan runs none; leave one of the two out.")
@@ -26,7 +33,11 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
         train, val = found.train_samples, found.val_samples
     cases = profile.list_cases()
     session.check_batches(cases, train)
-    seconds = [estimate.estimate_seconds(case, train, val) for case in cases]
+    probes = probe_machine(request, console) if probe else []
+    factors = {each.loop: each.factor for each in probes if each.factor is not None}
+    scales = [factors.get((case.backend, case.loop), 1.0) for case in cases]
+    estimates = [estimate.estimate_seconds(case, train, val) for case in cases]
+    seconds = [None if took is None else took * scale for took, scale in zip(estimates, scales, strict=True)]
     forecasts = [forecast_case(case, train) for case in cases]
     rows = tuple(
         (
@@ -34,21 +45,26 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
             ", ".join(map(str, case.checkpoints)),
             f"{case.optimizer} {case.learning_rate:g}",
             "no estimate" if took is None else estimate.format_duration(took),
-            "" if forecast is None else f"{forecast.epoch_s:.3g}",
+            "" if forecast is None else f"{forecast.epoch_s * scale:.3g}",
             "" if forecast is None else f"{forecast.peak_rss_mib:,.0f}",
         )
-        for case, took, forecast in zip(cases, seconds, forecasts, strict=True)
+        for case, took, forecast, scale in zip(cases, seconds, forecasts, scales, strict=True)
     )
     title = f"Profile {profile.name}: {format_count(len(cases), 'case')} on {train:,} images of {profile.dataset}"
     print_table(console, Table(title, ("case", "epochs", "optimizer", "about", "s/epoch", "MiB"), rows, labels=3))
     known = [took for took in seconds if took is not None]
     if known:
-        console.print(f"About {estimate.format_duration(sum(known))} on two cores of a server; other machines differ.")
+        is_scaled = all((case.backend, case.loop) in factors for case in cases)
+        where = "this machine" if is_scaled else "two cores of a server; other machines differ"
+        console.print(f"About {estimate.format_duration(sum(known))} on {where}.")
+    for sentence in describe_probes(probes, cases) if probe else []:
+        console.print(sentence, markup=False, highlight=False)
     if any(forecasts):
         console.print(
-            "s/epoch, validation included, and MiB of peak RAM are what the reference reports say (docs/profiles.md); "
-            "they are empty where none has such a case."
+            f"s/epoch, validation included, and MiB of peak RAM are what reports of {_describe_references()} say "
+            "(docs/profiles.md); they are empty where none has such a case."
         )
+        console.print(_describe_errors([forecast for forecast in forecasts if forecast is not None]))
     if profile.minutes is not None:
         console.print(_describe_further(profile.minutes, profile.within_percent, sum(known)))
     if len(known) < len(cases):
@@ -58,6 +74,24 @@ def show_plan(request: SweepRequest, console: Console | None = None) -> int:
             "(docs/research/loops.md); try few epochs first, or set --timeout."
         )
     return ExitCode.OK
+
+
+def _describe_references() -> str:
+    """Name the machine of the references: its processor, its cores and what its reference kernel reached."""
+    references = read_references()
+    rate = compute_median_of_known(each.gflop_per_s for each in references)
+    kernel = "" if rate is None else f" whose reference kernel reaches {rate:.0f} GFLOP/s"
+    return f"{format_count(references[0].cores, 'core')} of {references[0].cpu_model}{kernel}"
+
+
+def _describe_errors(forecasts: Sequence[Forecast]) -> str:
+    """Say how good the forecasts are, as far as the references foretell each other."""
+    time, peak = (find_worst(getattr(each, name) for each in forecasts) for name in ("time_percent", "peak_percent"))
+    if time is None or peak is None:
+        return "It is not known how good these forecasts are: no two reports have these cases."
+    unknown = sum(each.time_percent is None for each in forecasts)
+    rest = f"; of {format_count(unknown, 'case')} it is not known how good" if unknown else ""
+    return f"Reports foretell each other's times to within {time:.0f} % and peaks to within {peak:.0f} %{rest}."
 
 
 def _describe_further(minutes: float, within_percent: float, planned_s: float) -> str:

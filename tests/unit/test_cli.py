@@ -204,6 +204,14 @@ def test_a_plan_prints_the_cases_and_writes_nothing(
     assert script.ran == []
 
 
+def test_a_probe_without_a_plan_is_refused_in_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], here: Path, script: Script
+) -> None:
+    assert aebench(monkeypatch, "run", "--probe") == 2
+    assert "--probe scales the times that --plan shows" in capsys.readouterr().err
+    assert script.ran == []
+
+
 @pytest.mark.parametrize(("command", "shown"), [("models", "variational"), ("datasets", "mnist-5k")])
 def test_lists_are_printed_into_a_pipe(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, shown: str

@@ -8,7 +8,22 @@ import scripted
 from bench.plan.estimate import estimate_seconds
 from bench.plan.forecast import Forecast, Reference, forecast_case, read_references
 
-MEASURED = Reference("a", "basic", "tensorflow", "fit", "float32", 100, 1_000, 4.0, 1.0, 800.0)
+MEASURED = Reference(
+    report="a",
+    cpu_model="Scripted CPU",
+    cores=2.0,
+    gflop_per_s=200.0,
+    model="basic",
+    backend="tensorflow",
+    loop="fit",
+    precision="float32",
+    optimizer="adam",
+    batch_size=100,
+    train_samples=1_000,
+    start_s=4.0,
+    epoch_s=1.0,
+    peak_rss_mib=800.0,
+)
 CASE = scripted.case(batch_size=100, checkpoints=(10,))
 
 
@@ -33,7 +48,15 @@ def test_between_two_batch_sizes_time_goes_with_steps_and_memory_with_the_batch(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"batch_size": 50}, {"batch_size": 400}, {"loop": "xla"}, {"backend": "jax"}, {"threads": 1}]
+    "changes",
+    [
+        {"batch_size": 50},
+        {"batch_size": 400},
+        {"loop": "xla"},
+        {"backend": "jax"},
+        {"optimizer": "adadelta"},
+        {"threads": 1},
+    ],
 )
 def test_beyond_what_was_measured_there_is_no_forecast(changes: dict[str, object]) -> None:
     larger = replace(MEASURED, batch_size=300)
@@ -41,10 +64,28 @@ def test_beyond_what_was_measured_there_is_no_forecast(changes: dict[str, object
     assert forecast_case(CASE, 999, [MEASURED, larger]) is None
 
 
+def test_a_forecast_is_as_good_as_the_worst_of_its_references_was_foretold() -> None:
+    good, bad = (replace(MEASURED, time_percent=percent, peak_percent=percent / 10) for percent in (5.0, 20.0))
+    assert forecast_case(CASE, 1_000, [good, MEASURED, bad]) == Forecast(4.0, 1.0, 800.0, 20.0, 2.0)
+    more = replace(bad, train_samples=3_000)
+    between = forecast_case(CASE, 2_000, [good, more])
+    assert between is not None
+    assert between.time_percent is between.peak_percent is None
+
+
+def test_how_far_off_a_forecast_was_is_in_percent_of_what_was_measured() -> None:
+    assert Forecast(5.0, 1.0, 900.0).compute_errors(10, 20.0, 1_000.0) == pytest.approx((25.0, 10.0))
+    assert Forecast(5.0, 1.0, 900.0).compute_errors(10, None, None) == (None, None)
+
+
 def test_what_comes_along_foretells_every_case_that_it_has_and_the_estimate_is_the_same() -> None:
     for reference in read_references():
-        axes = {name: getattr(reference, name) for name in ("model", "backend", "loop", "precision", "batch_size")}
-        case = scripted.case(**axes, checkpoints=(5,))
+        axes = ("model", "backend", "loop", "precision", "optimizer", "batch_size")
+        case = scripted.case(**{name: getattr(reference, name) for name in axes}, checkpoints=(5,))
         forecast = forecast_case(case, reference.train_samples)
         assert forecast is not None
         assert estimate_seconds(case, reference.train_samples, 1) == forecast.compute_total(5)
+
+
+def test_what_comes_along_is_of_one_machine() -> None:
+    assert len({(each.cpu_model, each.cores) for each in read_references()}) == 1

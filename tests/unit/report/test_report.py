@@ -57,7 +57,7 @@ def test_the_answer_for_a_quick_sweep_is_one_screen() -> None:
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
     assert [line for line in lines if line.startswith("denoising_small  ")] != []
-    for topic in ("Time:    10 epochs took", "Memory:  ", "Quality: bce ", "Loop:    ", "Trust:   "):
+    for topic in ("Time:     10 epochs took", "Memory:   ", "Quality:  bce ", "Loop:     ", "Trust:    "):
         assert [line for line in lines if line.startswith(topic)] != []
 
 

@@ -6,6 +6,7 @@ import pytest
 import scripted
 
 from bench.host.reference_kernels import Reference
+from bench.plan.forecast import Forecast
 from bench.report import summary
 from bench.results import bands
 from bench.results.schema import Outcome, ResultRow
@@ -25,8 +26,22 @@ def quiet(**changes: Any) -> Outcome:
     return scripted.outcome(**changes)
 
 
-FAST = row(total_s=12.34, peak_rss_mib=700.0, val_bce=0.12, steady="yes", **scripted.times(0.25))
-SLOW = row("deep", total_s=95.0, peak_rss_mib=1900.4, val_bce=0.09, steady="yes", **scripted.times(2.0))
+FAST_FIGURES: dict[str, Any] = {
+    "total_s": 12.34,
+    "peak_rss_mib": 700.0,
+    "val_bce": 0.12,
+    "steady": "yes",
+    **scripted.times(0.25),
+}
+SLOW_FIGURES: dict[str, Any] = {
+    "total_s": 95.0,
+    "peak_rss_mib": 1900.4,
+    "val_bce": 0.09,
+    "steady": "yes",
+    **scripted.times(2.0),
+}
+FAST = row(**FAST_FIGURES)
+SLOW = row("deep", **SLOW_FIGURES)
 
 
 def test_the_answer_says_how_long_how_much_memory_how_good_and_what_not_to_trust() -> None:
@@ -146,3 +161,24 @@ def test_the_answer_says_whether_losses_lie_within_their_bands(monkeypatch: pyte
         "Trust: with care, since val_bce 0.2700 at 8 epochs (basic · batch 4); the reference band is 0.1100 to 0.1300: "
         "something differs."
     )
+
+
+@pytest.mark.parametrize(
+    ("forecasts", "expected"),
+    [
+        ([(2.34, 1.25, 700.0), (79.0, 2.0, 1_900.0)], "Forecast: all times within 25 %, all peaks within 10 %."),
+        ([(2.34, 1.25, 700.0), (9.0, 2.0, 1_000.0)], "Forecast: 1 of 2 times within 25 %, 1 of 2 peaks within 10 %."),
+        ([(2.34, 1.25, 900.0)], "Forecast: the time within 25 %, the peak not within 10 %."),
+    ],
+)
+def test_the_answer_says_how_good_the_forecast_was(forecasts: list[tuple[float, float, float]], expected: str) -> None:
+    rows = [
+        row("basic", case_id="a.r0", repeat=0, **FAST_FIGURES),
+        row("deep", case_id="b.r0", repeat=0, **SLOW_FIGURES),
+    ]
+    foretold = {name: Forecast(*figures) for name, figures in zip("ab", forecasts, strict=False)}
+    assert expected in sentences(*rows, forecasts=foretold)
+
+
+def test_without_a_forecast_the_answer_says_nothing_of_one() -> None:
+    assert not [each for each in sentences(SLOW, FAST) if each.startswith("Forecast")]

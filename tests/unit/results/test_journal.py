@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import InvalidInput
+from bench.plan.forecast import Forecast
 from bench.results import journal
 from bench.results.folder import ReportFolder
 from bench.results.schema import SCHEMA_VERSION, Outcome, SweepHeader
@@ -54,6 +55,17 @@ def test_what_is_appended_is_read_back_equal(begun: ReportFolder) -> None:
     assert read.header == HEADER
     assert read.outcomes == OUTCOMES
     assert read.notes == ()
+
+
+def test_a_header_keeps_its_forecasts_and_an_older_one_without_any_is_read(folder: ReportFolder) -> None:
+    forecasts = {scripted.case().name: Forecast(5.0, 0.1, 900.0, 12.5)}
+    folder.root.mkdir()
+    with journal.open_writer(folder, scripted.header(forecasts=forecasts)):
+        assert journal.read_header(folder.journal).forecasts == forecasts
+    fields = json.loads(folder.journal.read_bytes())
+    del fields["forecasts"]
+    folder.journal.write_text(json.dumps(fields) + "\n")
+    assert journal.read_header(folder.journal).forecasts == {}
 
 
 def test_numbers_survive_at_full_precision(begun: ReportFolder) -> None:

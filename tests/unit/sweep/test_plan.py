@@ -9,7 +9,7 @@ from unit.sweeps import PROFILE, request
 
 from bench.errors import InvalidInput
 from bench.host import fingerprint
-from bench.plan.forecast import read_references
+from bench.plan.forecast import Forecast, read_references
 from bench.results.folder import ReportFolder
 from bench.sweep import plan
 
@@ -49,10 +49,32 @@ def test_a_plan_foretells_memory_where_a_reference_report_has_the_case(folder: R
     axes = {"models": [known.model], "batch_sizes": [known.batch_size], "loops": [known.loop]}
     plan.show_plan(request(folder, overrides=PROFILE | axes), Console(file=out, width=160))
     assert f"{known.peak_rss_mib:.0f}"[:2] in out.getvalue()
-    assert "what the reference reports say" in out.getvalue()
+    assert "are what reports of" in out.getvalue()
     out.truncate(0)
     plan.show_plan(request(folder), Console(file=out, width=160))
-    assert "reference reports" not in out.getvalue()
+    assert "reports of" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("percents", "expected"),
+    [
+        ([(None, None)], "It is not known how good these forecasts are: no two reports have these cases."),
+        ([(12.4, 1.2), (3.0, 2.0)], "Reports foretell each other's times to within 12 % and peaks to within 2 %."),
+        ([(12.4, 1.2), (None, None)], "and peaks to within 1 %; of 1 case it is not known how good."),
+    ],
+)
+def test_a_plan_says_how_good_its_forecasts_are(
+    folder: ReportFolder,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    percents: list[tuple[float | None, float | None]],
+    expected: str,
+) -> None:
+    forecasts = iter([Forecast(5.0, 0.1, 900.0, *each) for each in percents])
+    monkeypatch.setattr(plan, "forecast_case", lambda *_: next(forecasts, None))
+    out = io.StringIO()
+    plan.show_plan(request(folder), Console(file=out, width=200))
+    assert expected in " ".join(out.getvalue().split())
 
 
 @pytest.mark.parametrize(
