@@ -13,16 +13,8 @@ from pathlib import Path
 from bench.errors import InvalidInput, format_count, join_names
 from bench.plan.forecast import Reference, find_worst, forecast_case
 from bench.plan.profile import Case
-from bench.results.reader import parse_report, read_report
+from bench.results.reader import read_all_columns
 from bench.results.schema import ResultRow
-
-
-def read_rows(path: Path) -> list[ResultRow]:
-    """Read all rows of a report, with every column. Raises `InvalidInput`."""
-    file = read_report(path).path
-    _report, columns = parse_report(file.read_bytes(), file)
-    lines = zip(*columns.values(), strict=True)
-    return [ResultRow.model_construct(**dict(zip(columns, line, strict=True))) for line in lines]
 
 
 def make_references(reports: Iterable[tuple[str, Sequence[ResultRow]]]) -> list[Reference]:
@@ -95,7 +87,7 @@ def main(paths: Sequence[str]) -> int:
         sys.stderr.write("No report was given; name report folders or results.csv files of one machine.\n")
         return 2
     try:
-        references = make_references((Path(path).name, read_rows(Path(path))) for path in paths)
+        references = make_references((Path(path).name, read_all_columns(Path(path))[1]) for path in paths)
     except InvalidInput as error:
         sys.stderr.write(f"{error}\n")
         return 2

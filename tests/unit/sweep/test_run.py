@@ -16,6 +16,7 @@ from unit.sweeps import PROFILE, measured, status
 
 from bench.errors import InvalidInput
 from bench.host import fingerprint
+from bench.plan.forecast import Forecast
 from bench.plan.profile import Case
 from bench.report import files
 from bench.results import journal
@@ -272,3 +273,16 @@ def test_a_checkout_that_git_does_not_read_leaves_git_commit_empty_with_one_note
     note = "Note: git_commit stays empty in the rows: fatal: detected dubious ownership To add an exception, call: git"
     assert printed.count(note) == 1
     assert pd.read_csv(folder.results)["git_commit"].isna().all()
+
+
+def test_a_sweep_keeps_what_was_foretold_of_its_cases_and_says_how_good_it_was(
+    folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foretold = Forecast(10.0, 1.0, 604.0)
+    monkeypatch.setattr(run, "forecast_case", lambda case, _samples: foretold if case.model == "basic" else None)
+    _code, printed = measured(folder)
+    assert list(journal.read_header(folder.journal).forecasts.values()) == [foretold]
+    sentence = "Forecast: the time within 25 %, the peak within 10 %."
+    assert sentence in printed
+    assert sentence in folder.report.read_text(encoding="utf-8")
+    assert sentence in folder.page.read_text(encoding="utf-8")
