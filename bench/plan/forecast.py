@@ -85,6 +85,11 @@ def read_references() -> tuple[Reference, ...]:
     return adapter.validate_python(lines)
 
 
+def list_references_of(cpu_model: str | None, cores: float) -> list[Reference]:
+    """List the references of machines with that processor and so many cores: of others, how good is not known."""
+    return [each for each in read_references() if (each.cpu_model, each.cores) == (cpu_model, cores)]
+
+
 def forecast_case(case: Case, train_samples: int, references: Iterable[Reference] | None = None) -> Forecast | None:
     """Foretell a case; None where neither it nor its neighbours on both sides were measured.
 

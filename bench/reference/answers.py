@@ -41,8 +41,8 @@ def write_page(groups: Sequence[Group]) -> str:
 def write_block(groups: Sequence[Group]) -> str:
     """Write what stands in README.md: the machine with the most rows of the full MNIST; "" where none has any."""
     group = max(groups, key=lambda each: len(_choose_full(each)), default=None)
-    link = "Every machine: [docs/answers.md](docs/answers.md)."
-    return _write_chapter(f"## The blog's table, answered\n\n{_HOW} {link}", group) if group else ""
+    link = "Beside the published figures, and every machine: [docs/answers.md](docs/answers.md)."
+    return _write_chapter(f"## The blog's table, answered\n\n{_HOW} {link}", group, is_brief=True) if group else ""
 
 
 def replace_block(text: str, block: str) -> str:
@@ -67,10 +67,11 @@ def find_difference(name: str, text: str, expected: str) -> str | None:
 # ------------------------------------------------------------------ a machine
 
 
-def _write_chapter(heading: str, group: Group) -> str:
-    """Write what a machine answers; "" where that is nothing."""
+def _write_chapter(heading: str, group: Group, *, is_brief: bool = False) -> str:
+    """Write what a machine answers; "" where that is nothing. ``is_brief`` leaves the published figures out."""
     full = _choose_full(group)
-    tables = [each.to_markdown() for each in (tabulate_published(full), tabulate_checkpoints(full)) if each.rows]
+    chosen = [tabulate_checkpoints(full)] if is_brief else [tabulate_published(full), tabulate_checkpoints(full)]
+    tables = [each.to_markdown() for each in chosen if each.rows]
     sentences = "\n".join(f"- {each}" for each in write_sentences(full))
     found = [each for each in (*tables, sentences) if each]
     return "\n\n".join([heading, _describe_machine(group, full), *found]) if found else ""
@@ -112,15 +113,16 @@ def _compare(rows: Sequence[ResultRow]) -> list[PublishedComparison]:
 
 
 def judge(comparison: PublishedComparison) -> str:
-    """Judge ours: a loss rounded as the published one is, a time or memory by how many times it is."""
+    """Judge ours: the same within one of the published last digit; a time or memory by how many times it is."""
     published, ours = comparison.published, comparison.ours or 0
     if published.quantity in {"fit_s", "ram_mb"}:
         ratio = ours / published.value
         word = "the time" if published.quantity == "fit_s" else "the memory"
         return f"{ratio:.2g} times {word}"
-    digits = len(f"{published.value:g}".partition(".")[2])
-    rounded = round(ours, max(digits, 2))
-    return "the same" if rounded == published.value else "lower" if rounded < published.value else "higher"
+    last_digit = 10.0 ** -len(f"{published.value:g}".partition(".")[2])
+    if abs(ours - published.value) <= last_digit:
+        return "the same"
+    return "lower" if ours < published.value else "higher"
 
 
 def tabulate_checkpoints(rows: Sequence[ResultRow]) -> Table:

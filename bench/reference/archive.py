@@ -80,7 +80,7 @@ def _read_archive(data: bytes, path: Path) -> dict[str, bytes]:
                     raise InvalidInput(f"{quote(path)} holds {quote(member.name, 60)!r}; {expected}.")
                 stream = archive.extractfile(member)
                 found[member.name] = stream.read() if stream else b""
-    except (tarfile.TarError, ValueError, EOFError, OSError) as error:
+    except (tarfile.TarError, ValueError, EOFError, OSError, RecursionError) as error:
         raise InvalidInput(f"{quote(path)} is not an archive of `aebench submit`: {quote(error, 100)}.") from error
     if "results.csv" not in found:
         raise InvalidInput(f"{quote(path)} holds no results.csv: expected an archive of `aebench submit`.")

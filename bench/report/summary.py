@@ -211,7 +211,9 @@ def _describe_forecasts(header: SweepHeader, lines: Sequence[_Line]) -> list[str
             times.append(time)
             peaks.append(peak)
     parts = [*_count_good(times, _TIME_PERCENT, "time"), *_count_good(peaks, _PEAK_PERCENT, "peak")]
-    return [f"Forecast: {', '.join(parts)}."] if parts else []
+    cases = len({name_case(line[0]) for line in lines})
+    some = f" ({len(times)} of {format_count(cases, 'case')} had one)" if len(times) < cases else ""
+    return [f"Forecast: {', '.join(parts)}{some}."] if parts else []
 
 
 def _count_good(percents: Sequence[float | None], most: float, what: str) -> list[str]:

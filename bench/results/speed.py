@@ -27,8 +27,8 @@ DEVIATION = 0.035
 both run."""
 HOUR_DEVIATION = 0.045
 """The same of what all processes of an hour share: what a machine does differs from hour to hour."""
-HOUR_S = 1800.0
-"""Seconds after which a process meets another hour."""
+HOUR_S = 3600.0
+"""Seconds from an hour's first process after which one meets another hour."""
 MOMENT_DEVIATION = 0.17
 """The same for runs of no length: even a quiet machine changes its speed from moment to moment."""
 MOMENT_S = 2.0
@@ -218,7 +218,7 @@ def _number_hours(rows: Iterable[SpeedRow]) -> dict[str, int]:
     numbers: dict[str, int] = {}
     number, first_s = 0, -math.inf
     for began_s, text in sorted((_read_time(text), text) for text in {row.started_at for row in rows}):
-        if began_s - first_s > HOUR_S:
+        if began_s - first_s >= HOUR_S:
             number, first_s = number + 1, began_s
         numbers[text] = number
     return numbers

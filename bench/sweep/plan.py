@@ -56,6 +56,7 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
     if known:
         is_scaled = all((case.backend, case.loop) in factors for case in cases)
         where = "this machine" if is_scaled else "two cores of a server; other machines differ"
+        where += ", and some of it is scaled to this one" if factors and not is_scaled else ""
         console.print(f"About {estimate.format_duration(sum(known))} on {where}.")
     for sentence in describe_probes(probes, cases) if probe else []:
         console.print(sentence, markup=False, highlight=False)

@@ -6,7 +6,7 @@ import pytest
 import scripted
 
 from bench.plan.estimate import estimate_seconds
-from bench.plan.forecast import Forecast, Reference, forecast_case, read_references
+from bench.plan.forecast import Forecast, Reference, forecast_case, list_references_of, read_references
 
 MEASURED = Reference(
     report="a",
@@ -89,3 +89,10 @@ def test_what_comes_along_foretells_every_case_that_it_has_and_the_estimate_is_t
 
 def test_what_comes_along_is_of_one_machine() -> None:
     assert len({(each.cpu_model, each.cores) for each in read_references()}) == 1
+
+
+def test_only_machines_with_the_same_processor_and_cores_are_foretold_from() -> None:
+    first = read_references()[0]
+    assert first in list_references_of(first.cpu_model, first.cores)
+    assert list_references_of(first.cpu_model, first.cores + 1) == []
+    assert list_references_of("another", first.cores) == []
