@@ -223,3 +223,13 @@ def test_a_report_that_names_a_path_or_the_host_is_not_packed(
     with pytest.raises(InvalidInput, match=r"report\.md names"):
         submitted(root, tmp_path / "1.tar.gz")
     assert not (tmp_path / "1.tar.gz").exists()
+
+
+def test_an_archive_of_nothing_but_long_names_is_one_message(tmp_path: Path) -> None:
+    """tarfile reads them one within another."""
+    header = tarfile.TarInfo("long")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 4
+    one = header.tobuf(tarfile.GNU_FORMAT) + b"name".ljust(512, b"\0")
+    (tmp_path / "deep.tar.gz").write_bytes(gzip.compress(one * 3_000))
+    code, printed = verified(tmp_path / "deep.tar.gz")
+    assert (code, printed.count("\n")) == (ExitCode.INVALID_INPUT, 1)
