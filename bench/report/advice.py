@@ -101,7 +101,7 @@ def describe_advice(advice: Advice) -> str:
     """Describe what to change, what it brings, and what the best loop of all would bring."""
     setting, best, case = advice.setting, advice.best, name_briefly(advice.model, (), advice.batch_size)
     if setting is None:
-        words = f"{case}: no setting is clearly faster than `{advice.plain.name}`."
+        words = f"{case}: no line added to a script is clearly faster than `{advice.plain.name}`."
     else:
         words = f"{case}: {describe_change(setting.variant.way)}: {_describe_gain(advice, setting)}."
     return f"{words} {_describe_best(best)}" if best else words
@@ -152,7 +152,7 @@ def _summarize_group(change: str, some: Sequence[Advice], several: Container[str
     names = [name_briefly(each.model, (), each.batch_size) if each.model in several else each.model for each in some]
     models = join_names(list(dict.fromkeys(names)), 3)
     if not change:
-        return f"no setting is clearly faster than {some[0].plain.name} for {models}"
+        return f"no line added to a script is clearly faster than {some[0].plain.name} for {models}"
     gains = [advice.setting for advice in some if advice.setting]
     ends, counts = [gain.variant.end_to_end or 0.0 for gain in gains], [advice.epochs for advice in some]
     times = f"{format_range([gain.ratio.value for gain in gains])} times as fast as {some[0].plain.name} per epoch"

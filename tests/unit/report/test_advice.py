@@ -60,7 +60,7 @@ def test_what_may_be_chance_is_not_called_faster() -> None:
     advice = only(row(**wide[6.0]), row("steps", **wide[5.0]), row("xla", **wide[5.0]))
     assert advice.setting is None
     assert advice.best is None
-    assert describe_advice(advice) == "basic · batch 4: no setting is clearly faster than `fit`."
+    assert describe_advice(advice) == "basic · batch 4: no line added to a script is clearly faster than `fit`."
 
 
 def test_what_is_slower_is_not_advised() -> None:
@@ -142,15 +142,15 @@ def test_the_answer_has_one_sentence_for_models_that_need_the_same_change() -> N
     ]
     assert summarize_advice(advise(*rows)) == (
         "add `jit_compile=True` to `compile` for basic, deep: 2.00 to 3.0 times as fast as fit per epoch, 1.47 to 1.75 "
-        "times over 3 epochs; no setting is clearly faster than fit for sparse."
+        "times over 3 epochs; no line added to a script is clearly faster than fit for sparse."
     )
 
 
 def test_batch_sizes_with_other_advice_are_kept_apart_and_what_has_not_paid_yet_says_when() -> None:
     slow_start = row("jit", 3.0, batch_size=8, first_epoch_s=40.0, train_total_s=46.0, total_s=56.0)
     assert summarize_advice(advise(row(), row("jit", 6.0), row(batch_size=8), slow_start)) == (
-        "no setting is clearly faster than fit for basic · batch 4; add `jit_compile=True` to `compile` for "
-        "basic · batch 8: 2.00 times as fast as fit per epoch, pays from epoch 13 on."
+        "no line added to a script is clearly faster than fit for basic · batch 4; add `jit_compile=True` to "
+        "`compile` for basic · batch 8: 2.00 times as fast as fit per epoch, pays from epoch 13 on."
     )
 
 
