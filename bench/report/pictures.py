@@ -21,7 +21,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bench.datasets.files import Pixels, read_arrays
+from bench.datasets.files import Pixels
+from bench.datasets.npz import read_arrays
 from bench.errors import InvalidInput, format_count
 from bench.report.figures import Plot, apply_style, make_file_stem, render_plot, use_few_steps
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from unit.arrays import Arrays, refusal, saved, some_arrays, stored
 
-from bench.datasets import files
+from bench.datasets import files, npz
 from bench.datasets.files import NAMES, LabelledImages, compute_digest, load, read_npz, write_npz
 
 # --- what is accepted ------------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_an_archive_that_declares_too_much_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "MAX_BYTES", 7_000)
-    monkeypatch.setattr(files, "_check_header", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(npz, "_check_header", lambda *_: pytest.fail("it was read"))
     assert "at most 7,000 are read" in refusal(saved(tmp_path))
 
 
