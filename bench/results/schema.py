@@ -466,6 +466,7 @@ class EpochRow(StrictModel):
     energy_j: float | None = describe_column(
         "joules that the machine's energy counters rose by during training, all programs included", "J", "not readable"
     )
+    cores: int | None = describe_column("CPUs that the process may run on", empty="not readable")
     steal_percent: float | None = describe_column("part of the CPU time that the hypervisor took", "%", "not readable")
     own_cores: float | None = describe_column("CPU seconds per second of the process", empty="not readable")
     other_cores: float | None = describe_column(
