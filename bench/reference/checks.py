@@ -89,7 +89,7 @@ def _check_sweep(rows: Sequence[_CsvRow], header: SweepHeader) -> Iterator[str]:
     absent = [each for each in planned if each not in there]
     if absent:
         first = _name_checkpoint(*absent[0])
-        yield f"{len(absent)} of {format_count(len(planned), 'row')} that were planned are not there, such as {first}."
+        yield f"{len(absent)} of {format_count(len(planned), 'row')} that were planned are not there, such as {first}; `--resume` runs them."
 
 
 def _check_cases(processes: Iterable[Sequence[_CsvRow]]) -> Iterator[str]:

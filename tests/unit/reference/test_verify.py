@@ -216,7 +216,7 @@ def test_a_planned_process_that_is_not_there_is_found(tmp_path: Path) -> None:
     lines = (root / "results.csv").read_text().splitlines(keepends=True)
     (root / "results.csv").write_text("".join(lines[:-2]))
     printed = verified(root)[1]
-    assert f"2 of 8 rows that were planned are not there, such as {FIT}.r3 at 1 epoch." in printed
+    assert f"2 of 8 rows that were planned are not there, such as {FIT}.r3 at 1 epoch; `--resume` runs them." in printed
     assert f"epochs.csv has {FIT}.r3, and results.csv does not" in printed
 
 
