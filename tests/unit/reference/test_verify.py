@@ -251,9 +251,9 @@ def test_a_file_that_is_left_out_is_no_way_round_a_check(tmp_path: Path, name: s
 
 
 def test_one_unreadable_file_does_not_hide_the_others(tmp_path: Path) -> None:
-    code, printed = verified(tmp_path / "absent.csv", write(tmp_path / "a"))
+    code, printed = verified(tmp_path / "absent.csv", tmp_path / ("a" * 5_000), write(tmp_path / "a"))
     assert code == ExitCode.INVALID_INPUT
-    assert [line.split(":")[0] for line in printed.splitlines()] == ["UNREADABLE", "ACCEPTED"]
+    assert [line.split(":")[0] for line in printed.splitlines()] == ["UNREADABLE", "UNREADABLE", "ACCEPTED"]
 
 
 @pytest.mark.parametrize(
