@@ -11,7 +11,7 @@ from bench.console.table import Table, print_table
 from bench.errors import format_count
 from bench.host import energy, quietness
 from bench.host.fingerprint import Fingerprint, make_environment_id, make_machine_id, take_fingerprint
-from bench.host.reference_kernels import Reference
+from bench.host.reference_kernels import KernelRates
 
 
 def show_machine(threads: int | None = None, console: Console | None = None) -> None:
@@ -47,7 +47,7 @@ _KERNELS = (
 )
 
 
-def _format_figure(title: str, column: str, unit: str, references: Sequence[Reference]) -> tuple[str, ...]:
+def _format_figure(title: str, column: str, unit: str, references: Sequence[KernelRates]) -> tuple[str, ...]:
     medians = [getattr(run, f"{column}_median") for run in references]
     best = max(getattr(run, column) for run in references)
     return (title, f"{best:.0f}", f"{statistics.median(medians):.0f}", f"{min(medians):.0f}", unit)

@@ -13,7 +13,7 @@ from bench.host.cgroup import read_affinity
 from bench.host.fingerprint import Fingerprint
 from bench.host.noise import Interval, find_noise, measure_interval, read_machine_counters, read_process_counters
 from bench.host.procfs import ROOT, peek, read_meminfo
-from bench.host.reference_kernels import SPREAD_PERCENT, Reference, find_spread_percent, measure_reference
+from bench.host.reference_kernels import SPREAD_PERCENT, KernelRates, find_spread_percent, measure_reference
 
 SWAP_MIB = 64
 """Many an idle machine has less than this in swap and never reads it again."""
@@ -47,7 +47,7 @@ def read_conditions(root: Path = ROOT) -> Conditions:
     return Conditions(governor=governor.strip() if governor else None, swap_used_mib=swap)
 
 
-def survey(rounds: int = 5, threads: int | None = None) -> tuple[tuple[Reference, ...], tuple[Interval, ...]]:
+def survey(rounds: int = 5, threads: int | None = None) -> tuple[tuple[KernelRates, ...], tuple[Interval, ...]]:
     """Reference runs, and what was seen during a pause and each of them; `judge` says what they mean."""
     references, intervals = [], []
     for _ in range(rounds):
@@ -80,7 +80,7 @@ def describe_noise(seen: Interval) -> str:
 
 
 def judge(
-    references: Sequence[Reference],
+    references: Sequence[KernelRates],
     intervals: Sequence[Interval],
     machine: Fingerprint,
     now: Conditions | None = None,
@@ -95,7 +95,7 @@ def judge(
     )
 
 
-def _choose_word(references: Sequence[Reference], seen: Sequence[tuple[str, ...]]) -> str:
+def _choose_word(references: Sequence[KernelRates], seen: Sequence[tuple[str, ...]]) -> str:
     taken = sum("other-load" in found or "steal" in found for found in seen)
     if seen and 2 * taken >= len(seen):
         return "busy"
@@ -103,7 +103,7 @@ def _choose_word(references: Sequence[Reference], seen: Sequence[tuple[str, ...]
 
 
 def _list_advice(
-    references: Sequence[Reference],
+    references: Sequence[KernelRates],
     intervals: Sequence[Interval],
     seen: Sequence[tuple[str, ...]],
     machine: Fingerprint,

@@ -34,7 +34,7 @@ TRIAD_BYTES = 5 * 4 * TRIAD
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reference:
+class KernelRates:
     """What the machine reached, in float32."""
 
     threads: int
@@ -46,7 +46,7 @@ class Reference:
     gb_per_s_median: float
 
 
-def measure_reference(threads: int | None = None) -> Reference:
+def measure_reference(threads: int | None = None) -> KernelRates:
     """Run both kernels: some 50 ms each, 96 MiB of memory meanwhile.
 
     Without `threads`, as many as this process has cores' worth of time. Never call it while a worker is timed.
@@ -55,7 +55,7 @@ def measure_reference(threads: int | None = None) -> Reference:
     with ThreadPoolExecutor(threads) as pool:
         products = _time_repeats(pool, threads, _make_product(threads))
         triads = _time_repeats(pool, threads, _make_triad(threads))
-    return Reference(
+    return KernelRates(
         threads=threads,
         gflop_per_s=threads * PRODUCT_FLOP / min(products) / 1e9,
         gflop_per_s_median=threads * PRODUCT_FLOP / statistics.median(products) / 1e9,
@@ -100,7 +100,7 @@ def _make_triad(threads: int) -> Callable[[int], None]:
     return add
 
 
-def find_spread_percent(references: Sequence[Reference]) -> float:
+def find_spread_percent(references: Sequence[KernelRates]) -> float:
     """How far apart the matrix product's medians are, in percent of the largest; the triad's differ by 10 % anyway."""
     medians = [run.gflop_per_s_median for run in references]
     return 100 * (1 - min(medians) / max(medians)) if medians else 0.0

@@ -20,7 +20,7 @@ FILE = Path(__file__).parent / "references.csv"
 
 
 @dataclass(frozen=True)
-class Reference:
+class MeasuredProcess:
     """One process of a reference report: a line of references.csv."""
 
     report: str
@@ -77,28 +77,28 @@ class Forecast:
 
 
 @functools.cache
-def read_references() -> tuple[Reference, ...]:
+def read_measured() -> tuple[MeasuredProcess, ...]:
     """Read what comes with aebench."""
-    adapter = TypeAdapter(tuple[Reference, ...])
+    adapter = TypeAdapter(tuple[MeasuredProcess, ...])
     with FILE.open(encoding="utf-8", newline="") as file:
         lines = [{name: cell or None for name, cell in line.items()} for line in csv.DictReader(file)]
     return adapter.validate_python(lines)
 
 
-def list_references_of(cpu_model: str | None, cores: float) -> list[Reference]:
-    """List the references of machines with that processor and so many cores: of others, how good is not known."""
-    return [each for each in read_references() if (each.cpu_model, each.cores) == (cpu_model, cores)]
+def list_measured_on(cpu_model: str | None, cores: float) -> list[MeasuredProcess]:
+    """List the processes of machines with that processor and so many cores: of others, how good is not known."""
+    return [each for each in read_measured() if (each.cpu_model, each.cores) == (cpu_model, cores)]
 
 
-def forecast_case(case: Case, train_samples: int, references: Iterable[Reference] | None = None) -> Forecast | None:
+def forecast_case(case: Case, train_samples: int, measured: Iterable[MeasuredProcess] | None = None) -> Forecast | None:
     """Foretell a case; None where neither it nor its neighbours on both sides were measured.
 
-    A number of threads that the case sets is another way to train, of which the references have none.
+    A number of threads that the case sets is another way to train, of which the reference reports have none.
     """
     if case.threads is not None:
         return None
     axes = ("model", "backend", "loop", "precision", "optimizer")
-    given = read_references() if references is None else references
+    given = read_measured() if measured is None else measured
     alike = [each for each in given if all(getattr(each, axis) == getattr(case, axis) for axis in axes)]
     same_batch = [each for each in alike if each.batch_size == case.batch_size]
     same_images = [each for each in alike if each.train_samples == train_samples]
@@ -108,14 +108,18 @@ def forecast_case(case: Case, train_samples: int, references: Iterable[Reference
 
 
 def _interpolate(
-    references: Sequence[Reference], wanted: int, get_place: Callable[[Reference], int], *, is_steps: bool = False
+    measured: Sequence[MeasuredProcess],
+    wanted: int,
+    get_place: Callable[[MeasuredProcess], int],
+    *,
+    is_steps: bool = False,
 ) -> Forecast | None:
     """Interpolate between the nearest places on both sides; with ``is_steps``, time goes with the number of steps.
 
     How good that is, is not known: reports foretell each other's cases where both measured the same.
     """
-    places = sorted({get_place(each) for each in references})
-    found = {place: _summarize([each for each in references if get_place(each) == place]) for place in places}
+    places = sorted({get_place(each) for each in measured})
+    found = {place: _summarize([each for each in measured if get_place(each) == place]) for place in places}
     if wanted in found:
         return found[wanted]
     for low, high in itertools.pairwise(places):
@@ -131,13 +135,13 @@ def _interpolate(
     return None
 
 
-def _summarize(references: Sequence[Reference]) -> Forecast:
+def _summarize(measured: Sequence[MeasuredProcess]) -> Forecast:
     return Forecast(
-        statistics.median(each.start_s for each in references),
-        statistics.median(each.epoch_s for each in references),
-        statistics.median(each.peak_rss_mib for each in references),
-        find_worst(each.time_percent for each in references),
-        find_worst(each.peak_percent for each in references),
+        statistics.median(each.start_s for each in measured),
+        statistics.median(each.epoch_s for each in measured),
+        statistics.median(each.peak_rss_mib for each in measured),
+        find_worst(each.time_percent for each in measured),
+        find_worst(each.peak_percent for each in measured),
     )
 
 

@@ -22,7 +22,11 @@ def read_files(path: Path) -> dict[str, bytes]:
 
     Raises `InvalidInput` where something is no such report, too large, or a link.
     """
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError:  # a name too long: reading it says so
+        is_folder = False
+    if is_folder:
         return _read_folder(ReportFolder(path))
     if path.name.endswith((".tar.gz", ".tgz")):
         return _read_archive(_read_bounded(path, _MAX_PACKED), path)

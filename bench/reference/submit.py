@@ -1,5 +1,6 @@
 """`aebench submit`: packs a report into one archive to hand in. Uploads nothing."""
 
+import functools
 import getpass
 import gzip
 import io
@@ -14,6 +15,7 @@ from rich.console import Console
 from bench.console.output import make_console, say
 from bench.errors import ExitCode, InvalidInput, quote
 from bench.host.fingerprint import Fingerprint
+from bench.launch import ROOT
 from bench.reference.archive import NAMES, read_files
 from bench.reference.verify import judge_report, say_verdict
 from bench.results import reader
@@ -21,6 +23,8 @@ from bench.results.schema import ResultRow
 
 _COMMON = {"root", "user", "admin", "localhost", "ubuntu", "debian", "runner"}
 """Names that tell nobody from another."""
+_OWN = [ROOT / "bench", ROOT / "models"]
+"""Folders of what every report says, whoever made it: models, settings, sentences."""
 _SHORTEST = 3
 _PATH = re.compile(r"(?<![\w+/=.:])(?:/(?:home|Users|root|tmp|var/folders)/|[A-Za-z]:\\Users\\)[^\s\"'<>,]+")
 
@@ -63,14 +67,30 @@ def submit(folder: Path, out: Path | None = None, console: Console | None = None
 
 
 def list_personal(folder: Path) -> list[str]:
-    """List the texts that may not be in an archive from here: host name, user, home and the folder's path."""
+    """List the texts that may not be in an archive from here: host name, user, home and the folder's path.
+
+    A name that is a word of aebench's own, such as adam or deep, is left out: only as a part of a path it tells
+    something, and every path is found anyway.
+    """
     host = platform.node()
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = ""
     names = {name for name in (host, host.split(".")[0], user) if len(name) >= _SHORTEST and name not in _COMMON}
+    names = {name for name in names if not _has_word(_read_own_text(), name)}
     return sorted(names | {str(path) for path in (Path.home(), folder.resolve().parent) if len(path.parts) > 2})
+
+
+@functools.cache
+def _read_own_text() -> str:
+    files = [file for folder in _OWN for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    return "\n".join(text for file in files for text in (file.stem, file.read_text(encoding="utf-8", errors="replace")))
+
+
+def _has_word(text: str, word: str) -> bool:
+    # Pictures are base64: a short name within one is chance.
+    return bool(re.search(rf"(?<![\w+/=-]){re.escape(word)}(?![\w+=-])", text))
 
 
 def find_personal(files: Mapping[str, bytes], personal: list[str]) -> Iterator[str]:
@@ -78,8 +98,7 @@ def find_personal(files: Mapping[str, bytes], personal: list[str]) -> Iterator[s
     for name, data in files.items():
         text = data.decode("utf-8", "replace")
         for each in personal:
-            # Pictures are base64: a short name within one is chance.
-            if re.search(rf"(?<![\w+/=-]){re.escape(each)}(?![\w+=-])", text):
+            if _has_word(text, each):
                 yield f"{name} names {quote(each, 100)!r}"
         if path := _PATH.search(text):
             yield f"{name} names the path {quote(path[0], 100)!r}"

@@ -95,6 +95,7 @@ def _round_up(value: float) -> float:
 def find_reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]:
     """Find the thresholds that a case reached, in the order given."""
     curve, exact = find_curve(outcome)
+    counters = outcome.setup.energy_counters if outcome.setup else ()
     found = []
     for threshold in thresholds:
         epochs = next((epoch for epoch, bce in curve if bce <= threshold), None)
@@ -106,7 +107,7 @@ def find_reached(outcome: Outcome, thresholds: Sequence[float]) -> list[Reached]
                     epochs=epochs,
                     seconds=sum(outcome.epochs.get_column("train_s")[:epochs]),
                     exact=exact,
-                    joules=sum_joules(outcome, range(epochs)),
+                    joules=sum_joules(outcome.epochs, range(epochs), counters),
                 )
             )
     return found

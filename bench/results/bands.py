@@ -160,7 +160,8 @@ def make_bands(reports: Sequence[Report]) -> tuple[list[Band], dict[str, int]]:
             bands.append(_make_band(draws, seeds))
         else:
             row = draws[0][1]
-            few[f"{name_briefly(row.model, [], row.batch_size)} at {format_count(row.epochs, 'epoch')}"] = seeds
+            name = name_briefly(row.model, [row.optimizer], row.batch_size)
+            few[f"{name} at {format_count(row.epochs, 'epoch')}"] = seeds
     return bands, few
 
 

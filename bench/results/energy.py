@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.host.energy import find_update_s
+from bench.results.epochs import EpochTable
 from bench.results.schema import Outcome
 
 _MOST_UNKNOWN = 0.05
@@ -12,16 +13,15 @@ _STEP_ERROR = 6**-0.5
 anything from nothing to a step."""
 
 
-def sum_joules(outcome: Outcome, places: Sequence[int]) -> float | None:
-    """Add up the joules of training of some epochs, by their places from 0.
+def sum_joules(of: EpochTable, places: Sequence[int], counters: Sequence[str]) -> float | None:
+    """Add up the joules of training of some epochs, by their places from 0, that these energy counters measured.
 
     None where not every one was measured, or where together they are too short for the counter's steps.
     """
-    columns = (outcome.epochs.get_column(name) for name in ("energy_j", "train_s"))
-    joules, seconds = ([column[place] for place in places] for column in columns)
-    if outcome.setup is None or not joules or None in joules:
+    joules, seconds = ([of.get_column(name)[place] for place in places] for name in ("energy_j", "train_s"))
+    if not joules or None in joules:
         return None
-    unknown_s = _STEP_ERROR * find_update_s(outcome.setup.energy_counters) * len(places) ** 0.5
+    unknown_s = _STEP_ERROR * find_update_s(counters) * len(places) ** 0.5
     return sum(joules) if unknown_s <= _MOST_UNKNOWN * sum(seconds) else None
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter, itemgetter
-from typing import Any, ClassVar, TypeVar, get_args, overload
+from typing import Any, ClassVar, Protocol, TypeVar, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,13 @@ from bench.worker.protocol import EpochEvent
 _Item = TypeVar("_Item")
 _CHUNK = 1_000
 """Items that are made at once."""
+
+
+class EpochTable(Protocol):
+    """The epochs of one process, by column: the `Epochs` of a journal, or what an epochs.csv says of them."""
+
+    def get_column(self, name: str) -> list[Any]:
+        """Return one number of each epoch, or None where one is not known; "noisy" is a bool."""
 
 
 class Columns(Sequence[_Item]):

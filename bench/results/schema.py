@@ -26,7 +26,7 @@ from pydantic import AfterValidator, Field, TypeAdapter
 from bench.errors import InvalidInput, strip_controls
 from bench.host.fingerprint import Fingerprint, StrictModel, describe_column
 from bench.host.noise import Interval
-from bench.host.reference_kernels import Reference
+from bench.host.reference_kernels import KernelRates
 from bench.plan.forecast import Forecast
 from bench.plan.profile import Case, Count, Profile
 from bench.results.epochs import Epochs, MemorySamples
@@ -146,9 +146,9 @@ class Outcome(StrictModel):
     """The machine's noise indicators from the process' start to its end."""
     parent_cpu_s: float | None = None
     """CPU seconds that the parent took meanwhile, for display and sampling."""
-    reference_before: Reference | None = None
+    reference_before: KernelRates | None = None
     """What the machine's reference kernels reached right before the process began."""
-    reference_after: Reference | None = None
+    reference_after: KernelRates | None = None
     """The same, right after it ended."""
     timeline: Timeline | None = None
     """Resident memory as sampled from outside."""
@@ -466,6 +466,7 @@ class EpochRow(StrictModel):
     energy_j: float | None = describe_column(
         "joules that the machine's energy counters rose by during training, all programs included", "J", "not readable"
     )
+    cores: int | None = describe_column("CPUs that the process may run on", empty="not readable")
     steal_percent: float | None = describe_column("part of the CPU time that the hypervisor took", "%", "not readable")
     own_cores: float | None = describe_column("CPU seconds per second of the process", empty="not readable")
     other_cores: float | None = describe_column(

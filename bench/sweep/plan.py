@@ -9,7 +9,7 @@ from bench.console.table import Table, print_table
 from bench.datasets import find
 from bench.errors import ExitCode, InvalidInput, format_count
 from bench.plan import estimate
-from bench.plan.forecast import Forecast, find_worst, forecast_case, read_references
+from bench.plan.forecast import Forecast, find_worst, forecast_case, read_measured
 from bench.plan.profile import DATASET_SIZES
 from bench.results.stats import compute_median_of_known
 from bench.sweep import session
@@ -62,7 +62,7 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
         console.print(sentence, markup=False, highlight=False)
     if any(forecasts):
         console.print(
-            f"s/epoch, validation included, and MiB of peak RAM are what reports of {_describe_references()} say "
+            f"s/epoch, validation included, and MiB of peak RAM are what reports of {_describe_machine()} say "
             "(docs/profiles.md); they are empty where none has such a case."
         )
         console.print(_describe_errors([forecast for forecast in forecasts if forecast is not None]))
@@ -77,16 +77,16 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
     return ExitCode.OK
 
 
-def _describe_references() -> str:
-    """Name the machine of the references: its processor, its cores and what its reference kernel reached."""
-    references = read_references()
-    rate = compute_median_of_known(each.gflop_per_s for each in references)
+def _describe_machine() -> str:
+    """Name the machine of the reference reports: its processor, its cores and what its reference kernel reached."""
+    measured = read_measured()
+    rate = compute_median_of_known(each.gflop_per_s for each in measured)
     kernel = "" if rate is None else f" whose reference kernel reaches {rate:.0f} GFLOP/s"
-    return f"{format_count(references[0].cores, 'core')} of {references[0].cpu_model}{kernel}"
+    return f"{format_count(measured[0].cores, 'core')} of {measured[0].cpu_model}{kernel}"
 
 
 def _describe_errors(forecasts: Sequence[Forecast]) -> str:
-    """Say how good the forecasts are, as far as the references foretell each other."""
+    """Say how good the forecasts are, as far as the reference reports foretell each other."""
     time, peak = (find_worst(getattr(each, name) for each in forecasts) for name in ("time_percent", "peak_percent"))
     if time is None or peak is None:
         return "It is not known how good these forecasts are: no two reports have these cases."

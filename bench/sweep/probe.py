@@ -1,7 +1,7 @@
 """`aebench run --plan --probe`: how many times as long as the reference machine this one takes, by loop.
 
 A short process of the basic model is run for each backend and loop of the plan, on its images and with its batch size.
-What it takes per epoch, compared with what the references foretell, scales the plan's times, never its memory.
+What it takes per epoch, compared with what is forecast, scales the plan's times, never its memory.
 """
 
 import statistics
@@ -109,7 +109,7 @@ def describe_probes(probes: Sequence[Probe], cases: Sequence[Case]) -> list[str]
     without = [_name(loop, loops) for loop in loops if loop not in probed]
     if without:
         sentences.append(
-            f"No probe with {join_names(without, 5)}: the references do not have the {_MODEL} model trained so. "
+            f"No probe with {join_names(without, 5)}: no reference report has the {_MODEL} model trained so. "
             "Its times are not scaled."
         )
     return sentences

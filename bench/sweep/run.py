@@ -21,7 +21,7 @@ from bench.host.fingerprint import (
 )
 from bench.launch import ROOT
 from bench.plan import estimate
-from bench.plan.forecast import forecast_case, list_references_of
+from bench.plan.forecast import forecast_case, list_measured_on
 from bench.plan.profile import Profile
 from bench.report.contents import SweepReport
 from bench.report.files import GrowingTables
@@ -111,7 +111,7 @@ def make_header(profile: Profile, dataset: find.Dataset, console: Console) -> Sw
     """Describe the sweep: what is measured, on which images, machine and commit; a note says what git does not tell."""
     cases = tuple(profile.list_cases())
     fingerprint = take_fingerprint(sets_threads=all(case.threads is not None for case in cases))
-    like = list_references_of(fingerprint.cpu_model, fingerprint.cpu_limit)
+    like = list_measured_on(fingerprint.cpu_model, fingerprint.cpu_limit)
     forecasts = {case.name: forecast_case(case, dataset.train_samples, like) for case in cases}
     state = read_git_state(ROOT)
     if state.problem is not None:

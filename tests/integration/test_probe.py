@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.plan.forecast import read_references
+from bench.plan.forecast import read_measured
 
 
 def test_a_probe_says_how_fast_this_machine_is_and_leaves_nothing(tmp_path: Path) -> None:
-    known = next((each for each in read_references() if each.model == "basic" and each.loop == "fit"), None)
+    known = next((each for each in read_measured() if each.model == "basic" and each.loop == "fit"), None)
     if known is None or known.train_samples != 4_000:
         pytest.skip("the references do not have the basic model on mnist-5k")
     flags = ["--models", "basic", "--loops", "fit", "--epochs", "10", "--batch-sizes", str(known.batch_size)]

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from bench.host import energy, machine, quietness
 from bench.host.fingerprint import make_environment_id, make_machine_id
-from bench.host.reference_kernels import Reference
+from bench.host.reference_kernels import KernelRates
 
-REFERENCE = Reference(threads=2, gflop_per_s=90.0, gflop_per_s_median=80.0, gb_per_s=20.0, gb_per_s_median=18.0)
+REFERENCE = KernelRates(threads=2, gflop_per_s=90.0, gflop_per_s_median=80.0, gb_per_s=20.0, gb_per_s_median=18.0)
 
 
 def test_both_identities_and_the_figures_of_the_kernels_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:

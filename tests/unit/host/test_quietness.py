@@ -12,7 +12,7 @@ from bench.host import quietness, reference_kernels
 from bench.host.fingerprint import Fingerprint
 from bench.host.noise import Interval
 from bench.host.quietness import Conditions, judge
-from bench.host.reference_kernels import Reference
+from bench.host.reference_kernels import KernelRates
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def test_a_survey_has_an_interval_for_each_reference_run(monkeypatch: pytest.Mon
 # ----------------------------------------------------------------------------- verdict
 
 MACHINE = Fingerprint.model_construct(cpu_limit=2.0)
-FAST = Reference(threads=2, gflop_per_s=271, gflop_per_s_median=267, gb_per_s=60, gb_per_s_median=56)
+FAST = KernelRates(threads=2, gflop_per_s=271, gflop_per_s_median=267, gb_per_s=60, gb_per_s_median=56)
 SLOW = replace(FAST, gflop_per_s_median=200)
 CROWDED = replace(QUIET, other_cores=0.9, cpu_pressure_percent=60.0)
 

@@ -6,9 +6,9 @@ import pytest
 import scripted
 
 from bench.plan.estimate import estimate_seconds
-from bench.plan.forecast import Forecast, Reference, forecast_case, list_references_of, read_references
+from bench.plan.forecast import Forecast, MeasuredProcess, forecast_case, list_measured_on, read_measured
 
-MEASURED = Reference(
+MEASURED = MeasuredProcess(
     report="a",
     cpu_model="Scripted CPU",
     cores=2.0,
@@ -79,7 +79,7 @@ def test_how_far_off_a_forecast_was_is_in_percent_of_what_was_measured() -> None
 
 
 def test_what_comes_along_foretells_every_case_that_it_has_and_the_estimate_is_the_same() -> None:
-    for reference in read_references():
+    for reference in read_measured():
         axes = ("model", "backend", "loop", "precision", "optimizer", "batch_size")
         case = scripted.case(**{name: getattr(reference, name) for name in axes}, checkpoints=(5,))
         forecast = forecast_case(case, reference.train_samples)
@@ -88,11 +88,11 @@ def test_what_comes_along_foretells_every_case_that_it_has_and_the_estimate_is_t
 
 
 def test_what_comes_along_is_of_one_machine() -> None:
-    assert len({(each.cpu_model, each.cores) for each in read_references()}) == 1
+    assert len({(each.cpu_model, each.cores) for each in read_measured()}) == 1
 
 
 def test_only_machines_with_the_same_processor_and_cores_are_foretold_from() -> None:
-    first = read_references()[0]
-    assert first in list_references_of(first.cpu_model, first.cores)
-    assert list_references_of(first.cpu_model, first.cores + 1) == []
-    assert list_references_of("another", first.cores) == []
+    first = read_measured()[0]
+    assert first in list_measured_on(first.cpu_model, first.cores)
+    assert list_measured_on(first.cpu_model, first.cores + 1) == []
+    assert list_measured_on("another", first.cores) == []

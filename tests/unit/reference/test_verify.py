@@ -1,127 +1,279 @@
 """Reports that strangers hand in: accepted where they agree with themselves, refused with each reason once."""
 
+import csv
+import dataclasses
 import gzip
 import io
+import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import scripted
 from rich.console import Console
+from unit.handed_in import begin, run, write
 
-from bench.datasets.find import GENUINE
 from bench.errors import ExitCode, InvalidInput
+from bench.plan.profile import Case, Profile
 from bench.reference import archive, submit, verify
-from bench.report.files import format_csv
+from bench.report.report import redraw_report
+from bench.results import stats
 from bench.results.bands import Band
-from bench.results.folder import ReportFolder
-from bench.results.schema import ResultRow
+from bench.results.epochs import Epochs
+from bench.results.reader import read_report
+from bench.results.schema import Outcome
+from bench.worker.protocol import PeaksEvent
 
-TRAIN_S = (1.0, 0.5, 0.5, 0.5)
-
-
-def row(repeat: int, **changes: Any) -> ResultRow:
-    case = scripted.strange_case(repeat=repeat, dataset="mnist-5k")
-    changes = {
-        "case_id": case.case_id,
-        "repeat": repeat,
-        "dataset": "mnist-5k",
-        "epochs": 4,
-        "run_epochs": 4,
-        "dataset_digest": GENUINE["mnist-5k"],
-        "dataset_genuine": "yes",
-        "train_samples": 4000,
-        "total_s": 9.0 + repeat,
-        "first_epoch_s": 1.0,
-        "train_total_s": 2.5,
-        "val_total_s": 0.4,
-        "noisy_epochs": 0,
-        **scripted.times(0.5),
-        "samples_per_s": 8000.0,
-        "flops_per_sample": 1e6,
-        "gflop_per_s": 8.0,
-        "peak_gflop_per_s": 100.0,
-        **changes,
-    }
-    return scripted.result_row(**changes)
+FIT = "basic.tensorflow.fit.float32.adam-0.001.b4.mnist-5k.s0"
+FIRST = f"{FIT}.r0"
+ROWS_OF_FIRST = (0, 1)
+"""The places of its checkpoints in results.csv."""
 
 
-def write(root: Path, *rows: ResultRow) -> Path:
-    root.mkdir()
-    rows = rows or tuple(row(repeat) for repeat in range(3))
-    folder = ReportFolder(root)
-    folder.results.write_text("".join(format_csv(ResultRow, rows)))
-    lines = [f"{each.case_id},{number},{seconds},0.1," for each in rows for number, seconds in enumerate(TRAIN_S, 1)]
-    packed = "\n".join(["case_id,epoch,train_s,val_s,noise", *lines, ""])
-    (root / "epochs.csv.gz").write_bytes(gzip.compress(packed.encode()))
-    folder.environment.write_text("{}")
-    folder.report.write_text("a report")
-    folder.page.write_text("<p>a report")
+def change(root: Path, places: tuple[int, ...] = ROWS_OF_FIRST, **cells: Any) -> Path:
+    """Write other cells into rows of results.csv; None is an empty one."""
+    file = root / "results.csv"
+    with file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for place in places:
+        rows[place] |= {name: "" if value is None else str(value) for name, value in cells.items()}
+    write_csv(file, rows)
+    return root
+
+
+def write_csv(file: Path, rows: list[dict[str, str]]) -> None:
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def change_epochs(root: Path, edit: Callable[[list[dict[str, str]]], Any]) -> Path:
+    file = root / "epochs.csv.gz"
+    rows = list(csv.DictReader(io.StringIO(gzip.decompress(file.read_bytes()).decode())))
+    edit(rows)
+    write_csv(root / "plain", rows)
+    file.write_bytes(gzip.compress((root / "plain").read_bytes()))
     return root
 
 
 def verified(*files: Path) -> tuple[int, str]:
     out = io.StringIO()
-    return verify.verify(files, Console(file=out, width=160)), out.getvalue()
+    return verify.verify(files, Console(file=out, width=300)), out.getvalue()
 
 
 def test_a_report_that_agrees_with_itself_is_accepted(tmp_path: Path) -> None:
-    code, printed = verified(write(tmp_path / "a"))
-    assert (code, printed.split(":")[0:2]) == (ExitCode.OK, ["ACCEPTED", " 1 case, 3 processes"])
+    assert verified(write(tmp_path / "a")) == (ExitCode.OK, f"ACCEPTED: 1 case, 3 processes: {tmp_path / 'a'}\n")
 
 
 @pytest.mark.parametrize(("low", "is_refused"), [(0.0, False), (50.0, True)])
 def test_a_loss_outside_of_its_band_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, low: float, is_refused: bool
 ) -> None:
+    root = write(tmp_path / "a")
     axes = ("model", "optimizer", "learning_rate", "batch_size", "dataset", "train_samples", "epochs")
-    band = Band(**{name: getattr(row(0), name) for name in axes}, low=low, high=99.0, seeds=5, source="made up")
+    row = read_report(root).rows[0]
+    band = Band(**{name: getattr(row, name) for name in axes}, low=low, high=99.0, seeds=5, source="made up")
     monkeypatch.setattr("bench.results.bands.read_bands", lambda: [band])
-    code, printed = verified(write(tmp_path / "a"))
+    code, printed = verified(root)
     assert (code == ExitCode.REGRESSION) == ("the reference band is 50" in printed) == is_refused
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("cells", "reason"),
     [
-        (
-            scripted.times(0.4) | {"samples_per_s": 10_000.0, "gflop_per_s": 10.0},
-            "epoch_s_median is 0.4; by epochs.csv",
-        ),
-        ({"samples_per_s": 9000.0, "gflop_per_s": 9.0}, "samples_per_s is 9000; by its row it is 8000"),
-        ({"gflop_per_s": 9.0}, "gflop_per_s is 9; by its row it is 8"),
-        ({"peak_gflop_per_s": 7.0}, "above the measured peak"),
+        ({"first_epoch_s": 1.0}, "at 1 epoch: first_epoch_s is 1; by epochs.csv it is 2.5"),
         ({"train_total_s": 2.0}, "train_total_s is 2; by epochs.csv it is 2.5"),
-        ({"total_s": 2.0}, "longer than all"),
-        ({"total_s": 10.0}, "the same nanoseconds"),
-        ({"noisy_epochs": 4}, "4 of 12 epochs were noisy"),
+        ({"val_total_s": 0.01}, "val_total_s is 0.01; by epochs.csv"),
+        ({"harness_epoch_s": 0.0}, "harness_epoch_s is 0; by epochs.csv it is 0.003"),
+        ({"noisy_epochs": 1}, "noisy_epochs is 1; by epochs.csv it is 0"),
+        ({"other_cores": 0.0}, "other_cores is 0; by epochs.csv it is 0.01"),
+        ({"train_loss": 0.01}, "train_loss is 0.01; by epochs.csv it is 0.3"),
+        ({"val_loss": 0.21}, "val_loss is 0.21; by epochs.csv it is 0.2"),
+        ({"train_total_j": 1.0}, "train_total_j is 1; by epochs.csv it is 30"),
+        ({"steady": "yes"}, "steady is yes; by epochs.csv it is unknown"),
+        ({"val_bce": 0.18, "val_loss": 0.2}, "val_bce 0.18 is below val_loss 0.2, and this model has no other loss"),
+        ({"val_bce": 0.22}, "val_bce 0.22 is above val_loss 0.2, which it is a part of"),
+        ({"peak_rss_mib": 500.0}, "peak_rss_mib is 500; by its phases it is 601"),
+        ({"peak_rss_train_mib": 700.0}, "peak_rss_mib is 601; by its phases it is 700"),
+        ({"peak_anon_mib": 900.0}, "peak_anon_mib 900 is more than peak_rss_mib"),
+        ({"import_s": 99.0}, "its parts took 102.25 s, longer than all"),
+        ({"total_s": None}, "no total_s"),
+        ({"case_id": f"{FIT.replace('adam', 'adadelta')}.r0"}, f"case_id is {FIT.replace('adam', 'adadelta')}.r0; by"),
+        ({"batch_size": 8}, f"case_id is {FIRST}; by its case it is {FIRST.replace('b4', 'b8')}"),
+        ({"run_epochs": 9}, "run_epochs is 9; by its case it is 4"),
+        ({"learning_rate": -1.0}, "learning_rate is -1, which no case of aebench has"),
+        ({"is_last": True}, "is_last is True; by environment.json it is False"),
+        ({"train_samples": 41}, "train_samples is 41; by environment.json it is 40"),
+        ({"git_dirty": "yes"}, "git_dirty is yes; by environment.json it is no"),
         ({"dataset_genuine": "unknown"}, "the images are not known"),
         ({"dataset_digest": "0" * 64}, "the images are not known"),
         ({"status": "failed", "error": "it"}, "failed, not ok"),
+        ({"gflop_per_s": 9.0}, "gflop_per_s is 9; by its other columns it is nothing"),
     ],
 )
-def test_a_figure_that_was_changed_is_found(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
-    code, printed = verified(write(tmp_path / "a", row(0, **changes), row(1), row(2)))
+def test_a_figure_that_was_changed_is_found(tmp_path: Path, cells: dict[str, Any], reason: str) -> None:
+    code, printed = verified(change(write(tmp_path / "a"), (0,), **cells))
     assert code == ExitCode.REGRESSION
     assert printed.startswith("REFUSED: ")
     assert reason in printed
 
 
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"epoch_s_quiet": 0.3}, "epoch_s_quiet is 0.3; by epochs.csv it is 0.303"),
+        ({"epoch_s_low": 0.3}, "epoch_s_low is 0.3; by epochs.csv"),
+        ({"epoch_s_high": 0.31}, "epoch_s_high is 0.31; by epochs.csv"),
+        ({"epoch_s_error": 0.1}, "epoch_s_error is 0.1; by epochs.csv"),
+        ({"epoch_s_median": 0.2}, "epoch_s_median is 0.2; by epochs.csv it is 0.303"),
+        ({"val_s_median": 0.01}, "val_s_median is 0.01; by epochs.csv it is 0.05"),
+        ({"samples_per_s": 9.0}, "samples_per_s is 9; by epochs.csv it is 132"),
+        ({"epoch_j": 3.0}, "epoch_j is 3; by epochs.csv it is 30"),
+        ({"peak_fraction": 0.5}, "peak_fraction is 0.5; by its other columns"),
+        ({"bound": "memory"}, "bound is memory; by its other columns it is dispatch"),
+        ({"total_s": 12.5}, "total_s is 12.5, less than 13 at an earlier checkpoint"),
+        ({"cpu_total_s": 1.0}, "cpu_total_s is 1, less than 13 at an earlier checkpoint"),
+    ],
+)
+def test_a_figure_of_steady_epochs_that_was_changed_is_found(
+    tmp_path: Path, cells: dict[str, Any], reason: str
+) -> None:
+    code, printed = verified(change(write(tmp_path / "a"), (1,), **cells))
+    assert (code, reason in printed) == (ExitCode.REGRESSION, True), printed
+
+
+@pytest.mark.parametrize("column", ["machine_id", "environment_id"])
+def test_an_id_that_is_not_of_the_fingerprint_is_found(tmp_path: Path, column: str) -> None:
+    root = change(write(tmp_path / "a"), tuple(range(6)), **{column: "m123"})
+    assert f"results.csv: {column} is m123; by its fingerprint it is" in verified(root)[1]
+    assert f"results.csv: {column} is m123; by its fingerprint it is" in verified(root / "results.csv")[1]
+
+
+def test_another_machine_than_that_of_the_plan_is_found(tmp_path: Path) -> None:
+    root = change(write(tmp_path / "a"), tuple(range(6)), cpu_model="A faster one")
+    assert "cpu_model is A faster one; by environment.json it is Scripted CPU" in verified(root)[1]
+
+
+def measure_arithmetic(peak: float) -> Callable[[Case], Outcome]:
+    """Processes that reach 132 MFLOP/s, and a measured peak of so many GFLOP/s."""
+    peaks = PeaksEvent(gflop_per_s=peak, gb_per_s=10.0, dispatch_s=1e-4)
+    return lambda case: run(case).model_copy(update={"peaks": peaks})
+
+
+@pytest.mark.parametrize(("peak", "is_refused"), [(0.12, False), (0.10, True)])
+def test_arithmetic_may_be_above_the_peak_by_no_more_than_its_own_error(
+    tmp_path: Path, peak: float, is_refused: bool
+) -> None:
+    code, printed = verified(write(tmp_path / "a", measure_arithmetic(peak)))
+    assert (code == ExitCode.REGRESSION) == ("20% above the measured peak" in printed) == is_refused, printed
+
+
+@pytest.mark.parametrize("peak", [0.0, -1.0, None, 1e-320])
+def test_a_peak_that_is_none_divides_nothing(tmp_path: Path, peak: float | None) -> None:
+    root = change(write(tmp_path / "a"), (1,), peak_gflop_per_s=peak, peak_gb_per_s=peak)
+    assert "REFUSED" in verified(root)[1]
+
+
+def test_processes_of_the_same_nanoseconds_are_found(tmp_path: Path) -> None:
+    root = change(write(tmp_path / "a"), (1,), total_s=16.001)
+    assert f"{FIT}: two of its processes took the same nanoseconds" in verified(root)[1]
+
+
+def test_a_report_drawn_without_noisy_epochs_is_accepted(tmp_path: Path) -> None:
+    """Its CSV files have every epoch."""
+    root = tmp_path / "a"
+    header = begin(profile=Profile(models=("basic",), epochs=(12,), batch_sizes=(4,), repeats=3))
+    write(root, beside_noise, header)
+    assert redraw_report(root, Console(quiet=True), without_noisy=True) == ExitCode.OK
+    assert "left out of the medians" in (root / "report.md").read_text()
+    assert verified(root) == (ExitCode.OK, f"ACCEPTED: 1 case, 3 processes: {root}\n")
+
+
+def beside_noise(case: Case) -> Outcome:
+    """A process whose last epoch was slow and noisy."""
+    quiet = run(case)
+    last = dataclasses.replace(quiet.epochs[-1], noise=scripted.NOISY, train_s=0.4)
+    return quiet.model_copy(update={"epochs": Epochs([*quiet.epochs[:-1], last])})
+
+
 def test_two_processes_are_too_few(tmp_path: Path) -> None:
-    assert "ran in 2 processes; expected 3" in verified(write(tmp_path / "a", row(0), row(1)))[1]
+    header = begin(profile=Profile(models=("basic",), epochs=(1, 4), batch_sizes=(4,), repeats=2))
+    assert "ran in 2 processes; expected 3" in verified(write(tmp_path / "a", header=header))[1]
 
 
-def test_without_epochs_a_note_says_what_was_not_checked(tmp_path: Path) -> None:
+def test_many_noisy_epochs_are_refused(tmp_path: Path) -> None:
+    noisy = Epochs(scripted.epoch(number, noise=scripted.NOISY) for number in range(1, 5))
+    printed = verified(write(tmp_path / "a", lambda case: run(case).model_copy(update={"epochs": noisy})))[1]
+    assert f"{FIT}: 12 of 12 epochs were noisy" in printed
+
+
+def test_a_planned_process_that_is_not_there_is_found(tmp_path: Path) -> None:
+    header = begin(profile=Profile(models=("basic",), epochs=(1, 4), batch_sizes=(4,), repeats=4))
+    root = write(tmp_path / "a", header=header)
+    lines = (root / "results.csv").read_text().splitlines(keepends=True)
+    (root / "results.csv").write_text("".join(lines[:-2]))
+    printed = verified(root)[1]
+    assert f"2 of 8 rows that were planned are not there, such as {FIT}.r3 at 1 epoch; `--resume` runs them." in printed
+    assert f"epochs.csv has {FIT}.r3, and results.csv does not" in printed
+
+
+def test_epochs_that_are_not_there_are_found(tmp_path: Path) -> None:
+    root = change_epochs(write(tmp_path / "a"), lambda rows: rows.pop(3))
+    assert f"{FIRST}: 3 of its 4 epochs are in epochs.csv" in verified(root)[1]
+
+
+def test_the_warm_up_is_looked_for_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, asked = write(tmp_path / "a"), []
+    monkeypatch.setattr(stats, "find_warmup_length", lambda times: asked.append(times) or 1)
+    assert verified(root)[0] == ExitCode.OK
+    assert len(asked) == 3
+
+
+def test_epochs_of_an_aebench_that_did_not_count_the_cpus_are_read(tmp_path: Path) -> None:
+    root = change_epochs(write(tmp_path / "a"), lambda rows: [row.pop("cores") for row in rows])
+    assert verified(root)[0] == ExitCode.OK
+
+
+def test_a_results_csv_alone_says_what_was_not_checked(tmp_path: Path) -> None:
     code, printed = verified(write(tmp_path / "a") / "results.csv")
     assert code == ExitCode.OK
-    assert "Note: no epochs.csv" in printed
+    assert "Note: it is a results.csv alone" in printed
+
+
+@pytest.mark.parametrize("name", ["epochs.csv.gz", "environment.json", "report.md", "report.html"])
+def test_a_file_that_is_left_out_is_no_way_round_a_check(tmp_path: Path, name: str) -> None:
+    root = write(tmp_path / "a")
+    (root / name).unlink()
+    assert f"missing: {name}." in verified(root)[1]
 
 
 def test_one_unreadable_file_does_not_hide_the_others(tmp_path: Path) -> None:
-    code, printed = verified(tmp_path / "absent.csv", write(tmp_path / "a"))
+    code, printed = verified(tmp_path / "absent.csv", tmp_path / ("a" * 5_000), write(tmp_path / "a"))
     assert code == ExitCode.INVALID_INPUT
-    assert [line.split(":")[0] for line in printed.splitlines()] == ["UNREADABLE", "ACCEPTED"]
+    assert [line.split(":")[0] for line in printed.splitlines()] == ["UNREADABLE", "UNREADABLE", "ACCEPTED"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "[]", "null", "[" * 100_000, "\xff", '{"profile": 1}'),
+        json.dumps(begin().model_dump(mode="json", exclude={"kind"}) | {"cases": "many"}),
+    ],
+)
+def test_an_environment_that_is_none_is_one_message(tmp_path: Path, text: str) -> None:
+    root = write(tmp_path / "a")
+    (root / "environment.json").write_bytes(text.encode("latin-1"))
+    code, printed = verified(root)
+    assert (code, printed.count("\n")) == (ExitCode.INVALID_INPUT, 1)
+    assert "environment.json is not as aebench writes it" in printed
+
+
+def test_more_rows_than_can_be_computed_are_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "_MOST_ROWS", 5)
+    assert "has 6 rows; 5 at most" in verified(write(tmp_path / "a"))[1]
 
 
 def pack(path: Path, *members: tarfile.TarInfo) -> Path:
@@ -156,26 +308,71 @@ def test_a_hostile_archive_is_one_message(tmp_path: Path, members: list[tarfile.
     assert [each.name for each in tmp_path.iterdir()] == ["a.tar.gz"]
 
 
-EPOCHS = "case_id,epoch,train_s,val_s,noise\n"
+def put(place: int, **cells: Any) -> Callable[[list[dict[str, str]]], Any]:
+    return lambda rows: rows[place].update({name: str(value) for name, value in cells.items()})
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        put(0, train_s="nan"),
+        put(0, train_s="-1"),
+        put(0, harness_s=""),
+        put(0, own_cores="inf"),
+        put(0, steal_percent="1e300"),
+        put(0, mhz="x"),
+        put(0, epoch="2"),
+        put(0, epoch="9" * 5_000),
+        put(0, train_s="9" * 5_000),
+        put(0, case_id="\x1b[2J" * 50_000),
+        lambda rows: rows.insert(1, dict(rows[0])),
+        lambda rows: rows.reverse(),
+        lambda rows: [row.pop("noise") for row in rows],
+    ],
+)
+def test_broken_epochs_are_one_message(tmp_path: Path, edit: Callable[[list[dict[str, str]]], Any]) -> None:
+    code, printed = verified(change_epochs(write(tmp_path / "a"), edit))
+    assert (code, printed.count("\n")) == (ExitCode.INVALID_INPUT, 1)
+    assert "\x1b" not in printed
+    assert len(printed) < 1_000
+
+
+@pytest.mark.parametrize("names", [("train_s", "val_s"), ("train_loss", "val_loss"), ("own_cores", "mhz")])
+def test_columns_that_changed_places_are_found(tmp_path: Path, names: tuple[str, str]) -> None:
+    one, other = names
+    root = change_epochs(
+        write(tmp_path / "a"), lambda rows: [row.update({one: row[other], other: row[one]}) for row in rows]
+    )
+    assert "by epochs.csv it is" in verified(root)[1]
 
 
 @pytest.mark.parametrize(
     "epochs",
-    [
-        EPOCHS + "a,1,nan,1,\n",
-        EPOCHS + "a,2,1,1,\n",
-        EPOCHS + "a,1,x\n",
-        "case_id,case_id,epoch,train_s,val_s,noise\n",
-        "epoch\n",
-        "",
-        EPOCHS + "".join(f"a,{number},1,1,\n" for number in range(1, 10_003)),
-    ],
+    [b"case_id,case_id,epoch,train_s,val_s,noise\n", b"epoch\n", b"", b'"', b"a,b\n1\n", b"\xff"],
 )
-def test_broken_epochs_are_one_message(tmp_path: Path, epochs: str) -> None:
+def test_epochs_that_are_no_table_are_one_message(tmp_path: Path, epochs: bytes) -> None:
     root = write(tmp_path / "a")
-    (root / "epochs.csv.gz").write_bytes(gzip.compress(epochs.encode()))
+    (root / "epochs.csv.gz").write_bytes(gzip.compress(epochs))
     code, printed = verified(root)
     assert (code, printed.count("\n")) == (ExitCode.INVALID_INPUT, 1)
+
+
+def test_a_line_that_is_longer_than_the_first_is_one_message(tmp_path: Path) -> None:
+    root = write(tmp_path / "a")
+    lines = gzip.decompress((root / "epochs.csv.gz").read_bytes()).replace(b"\n", b",1\n").replace(b",1\n", b"\n", 1)
+    (root / "epochs.csv.gz").write_bytes(gzip.compress(lines))
+    assert "a line is longer or shorter" in verified(root)[1]
+
+
+def test_endless_epochs_are_one_message(tmp_path: Path) -> None:
+    root = write(tmp_path / "a")
+    header, line = gzip.decompress((root / "epochs.csv.gz").read_bytes()).decode().splitlines()[:2]
+    assert f"{FIRST},1," in line
+    lines = (line.replace(f"{FIRST},1,", f"{FIRST},{number},") for number in range(1, 10_003))
+    (root / "epochs.csv.gz").write_bytes(gzip.compress("\n".join([header, *lines]).encode()))
+    code, printed = verified(root)
+    assert (code, printed.count("\n")) == (ExitCode.INVALID_INPUT, 1)
+    assert "10,000 of one process" in printed
 
 
 @pytest.mark.parametrize(
@@ -211,20 +408,33 @@ def test_what_is_submitted_is_accepted_and_always_the_same_bytes(tmp_path: Path)
 
 
 def test_a_report_that_would_be_refused_is_not_packed(tmp_path: Path) -> None:
-    assert submitted(write(tmp_path / "a", row(0)), tmp_path / "1.tar.gz")[0] == ExitCode.REGRESSION
+    root = change(write(tmp_path / "a"), total_s=1.0)
+    assert submitted(root, tmp_path / "1.tar.gz")[0] == ExitCode.REGRESSION
     assert not (tmp_path / "1.tar.gz").exists()
 
 
-@pytest.mark.parametrize("text", ["/home/ada/x", "run on ada-laptop."])
-def test_a_report_that_names_a_path_or_the_host_is_not_packed(
+@pytest.mark.parametrize("text", ["/home/ada/x", "run on ada-laptop.", "by adalovelace", "/home/adam/reports"])
+def test_a_report_that_names_a_path_the_host_or_the_user_is_not_packed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setattr("platform.node", lambda: "ada-laptop.example")
+    monkeypatch.setattr("getpass.getuser", lambda: "adalovelace")
     root = write(tmp_path / "a")
     (root / "report.md").write_text(text)
     with pytest.raises(InvalidInput, match=r"report\.md names"):
         submitted(root, tmp_path / "1.tar.gz")
     assert not (tmp_path / "1.tar.gz").exists()
+
+
+@pytest.mark.parametrize("name", ["adam", "deep", "basic", "max"])
+def test_whoever_is_called_like_a_word_of_the_harness_can_submit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: name)
+    monkeypatch.setattr("platform.node", lambda: name)
+    root = write(tmp_path / "a")
+    (root / "report.md").write_text("basic and deep, by adam, at max")
+    assert submitted(root, tmp_path / "1.tar.gz")[0] == ExitCode.OK
 
 
 def test_an_archive_of_nothing_but_long_names_is_one_message(tmp_path: Path) -> None:

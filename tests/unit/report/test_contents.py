@@ -8,7 +8,7 @@ from typing import Any
 import scripted
 
 from bench.console.table import Table
-from bench.host.reference_kernels import Reference
+from bench.host.reference_kernels import KernelRates
 from bench.report.contents import SweepReport
 from bench.results.folder import ReportFolder
 from bench.results.schema import Outcome, Timeline
@@ -137,9 +137,9 @@ def test_of_no_time_no_certainty_is_told() -> None:
     assert report_on().remarks == []
 
 
-def reference(gflop_per_s: float) -> Reference:
+def reference(gflop_per_s: float) -> KernelRates:
     best = gflop_per_s + 50  # the median is what is reported, not the best repeat
-    return Reference(threads=2, gflop_per_s=best, gflop_per_s_median=gflop_per_s, gb_per_s=20.0, gb_per_s_median=19.0)
+    return KernelRates(threads=2, gflop_per_s=best, gflop_per_s_median=gflop_per_s, gb_per_s=20.0, gb_per_s_median=19.0)
 
 
 def test_a_machine_that_changed_its_speed_is_reported() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import scripted
 
-from bench.host.reference_kernels import Reference
+from bench.host.reference_kernels import KernelRates
 from bench.plan.forecast import Forecast
 from bench.report import summary
 from bench.results import bands
@@ -132,8 +132,8 @@ def test_what_was_swept_on_what_is_one_line() -> None:
 
 def test_every_reason_for_care_is_named() -> None:
     noisy = tuple(scripted.epoch(n, noise=scripted.NOISY if n == 2 else scripted.QUIET) for n in (1, 2, 3, 4))
-    drifting = Reference(threads=2, gflop_per_s=90, gflop_per_s_median=40, gb_per_s=20, gb_per_s_median=19)
-    swift = Reference(threads=2, gflop_per_s=110, gflop_per_s_median=100, gb_per_s=20, gb_per_s_median=19)
+    drifting = KernelRates(threads=2, gflop_per_s=90, gflop_per_s_median=40, gb_per_s=20, gb_per_s_median=19)
+    swift = KernelRates(threads=2, gflop_per_s=110, gflop_per_s_median=100, gb_per_s=20, gb_per_s_median=19)
     outcome = quiet(epochs=noisy, reference_before=drifting, reference_after=swift)
     last = sentences(row(steady="no"), outcomes=(outcome,), dataset_genuine=False)[-1]
     for reason in (

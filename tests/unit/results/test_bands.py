@@ -118,6 +118,12 @@ def test_two_seeds_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "bands.csv").exists()
 
 
+def test_trainings_of_too_few_seeds_are_named_with_their_optimizer(tmp_path: Path) -> None:
+    places = [report(tmp_path / str(seed), seed, 0.1) for seed in (0, 1)]
+    _, few = bands.make_bands([read_report(place) for place in places])
+    assert few == {"basic adam · batch 4 at 1 epoch": 2, "basic adam · batch 4 at 4 epochs": 2}
+
+
 def test_other_bands_of_the_file_are_kept_and_the_same_replaced(tmp_path: Path) -> None:
     file = tmp_path / "bands.csv"
     last = band(epochs=scripted.result_row().epochs)

@@ -76,7 +76,7 @@ def test_epochs_that_are_too_short_for_a_counters_steps_have_no_joules(
     counters: tuple[str, ...], train_s: float, epochs: int, is_known: bool
 ) -> None:
     outcome = run_of((5.0,) * epochs, counters, train_s)
-    assert sum_joules(outcome, range(epochs)) == (5.0 * epochs if is_known else None)
+    assert sum_joules(outcome.epochs, range(epochs), counters) == (5.0 * epochs if is_known else None)
 
 
 def test_idle_power_is_that_of_the_runs_own_counters() -> None:

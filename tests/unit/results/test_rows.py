@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import scripted
 
-from bench.host.reference_kernels import Reference
+from bench.host.reference_kernels import KernelRates
 from bench.results import rows, speed
 from bench.results.epochs import Epochs
 from bench.results.schema import Outcome, ResultRow, Timeline
@@ -263,7 +263,7 @@ def test_the_sampled_peak_of_a_checkpoint_is_the_largest_sample_up_to_it() -> No
 
 
 def test_reference_kernels_are_the_mean_of_before_and_after() -> None:
-    before = Reference(threads=2, gflop_per_s=100.0, gflop_per_s_median=99.0, gb_per_s=10.0, gb_per_s_median=9.0)
+    before = KernelRates(threads=2, gflop_per_s=100.0, gflop_per_s_median=99.0, gb_per_s=10.0, gb_per_s_median=9.0)
     after = dataclasses.replace(before, gflop_per_s=200.0, gb_per_s=30.0)
     (row,) = rows_of(run_of((3,), reference_before=before, reference_after=after, parent_cpu_s=0.5))
     assert (row.reference_gflop_per_s, row.reference_gb_per_s) == (150.0, 20.0)
@@ -288,7 +288,7 @@ def test_a_rate_is_the_operations_of_all_digits_over_the_median_epoch() -> None:
 
 
 def test_the_peak_is_the_best_that_was_seen_in_the_same_precision() -> None:
-    kernel = Reference(threads=2, gflop_per_s=150.0, gflop_per_s_median=140.0, gb_per_s=30.0, gb_per_s_median=29.0)
+    kernel = KernelRates(threads=2, gflop_per_s=150.0, gflop_per_s_median=140.0, gb_per_s=30.0, gb_per_s_median=29.0)
     changes: dict[str, Any] = {"setup": COUNTED, "peaks": PEAKS, "reference_after": kernel}
     single = rows_of(run_of((8,), **changes))[0]
     half = rows_of(run_of((8,), **changes | {"case": scripted.case(checkpoints=(8,), precision="mixed_bfloat16")}))[0]
@@ -297,7 +297,7 @@ def test_the_peak_is_the_best_that_was_seen_in_the_same_precision() -> None:
 
 
 def test_the_processors_kernels_are_no_peak_of_a_gpu() -> None:
-    kernel = Reference(threads=2, gflop_per_s=150.0, gflop_per_s_median=140.0, gb_per_s=30.0, gb_per_s_median=29.0)
+    kernel = KernelRates(threads=2, gflop_per_s=150.0, gflop_per_s_median=140.0, gb_per_s=30.0, gb_per_s_median=29.0)
     on_gpu = (dataclasses.replace(scripted.checkpoint(8), peak_gpu_mib=10.0),)
     run = run_of((8,), setup=COUNTED, peaks=PEAKS, reference_before=kernel)
     row = rows_of(run.model_copy(update={"checkpoints": on_gpu}))[0]

@@ -9,7 +9,7 @@ from unit.sweeps import PROFILE, request
 
 from bench.errors import InvalidInput
 from bench.host import fingerprint
-from bench.plan.forecast import Forecast, read_references
+from bench.plan.forecast import Forecast, read_measured
 from bench.results.folder import ReportFolder
 from bench.sweep import plan
 
@@ -45,7 +45,7 @@ def test_a_plan_says_where_it_has_no_estimate(folder: ReportFolder, script: Scri
 
 
 def test_a_plan_foretells_memory_where_a_reference_report_has_the_case(folder: ReportFolder, script: Script) -> None:
-    out, known = io.StringIO(), read_references()[0]
+    out, known = io.StringIO(), read_measured()[0]
     axes = {"models": [known.model], "batch_sizes": [known.batch_size], "loops": [known.loop]}
     plan.show_plan(request(folder, overrides=PROFILE | axes), Console(file=out, width=160))
     assert f"{known.peak_rss_mib:.0f}"[:2] in out.getvalue()

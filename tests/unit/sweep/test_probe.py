@@ -13,12 +13,12 @@ from unit.sweeps import PROFILE, request
 from bench.errors import InvalidInput
 from bench.host import fingerprint
 from bench.plan import forecast
-from bench.plan.forecast import Forecast, Reference
+from bench.plan.forecast import Forecast, MeasuredProcess
 from bench.results.folder import ReportFolder
 from bench.sweep import plan, probe
 from bench.sweep.probe import Probe, choose_probes, describe_probes, run_probes
 
-KNOWN = Reference(
+KNOWN = MeasuredProcess(
     report="a",
     cpu_model="Other CPU",
     cores=2.0,
@@ -41,7 +41,7 @@ FIT = ("tensorflow", "fit")
 def references(monkeypatch: pytest.MonkeyPatch) -> None:
     """The references have the basic model with `fit`."""
     for module in (forecast, plan):
-        monkeypatch.setattr(module, "read_references", lambda: (KNOWN,))
+        monkeypatch.setattr(module, "read_measured", lambda: (KNOWN,))
 
 
 def ran(seconds: float, ending: Mapping[str, Any] | None = None) -> list[Probe]:
