@@ -254,8 +254,8 @@ def micro(session: nox.Session) -> None:
 
 @nox.session
 def validate(session: nox.Session) -> None:
-    """Compare with known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate, next, advice."""
-    install(session, extras=("tensorflow",))
+    """Compare with known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate, next, advice, fleet."""
+    install(session, extras=("tensorflow", "fleet"))
     session.run("python", "tests/validation", *session.posargs)
 
 

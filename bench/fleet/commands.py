@@ -37,6 +37,12 @@ def start(
         float,
         typer.Option(metavar="S", min=1, help="Give up a machine that is away for so many seconds, or if none comes."),
     ] = 600.0,
+    ssh: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Start a worker on these hosts by ssh, as long as home runs.")
+    ] = None,
+    slurm: Annotated[
+        str | None, typer.Option(metavar="PARTITION", help="Print a script for sbatch that starts workers.")
+    ] = None,
     on_interrupt: Annotated[
         Literal["ask", "end", "detach"],
         typer.Option(help="Ctrl-C ends the cases that run, or leaves machines to finish them; off a terminal it ends."),
@@ -49,7 +55,7 @@ def start(
     from bench.fleet import start as command  # noqa: PLC0415 - pandas and scipy are for those who measure
 
     sweep = _make_sweep_request(context)
-    request = command.FleetRequest(sweep, scheduler, spread, machines, lease, on_interrupt)
+    request = command.FleetRequest(sweep, scheduler, spread, machines, lease, on_interrupt, ssh, slurm)
     raise typer.Exit(command.start_fleet(request))
 
 

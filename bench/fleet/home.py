@@ -77,6 +77,8 @@ class Home:
     """The dataset as one npz."""
     tell: Callable[[str], None]
     """Shows a line to the person."""
+    revive: Callable[[], None] = lambda: None
+    """Starts the scheduler again, where it is this machine's. Raises `InvalidInput` where it is not."""
     show: Callable[["Home"], None] = lambda _home: None
     """Draws where everything stands."""
     finished: Callable[[Member, Outcome], None] = lambda _member, _outcome: None
@@ -109,6 +111,8 @@ class Home:
                 if not self._is_lost:
                     self.tell(f"No connection to {self.ledger.file.scheduler} ({quote(error, 120)}); trying again.")
                 self._is_lost = True
+                with contextlib.suppress(InvalidInput):  # it is another machine's: somebody there starts it again
+                    await asyncio.to_thread(self.revive)
             for member in self.members.values():
                 member.address = None
             self._check_lease()

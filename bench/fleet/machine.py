@@ -213,11 +213,12 @@ class Machine:
             return say.Received(size=size, is_whole=False)
         try:
             found = compute_digest(read_npz(part))
-        except InvalidInput:
-            found = "none: it is no dataset"
+        except InvalidInput as error:
+            part.unlink()
+            raise InvalidInput(f"the dataset arrived as something else: {error}") from error
         if found != piece.digest:
             part.unlink()
-            raise InvalidInput(f"the dataset arrived with digest {found[:24]}; expected {piece.digest[:12]}…")
+            raise InvalidInput(f"the dataset arrived with digest {found[:12]}…; expected {piece.digest[:12]}…")
         part.replace(path)
         return say.Received(size=size, is_whole=True)
 

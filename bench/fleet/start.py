@@ -21,6 +21,7 @@ from bench.datasets.find import Dataset
 from bench.errors import InvalidInput
 from bench.fleet.dask_settings import describe_risk, import_distributed, split_address
 from bench.fleet.home import DiskRefused, Home, Plan
+from bench.fleet.launchers import make_slurm_script, parse_hosts, require_reachable, start_by_ssh
 from bench.fleet.ledger import FleetFile, Spread, open_ledger, read_fleet_file
 from bench.fleet.progress import FleetDisplay
 from bench.fleet.report import report_fleet
@@ -45,6 +46,10 @@ class FleetRequest:
     machines: int = 1
     lease_s: float = 600.0
     on_interrupt: OnInterrupt = "ask"
+    ssh: str | None = None
+    """Hosts to start a worker on, with commas between them."""
+    slurm: str | None = None
+    """A partition, for the script that is printed."""
 
 
 def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
@@ -60,6 +65,10 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
         raise InvalidInput("a fleet's rows come into one folder: name it with --out DIR.")
     if {"minutes", "within_percent"} & sweep.overrides.keys():
         raise InvalidInput("a fleet runs every case --repeats times; --minutes and --within are for `aebench run`.")
+    hosts = parse_hosts(request.ssh) if request.ssh is not None else []
+    script = make_slurm_script(request.slurm, request.scheduler) if request.slurm is not None else ""
+    if hosts or script:
+        require_reachable(request.scheduler, "--ssh" if hosts else "--slurm")
     file, dataset = _prepare(request, sweep.out, console)
     if risk := describe_risk(request.scheduler):
         say(console, risk)
@@ -69,6 +78,8 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
     with open_ledger(sweep.out, file, is_new=not sweep.resume) as ledger, tempfile.TemporaryDirectory() as scratch:
         say(console, f"{len(file.header.cases)} cases, --spread {file.spread}; machines join with:")
         say(console, f"  aebench fleet worker --scheduler {request.scheduler}")
+        if script:
+            say(console, f"or on Slurm with this script for sbatch:\n\n{script}")
         display = FleetDisplay(console)
         home = Home(
             distributed=distributed,
@@ -76,10 +87,16 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
             plan=plan,
             read_images=_make_reader(dataset, Path(scratch)),
             tell=display.tell,
-            show=display.show,
+            revive=lambda: ensure_scheduler(request.scheduler, console),
             finished=display.finish,
         )
-        with display:
+        with display, start_by_ssh(hosts, request.scheduler, display.tell) as by_ssh:
+
+            def show(home: Home) -> None:
+                by_ssh.look()
+                display.show(home)
+
+            home.show = show
             stopped_by = asyncio.run(_work(home, request.on_interrupt, console))
         return report_fleet(ledger, console, again=again, stopped_by=stopped_by)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import platform
 import re
 import tempfile
 import threading
@@ -93,9 +94,10 @@ def lock_machine() -> Iterator[None]:
 
 
 def find_folder() -> Path:
-    """Return where this machine keeps its journals. Raises `InvalidInput`."""
+    """Return where this machine keeps its journals; machines may share a home folder. Raises `InvalidInput`."""
+    node = re.sub(r"[^A-Za-z0-9._-]", "-", platform.node()).strip(".") or "machine"
     try:
-        return platformdirs.user_data_path("aebench", appauthor=False) / "fleet"
+        return platformdirs.user_data_path("aebench", appauthor=False) / "fleet" / node
     except RuntimeError as error:
         raise InvalidInput(f"the home folder is not known ({error}); name a folder with --folder.") from error
 
