@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from bench.console.output import make_console, say
-from bench.errors import ExitCode
+from bench.errors import ExitCode, InvalidInput, quote
 from bench.fleet import messages
 from bench.fleet.dask_settings import import_distributed
 from bench.fleet.machine import answer
@@ -50,7 +50,11 @@ async def _ask_all(scheduler: str, request: BaseModel, *, ends_scheduler: bool =
     require_scheduler(scheduler)
     client: Any = distributed.Client(scheduler, asynchronous=True, timeout=_PATIENCE_S, set_as_default=False)
     try:
-        await client
+        try:
+            await client
+        except OSError as error:
+            why = quote(error, 200)
+            raise InvalidInput(f"what answers at {scheduler} is no scheduler that lets us in: {why}") from error
         call = client.run(answer, request.model_dump_json(), on_error="return")
         replies = await asyncio.wait_for(call, _PATIENCE_S)
         if ends_scheduler:

@@ -52,6 +52,8 @@ class Member:
     """What it was asked to run."""
     begun_at: float = 0.0
     epoch: int = 0
+    refusals: int = 0
+    """How often it has refused a case in a row: its disk may be full."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class Home:
     _code: say.Code = field(default_factory=codes.read_code)
     _sending: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Datasets on their way: each is in memory meanwhile."""
-    _began: float = field(default_factory=time.monotonic)
+    _changed_at: float = field(default_factory=time.monotonic)
+    """When a machine joined or a case ended last."""
     _is_lost: bool = False
 
     # ------------------------------------------------------------------ connections
@@ -216,6 +219,8 @@ class Home:
                 else:
                     await self._run_case(member, address, case)
         except (Refused, InvalidInput) as refusal:
+            if member is not None:
+                member.refusals += 1
             if self.refusals.get(label) != str(refusal):
                 self.refusals[label] = str(refusal)
                 self.tell(f"{label} does not take part: {quote(refusal)}")
@@ -231,6 +236,8 @@ class Home:
         """Let a machine take part, once it has all that the others have. Raises `Refused`."""
         label, header = description.label, self.ledger.file.header
         other = self.members.get(label)
+        if other is not None and other.refusals > header.profile.retries:
+            raise Refused(self.refusals[label])
         if other is not None and other.address is not None and other.life != description.life:
             raise Refused("another machine has the same label; give it another one with --label")
         differences = [*codes.list_differences(self._code, description.code)]
@@ -242,7 +249,8 @@ class Home:
         self._check_kind(description)
         if not self.plan.only_collect:
             await self._send_images(address)
-        theirs = await self.call(address, say.Begin(sweep=self.ledger.file.sweep, header=header), SweepHeader)
+        begin = say.Begin(sweep=self.ledger.file.sweep, header=header, may_be_new=not self.plan.only_collect)
+        theirs = await self.call(address, begin, SweepHeader)
         if theirs.dataset_digest != header.dataset_digest:
             raise Refused(f"other images: digest {theirs.dataset_digest[:12]}…, here {header.dataset_digest[:12]}…")
         account = self.ledger.open_account(label, theirs)
@@ -259,6 +267,7 @@ class Home:
         member = other or Member(account, address, description.life, time.monotonic())
         member.address, member.life, member.heard_at = address, description.life, time.monotonic()
         self.members[label] = member
+        self._changed_at = time.monotonic()
         return member
 
     def _check_kind(self, description: say.Description) -> None:
@@ -311,7 +320,8 @@ class Home:
             member.case, member.begun_at, member.epoch = case, time.monotonic(), 0
         request = say.RunCase(sweep=self.ledger.file.sweep, case=case, attempt=account.runs[case.case_id] + 1)
         reply = await self.call(address, request, say.Ended)
-        member.case = None
+        member.case, member.refusals = None, 0
+        self._changed_at = time.monotonic()
         if reply.row is not None:
             outcome = self._merge(account, reply.row)
             self.finished(member, outcome)
@@ -335,6 +345,8 @@ class Home:
         yield from (case for case in self.ledger.cases if case.case_id not in settled | others)
 
     def _is_away(self, member: Member) -> bool:
+        if member.refusals > self.ledger.file.header.profile.retries:
+            return True
         return time.monotonic() - member.heard_at > self.plan.lease_s
 
     def _check_lease(self) -> None:
@@ -344,7 +356,7 @@ class Home:
                 if self.ledger.file.spread == "cases":
                     member.case = None
                 self.refusals.setdefault(member.account.label, f"away for more than {self.plan.lease_s:g} seconds")
-        waited = time.monotonic() - self._began
+        waited = time.monotonic() - self._changed_at
         if not self.members and not self.plan.only_collect and waited > self.plan.lease_s:
             why = "".join(f"\n  {label}: {reason}" for label, reason in self.refusals.items())
             raise InvalidInput(
@@ -354,7 +366,7 @@ class Home:
 
     def _is_done(self) -> bool:
         """Whether nothing is left that a machine would run."""
-        if len(self.members) < self.plan.machines:
+        if len(self.members) < self.plan.machines and time.monotonic() - self._changed_at < self.plan.lease_s:
             return False
         if self.ledger.file.spread == "machines":
             return all(self._is_away(each) or self._choose(each) is None for each in self.members.values())

@@ -166,7 +166,7 @@ class Machine:
                 return await asyncio.to_thread(self._take_images, request, data)
             case say.Begin():
                 async with self._opening:
-                    return await asyncio.to_thread(self._begin, request.sweep, request.header)
+                    return await asyncio.to_thread(self._begin, request)
             case say.RunCase():
                 job = self._ask(request)
                 # Whoever asked may be gone before the case has ended; others may have asked for the same.
@@ -222,17 +222,21 @@ class Machine:
         part.replace(path)
         return say.Received(size=size, is_whole=True)
 
-    def _begin(self, name: str, wanted: SweepHeader) -> SweepHeader:
+    def _begin(self, request: say.Begin) -> SweepHeader:
         """Open the sweep's journal, a new one or that of an earlier life, and describe this machine in its header."""
+        name, wanted = request.sweep, request.header
         opened = self._sweeps.get(name)
         if opened is not None:
             return opened.header
+        folder = ReportFolder(self.folder / "sweeps" / name)
+        is_begun = folder.journal.is_file()
+        if not is_begun and not request.may_be_new:
+            raise InvalidInput("it took no part in this sweep")
         check_backends(wanted.profile.backends)
         images = self._locate_images(wanted.dataset_digest)
         if not images.is_file():
             raise InvalidInput(f"the dataset {wanted.dataset_digest[:12]}… has not arrived")
-        folder = ReportFolder(self.folder / "sweeps" / name)
-        header, is_begun = _describe_here(wanted), folder.journal.is_file()
+        header = _describe_here(wanted)
         sweep = self._open.enter_context(open_sweep(folder, header, resume=is_begun))
         _link(images, folder.data)
         executor = LocalExecutor(folder, header.profile.timeout_s, header.profile.stall_s, self._command)

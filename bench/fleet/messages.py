@@ -86,6 +86,8 @@ class Begin(StrictModel):
     op: Literal["begin"] = "begin"
     sweep: SweepId
     header: SweepHeader
+    may_be_new: bool = True
+    """Whether a machine that took no part in the sweep begins to."""
 
 
 class RunCase(StrictModel):

@@ -21,25 +21,37 @@ _MOST_COMPARED = 200
 
 
 def report_fleet(
-    ledger: Ledger, console: Console, *, again: str, stopped_by: KeyboardInterrupt | OSError | None = None
+    ledger: Ledger,
+    console: Console,
+    *,
+    again: str,
+    machines: int = 1,
+    stopped_by: KeyboardInterrupt | OSError | None = None,
 ) -> int:
-    """Write and print the reports; returns the exit code, which is that of the worst machine."""
+    """Write and print the reports; returns the exit code, which is that of the worst machine.
+
+    Fewer ``machines`` than that are a failure too.
+    """
     if isinstance(stopped_by, OSError):
         say(console, f"\nStopped: {describe_refusal(stopped_by, ReportFolder(ledger.out))}. Each row is whole.")
     accounts = [ledger.accounts[label] for label in sorted(ledger.accounts)]
     if not accounts:
         say(console, f"\nNo machine has a row yet. Go on with: {again}")
         return ExitCode.INTERRUPTED if isinstance(stopped_by, KeyboardInterrupt) else ExitCode.FAILED
-    figures = [_write_machine(account, with_page=len(accounts) <= MOST_PAGES) for account in accounts]
+    with_rows = [account for account in accounts if account.runs]
+    figures = [_write_machine(account, with_page=len(accounts) <= MOST_PAGES) for account in with_rows]
     if ledger.file.spread == "cases":
         code = _report_merged(ledger, accounts, console)
     else:
         unwell = any(each.is_unwell or len(each.settled) < len(ledger.cases) for each in accounts)
         code = ExitCode.FAILED if unwell else ExitCode.OK
-        _compare(ledger.out, accounts, console)
+        _compare(ledger.out, with_rows, console)
     for sentence in find_odd_ones(figures):
         say(console, sentence)
     _print_ends(ledger, accounts, console)
+    if len(accounts) < machines:
+        say(console, f"{len(accounts)} of {format_count(machines, 'machine')} took part.")
+        code = code or ExitCode.FAILED
     if isinstance(stopped_by, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED
     if code != ExitCode.OK:
@@ -63,7 +75,7 @@ def _write_machine(account: Account, *, with_page: bool) -> Figures:
 
 def _compare(out: Path, accounts: list[Account], console: Console) -> None:
     """Compare the machines that have rows, and write the comparison into the fleet's folder."""
-    roots = [account.folder.root for account in accounts if account.runs][:_MOST_COMPARED]
+    roots = [account.folder.root for account in accounts[:_MOST_COMPARED]]
     if len(roots) < 2:
         for root in roots:
             say(console, f"\nReport: {ReportFolder(root).page}")

@@ -98,7 +98,7 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
 
             home.show = show
             stopped_by = asyncio.run(_work(home, request.on_interrupt, console))
-        return report_fleet(ledger, console, again=again, stopped_by=stopped_by)
+        return report_fleet(ledger, console, again=again, machines=request.machines, stopped_by=stopped_by)
 
 
 def _prepare(request: FleetRequest, out: Path, console: Console) -> tuple[FleetFile, Dataset]:

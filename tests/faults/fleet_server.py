@@ -1,10 +1,11 @@
 """Schedulers, machines and homes of fleets that train nothing: a server that forks one for each line it reads.
 
 The line says what a process is to play: `arguments` for the command line, `environ` to set, `output` (a file), `pace`
-(seconds between a child's events), `busy` (a file that a machine's children lock) and `fingerprint`, what of the
-machine's is another one. Its exit code is written beside the output.
+(seconds between a child's events), `network` (a namespace), `busy` (a file that a machine's children lock), `commit`, and
+`fingerprint`, what of the machine's is another one. Its exit code is written beside the output.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask
 import scripted
 from faults.sweeper import EVENTS
 
@@ -53,6 +55,9 @@ for line in {lines!r}:
 def play(request: dict[str, Any]) -> None:
     """Run the command line, with machines, images and children that are made up."""
     os.environ.update(request["environ"])
+    dask.config.refresh()  # Dask's settings may be in the environment
+    if request["network"]:
+        enter_network(request["network"])
     tempfile.tempdir = None
     script = scripted.Script(fingerprint=scripted.fingerprint(**request["fingerprint"]))
     script.dataset.images.x_train[:] = script.dataset.images.x_val[:] = 200
@@ -75,6 +80,14 @@ def play(request: dict[str, Any]) -> None:
     vars(start).update(ensure_scheduler=lambda *_: None)  # the stage's is there, or will be again
     sys.argv = ["aebench", *request["arguments"]]
     cli.main()
+
+
+def enter_network(name: str) -> None:
+    """Move into a network namespace that `ip netns` made."""
+    clone_newnet = 0x40000000
+    with Path("/run/netns", name).open("rb") as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), clone_newnet):
+            raise OSError(ctypes.get_errno(), "setns")
 
 
 def become(request: dict[str, Any], act: Callable[[dict[str, Any]], None]) -> None:

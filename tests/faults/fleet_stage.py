@@ -63,18 +63,22 @@ class FleetStage:
     folder: Path
     """Of this test."""
     pace: float = 0.02
+    host: str = "127.0.0.1"
+    protocol: str = "tcp"
+    environ: dict[str, str] = field(default_factory=dict)
+    """Of everything that is started."""
     port: int = 0
     number: int = 0
     actors: list[Actor] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((self.host, 0))
             self.port = probe.getsockname()[1]
 
     @property
     def address(self) -> str:
-        return f"tcp://127.0.0.1:{self.port}"
+        return f"{self.protocol}://{self.host}:{self.port}"
 
     @property
     def out(self) -> Path:
@@ -84,8 +88,8 @@ class FleetStage:
         self.number += 1
         output = self.folder / f"output-{self.number}-{arguments[0]}"
         request = {
-            "arguments": ["fleet", *arguments], "environ": {}, "output": str(output), "pace": self.pace,
-            "busy": str(busy), "fingerprint": {}, "commit": "c" * 40,
+            "arguments": ["fleet", *arguments], "environ": self.environ, "output": str(output), "pace": self.pace,
+            "busy": str(busy), "fingerprint": {}, "commit": "c" * 40, "network": None,
         }  # fmt: skip
         assert self.server.stdin is not None
         assert self.server.stdout is not None
@@ -102,7 +106,7 @@ class FleetStage:
 
     def _is_listening(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            socket.create_connection((self.host, self.port), 1).close()
         except OSError:
             return False
         return True
@@ -114,7 +118,7 @@ class FleetStage:
     def machine(self, label: str, **changes: Any) -> Actor:
         place = self.place(label)
         (place / "tmp").mkdir(parents=True, exist_ok=True)
-        environ = {"TMPDIR": str(place / "tmp")} | changes.pop("environ", {})
+        environ = self.environ | {"TMPDIR": str(place / "tmp")} | changes.pop("environ", {})
         arguments = ("worker", "--scheduler", self.address, "--label", label, "--folder", str(place))
         return self.play(*arguments, busy=place / "busy", environ=environ, **changes)
 
