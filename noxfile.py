@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent
 PROJECT = nox.project.load_toml("pyproject.toml")
 GROUPS = PROJECT["dependency-groups"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
-"""Each Keras backend is an extra of the same name."""
+"""Each Keras backend is an extra of the same name; `fleet` is Dask."""
 SIZES = {
     "keras": "aebench with Keras and what draws its report, 0.1 GB to download and 0.5 GB on the disk",
     "tensorflow": "TensorFlow, 0.6 GB to download and 2 GB on the disk",
@@ -39,7 +39,7 @@ LOCK = ".ci/requirements.txt"
 """Pinned versions and hashes of all that CI's sessions install; `nox -s lock` renews it."""
 TOOLS = ".ci/tools.txt"
 """The same of what runs the sessions."""
-LOCKED_EXTRAS = ("tensorflow", "jax")
+LOCKED_EXTRAS = ("tensorflow", "jax", "fleet")
 LOCKED_GROUPS = ("build", "lint", "tests", "typecheck")
 UNTYPED = ("keras", "memory-profiler", "mlxtend")
 TAKES_NO_PATH = ("-k", "-m", "-n", "-W", "-p")
@@ -207,14 +207,14 @@ def regress(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; ARGS go to pytest (`tests/unit` for those that need no TensorFlow)."""
-    install(session, *GROUPS["tests"], *GROUPS["build"], extras=("tensorflow", "jax"))
+    install(session, *GROUPS["tests"], *GROUPS["build"], extras=("tensorflow", "jax", "fleet"))
     session.run("pytest", *IN_PARALLEL, *resolve(session))
 
 
 @nox.session
 def long(session: nox.Session) -> None:
     """Run all tests, those that take minutes too, and try 10,000 broken files per reader; ARGS go to pytest."""
-    install(session, *GROUPS["tests"], *GROUPS["build"], extras=("tensorflow", "jax"))
+    install(session, *GROUPS["tests"], *GROUPS["build"], extras=("tensorflow", "jax", "fleet"))
     session.run("pytest", "-m", "long or not long", *resolve(session), env={"AEBENCH_EXAMPLES": "10000"})
 
 
@@ -254,8 +254,8 @@ def micro(session: nox.Session) -> None:
 
 @nox.session
 def validate(session: nox.Session) -> None:
-    """Compare with known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate, next, advice."""
-    install(session, extras=("tensorflow",))
+    """Compare with known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate, next, advice, fleet."""
+    install(session, extras=("tensorflow", "fleet"))
     session.run("python", "tests/validation", *session.posargs)
 
 

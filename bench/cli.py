@@ -9,18 +9,11 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from bench import __version__
-from bench.console.output import guard_output
+from bench.console.output import guard_output, list_examples
 from bench.errors import ExitCode, InvalidInput, split_list
+from bench.fleet.commands import fleet
 from bench.host.home import provide_home
 from bench.host.signals import keep_exit_codes
-
-
-def list_examples(*examples: tuple[str, str]) -> str:
-    """The end of a command's help: command lines, and what each does."""
-    return "\n\n".join(
-        ["Examples:" if len(examples) > 1 else "Example:", *(f"{line}\n    {does}" for line, does in examples)]
-    )
-
 
 app = typer.Typer(
     name="aebench",
@@ -438,6 +431,9 @@ def machine(
     from bench.host.machine import show_machine  # noqa: PLC0415
 
     show_machine(threads)
+
+
+app.add_typer(fleet, name="fleet")
 
 
 def main() -> None:

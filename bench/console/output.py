@@ -38,6 +38,13 @@ def say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def list_examples(*examples: tuple[str, str]) -> str:
+    """The end of a command's help: command lines, and what each does."""
+    return "\n\n".join(
+        ["Examples:" if len(examples) > 1 else "Example:", *(f"{line}\n    {does}" for line, does in examples)]
+    )
+
+
 _GONE = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ECONNRESET)
 
 

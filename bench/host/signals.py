@@ -7,8 +7,10 @@ Compiled code of a library may swallow an exception that it did not expect (pand
 holds): hold signals around such code, and call `check` before a longer piece of work.
 """
 
+import _thread
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -39,7 +41,7 @@ def catch_signals() -> Iterator[None]:
     _State.received = False
     try:
         for number in replaced:
-            signal.signal(number, _receive)
+            signal.signal(number, receive)
         yield
     finally:
         for number, handler in replaced.items():
@@ -71,7 +73,16 @@ def raise_if_received() -> None:
         raise KeyboardInterrupt
 
 
-def _receive(_number: int, _frame: FrameType | None) -> None:
+def interrupt_main_thread() -> None:
+    """Raise KeyboardInterrupt in the main thread, from another one; `receive` has to be its handler of SIGUSR1."""
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+
+def receive(_number: int, _frame: FrameType | None) -> None:
+    """Handle a signal: raise KeyboardInterrupt, now or once signals are no longer held."""
     _State.received = True
     if _State.holds:
         _State.pending = True

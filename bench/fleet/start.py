@@ -1,0 +1,222 @@
+"""`aebench fleet start` and `aebench fleet collect`: the same sweep on many machines, and one folder with all of it."""
+
+import asyncio
+import contextlib
+import shlex
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+from rich.console import Console
+
+from bench.console.output import make_console, say
+from bench.datasets.files import write_npz
+from bench.datasets.find import Dataset
+from bench.errors import InvalidInput
+from bench.fleet.dask_settings import describe_risk, import_distributed, split_address
+from bench.fleet.home import DiskRefused, Home, Plan
+from bench.fleet.launchers import make_slurm_script, parse_hosts, require_reachable, start_by_ssh
+from bench.fleet.ledger import FleetFile, Spread, open_ledger, read_fleet_file
+from bench.fleet.progress import FleetDisplay
+from bench.fleet.report import report_fleet
+from bench.fleet.scheduler import ensure_scheduler, is_answering
+from bench.plan.profile import Profile, change_profile
+from bench.results.folder import ReportFolder
+from bench.sweep.flags import SweepRequest
+from bench.sweep.run import find_images, make_header
+from bench.sweep.session import check_folder
+
+OnInterrupt = Literal["ask", "end", "detach"]
+
+
+@dataclass(frozen=True)
+class FleetRequest:
+    """What a person asked for."""
+
+    sweep: SweepRequest
+    """What `aebench run` takes."""
+    scheduler: str
+    spread: Spread = "machines"
+    machines: int = 1
+    lease_s: float = 600.0
+    on_interrupt: OnInterrupt = "ask"
+    ssh: str | None = None
+    """Hosts to start a worker on, with commas between them."""
+    slurm: str | None = None
+    """A partition, for the script that is printed."""
+
+
+def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
+    """Run a sweep on all machines that come; returns the exit code, as `aebench run` does.
+
+    Raises `InvalidInput` for what cannot be done, before anything is written.
+    """
+    console = console or make_console()
+    distributed = import_distributed()
+    split_address(request.scheduler)
+    sweep = request.sweep
+    if sweep.out is None:
+        raise InvalidInput("a fleet's rows come into one folder: name it with --out DIR.")
+    if {"minutes", "within_percent"} & sweep.overrides.keys():
+        raise InvalidInput("a fleet runs every case --repeats times; --minutes and --within are for `aebench run`.")
+    hosts = parse_hosts(request.ssh) if request.ssh is not None else []
+    script = make_slurm_script(request.slurm, request.scheduler) if request.slurm is not None else ""
+    if hosts or script:
+        require_reachable(request.scheduler, "--ssh" if hosts else "--slurm")
+    file, dataset = _prepare(request, sweep.out, console)
+    if risk := describe_risk(request.scheduler):
+        say(console, risk)
+    ensure_scheduler(request.scheduler, console)
+    plan = Plan(request.machines, request.lease_s)
+    again = _make_resume_command(request, sweep.out)
+    with open_ledger(sweep.out, file, is_new=not sweep.resume) as ledger, tempfile.TemporaryDirectory() as scratch:
+        say(console, f"{len(file.header.cases)} cases, --spread {file.spread}; machines join with:")
+        say(console, f"  aebench fleet worker --scheduler {request.scheduler}")
+        if script:
+            say(console, f"or on Slurm with this script for sbatch:\n\n{script}")
+        display = FleetDisplay(console)
+        home = Home(
+            distributed=distributed,
+            ledger=ledger,
+            plan=plan,
+            read_images=_make_reader(dataset, Path(scratch)),
+            tell=display.tell,
+            revive=lambda: ensure_scheduler(request.scheduler, console),
+            finished=display.finish,
+        )
+        with display, start_by_ssh(hosts, request.scheduler, display.tell) as by_ssh:
+
+            def show(home: Home) -> None:
+                by_ssh.look()
+                display.show(home)
+
+            home.show = show
+            stopped_by = asyncio.run(_work(home, request.on_interrupt, console))
+        return report_fleet(ledger, console, again=again, machines=request.machines, stopped_by=stopped_by)
+
+
+def _prepare(request: FleetRequest, out: Path, console: Console) -> tuple[FleetFile, Dataset]:
+    """Find out what is measured: what was asked for, or what a folder was begun with."""
+    sweep = request.sweep
+    if not sweep.resume:
+        check_folder(ReportFolder(out), resume=False)
+        profile = _without_minutes(sweep.choose_profile())
+        dataset = find_images(sweep, profile, console)
+        header = make_header(profile, dataset, console)
+        return FleetFile(sweep=uuid4().hex, spread=request.spread, scheduler=request.scheduler, header=header), dataset
+    stored = read_fleet_file(out)
+    profile = change_profile(stored.header.profile, sweep.overrides)
+    if tuple(profile.list_cases()) != stored.header.cases or request.spread != stored.spread:
+        raise InvalidInput(f"{out} holds other cases, or another --spread; resume with just --resume --out {out}.")
+    dataset = find_images(sweep, profile, console)
+    if dataset.digest != stored.header.dataset_digest:
+        raise InvalidInput(
+            f"{out} was begun on other images: digest {stored.header.dataset_digest[:12]}…, now {dataset.digest[:12]}…"
+        )
+    header = stored.header.model_copy(update={"profile": profile})
+    return stored.model_copy(update={"scheduler": request.scheduler, "header": header}), dataset
+
+
+def _without_minutes(profile: Profile) -> Profile:
+    return change_profile(profile, {"minutes": None})
+
+
+def _make_reader(dataset: Dataset, scratch: Path) -> Callable[[], bytes]:
+    """Return what reads the dataset as one npz, which is made when the first machine lacks it."""
+
+    @cache
+    def write() -> Path:
+        path = scratch / "images.npz"
+        write_npz(dataset.images, path)
+        return path
+
+    return lambda: write().read_bytes()
+
+
+def _make_resume_command(request: FleetRequest, out: Path) -> str:
+    words = ["--scheduler", request.scheduler, "--resume", "--out", str(out)]
+    words += ["--spread", request.spread] if request.spread != "machines" else []
+    words += ["--data", str(request.sweep.data)] if request.sweep.data is not None else []
+    return f"aebench fleet start {shlex.join(words)}"
+
+
+async def _work(home: Home, on_interrupt: OnInterrupt, console: Console) -> KeyboardInterrupt | OSError | None:
+    """Let home work, until Ctrl-C at the latest; returns what stopped it."""
+    with _set_on_signals(home.stop):
+        try:
+            await home.run()
+        except DiskRefused as refused:
+            return refused.error
+    if not home.stop.is_set():
+        return None
+    if on_interrupt == "ask":
+        on_interrupt = _ask(console) if console.is_terminal else "end"
+    if on_interrupt == "end":
+        say(console, "Ending what runs on the machines; they stay and wait for other cases.")
+        with contextlib.suppress(OSError):
+            await home.end_cases()
+    else:
+        say(console, "Leaving: each machine finishes the case that it runs and keeps its row.")
+    return KeyboardInterrupt()
+
+
+def _ask(console: Console) -> Literal["end", "detach"]:
+    """Ask once what Ctrl-C was meant to do; another Ctrl-C leaves."""
+    try:
+        answer = console.input(
+            "\nEnd the cases that run now (e), or leave and let the machines finish them (l)? [e/l] "
+        )
+    except (KeyboardInterrupt, EOFError):
+        return "detach"
+    return "detach" if answer.strip().lower().startswith("l") else "end"
+
+
+@contextmanager
+def _set_on_signals(event: asyncio.Event) -> Iterator[None]:
+    """Set an event on Ctrl-C, SIGTERM and SIGHUP, where the caller does not ignore them."""
+    loop = asyncio.get_running_loop()
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    caught = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    for number in caught:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(event.set))
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, before[number])
+
+
+def collect_fleet(out: Path, scheduler: str | None, console: Console | None = None) -> int:
+    """Fetch what the machines have of a sweep and report on it; runs nothing. Returns the exit code.
+
+    Raises `InvalidInput` where the folder holds no fleet's sweep, or no scheduler answers.
+    """
+    console = console or make_console()
+    distributed = import_distributed()
+    file = read_fleet_file(out)
+    file = file.model_copy(update={"scheduler": scheduler or file.scheduler})
+    require_scheduler(file.scheduler)
+    with open_ledger(out, file, is_new=False) as ledger:
+        display = FleetDisplay(console)
+        home = Home(
+            distributed=distributed,
+            ledger=ledger,
+            plan=Plan(only_collect=True),
+            read_images=bytes,
+            tell=display.tell,
+        )
+        asyncio.run(home.run())
+        return report_fleet(ledger, console, again=f"aebench fleet start --resume --out {shlex.quote(str(out))}")
+
+
+def require_scheduler(address: str) -> None:
+    """Raise `InvalidInput` where no scheduler answers."""
+    if not is_answering(address):
+        raise InvalidInput(f"no scheduler answers at {address}; `aebench fleet start` starts one, or name another.")
