@@ -1,8 +1,8 @@
 """Schedulers, machines and homes of fleets that train nothing: a server that forks one for each line it reads.
 
 The line says what a process is to play: `arguments` for the command line, `environ` to set, `output` (a file), `pace`
-(seconds between a child's events), `network` (a namespace), `busy` (a file that a machine's children lock), `commit`, and
-`fingerprint`, what of the machine's is another one. Its exit code is written beside the output.
+(seconds between a child's events), `network` (a namespace), `busy` (a file that a machine's children lock), `commit`,
+and `fingerprint`, what of the machine's is another one. Its exit code is written beside the output.
 """
 
 import ctypes
