@@ -5,6 +5,7 @@ import io
 import stat
 import tarfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.errors import InvalidInput, quote
@@ -31,6 +32,20 @@ def read_files(path: Path) -> dict[str, bytes]:
     if path.name.endswith((".tar.gz", ".tgz")):
         return _read_archive(_read_bounded(path, _MAX_PACKED), path)
     return {"results.csv": _read_bounded(path, MAX_BYTES)}
+
+
+def pack_epochs(files: Mapping[str, bytes], path: Path) -> dict[str, bytes]:
+    """Return the files as they are handed in and kept, epochs packed: of the same report the same bytes.
+
+    Raises `InvalidInput` where one is missing.
+    """
+    plain = {name: name.removesuffix(".gz") for name in NAMES}
+    if missing := [name for name in plain.values() if name not in files]:
+        raise InvalidInput(f"{quote(path)} lacks {', '.join(missing)}; `aebench report DIR` writes them again.")
+    return {
+        name: files[source] if name == source else gzip.compress(files[source], mtime=0)
+        for name, source in plain.items()
+    }
 
 
 def _read_folder(folder: ReportFolder) -> dict[str, bytes]:

@@ -88,8 +88,8 @@ def _check_sweep(rows: Sequence[_CsvRow], header: SweepHeader) -> Iterator[str]:
     planned = [(case.case_id, epochs) for case in header.cases for epochs in case.checkpoints]
     absent = [each for each in planned if each not in there]
     if absent:
-        first = _name_checkpoint(*absent[0])
-        yield f"{len(absent)} of {format_count(len(planned), 'row')} that were planned are not there, such as {first}; `--resume` runs them."
+        of, first = format_count(len(planned), "row"), _name_checkpoint(*absent[0])
+        yield f"{len(absent)} of {of} that were planned are not there, such as {first}; `--resume` runs them."
 
 
 def _check_cases(processes: Iterable[Sequence[_CsvRow]]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from bench.console.output import make_console, say
 from bench.errors import ExitCode, InvalidInput, quote
 from bench.host.fingerprint import Fingerprint
 from bench.launch import ROOT
-from bench.reference.archive import NAMES, read_files
+from bench.reference.archive import pack_epochs, read_files
 from bench.reference.verify import judge_report, say_verdict
 from bench.results import reader
 from bench.results.schema import ResultRow
@@ -44,8 +44,7 @@ def submit(folder: Path, out: Path | None = None, console: Console | None = None
     if not place.name.endswith((".tar.gz", ".tgz")):
         raise InvalidInput(f"--out takes a name that ends in .tar.gz; got {quote(place)}.")
     files = read_files(folder)
-    if missing := [each for each in NAMES if each.removesuffix(".gz") not in files]:
-        raise InvalidInput(f"{quote(folder)} lacks {', '.join(missing)}; `aebench report DIR` writes them again.")
+    members = pack_epochs(files, folder)
     if found := next(find_personal(files, list_personal(folder)), None):
         raise InvalidInput(f"Not packed: {found}. Nothing that names a person, a host or a path is handed in.")
     verdict = judge_report(files, folder)
@@ -53,7 +52,7 @@ def submit(folder: Path, out: Path | None = None, console: Console | None = None
     if verdict.reasons:
         say(console, "Nothing was written: the collection would refuse it.")
         return ExitCode.REGRESSION
-    packed = _pack(files)
+    packed = _pack(members)
     try:
         place.write_bytes(packed)
     except OSError as error:
@@ -104,13 +103,11 @@ def find_personal(files: Mapping[str, bytes], personal: list[str]) -> Iterator[s
             yield f"{name} names the path {quote(path[0], 100)!r}"
 
 
-def _pack(files: Mapping[str, bytes]) -> bytes:
+def _pack(members: Mapping[str, bytes]) -> bytes:
     """The same bytes of the same report, whoever packs it and when."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name in NAMES:
-            data = files[name.removesuffix(".gz")]
-            data = gzip.compress(data, mtime=0) if name.endswith(".gz") else data
+        for name, data in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))

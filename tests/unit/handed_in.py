@@ -33,12 +33,18 @@ def run(case: Case) -> Outcome:
     checkpoints = tuple(
         dataclasses.replace(scripted.checkpoint(each), wall_s=12.0 + each + late) for each in case.checkpoints
     )
-    counted = {"training_flops": 1e6, "forward_flops": 4e5, "step_bytes": 1e5, "energy_counters": ("RAPL package-0",)}
+    setup = dataclasses.replace(
+        scripted.SETUP,
+        training_flops=1e6,
+        forward_flops=4e5,
+        step_bytes=1e5,
+        energy_counters=("RAPL package-0",),
+    )
     return scripted.outcome(
         case,
         epochs=epochs,
         checkpoints=checkpoints,
-        setup=dataclasses.replace(scripted.SETUP, **counted),
+        setup=setup,
         peaks=PeaksEvent(gflop_per_s=100.0, gb_per_s=10.0, dispatch_s=1e-4),
     )
 

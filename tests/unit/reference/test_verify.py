@@ -227,7 +227,12 @@ def test_epochs_that_are_not_there_are_found(tmp_path: Path) -> None:
 
 def test_the_warm_up_is_looked_for_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, asked = write(tmp_path / "a"), []
-    monkeypatch.setattr(stats, "find_warmup_length", lambda times: asked.append(times) or 1)
+
+    def count(times: list[float]) -> int:
+        asked.append(times)
+        return 1
+
+    monkeypatch.setattr(stats, "find_warmup_length", count)
     assert verified(root)[0] == ExitCode.OK
     assert len(asked) == 3
 
