@@ -36,7 +36,7 @@ from bench.host.fingerprint import (
     take_fingerprint,
 )
 from bench.launch import ROOT
-from bench.plan.forecast import forecast_case, list_references_of
+from bench.plan.forecast import forecast_case, list_measured_on
 from bench.plan.profile import STORED, Case
 from bench.results import journal
 from bench.results.folder import ReportFolder
@@ -293,7 +293,7 @@ class Machine:
 def _describe_here(wanted: SweepHeader) -> SweepHeader:
     """Home's header of a sweep, with this machine in it."""
     fingerprint = take_fingerprint(sets_threads=all(case.threads is not None for case in wanted.cases))
-    like = list_references_of(fingerprint.cpu_model, fingerprint.cpu_limit)
+    like = list_measured_on(fingerprint.cpu_model, fingerprint.cpu_limit)
     forecasts = {case.name: forecast_case(case, wanted.train_samples, like) for case in wanted.cases}
     state = read_git_state(ROOT)
     return wanted.model_copy(

@@ -1,8 +1,9 @@
 """Schedulers, machines and homes of fleets that train nothing: a server that forks one for each line it reads.
 
 The line says what a process is to play: `arguments` for the command line, `environ` to set, `output` (a file), `pace`
-(seconds between a child's events), `network` (a namespace), `busy` (a file that a machine's children lock), `commit`,
-and `fingerprint`, what of the machine's is another one. Its exit code is written beside the output.
+(seconds between a child's events), `network` (a namespace), `busy` (a file that a machine's children lock, and write
+into when they began), `commit`, and `fingerprint`, what of the machine's is another one. Its exit code is written
+beside the output.
 """
 
 import ctypes
@@ -36,11 +37,12 @@ import fcntl, os, sys, time
 events = int(sys.argv[-1])
 if not sys.stdin.buffer.readline():
     sys.exit("no job")
-busy = os.open({busy!r}, os.O_RDWR | os.O_CREAT)
+busy = os.open({busy!r}, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 try:
     fcntl.flock(busy, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except OSError:
     open({busy!r} + ".overlap", "a").close()
+os.write(busy, b"%d\\n" % time.monotonic_ns())
 if os.fork() == 0:
     os.close(events)
     os.close(busy)
@@ -50,6 +52,11 @@ for line in {lines!r}:
     time.sleep({pace})
 """
 """Sends its events, notes where two run on a machine at once, and leaves a child of its own behind."""
+
+
+def make_child(pace: float, busy: str) -> str:
+    """Python code that plays a measured process."""
+    return CHILD.format(lines=[to_line(event) for event in EVENTS], pace=pace, busy=busy)
 
 
 def play(request: dict[str, Any]) -> None:
@@ -62,8 +69,7 @@ def play(request: dict[str, Any]) -> None:
     script = scripted.Script(fingerprint=scripted.fingerprint(**request["fingerprint"]))
     script.dataset.images.x_train[:] = script.dataset.images.x_val[:] = 200
     script.dataset = replace(script.dataset, digest=compute_digest(script.dataset.images))
-    lines = [to_line(event) for event in EVENTS]
-    child = CHILD.format(lines=lines, pace=request["pace"], busy=request["busy"])
+    child = make_child(request["pace"], request["busy"])
     vars(find).update(find_dataset=script.find)
     for module in (run, machine, worker, code):
         vars(module).update(
