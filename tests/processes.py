@@ -263,6 +263,22 @@ def estimate_sweeps() -> dict[str, dict[str, CaseSpeed]]:
     return {hour: estimate_cases(rows) for hour, rows in hours.items()}
 
 
+def find_sweep_deviation() -> float:
+    """The same from hour to hour, by default sweeps of mostly quiet processes: of their means over the cases of all."""
+    sweeps = estimate_sweeps()
+    quiet = [sweeps[hour] for hour in list_quiet_hours(read_processes(SWEEPS))]
+    cases = sorted(set.intersection(*map(set, quiet)))
+    middle = {case: statistics.fmean(math.log(sweep[case].quiet) for sweep in quiet) for case in cases}
+    apart = [[math.log(sweep[case].quiet) - middle[case] for case in cases] for sweep in quiet]
+    of_means = statistics.variance(map(statistics.fmean, apart))
+    return math.sqrt(max(of_means - statistics.fmean(map(statistics.variance, apart)) / len(cases), 0.0))
+
+
+def find_common_cases(one: Mapping[str, CaseSpeed], two: Mapping[str, CaseSpeed]) -> list[tuple[CaseSpeed, CaseSpeed]]:
+    """The speeds of the cases that both sweeps ran: later ones have more loops."""
+    return [(one[case], two[case]) for case in sorted(one.keys() & two.keys())]
+
+
 def do_overlap(one: CaseSpeed, two: CaseSpeed) -> bool:
     """Whether two intervals have a speed in common."""
     return max(one.low, two.low) <= min(one.high, two.high)
@@ -270,9 +286,10 @@ def do_overlap(one: CaseSpeed, two: CaseSpeed) -> bool:
 
 def are_different(one: Mapping[str, CaseSpeed], two: Mapping[str, CaseSpeed]) -> bool:
     """Whether `compare` calls two sweeps different, over all their cases or in any of them."""
-    overall = compute_geometric_mean([divide(one[case], two[case]) for case in one])
+    pairs = find_common_cases(one, two)
+    overall = compute_geometric_mean([divide(*pair) for pair in pairs])
     assert overall is not None
-    cases = find_clear_differences([compute_p_value(one[case], two[case]) for case in one])
+    cases = find_clear_differences([compute_p_value(*pair) for pair in pairs])
     return _excludes_one(overall.low, overall.high) or any(cases)
 
 

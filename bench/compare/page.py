@@ -31,8 +31,8 @@ machine's less the reference's.
 Each case's interval is its own 95 % one. Of twenty such intervals one leaves 1 out by chance, so a case is called \
 clearly faster or slower only where that holds for all cases together (Holm's procedure at 5 %).
 A machine's speed is the geometric mean over the cases that succeeded on both; its interval is the wider of \
-Student's t over the cases' logarithms and what the cases' own intervals give. That a whole sweep fell into a slow \
-hour is in no interval.
+Student's t over the cases' logarithms and what the cases' own intervals give. How far hours of one machine \
+differ is assumed, and part of every interval.
 Times per epoch are those of whole runs, each side at its last checkpoint. Times from start to end, memory and losses \
 are compared at the last checkpoint of both; memory at each side's last where there is none. A case that is compared \
 at several of the reference's checkpoints has a line for each.\

@@ -50,7 +50,7 @@ class Advice:
         """
         faster = [gain for gain in self.gains if gain.is_clear and can_copy(gain.variant.way)]
         simple = next((gain for gain in faster if not list_top_lines(gain.variant.way)), None)
-        if simple and divide(simple.variant.speed, faster[0].variant.speed).low <= 1:
+        if simple and divide(simple.variant.speed, faster[0].variant.speed, in_one_sweep=True).low <= 1:
             return simple
         return faster[0] if faster else None
 
@@ -72,7 +72,7 @@ def _make_advice(entry: SideBySide) -> Advice | None:
     if plain is None:
         return None
     others = [each for each in entry.variants if each is not plain and each.way.backend == plain.way.backend]
-    gains = [Gain(each, divide(plain.speed, each.speed)) for each in others]
+    gains = [Gain(each, divide(plain.speed, each.speed, in_one_sweep=True)) for each in others]
     gains.sort(key=lambda gain: -gain.ratio.value)
     return Advice(entry.model, entry.batch_size, entry.epochs, plain, tuple(gains))
 

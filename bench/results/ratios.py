@@ -17,19 +17,24 @@ class Ratio:
     low: float
     high: float
     cases: int = 1
+    shared: float = 1.0
+    """Which fraction of the variance of its error all cases of two sweeps share."""
 
 
-def divide(over: CaseSpeed, under: CaseSpeed) -> Ratio:
-    """``over`` / ``under``, their intervals combined on the log scale.
+def divide(over: CaseSpeed, under: CaseSpeed, *, in_one_sweep: bool = False) -> Ratio:
+    """``over`` / ``under``, their intervals combined on the log scale; of one sweep without what its hours do to both.
 
     By the method of variance estimates recovery (Zou and Donner, Statistics in Medicine 27, 2008): an end of the
     ratio's interval depends on one end of each side's; its distance from the ratio is the root of the sum of their
     squared distances.
     """
     middle = math.log(over.quiet) - math.log(under.quiet)
-    below = math.hypot(math.log(over.quiet / over.low), math.log(under.high / under.quiet))
-    above = math.hypot(math.log(over.high / over.quiet), math.log(under.quiet / under.low))
-    return Ratio(math.exp(middle), math.exp(middle - below), math.exp(middle + above))
+    own, others = (math.sqrt(1 - each.shared) if in_one_sweep else 1.0 for each in (over, under))
+    below = math.hypot(own * math.log(over.quiet / over.low), others * math.log(under.high / under.quiet))
+    above = math.hypot(own * math.log(over.high / over.quiet), others * math.log(under.quiet / under.low))
+    weights = [math.log(each.high / each.low) ** 2 for each in (over, under)]
+    shared = (over.shared * weights[0] + under.shared * weights[1]) / (math.fsum(weights) or 1.0)
+    return Ratio(math.exp(middle), math.exp(middle - below), math.exp(middle + above), shared=shared)
 
 
 def compute_p_value(over: CaseSpeed, under: CaseSpeed) -> float:
@@ -65,24 +70,22 @@ def compute_geometric_mean(ratios: Sequence[Ratio]) -> Ratio | None:
     """The geometric mean, with the wider of two intervals at each end; None without ratios.
 
     One is Student's t on the logarithms with the case as the unit: it contains differences from case to case, and brief
-    noise too. The other combines the cases' own intervals, half of whose variance the cases of a sweep share: they ran
-    in the same hour, so many cases do not make a ratio much better known than each of them is.
+    noise too. The other combines the cases' own intervals. Of these the cases of a sweep share a part, as they ran in
+    the same hours, which no number of cases makes better known.
     """
     if not ratios:
         return None
     logs = [math.log(each.value) for each in ratios]
     middle = statistics.fmean(logs)
     across = StudentMean.of(logs).compute_width() if len(logs) > 1 else 0.0
-    below = max(across, _combine([math.log(each.value / each.low) for each in ratios]))
-    above = max(across, _combine([math.log(each.high / each.value) for each in ratios]))
+    parts = [each.shared for each in ratios]
+    below = max(across, _combine([math.log(each.value / each.low) for each in ratios], parts))
+    above = max(across, _combine([math.log(each.high / each.value) for each in ratios], parts))
     return Ratio(math.exp(middle), math.exp(middle - below), math.exp(middle + above), len(ratios))
 
 
-_SHARED = 0.5
-"""Part of the variance of the cases' errors that is one for all cases of a sweep."""
-
-
-def _combine(reaches: Sequence[float]) -> float:
-    """How far the mean's end lies from it, by those of the cases."""
-    own = math.hypot(*reaches) / len(reaches)
-    return math.hypot(math.sqrt(1 - _SHARED) * own, math.sqrt(_SHARED) * statistics.fmean(reaches))
+def _combine(reaches: Sequence[float], shared: Sequence[float]) -> float:
+    """How far the mean's end lies from it, by those of the cases and the fraction of each one's variance in common."""
+    own = [reach * math.sqrt(1 - part) for reach, part in zip(reaches, shared, strict=True)]
+    common = [reach * math.sqrt(part) for reach, part in zip(reaches, shared, strict=True)]
+    return math.hypot(math.hypot(*own) / len(own), statistics.fmean(common))

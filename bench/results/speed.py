@@ -25,8 +25,10 @@ from bench.results.stats import StudentMean, compute_upper_t, find_interval_of_m
 DEVIATION = 0.035
 """Standard deviation of the logarithm of a quiet run's figure, from one process of an hour to the next, however long
 both run."""
-HOUR_DEVIATION = 0.045
-"""The same of what all processes of an hour share: what a machine does differs from hour to hour."""
+HOUR_DEVIATION = 0.095
+"""The same of what all processes of an hour share, of whatever case: a machine's speed differs from hour to hour.
+
+Windows of an evening, a night and a morning give 0.074, default sweeps 0.107; both together 0.086, of few hours."""
 HOUR_S = 3600.0
 """Seconds from an hour's first process after which one meets another hour."""
 MOMENT_DEVIATION = 0.17
@@ -101,6 +103,8 @@ class CaseSpeed:
     processes: int
     freedom: int
     """Degrees of freedom of the Student's t that the interval is made of."""
+    shared: float
+    """Which fraction of the error's variance the cases of a sweep share, since they ran in the same hours."""
 
     @property
     def within(self) -> float:
@@ -265,13 +269,14 @@ def _average(weights: Sequence[float], values: Sequence[float]) -> float:
 
 def _combine(hours: Sequence[Sequence[ProcessSpeed]], scale: float, freedom: int) -> CaseSpeed:
     """Combine each hour's processes, and then the hours, each trusted for what its processes and its doubt say."""
-    quiets, measured, trusts = [], [], []
+    quiets, measured, doubts, trusts = [], [], [], []
     for processes in hours:
         weights = _weigh(processes)
         quiets.append(_average(weights, [math.log(each.quiet) for each in processes]))
         measured.append(_average(weights, [math.log(each.as_measured) for each in processes]))
         own = sum(weight**2 * each.own_variance for weight, each in zip(weights, processes, strict=True))
-        trusts.append(1 / (scale * own + _average(weights, [each.doubt for each in processes]) ** 2))
+        doubts.append(_average(weights, [each.doubt for each in processes]) ** 2)
+        trusts.append(1 / (scale * own + doubts[-1]))
     weights = [trust / sum(trusts) for trust in trusts]
     middle, error = _average(weights, quiets), 1 / math.sqrt(sum(trusts))
     reach = min(StudentMean(middle, error, freedom).compute_width(), _WIDEST)
@@ -282,4 +287,5 @@ def _combine(hours: Sequence[Sequence[ProcessSpeed]], scale: float, freedom: int
         high=math.exp(middle + reach),
         processes=sum(map(len, hours)),
         freedom=freedom,
+        shared=_average(weights, [t * min(HOUR_DEVIATION**2, each) for t, each in zip(trusts, doubts, strict=True)]),
     )

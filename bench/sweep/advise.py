@@ -141,7 +141,9 @@ def _list_deciding(known: Sequence[KnownCase]) -> list[Case]:
         return []
     copyable = [each for each in known if can_copy(get_way(each[0])) and each[0].backend == plain.backend]
     fastest = min((speed for _, speed in copyable), key=lambda speed: speed.quiet)
-    return [case for case, speed in copyable if get_way(case) == plain or divide(speed, fastest).low <= 1]
+    return [
+        case for case, speed in copyable if get_way(case) == plain or divide(speed, fastest, in_one_sweep=True).low <= 1
+    ]
 
 
 # ------------------------------------------------------------------------------ what is printed

@@ -67,34 +67,37 @@ def test_cases_of_a_machine_that_is_half_as_fast_are_called_slower() -> None:
     assert told.family == 1
 
 
-@pytest.mark.parametrize(("hours", "slower"), [(1, 1.3), (2, 1.15)])
+@pytest.mark.parametrize(("hours", "slower"), [(1, 1.8), (2, 1.4)])
 def test_sweeps_of_six_minutes_tell_a_slower_machine_from_itself(hours: int, slower: float) -> None:
-    """Hours of one machine differ: one each tells 30 % apart, two each at two hours 15 %."""
+    """Hours of one machine differ: one each tells 80 % apart, two each at two hours 40 %."""
     same, other = (
         processes.compare_sweeps(SHORT, 12, None, DRAWS, np.random.default_rng(1), factor=factor, twins=1, hours=hours)
         for factor in (1.0, slower)
     )
-    assert same.machine == 0
+    assert same.machine <= 0.05
     assert same.family <= 0.05
     assert other.machine >= 0.85
 
 
 def test_hours_of_one_machine_differ_as_assumed() -> None:
-    """Of the logarithm of quiet figures, over the cases: within a third of what is assumed."""
-    found = [processes.find_hour_deviation(of(case)) for case in CASES]
-    assert statistics.fmean(found) == pytest.approx(HOUR_DEVIATION, rel=0.33)
+    """By the windows of three cases, and by default sweeps: within a third of what is assumed, which lies between."""
+    windows = statistics.fmean(processes.find_hour_deviation(of(case)) for case in CASES)
+    sweeps = processes.find_sweep_deviation()
+    assert windows < HOUR_DEVIATION < sweeps
+    assert windows == pytest.approx(HOUR_DEVIATION, rel=0.33)
+    assert sweeps == pytest.approx(HOUR_DEVIATION, rel=0.33)
 
 
 def test_default_sweeps_of_one_machine_are_not_called_different() -> None:
-    """Five of them at five hours, two beside other work: no case, and not the machine either."""
+    """Seven of them at seven hours, three beside other work: no case, and not the machine either."""
     sweeps = processes.estimate_sweeps()
-    assert len(sweeps) >= 5
+    assert len(sweeps) >= 7
     assert not any(processes.are_different(one, two) for one, two in itertools.combinations(sweeps.values(), 2))
 
 
 def test_the_intervals_of_default_sweeps_overlap() -> None:
     pairs = itertools.combinations(processes.estimate_sweeps().values(), 2)
-    overlap = [processes.do_overlap(one[case], two[case]) for one, two in pairs for case in one]
+    overlap = [processes.do_overlap(*speeds) for pair in pairs for speeds in processes.find_common_cases(*pair)]
     assert sum(overlap) / len(overlap) > 0.97
 
 

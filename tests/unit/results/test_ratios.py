@@ -18,14 +18,28 @@ def approx(value: float) -> Any:
 
 
 def test_a_ratios_ends_combine_both_sides_on_the_log_scale() -> None:
-    found = divide(CaseSpeed(9.0, 4.0, 4.0 / 1.1, 4.0 * 1.2, 9, 8), CaseSpeed(9.0, 2.0, 2.0 / 1.3, 2.0 * 1.05, 9, 8))
+    over = CaseSpeed(9.0, 4.0, 4.0 / 1.1, 4.0 * 1.2, 9, 8, shared=0.5)
+    found = divide(over, CaseSpeed(9.0, 2.0, 2.0 / 1.3, 2.0 * 1.05, 9, 8, shared=0.5))
     assert found.value == approx(2.0)
     assert found.low == approx(2 / math.exp(math.hypot(math.log(1.1), math.log(1.05))))
     assert found.high == approx(2 * math.exp(math.hypot(math.log(1.2), math.log(1.3))))
 
 
-def speed(quiet: float, reach: float, freedom: int = 8) -> CaseSpeed:
-    return CaseSpeed(quiet, quiet, quiet / reach, quiet * reach, 1, freedom)
+def speed(quiet: float, reach: float, freedom: int = 8, shared: float = 0.5) -> CaseSpeed:
+    return CaseSpeed(quiet, quiet, quiet / reach, quiet * reach, 1, freedom, shared)
+
+
+def test_of_one_sweep_what_its_hours_do_to_both_sides_is_left_out() -> None:
+    sides = speed(2.0, 1.4, shared=0.75), speed(1.0, 1.4, shared=0.75)
+    apart, together = divide(*sides), divide(*sides, in_one_sweep=True)
+    assert together.value == apart.value
+    assert math.log(together.high / together.value) == approx(math.log(apart.high / apart.value) / 2)
+    assert math.log(together.value / together.low) == approx(math.log(apart.value / apart.low) / 2)
+
+
+def test_what_the_cases_of_a_ratio_share_counts_by_the_variances_of_its_sides() -> None:
+    assert divide(speed(1, 1.2, shared=0.4), speed(1, 1.2, shared=0.8)).shared == approx(0.6)
+    assert divide(speed(1, 1.2, shared=0.4), speed(1, 1.0, shared=0.8)).shared == approx(0.4)
 
 
 @given(st.floats(0.2, 5), st.floats(1.01, 3), st.floats(1.01, 3), st.integers(2, 60), st.integers(2, 60))
@@ -76,13 +90,14 @@ def test_cases_that_disagree_widen_the_mean() -> None:
 
 
 def test_cases_that_agree_by_chance_do_not_narrow_it() -> None:
-    found = compute_geometric_mean([Ratio(2.0, 1.0, 4.0), Ratio(2.0, 1.0, 4.0)])
+    found = compute_geometric_mean([Ratio(2.0, 1.0, 4.0, shared=0.5), Ratio(2.0, 1.0, 4.0, shared=0.5)])
     assert found is not None
     assert found.low == approx(2 / 2 ** math.sqrt(0.75))  # halfway, in variance, from two cases that share nothing
     assert found.high == approx(2 * 2 ** math.sqrt(0.75))
-    many = compute_geometric_mean([Ratio(2.0, 1.0, 4.0)] * 100)
-    assert many is not None
-    assert many.low < 2 / 2**0.7
+    for part in (0.25, 1.0):
+        many = compute_geometric_mean([Ratio(2.0, 1.0, 4.0, shared=part)] * 10_000)
+        assert many is not None
+        assert many.low == pytest.approx(2 / 2 ** math.sqrt(part), rel=1e-3)
 
 
 POSITIVE = st.floats(1e-6, 1e6)

@@ -260,7 +260,7 @@ def test_many_processes_overrule_what_is_assumed() -> None:
     logs = [math.log(each) for each in times]
     mean = sum(logs) / 200
     half = 1.96 * math.hypot(HOUR_DEVIATION, math.sqrt(sum((each - mean) ** 2 for each in logs) / 199 / 200))
-    for reach in (1.2, 1.3, 3.0):
+    for reach in (1.3, 1.5, 3.0):
         found = only(*repeats(*times, reach=reach))
         assert math.log(found.quiet) == pytest.approx(mean)
         assert width(found) / 2 == pytest.approx(half, rel=0.15)
@@ -275,6 +275,12 @@ def test_only_processes_of_other_hours_narrow_what_an_hour_shares() -> None:
         for each in repeats(*[1.0] * 40)
     ]
     assert width(only(*hours)) == pytest.approx(width(one_hour) / 2, rel=0.1)
+
+
+def test_what_cases_share_is_all_that_many_processes_of_an_hour_leave_open() -> None:
+    one, many, four = (only(*repeats(*[1.0] * count)).shared for count in (1, 400, 4))
+    assert 0 < one < four < many
+    assert many > 0.98
 
 
 def test_hours_count_for_what_is_known_of_each() -> None:
@@ -331,5 +337,5 @@ def test_rows_that_a_stranger_made_up_overflow_nothing(given: list[tuple[float, 
 
 
 def test_a_case_is_known_to_within_what_its_interval_reaches() -> None:
-    assert CaseSpeed(1.0, 2.0, 2.0 / 1.25, 2.0 * 1.25, 1, 8).within == pytest.approx(0.25)
+    assert CaseSpeed(1.0, 2.0, 2.0 / 1.25, 2.0 * 1.25, 1, 8, 0.5).within == pytest.approx(0.25)
     assert only(row(reach=1.07)).within == pytest.approx(0.07)

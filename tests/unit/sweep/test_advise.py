@@ -78,7 +78,13 @@ def test_what_cannot_be_tried_is_one_message(flags: dict[str, Any], said: str) -
 def known(seconds: float, within: float, **axes: Any) -> tuple[Case, CaseSpeed]:
     reach = 1 + within
     speed = CaseSpeed(
-        as_measured=seconds, quiet=seconds, low=seconds / reach, high=seconds * reach, processes=1, freedom=8
+        as_measured=seconds,
+        quiet=seconds,
+        low=seconds / reach,
+        high=seconds * reach,
+        processes=1,
+        freedom=8,
+        shared=0.5,
     )
     return scripted.case(**axes), speed
 

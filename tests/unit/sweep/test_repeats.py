@@ -39,7 +39,7 @@ RAN = ["basic", "deep", "basic repeat 1", "deep repeat 1", "basic repeat 2"]
 
 
 def known(within: float) -> CaseSpeed:
-    return CaseSpeed(as_measured=1.0, quiet=1.0, low=1 / (1 + within), high=1 + within, processes=1, freedom=8)
+    return CaseSpeed(1.0, 1.0, low=1 / (1 + within), high=1 + within, processes=1, freedom=8, shared=0.5)
 
 
 def choose(reach: dict[str, float], *ended: Outcome, left_s: float = 1000.0, **profile: Any) -> Case | None:
