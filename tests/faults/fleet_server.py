@@ -80,7 +80,7 @@ def play(request: dict[str, Any]) -> None:
     vars(local).update(measure_reference=lambda _threads: None)
     vars(plots).update(draw_model=lambda *_: [])
     vars(drawings).update(draw_charts=lambda _ways: [])
-    machine_of = worker.Machine
+    machine_of = machine.Machine
     command = (sys.executable, "-I", "-S", "-c", child)
     vars(worker).update(Machine=lambda folder, label, _command: machine_of(folder, label, command))
     vars(start).update(ensure_scheduler=lambda *_: None)  # the stage's is there, or will be again

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faults import fleet_stage
@@ -254,7 +255,7 @@ def kill_at_random(fleet: FleetStage, victim: str, kills: int, seed: int = 0) ->
     fleet.pace = 0.1
     actors = {"worker": fleet.machine("one"), "scheduler": fleet.actors[0], "home": fleet.home("--lease", "60")}
     fleet.machine("two")
-    again = {
+    again: dict[str, Callable[[], Any]] = {
         "worker": lambda: fleet.machine("one"),
         "scheduler": fleet.scheduler,
         "home": lambda: fleet.home("--lease", "60", resume=True),

@@ -19,12 +19,15 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS.parent), str(TESTS / "validation")]
 
 import scripted
+from rich.console import Console
 
 from bench.console.table import Table
-from bench.fleet import home, report, start
+from bench.fleet import home, start
 from bench.fleet import messages as say
 from bench.fleet.code import read_code
 from bench.fleet.dask_settings import import_distributed
+from bench.fleet.scheduler import is_answering
+from bench.sweep.flags import SweepRequest
 
 MACHINES = 200
 CASES = (50, 100, 200)
@@ -86,7 +89,7 @@ def _simulate(machines: int, cases: int) -> dict[str, Any]:
 
 
 def _answers(address: str) -> bool:
-    return start.is_answering(address)
+    return is_answering(address)
 
 
 # ------------------------------------------------------------------ the machines
@@ -139,10 +142,10 @@ def _be_home(address: str, machines: int, cases: int, directory: str) -> None:
     dataset = scripted.dataset()
     vars(home).update(answer=_find_crowd_answer())
     vars(start).update(find_images=lambda *_: dataset, make_header=lambda *_: header, ensure_scheduler=lambda *_: None)
-    sweep = start.SweepRequest(None, {"epochs": [1, 10]}, None, True, Path(directory, "fleet"), False)
+    sweep = SweepRequest(None, {"epochs": [1, 10]}, None, True, Path(directory, "fleet"), False)
     request = start.FleetRequest(sweep, address, machines=machines)
     began, cpu = time.monotonic(), time.process_time()
-    code = start.start_fleet(request, report.Console(file=open(os.devnull, "w", encoding="utf-8")))  # noqa: PTH123, SIM115
+    code = start.start_fleet(request, Console(file=open(os.devnull, "w", encoding="utf-8")))  # noqa: PTH123, SIM115
     wall_s, cpu_s = time.monotonic() - began, time.process_time() - cpu
     rows = sum(
         len(path.read_bytes().splitlines()) - 1 for path in Path(directory, "fleet", "machines").glob("*/journal.jsonl")
