@@ -29,6 +29,7 @@ _PEAK_WITHIN = 0.2
 """How far a measured peak may lie below the true one, as a fraction: docs/method.md says 10 to 20 %."""
 _BCE_ALONE = frozenset(("basic", "deep", "convolutional", "denoising_small", "denoising", "sequence"))
 """Models without a penalty: their loss is the cross-entropy."""
+BY_EPOCHS = "by epochs.csv"
 _RISING = ("total_s", "train_total_s", "val_total_s", "cpu_total_s", "peak_rss_mib", "peak_anon_mib")
 """What never falls from one checkpoint of a process to the next."""
 _OF_PHASES = tuple(f"peak_rss_{phase}_mib" for phase in ("import", "data", "build", "first_epoch", "train", "val"))
@@ -212,7 +213,7 @@ def _check_epochs(process: Sequence[_CsvRow], run: ReadEpochs | None) -> Iterato
         figures = derived.compute_from_epochs(run, row["epochs"], warmup, row["train_samples"])
         counters = (row["energy_method"] or "").split(derived.JOINED)
         figures |= derived.compute_energy(run, row["epochs"], warmup, counters)
-        yield from _compare(_name_checkpoint(row["case_id"], row["epochs"]), row, figures, "by epochs.csv")
+        yield from _compare(_name_checkpoint(row["case_id"], row["epochs"]), row, figures, BY_EPOCHS)
 
 
 # ------------------------------------------------------------------ comparing

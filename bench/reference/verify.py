@@ -11,7 +11,7 @@ from bench.console.output import make_console, say
 from bench.errors import ExitCode, InvalidInput, format_count, quote
 from bench.plan.profile import STORED
 from bench.reference.archive import NAMES, read_files
-from bench.reference.checks import find_reasons
+from bench.reference.checks import BY_EPOCHS, find_reasons
 from bench.reference.epochs import read_epochs
 from bench.results import reader
 from bench.results.schema import SweepHeader
@@ -88,6 +88,8 @@ def judge_report(files: Mapping[str, bytes], path: Path) -> Verdict:
         notes.append("it is a results.csv alone: nothing was computed again from epochs, or compared with the plan.")
     elif absent:
         reasons.append(f"missing: {', '.join(absent)}. `aebench submit` packs all that is needed.")
+    if any(BY_EPOCHS in reason for reason in reasons):
+        notes.append("an aebench of another day may have computed otherwise: `aebench report DIR` computes it again.")
     processes = {row["case_id"]: row["repeat"] for row in rows}
     cases = {name.removesuffix(f".r{repeat}") for name, repeat in processes.items()}
     return Verdict(len(cases), len(processes), tuple(dict.fromkeys(reasons)), tuple(notes))

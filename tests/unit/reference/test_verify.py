@@ -225,6 +225,13 @@ def test_epochs_that_are_not_there_are_found(tmp_path: Path) -> None:
     assert f"{FIRST}: 3 of its 4 epochs are in epochs.csv" in verified(root)[1]
 
 
+def test_figures_that_epochs_do_not_give_may_be_of_other_code(tmp_path: Path) -> None:
+    note = "Note: an aebench of another day may have computed otherwise: `aebench report DIR` computes it again."
+    root = write(tmp_path / "a")
+    assert note not in verified(root)[1]
+    assert note in verified(change(root, (1,), epoch_s_low=0.3))[1]
+
+
 def test_the_warm_up_is_looked_for_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, asked = write(tmp_path / "a"), []
 
