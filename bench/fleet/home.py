@@ -94,6 +94,7 @@ class Home:
     _seen: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Each Dask worker's last heartbeat, and when home saw that it was another one."""
     _libraries: dict[str, str] = field(default_factory=dict)
+    """What every machine has to have: what home has, and of what home lacks that of the first machine."""
     _code: say.Code = field(default_factory=codes.read_code)
     _sending: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Datasets on their way: each is in memory meanwhile."""
@@ -123,7 +124,7 @@ class Home:
                 await asyncio.wait_for(self.stop.wait(), _LOOK_S)
 
     @contextlib.asynccontextmanager
-    async def _connect(self) -> AsyncIterator[None]:
+    async def _connect(self, *, heeds_stop: bool = True) -> AsyncIterator[None]:
         client = self.distributed.Client(
             self.ledger.file.scheduler,
             asynchronous=True,
@@ -132,7 +133,8 @@ class Home:
             connection_limit=10_000,  # a call that waits for a case keeps one
         )
         try:
-            self._client = await client
+            await self._unless_stopped(client, heeds=heeds_stop)
+            self._client = client
             client.subscribe_topic(say.TOPIC, self._hear)
             if self._is_lost:
                 self.tell("Connected again.")
@@ -142,6 +144,20 @@ class Home:
             self._client = None
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(client.close(), 5)
+
+    async def _unless_stopped(self, client: Any, *, heeds: bool) -> None:
+        """Wait until a client is connected. Raises `OSError` where it is not, or where Ctrl-C came first."""
+
+        async def connect() -> None:
+            await client
+
+        connecting, stopping = asyncio.create_task(connect()), asyncio.create_task(self.stop.wait())
+        await asyncio.wait({connecting, stopping} if heeds else {connecting}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not connecting.done():
+            connecting.cancel()
+            raise ConnectionAbortedError("interrupted")
+        await connecting
 
     async def _watch(self) -> bool:
         """Serve each machine that is there or comes; returns whether the sweep is done."""
@@ -240,13 +256,7 @@ class Home:
             raise Refused(self.refusals[label])
         if other is not None and other.address is not None and other.life != description.life:
             raise Refused("another machine has the same label; give it another one with --label")
-        differences = [*codes.list_differences(self._code, description.code)]
-        if not differences:
-            known = self._libraries
-            differences = [*codes.list_other_libraries(known, description.fingerprint, header.profile.backends)]
-        if differences:
-            raise Refused("; ".join(differences))
-        self._check_kind(description)
+        self._check_alike(description)
         if not self.plan.only_collect:
             await self._send_images(address)
         begin = say.Begin(sweep=self.ledger.file.sweep, header=header, may_be_new=not self.plan.only_collect)
@@ -270,14 +280,22 @@ class Home:
         self._changed_at = time.monotonic()
         return member
 
-    def _check_kind(self, description: say.Description) -> None:
-        """Raise `Refused` where cases are spread over machines of one kind and this is another one."""
+    def _check_alike(self, description: say.Description) -> None:
+        """Raise `Refused` where a machine has other code, other libraries, or is of another kind than cases need."""
+        header = self.ledger.file.header
+        differences = [*codes.list_differences(self._code, description.code)]
+        if not differences:
+            known, backends = self._libraries, header.profile.backends
+            for fingerprint in (header.fingerprint, description.fingerprint):
+                differences = [*codes.list_other_libraries(known, fingerprint, backends)]
+        if differences:
+            raise Refused("; ".join(differences))
         first = next(iter(self.ledger.accounts.values()), None)
         if self.ledger.file.spread == "machines" or first is None:
             return
         if first.header.machine_id != description.machine_id:
-            differences = describe_differences(first.header.fingerprint, description.fingerprint)
-            raise Refused(f"--spread cases takes machines of one kind, that of {first.label}: {differences}")
+            why = describe_differences(first.header.fingerprint, description.fingerprint)
+            raise Refused(f"--spread cases takes machines of one kind, that of {first.label}: {why}")
 
     async def _send_images(self, address: str) -> None:
         """Send the dataset, unless the machine has one of that digest; goes on where a cut ended it."""
@@ -384,7 +402,7 @@ class Home:
 
     async def end_cases(self) -> None:
         """End what runs of this sweep, on every machine that answers within some seconds."""
-        async with self._connect():
+        async with self._connect(heeds_stop=False):
             addresses = list((await self._client.scheduler.identity(n_workers=-1))["workers"])
             request = say.Cancel(sweep=self.ledger.file.sweep)
             calls = [self.call(address, request, say.Done) for address in addresses]
