@@ -30,7 +30,7 @@ def row(loop: str = "fit", seconds: float = 6.0, **changes: Any) -> ResultRow:
         "val_total_s": 0.0,
         "val_bce": 0.2,
     }
-    return scripted.result_row(**fields | scripted.times(seconds) | changes)
+    return scripted.result_row(**fields | scripted.times(seconds, reach=1.06) | changes)
 
 
 def advise(*rows: ResultRow) -> list[Advice]:
