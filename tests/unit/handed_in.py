@@ -1,19 +1,26 @@
 """Reports that `aebench verify` accepts, for tests that change something in them."""
 
+import csv
 import dataclasses
 import gzip
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import scripted
+from rich.console import Console
 
 from bench.datasets.find import GENUINE
 from bench.host.fingerprint import make_environment_id, make_machine_id
 from bench.plan.profile import Case, Profile
+from bench.reference import verify
 from bench.report.files import write_environment
 from bench.results.schema import Outcome, SweepHeader
 from bench.worker.protocol import PeaksEvent
+
+ROWS_OF_FIRST = (0, 1)
+"""The places of its checkpoints in results.csv."""
 
 
 def run(case: Case) -> Outcome:
@@ -70,3 +77,26 @@ def write(root: Path, make: Callable[[Case], Outcome] = run, header: SweepHeader
     folder.report.write_text("a report")
     folder.page.write_text("<p>a report")
     return root
+
+
+def change(root: Path, places: tuple[int, ...] = ROWS_OF_FIRST, **cells: Any) -> Path:
+    """Write other cells into rows of results.csv; None is an empty one."""
+    file = root / "results.csv"
+    with file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for place in places:
+        rows[place] |= {name: "" if value is None else str(value) for name, value in cells.items()}
+    write_csv(file, rows)
+    return root
+
+
+def write_csv(file: Path, rows: list[dict[str, str]]) -> None:
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def verified(*files: Path) -> tuple[int, str]:
+    out = io.StringIO()
+    return verify.verify(files, Console(file=out, width=300)), out.getvalue()

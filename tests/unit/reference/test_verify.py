@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import scripted
 from rich.console import Console
-from unit.handed_in import begin, run, write
+from unit.handed_in import begin, change, run, verified, write, write_csv
 
-from bench.errors import ExitCode, InvalidInput
+from bench.errors import ExitCode
 from bench.plan.profile import Case, Profile
-from bench.reference import archive, submit, verify
+from bench.reference import verify
 from bench.report.report import redraw_report
 from bench.results import stats
 from bench.results.bands import Band
@@ -28,26 +28,6 @@ from bench.worker.protocol import PeaksEvent
 
 FIT = "basic.tensorflow.fit.float32.adam-0.001.b4.mnist-5k.s0"
 FIRST = f"{FIT}.r0"
-ROWS_OF_FIRST = (0, 1)
-"""The places of its checkpoints in results.csv."""
-
-
-def change(root: Path, places: tuple[int, ...] = ROWS_OF_FIRST, **cells: Any) -> Path:
-    """Write other cells into rows of results.csv; None is an empty one."""
-    file = root / "results.csv"
-    with file.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    for place in places:
-        rows[place] |= {name: "" if value is None else str(value) for name, value in cells.items()}
-    write_csv(file, rows)
-    return root
-
-
-def write_csv(file: Path, rows: list[dict[str, str]]) -> None:
-    with file.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def change_epochs(root: Path, edit: Callable[[list[dict[str, str]]], Any]) -> Path:
@@ -57,11 +37,6 @@ def change_epochs(root: Path, edit: Callable[[list[dict[str, str]]], Any]) -> Pa
     write_csv(root / "plain", rows)
     file.write_bytes(gzip.compress((root / "plain").read_bytes()))
     return root
-
-
-def verified(*files: Path) -> tuple[int, str]:
-    out = io.StringIO()
-    return verify.verify(files, Console(file=out, width=300)), out.getvalue()
 
 
 def test_a_report_that_agrees_with_itself_is_accepted(tmp_path: Path) -> None:
@@ -401,52 +376,6 @@ def test_a_link_in_a_folder_is_not_followed(tmp_path: Path) -> None:
     (root / "report.md").unlink()
     (root / "report.md").symlink_to(root / "environment.json")
     assert "is a link" in verified(root)[1]
-
-
-def submitted(root: Path, out: Path) -> tuple[int, str]:
-    printed = io.StringIO()
-    return submit.submit(root, out, Console(file=printed, width=160)), printed.getvalue()
-
-
-def test_what_is_submitted_is_accepted_and_always_the_same_bytes(tmp_path: Path) -> None:
-    root = write(tmp_path / "a")
-    first, second = tmp_path / "1.tar.gz", tmp_path / "2.tar.gz"
-    code, printed = submitted(root, first)
-    assert code == submitted(root, second)[0] == ExitCode.OK
-    assert first.read_bytes() == second.read_bytes()
-    assert "cores_logical: " in printed
-    assert archive.read_files(first) == archive.read_files(root)
-    assert verified(first)[0] == ExitCode.OK
-
-
-def test_a_report_that_would_be_refused_is_not_packed(tmp_path: Path) -> None:
-    root = change(write(tmp_path / "a"), total_s=1.0)
-    assert submitted(root, tmp_path / "1.tar.gz")[0] == ExitCode.REGRESSION
-    assert not (tmp_path / "1.tar.gz").exists()
-
-
-@pytest.mark.parametrize("text", ["/home/ada/x", "run on ada-laptop.", "by adalovelace", "/home/adam/reports"])
-def test_a_report_that_names_a_path_the_host_or_the_user_is_not_packed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
-    monkeypatch.setattr("platform.node", lambda: "ada-laptop.example")
-    monkeypatch.setattr("getpass.getuser", lambda: "adalovelace")
-    root = write(tmp_path / "a")
-    (root / "report.md").write_text(text)
-    with pytest.raises(InvalidInput, match=r"report\.md names"):
-        submitted(root, tmp_path / "1.tar.gz")
-    assert not (tmp_path / "1.tar.gz").exists()
-
-
-@pytest.mark.parametrize("name", ["adam", "deep", "basic", "max"])
-def test_whoever_is_called_like_a_word_of_the_harness_can_submit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr("getpass.getuser", lambda: name)
-    monkeypatch.setattr("platform.node", lambda: name)
-    root = write(tmp_path / "a")
-    (root / "report.md").write_text("basic and deep, by adam, at max")
-    assert submitted(root, tmp_path / "1.tar.gz")[0] == ExitCode.OK
 
 
 def test_an_archive_of_nothing_but_long_names_is_one_message(tmp_path: Path) -> None:
