@@ -31,9 +31,15 @@ def estimate_seconds(case: Case, train_samples: int, val_samples: int) -> float 
 
     None where nobody has measured that way to train that model.
     """
+    parts = estimate_parts(case, train_samples, val_samples)
+    return None if parts is None else parts[0] + case.run_epochs * parts[1]
+
+
+def estimate_parts(case: Case, train_samples: int, val_samples: int) -> tuple[float, float] | None:
+    """Of these, the seconds outside of a case's epochs, and those of an epoch with its validation."""
     measured = forecast_case(case, train_samples)
     if measured is not None:
-        return measured.compute_total(case.run_epochs)
+        return measured.start_s, measured.epoch_s
     settings = catalog.read_model_settings()[case.model]
     way = (case.backend, case.loop, case.precision)
     factor = 1.0 if way == _BASIS else settings.epoch_factors.get(way)
@@ -42,7 +48,7 @@ def estimate_seconds(case: Case, train_samples: int, val_samples: int) -> float 
     published_steps = _FULL_SAMPLES / settings.batch_size
     arithmetic_s = max(settings.epoch_s - published_steps * _STEP_S, 0.2 * settings.epoch_s) / _FULL_SAMPLES
     step_s = _STEP_S * train_samples / case.batch_size
-    return _START_S + case.run_epochs * factor * (step_s + arithmetic_s * (train_samples + val_samples / 3))
+    return _START_S, factor * (step_s + arithmetic_s * (train_samples + val_samples / 3))
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """What a case will take on the machine of the reference reports: seconds per epoch, its start, and its peak RAM.
 
-`references.csv` has what was measured there. Between two measured batch sizes, or two numbers of images, a forecast is
-interpolated. Beyond them, and for a way to train that nobody measured, there is none.
+`references.csv` has what was measured there; of several machines, the one with the most lines foretells. Between two
+measured batch sizes, or two numbers of images, a forecast is interpolated. Beyond them, and for a way to train that
+nobody measured, there is none.
 """
 
 import csv
@@ -85,6 +86,19 @@ def read_measured() -> tuple[MeasuredProcess, ...]:
     return adapter.validate_python(lines)
 
 
+def list_main_measured() -> list[MeasuredProcess]:
+    """List the processes of the machine that has the most, the first of equals."""
+    machines: dict[tuple[str, float], list[MeasuredProcess]] = {}
+    for each in read_measured():
+        machines.setdefault(_identify(each), []).append(each)
+    return max(machines.values(), key=len, default=[])
+
+
+def _identify(process: MeasuredProcess) -> tuple[str, float]:
+    """Return what tells a machine from others."""
+    return process.cpu_model, process.cores
+
+
 def list_measured_on(cpu_model: str | None, cores: float) -> list[MeasuredProcess]:
     """List the processes of machines with that processor and so many cores: of others, how good is not known."""
     return [each for each in read_measured() if (each.cpu_model, each.cores) == (cpu_model, cores)]
@@ -97,9 +111,12 @@ def forecast_case(case: Case, train_samples: int, measured: Iterable[MeasuredPro
     """
     if case.threads is not None:
         return None
+    return _forecast(case, train_samples, list_main_measured() if measured is None else measured)
+
+
+def _forecast(case: Case | MeasuredProcess, train_samples: int, measured: Iterable[MeasuredProcess]) -> Forecast | None:
     axes = ("model", "backend", "loop", "precision", "optimizer")
-    given = read_measured() if measured is None else measured
-    alike = [each for each in given if all(getattr(each, axis) == getattr(case, axis) for axis in axes)]
+    alike = [each for each in measured if all(getattr(each, axis) == getattr(case, axis) for axis in axes)]
     same_batch = [each for each in alike if each.batch_size == case.batch_size]
     same_images = [each for each in alike if each.train_samples == train_samples]
     return _interpolate(same_batch, train_samples, lambda each: each.train_samples) or _interpolate(
@@ -148,3 +165,39 @@ def _summarize(measured: Sequence[MeasuredProcess]) -> Forecast:
 def find_worst(percents: Iterable[float | None]) -> float | None:
     """Return the largest of the errors that are known; None where none is."""
     return max((percent for percent in percents if percent is not None), default=None)
+
+
+# ------------------------------------------------------------------ one machine from another
+
+PROBED = "basic"
+"""The model that a machine is probed with (`aebench run --plan --probe`)."""
+
+
+def foretell_machines(measured: Sequence[MeasuredProcess]) -> list[tuple[float, float]]:
+    """Foretell each machine's cases from each other machine, as a plan with a probe does; empty of one machine.
+
+    How many percent the time per epoch is off, and the peak RAM, for each process of another model than the probe's
+    that can be foretold.
+    """
+    errors = []
+    for one, other in itertools.permutations(dict.fromkeys(map(_identify, measured)), 2):
+        known = [each for each in measured if _identify(each) == one]
+        wanted = [each for each in measured if _identify(each) == other]
+        factors = _probe(wanted, known)
+        for each in wanted:
+            forecast, factor = _forecast(each, each.train_samples, known), factors.get((each.backend, each.loop))
+            if each.model != PROBED and forecast and factor:
+                pairs = ((factor * forecast.epoch_s, each.epoch_s), (forecast.peak_rss_mib, each.peak_rss_mib))
+                time, peak = (100 * abs(foretold / was - 1) for foretold, was in pairs)
+                errors.append((time, peak))
+    return errors
+
+
+def _probe(wanted: Iterable[MeasuredProcess], known: Sequence[MeasuredProcess]) -> dict[tuple[str, str], float]:
+    """Return how many times as long an epoch of the probe's model takes, by backend and loop."""
+    ratios: dict[tuple[str, str], list[float]] = {}
+    for each in wanted:
+        forecast = _forecast(each, each.train_samples, known) if each.model == PROBED else None
+        if forecast is not None:
+            ratios.setdefault((each.backend, each.loop), []).append(each.epoch_s / forecast.epoch_s)
+    return {loop: statistics.median(found) for loop, found in ratios.items()}

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from bench.console.output import make_console, say
-from bench.errors import ExitCode, InvalidInput, join_names
+from bench.errors import ExitCode, InvalidInput, format_count, join_names
 from bench.reference import answers
+from bench.reference.drawings import FOLDER, is_same
 from bench.reference.keep import REFERENCES, keep_report
 from bench.reference.leaderboard import read_tiers, write_leaderboard
 from bench.reference.references import group_references, read_references
@@ -24,23 +25,25 @@ def run_reference(arguments: list[str]) -> int:
     keep.add_argument(
         "--anyway", action="store_true", help="unfinished, with failed cases, uncommitted changes or other data"
     )
-    commands.add_parser("answers", help="write docs/answers.md, docs/leaderboard.md and README.md's block")
+    commands.add_parser(
+        "answers", help="write docs/answers.md with its charts, docs/leaderboard.md and README.md's block"
+    )
     commands.add_parser("leaderboard", help="write docs/leaderboard.md alone")
     commands.add_parser("check", help="fail where these are not what the references make")
     chosen = parser.parse_args(arguments)
     if chosen.command == "keep":
         out = keep_report(chosen.report, chosen.what, anyway=chosen.anyway)
-        for file in sorted(out.iterdir()):
+        for file in sorted(each for each in out.rglob("*") if each.is_file()):
             _say(f"{file}: {file.stat().st_size:,} bytes")
         return ExitCode.OK
     groups = group_references(read_references(REFERENCES))
-    pages = {LEADERBOARD: write_leaderboard(groups, read_tiers(REFERENCES / "tiers.csv"))}
+    pages = {LEADERBOARD: write_leaderboard(groups, read_tiers(REFERENCES / "tiers.csv")).encode()}
     if chosen.command != "leaderboard":
-        readme = README.read_text(encoding="utf-8")
-        pages |= {
-            README: answers.replace_block(readme, answers.write_block(groups)),
-            PAGE: answers.write_page(groups),
-        }
+        made = answers.write_answers(groups)
+        readme = _read(README).decode("utf-8")
+        pages |= dict.fromkeys([*FOLDER.glob("*.svg"), *FOLDER.glob("*.png")], b"")
+        pages |= {README: answers.replace_block(readme, made.block).encode(), PAGE: made.page.encode()}
+        pages |= {each.file: each.data for each in made.drawings}
     if chosen.command == "check":
         return _check(pages, is_proof=bool(groups))
     if not groups:
@@ -48,35 +51,49 @@ def run_reference(arguments: list[str]) -> int:
     return _write(pages)
 
 
-def _write(pages: dict[Path, str]) -> int:
-    """Write the files that differ; one without text is removed."""
-    for file, text in pages.items():
-        if text == _read(file):
+def _write(pages: dict[Path, bytes]) -> int:
+    """Write the files that differ; one without content is removed."""
+    for file, data in pages.items():
+        if _find_difference(file, data) is None:
             continue
-        if text:
-            file.write_text(text, encoding="utf-8")
+        if data:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
         else:
             file.unlink()
-        _say(f"{file}: {'written' if text else 'removed'}")
+        _say(f"{file}: {'written' if data else 'removed'}")
     return ExitCode.OK
 
 
-def _check(pages: dict[Path, str], *, is_proof: bool) -> int:
+def _check(pages: dict[Path, bytes], *, is_proof: bool) -> int:
     """Fail with a line for each file that is not what the references make."""
-    differences = [answers.find_difference(str(file), _read(file), text) for file, text in pages.items()]
+    differences = [_find_difference(file, data) for file, data in pages.items()]
     for difference in filter(None, differences):
         _say(f"{difference} Run `nox -s reference -- answers`.")
     if any(differences):
         return ExitCode.FAILED
     if is_proof:
-        _say(f"{join_names([str(file) for file in pages], len(pages))} are what the reference reports make.")
+        texts, drawn = ([file for file in pages if (file.parent == FOLDER) == is_drawn] for is_drawn in (False, True))
+        files = [*map(str, texts), *([f"{format_count(len(drawn), 'file')} in {FOLDER}"] if drawn else [])]
+        _say(f"{join_names(files, len(files))} are what the reference reports make.")
     else:
         _say(f"{REFERENCES} has no reports yet: nothing was proved, and no page has figures of references.")
     return ExitCode.OK
 
 
-def _read(file: Path) -> str:
-    return file.read_text(encoding="utf-8") if file.exists() else ""
+def _find_difference(file: Path, expected: bytes) -> str | None:
+    """Say how a file differs from what the references make; None where it does not."""
+    found = _read(file)
+    if file.parent != FOLDER:
+        return answers.find_difference(str(file), *(each.decode("utf-8", "replace") for each in (found, expected)))
+    if is_same(found, expected):
+        return None
+    what = "the references make none" if not expected else "it is not there" if not found else "it shows something else"
+    return f"{file}: {what}."
+
+
+def _read(file: Path) -> bytes:
+    return file.read_bytes() if file.exists() else b""
 
 
 def _say(text: str) -> None:

@@ -1,48 +1,127 @@
-"""What the reference reports answer: docs/answers.md and a block of README.md, made of their rows alone.
+"""docs/answers.md and a block of README.md, made of the reference reports alone.
 
-Pure functions. Figures of one machine and environment are put together, no others; what was not measured is left out.
+Figures of one machine and environment are put together, no others; what was not measured is left out.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from bench.console.table import Table, escape_cell
-from bench.errors import InvalidInput
-from bench.plan.catalog import get_backend_title, read_copyable_loops, read_model_settings
+from bench.errors import InvalidInput, format_count
+from bench.plan.catalog import get_backend_title
+from bench.reference import sentences, unexpected
+from bench.reference.chosen import (
+    CHECKPOINTS,
+    Rows,
+    choose_backend,
+    choose_full,
+    choose_own,
+    compare_ways,
+    find_median,
+    list_scaling,
+    name_way,
+    split,
+)
+from bench.reference.drawings import Drawing, draw_answers, draw_pictures
 from bench.reference.references import Group
-from bench.report.published import PublishedComparison, compare_with_published
-from bench.report.tables import format_loss, format_seconds, format_total
-from bench.results.schema import ResultRow
-from bench.results.stats import compute_median_of_known
+from bench.report.charts import NAMES
+from bench.report.published import PublishedComparison
+from bench.report.summary import format_time
+from bench.report.tables import format_loss, format_seconds
+from bench.report.variants import format_times
 
 BEGIN, END = "<!-- answers: begin -->", "<!-- answers: end -->"
-_CHECKPOINTS = (50, 100, 500)
-_LOSSES = ("train_loss", "val_loss", "val_bce")
+_TITLE = "The blog's table, answered"
+_NOTHING = "–"
+_MOST_MACHINES = 3
+"""Of README's table."""
+_MOST_PICTURES = 3
+"""Of README."""
 _HOW = (
-    "The tables are of `fit`, and each figure is the median over its processes. The time of training is that of its "
-    "epochs; from start to end, imports are in it too. Memory is the peak of the process."
+    "Each figure is the median over its processes. Total time is from the start of a process to its last epoch, "
+    "imports and compilation included; time of training is that of its epochs alone. Peak RAM is of the whole process."
 )
 
 
-def write_page(groups: Sequence[Group]) -> str:
-    """Write docs/answers.md: a chapter for each machine that has the full MNIST; "" without references."""
+@dataclass(frozen=True)
+class Answers:
+    """What the references make."""
+
+    page: str
+    """docs/answers.md; "" without references."""
+    block: str
+    """What stands in README.md; "" where no reference has the full MNIST."""
+    drawings: tuple[Drawing, ...]
+    """What these two show."""
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """A group of reports that has the full MNIST, with its charts and pictures."""
+
+    group: Group
+    rows: Rows
+    charts: dict[str, Drawing]
+    pictures: list[Drawing]
+
+    @property
+    def label(self) -> str:
+        return escape_cell(self.group.label)
+
+
+def write_answers(groups: Sequence[Group]) -> Answers:
+    """Write the page and README's block, and draw what they show. Raises `InvalidInput` where a reference is broken."""
     if not groups:
-        return ""
+        return Answers("", "", ())
+    found = [(group, choose_full(group.rows)) for group in groups]
+    found = sorted((each for each in found if choose_own(each[1])), key=lambda each: -len(choose_own(each[1])))
+    machines: list[_Machine] = []
+    for group, rows in found:
+        # The same digits by the same model look alike on every machine.
+        pictures = [] if any(machine.pictures for machine in machines) else draw_pictures(group)
+        machines.append(_Machine(group, rows, draw_answers(group), pictures))
+    drawings = [each for machine in machines for each in (*machine.charts.values(), *machine.pictures)]
+    return Answers(_write_page(groups, machines), _write_block(machines), tuple(drawings))
+
+
+def _write_page(groups: Sequence[Group], machines: Sequence[_Machine]) -> str:
     names = [each.name for group in groups for each in group.references]
     links = ", ".join(f"[{name}](../reports/reference/{name}/report.md)" for name in names)
-    head = (
-        "# The blog's table, answered\n\nMade by `nox -s reference -- answers` of the full MNIST in the reports of "
-        f"reports/reference: {links}. {_HOW}"
-    )
-    chapters = list(filter(None, (_write_chapter(f"## {escape_cell(group.label)}", group) for group in groups)))
+    head = f"# {_TITLE}\n\nMade by `nox -s reference -- answers` of the full MNIST in these reports: {links}. {_HOW}"
+    chapters = [_write_chapter(machine) for machine in machines]
     return "\n\n".join([head, *(chapters or ["None of these reports answers anything yet."])]) + "\n"
 
 
-def write_block(groups: Sequence[Group]) -> str:
-    """Write what stands in README.md: the machine with the most rows of the full MNIST; "" where none has any."""
-    group = max(groups, key=lambda each: len(_choose_full(each)), default=None)
-    link = "Beside the published figures, and every machine: [docs/answers.md](docs/answers.md)."
-    return _write_chapter(f"## The blog's table, answered\n\n{_HOW} {link}", group, is_brief=True) if group else ""
+def _write_block(machines: Sequence[_Machine]) -> str:
+    """Write the published table of all machines, and what the first of them, the one with most rows, says."""
+    if not machines:
+        return ""
+    first, shown = machines[0], machines[:_MOST_MACHINES]
+    link = "Every machine, with tables of each question: [docs/answers.md](docs/answers.md)."
+    described = [f"{_describe_machine(machine)}" for machine in shown]
+    if len(shown) > 1:
+        described = [f"- {machine.label}: {words}" for machine, words in zip(shown, described, strict=True)]
+    which = "" if len(shown) == 1 else f"What follows is of {first.label}."
+    answered = [(question, say(first.rows)) for question, say in _QUESTIONS]
+    parts = [_join(f"**{question}**", _list(said)) for question, said in answered if said]
+    return _join(
+        f"## {_TITLE}",
+        f"The published runs, on the full MNIST with `fit`. {_HOW} {link}",
+        "\n".join(described),
+        tabulate_published([(machine.label, machine.rows) for machine in shown]).to_markdown(),
+        which,
+        _show(first.charts, NAMES[0], "."),
+        *parts,
+        *(_show(first.charts, name, ".") for name in NAMES[1:]),
+        *[each.show(".") for each in first.pictures if _shows_several(first.rows, each)][:_MOST_PICTURES],
+    )
+
+
+def _shows_several(rows: Rows, picture: Drawing) -> bool:
+    """Whether a picture is of a model that was trained to more than one of the checkpoints."""
+    own = split([row for row in choose_own(rows) if row.epochs in CHECKPOINTS], "model")
+    several = [model for model, same in own.items() if len({row.epochs for row in same}) > 1]
+    return any(picture.alt.startswith(f"{model},") for model in several)
 
 
 def replace_block(text: str, block: str) -> str:
@@ -66,269 +145,149 @@ def find_difference(name: str, text: str, expected: str) -> str | None:
 
 # ------------------------------------------------------------------ a machine
 
-
-def _write_chapter(heading: str, group: Group, *, is_brief: bool = False) -> str:
-    """Write what a machine answers; "" where that is nothing. ``is_brief`` leaves the published figures out."""
-    full = _choose_full(group)
-    chosen = [tabulate_checkpoints(full)] if is_brief else [tabulate_published(full), tabulate_checkpoints(full)]
-    tables = [each.to_markdown() for each in chosen if each.rows]
-    sentences = "\n".join(f"- {each}" for each in write_sentences(full))
-    found = [each for each in (*tables, sentences) if each]
-    return "\n\n".join([heading, _describe_machine(group, full), *found]) if found else ""
-
-
-def _describe_machine(group: Group, rows: Sequence[ResultRow]) -> str:
-    """Name the processor, the cores that may be used, Keras and the backends that trained."""
-    machine = group.fingerprint
-    software = {"Keras": machine.keras}
-    for backend in dict.fromkeys(row.backend for row in rows):
-        software[get_backend_title(backend)] = getattr(machine, backend)
-    versions = [f"{title} {version}" for title, version in software.items() if version]
-    cores = f"{machine.cpu_limit:g} {'core' if machine.cpu_limit == 1 else 'cores'}"
-    return escape_cell(", ".join([machine.cpu_model or machine.cpu_arch, cores, *versions])) + "."
+_Say = Callable[[Rows], list[str]]
+_QUESTIONS: tuple[tuple[str, _Say], ...] = (
+    ("How long do 500 epochs take, and what do they buy?", sentences.say_epochs),
+    ("Where do the 542 MB come from, and what is needed now?", sentences.say_memory),
+    ("Why 0.27?", sentences.say_penalty),
+    ("What does fit cost?", sentences.say_fit),
+    ("Which backend?", sentences.say_backends),
+    ("What does the batch size do?", sentences.say_batch_sizes),
+    ("What was not as expected?", unexpected.say_unexpected),
+)
 
 
-def _choose_full(group: Group) -> list[ResultRow]:
-    return list(filter(_is_full_mnist, group.rows))
-
-
-def _is_full_mnist(row: ResultRow) -> bool:
-    return (row.dataset, row.dataset_genuine, row.train_samples) == ("mnist", "yes", 60_000)
-
-
-def tabulate_published(rows: Sequence[ResultRow]) -> Table:
-    """Tabulate each published figure beside what `fit` measured here, with a verdict."""
-    compared = _compare(rows)
-    lines = tuple(
-        (each.model, each.published.text, _format_figure(each.ours or 0, each), judge(each)) for each in compared
+def _write_chapter(machine: _Machine) -> str:
+    """Write what a machine answers: a section for each question that it has an answer to."""
+    rows, pictures = machine.rows, "\n\n".join(f"{each.alt}:\n\n{each.show('docs')}" for each in machine.pictures)
+    below: dict[_Say, str] = {
+        sentences.say_memory: _show(machine.charts, NAMES[2], "docs"),
+        sentences.say_fit: _to_markdown(tabulate_ways(rows)),
+        sentences.say_batch_sizes: _join(
+            _show(machine.charts, NAMES[1], "docs"), _to_markdown(tabulate_batch_sizes(rows))
+        ),
+    }
+    answered = [(question, _join(_list(say(rows)), below.get(say, ""))) for question, say in _QUESTIONS]
+    title = f"Each model with fit on {get_backend_title(choose_backend(rows))}"
+    sections = [
+        ("Published, and measured here", _to_markdown(tabulate_published([("measured here", rows)]))),
+        (title, _join(_show(machine.charts, NAMES[0], "docs"), _to_markdown(tabulate_checkpoints(rows)))),
+        *answered,
+        ("As the models rebuild them", pictures),
+    ]
+    return _join(
+        f"## {machine.label}", _describe_machine(machine), *(f"### {head}\n\n{text}" for head, text in sections if text)
     )
-    return Table("Published", ("model", "published", "measured here", "verdict"), lines, labels=2)
 
 
-def _compare(rows: Sequence[ResultRow]) -> list[PublishedComparison]:
-    settings = read_model_settings()
-    own = [row for row in _choose_own(rows) if row.model in settings]
-    compared = compare_with_published(own, settings)
-    return [each for each in compared if each.kind == "measured" and each.ours is not None]
+def _join(*parts: str) -> str:
+    return "\n\n".join(filter(None, parts))
 
 
-def judge(comparison: PublishedComparison) -> str:
-    """Judge ours: the same within one of the published last digit; a time or memory by how many times it is."""
-    published, ours = comparison.published, comparison.ours or 0
-    if published.quantity in {"fit_s", "ram_mb"}:
-        ratio = ours / published.value
-        word = "the time" if published.quantity == "fit_s" else "the memory"
-        return f"{ratio:.2g} times {word}"
-    last_digit = 10.0 ** -len(f"{published.value:g}".partition(".")[2])
-    if abs(ours - published.value) <= last_digit:
-        return "the same"
-    return "lower" if ours < published.value else "higher"
+def _list(said: Sequence[str]) -> str:
+    return "\n".join(f"- {escape_cell(each)}" for each in said)
 
 
-def tabulate_checkpoints(rows: Sequence[ResultRow]) -> Table:
+def _to_markdown(table: Table) -> str:
+    return table.to_markdown() if table.rows else ""
+
+
+def _show(charts: dict[str, Drawing], name: str, start: str) -> str:
+    return charts[name].show(start) if name in charts else ""
+
+
+def _describe_machine(machine: _Machine) -> str:
+    """Name processor, cores, GPU and versions, and how many epochs were noisy."""
+    facts, rows = machine.group.fingerprint, machine.rows
+    versions = {"Keras": facts.keras}
+    for row in rows:
+        versions.setdefault(get_backend_title(row.backend), getattr(row, row.backend))
+    named = [f"{title} {version}" for title, version in versions.items() if version]
+    hardware = [facts.cpu_model or facts.cpu_arch, format_count(facts.cpu_limit, "core"), *filter(None, [facts.gpu])]
+    last = [row for row in rows if row.is_last and row.noisy_epochs is not None]
+    noisy, epochs = sum(row.noisy_epochs or 0 for row in last), sum(row.epochs for row in last)
+    were = f" {noisy:,} of {epochs:,} epochs were noisy." if noisy else ""
+    return f"{escape_cell(', '.join([*hardware, *named]))}.{were}"
+
+
+def tabulate_published(machines: Sequence[tuple[str, Rows]]) -> Table:
+    """Tabulate each published figure beside what `fit` measured on some machines, with a verdict."""
+    compared = [{(each.model, each.published): each for each in sentences.compare(rows)} for _, rows in machines]
+    keys = dict.fromkeys(key for of_machine in compared for key in of_machine)
+    order = list(split([row for _, rows in machines for row in rows], "model"))
+    headers = [cell for label, _ in machines for cell in (label, "verdict")]
+    lines = tuple(
+        (model, published.text, *(cell for each in compared for cell in _judge(each.get((model, published)))))
+        for model, published in sorted(keys, key=lambda key: order.index(key[0]))
+    )
+    return Table("Published", ("model", "published", *headers), lines, labels=2)
+
+
+def _judge(each: PublishedComparison | None) -> tuple[str, str]:
+    return (_NOTHING, "") if each is None else (_format_figure(each.ours or 0.0, each), sentences.judge(each))
+
+
+def tabulate_checkpoints(rows: Rows) -> Table:
     """Tabulate time, memory and loss of each model with `fit` after 50, 100 and 500 epochs, where they were trained."""
-    own = _split([row for row in _choose_own(rows) if row.epochs in _CHECKPOINTS], "model")
+    own = [row for row in choose_own(rows) if row.epochs in CHECKPOINTS]
+    columns = _choose_columns(own)
     lines = tuple(
-        (
-            model,
-            str(epochs),
-            _format(format_total, _median(at, "total_s"), "s"),
-            _format(format_seconds, _median(at, "epoch_s_median"), "s"),
-            _format(_format_mib, _median(at, "peak_rss_mib"), "MiB"),
-            format_loss(_median(at, "val_bce")),
-            str(len(at)),
-        )
-        for model in read_model_settings()
-        for epochs, at in sorted(_split(own.get(model, []), "epochs").items())
+        (model, f"{epochs}", *_format_figures(at, columns), f"{len(at)}")
+        for model, same in split(own, "model").items()
+        for epochs, at in split(same, "epochs").items()
     )
-    headers = ("model", "epochs", "from start to end", "an epoch", "peak RAM", "loss (bce)", "processes")
-    return Table("Checkpoints", headers, lines)
+    return Table("Checkpoints", ("model", "epochs", *columns, "processes"), lines)
 
 
-def _choose_own(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """Rows that trained with `fit` on TensorFlow as the model's own settings say."""
-    settings = read_model_settings()
-    return [
-        row
-        for row in rows
-        if row.model in settings
-        and (row.loop, row.backend, row.precision, row.threads) == ("fit", "tensorflow", "float32", None)
-        and (row.batch_size, row.optimizer, row.learning_rate)
-        == (
-            settings[row.model].batch_size,
-            settings[row.model].optimizer,
-            settings[row.model].learning_rate,
-        )
-    ]
+_COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "total time": ("total_s", format_time),
+    "s/epoch": ("epoch_s_median", format_seconds),
+    "peak RAM, MiB": ("peak_rss_mib", lambda mib: f"{mib:,.0f}"),
+    "GPU memory, MiB": ("peak_gpu_mib", lambda mib: f"{mib:,.0f}"),
+    "J/epoch": ("epoch_j", lambda joules: f"{joules:,.3g}"),
+    "loss (bce)": ("val_bce", format_loss),
+}
+"""What the tables show, and how; of a column that no row has, nothing."""
 
 
-# ------------------------------------------------------------------ sentences
+def _choose_columns(rows: Rows) -> list[str]:
+    return [name for name, (column, _) in _COLUMNS.items() if find_median(rows, column) is not None]
 
 
-def write_sentences(rows: Sequence[ResultRow]) -> list[str]:
-    """Write what was learned, each sentence with its figures."""
-    parts: tuple[Callable[[Sequence[ResultRow]], Iterable[str]], ...] = (
-        _say_epochs,
-        _say_memory,
-        _say_penalty,
-        _say_loops,
-        _say_batch_sizes,
-        _say_backends,
-        _say_unexpected,
+def _format_figures(rows: Rows, columns: Sequence[str]) -> list[str]:
+    found = [(find_median(rows, _COLUMNS[name][0]), _COLUMNS[name][1]) for name in columns]
+    return [_NOTHING if value is None else write(value) for value, write in found]
+
+
+def tabulate_ways(rows: Rows) -> Table:
+    """Tabulate each model's loops and backends, each beside `fit` at the last checkpoint that both reached."""
+    lines: list[tuple[str, ...]] = []
+    fit, ways = name_way(choose_backend(rows), "fit"), compare_ways(rows)
+    columns = _choose_columns([row for way in ways for row in (*way.rows, *way.fit)])
+    for way in ways:
+        case = (f"{way.model}, batch {way.batch_size}", f"{way.epochs}")
+        own = (*case, fit, *_format_figures(way.fit, columns), "1", "1")
+        times = [way.compute_ratio(name) for name in ("epoch_s_median", "total_s")]
+        faster = [_NOTHING if each is None else format_times(each) for each in times]
+        lines += [*([] if own in lines else [own]), (*case, way.name, *_format_figures(way.rows, columns), *faster)]
+    headers = ("model", "epochs", "loop", *columns, "times as fast per epoch", "over all")
+    return Table("Ways to train", headers, tuple(lines), labels=3)
+
+
+def tabulate_batch_sizes(rows: Rows) -> Table:
+    """Tabulate each model and loop at each batch size."""
+    scaled = list_scaling(rows)
+    columns = _choose_columns([row for each in scaled for own in each.sizes.values() for row in own])
+    lines = tuple(
+        (each.model, name_way(each.backend, each.loop), f"{each.epochs}", f"{size:,}", *_format_figures(own, columns))
+        for each in scaled
+        for size, own in each.sizes.items()
     )
-    return [sentence for part in parts for sentence in part(rows)]
+    return Table("Batch sizes", ("model", "loop", "epochs", "batch size", *columns), lines, labels=2)
 
 
-def _say_epochs(rows: Sequence[ResultRow]) -> Iterable[str]:
-    for model, own in _split(_choose_own(rows), "model").items():
-        counts = [row.epochs for row in own]
-        first, last = min(counts), max(counts)
-        one, two = ([row for row in own if row.epochs == epochs] for epochs in (first, last))
-        seconds, before = _median(two, "total_s"), _median(one, "total_s")
-        if first < last and seconds and before:
-            yield (
-                f"{last} epochs of {model} take {format_seconds(seconds)} s with fit, {seconds / before:.1f} times as "
-                f"long as {first}; the loss (bce) goes from {format_loss(_median(one, 'val_bce'))} to "
-                f"{format_loss(_median(two, 'val_bce'))}."
-            )
-
-
-def _say_memory(rows: Sequence[ResultRow]) -> Iterable[str]:
-    for each in _compare(rows):
-        if each.published.quantity == "ram_mb" and each.model == "basic":
-            at = [row for row in _choose_own(rows) if (row.model, row.epochs) == ("basic", each.published.epochs)]
-            peak, imported = _median(at, "peak_rss_mib"), _median(at, "peak_rss_import_mib")
-            if peak and imported:
-                yield (
-                    f"Instead of the {each.published.value:g} MB of the field notes, basic needs "
-                    f"{_format_figure(each.ours or 0, each)} at {each.published.epochs} epochs; "
-                    f"{100 * imported / peak:.0f} % of that is there when Keras and TensorFlow have been imported, "
-                    "before any training."
-                )
-
-
-def _say_penalty(rows: Sequence[ResultRow]) -> Iterable[str]:
-    own = _choose_own(rows)
-    summed, averaged = ([row for row in own if row.model == name] for name in ("sparse_batch_sum", "sparse"))
-    common = {row.epochs for row in summed} & {row.epochs for row in averaged}
-    if common:
-        epochs = max(common)
-        one, two = ([row for row in each if row.epochs == epochs] for each in (summed, averaged))
-        yield (
-            f"The 0.27: with the penalty summed over the batch (sparse_batch_sum), {epochs} epochs end at a validation "
-            f"loss of {format_loss(_median(one, 'val_loss'))} with {_median(one, 'dead_units') or 0:.0f} of "
-            f"{one[0].code_units or 0} code units dead; averaged (sparse), at {format_loss(_median(two, 'val_loss'))}."
-        )
-
-
-def _say_loops(rows: Sequence[ResultRow]) -> Iterable[str]:
-    on_tensorflow = [row for row in _choose_plain(rows) if row.backend == "tensorflow"]
-    for model, same in _split(on_tensorflow, "model").items():
-        for batch_size, chosen in _split(same, "batch_size").items():
-            loops = _time_each(_choose_alike(chosen, "loop", "fit"), "loop")
-            fit = loops.pop("fit", None)
-            if not fit or not loops:
-                continue
-            best = min(loops, key=lambda name: loops[name])
-            copyable = [name for name in read_copyable_loops() if name in loops]
-            line = min(copyable, key=lambda name: loops[name], default=best)
-            also = f" and {fit / loops[line]:.2f} times that of {line}, which a script can copy" * (line != best)
-            yield (
-                f"An epoch of {model} with fit takes {fit / loops[best]:.2f} times the time of {best}{also} "
-                f"(batch size {batch_size})."
-            )
-
-
-def _say_batch_sizes(rows: Sequence[ResultRow]) -> Iterable[str]:
-    fit = [row for row in _choose_plain(rows) if row.loop == "fit" and row.backend == "tensorflow"]
-    for model, same in _split(fit, "model").items():
-        alike = _choose_alike(same, "batch_size")
-        times = _time_each(alike, "batch_size")
-        if len(times) < 2:
-            continue
-        ends = {size: [row for row in alike if row.batch_size == size] for size in (min(times), max(times))}
-        seconds = " to ".join(format_seconds(times[size]) for size in ends)
-        memory = " to ".join(_format_mib(_median(each, "peak_rss_mib")) for each in ends.values())
-        losses = " to ".join(format_loss(_median(each, "val_bce")) for each in ends.values())
-        yield (
-            f"{model}, batch size {' to '.join(map(str, ends))}: {seconds} s per epoch, {memory} MiB, after "
-            f"{alike[0].epochs} epochs a loss (bce) of {losses}."
-        )
-
-
-def _say_backends(rows: Sequence[ResultRow]) -> Iterable[str]:
-    for model, same in _split(_choose_plain(rows), "model").items():
-        for loop, chosen in _split(same, "loop").items():
-            for batch_size, trained in _split(chosen, "batch_size").items():
-                times = _time_each(_choose_alike(trained, "backend"), "backend")
-                if len(times) > 1:
-                    ordered = sorted(times, key=lambda name: times[name])
-                    said = ", ".join(f"{get_backend_title(name)} {format_seconds(times[name])} s" for name in ordered)
-                    yield f"An epoch of {model} with {loop}, batch size {batch_size}, by backend: {said}."
-
-
-def _say_unexpected(rows: Sequence[ResultRow]) -> Iterable[str]:
-    for each in _compare(rows):
-        if each.published.quantity in _LOSSES and judge(each) == "higher":
-            ours = _format_figure(each.ours or 0, each)
-            yield f"Not as published: {each.model}, {each.published.text}; here it is higher, {ours}."
-
-
-# ------------------------------------------------------------------ rows
-
-
-def _choose_plain(rows: Sequence[ResultRow]) -> list[ResultRow]:
-    """Rows in float32 with the backend's own threads."""
-    settings = read_model_settings()
-    return [row for row in rows if row.model in settings and (row.precision, row.threads) == ("float32", None)]
-
-
-def _choose_alike(rows: Sequence[ResultRow], column: str, needed: str | None = None) -> list[ResultRow]:
-    """Rows at the end of equally long runs with the same data and optimizer, which differ in a column.
-
-    Of several such, those with the most values of it, then the longest runs; where a value is ``needed``, they have it.
-    Empty where there is nothing to compare.
-    """
-    runs: dict[tuple[int, str, int, str, float], list[ResultRow]] = {}
-    for row in rows:
-        if row.epochs == row.run_epochs and row.epoch_s_median is not None:
-            key = (row.run_epochs, row.dataset_digest, row.val_samples, row.optimizer, row.learning_rate)
-            runs.setdefault(key, []).append(row)
-    found = [
-        (len(values), key, runs[key])
-        for key in runs
-        if len(values := _split(runs[key], column)) > 1 and (needed is None or needed in values)
-    ]
-    return max(found, key=lambda each: each[:2])[2] if found else []
-
-
-def _split(rows: Sequence[ResultRow], column: str) -> dict[Any, list[ResultRow]]:
-    groups: dict[Any, list[ResultRow]] = {}
-    for row in rows:
-        groups.setdefault(getattr(row, column), []).append(row)
-    return groups
-
-
-def _time_each(rows: Sequence[ResultRow], column: str) -> dict[Any, float]:
-    """Median seconds per epoch of each value of a column."""
-    times = {value: _median(same, "epoch_s_median") for value, same in _split(rows, column).items()}
-    return {value: seconds for value, seconds in times.items() if seconds}
-
-
-def _median(rows: Sequence[ResultRow], column: str) -> float | None:
-    return compute_median_of_known(getattr(row, column) for row in rows)
-
-
-def _format(write: Callable[[float], str], value: float | None, unit: str) -> str:
-    return "–" if value is None else f"{write(value)} {unit}"
-
-
-def _format_mib(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
-
-
-def _format_figure(value: float, comparison: PublishedComparison) -> str:
-    match comparison.published.quantity:
+def _format_figure(value: float, each: PublishedComparison) -> str:
+    match each.published.quantity:
         case "fit_s":
             return f"{value:,.0f} s"
         case "ram_mb":

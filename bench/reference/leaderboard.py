@@ -1,37 +1,39 @@
-"""docs/leaderboard.md: the machines of all references, compared as `aebench compare` compares them.
+"""docs/leaderboard.md: the machines of all references, each two compared as `aebench compare` compares them.
 
-Machines are put into groups, not ranked: those whose intervals overlap may be as fast as each other.
+Machines are put into groups, not ranked: in another group are those that are clearly slower. Each two are compared on
+the cases that these two share, so a machine with few cases takes none from the others.
 """
 
 import csv
 import io
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
-from bench.compare.cases import Machine, MeasuredCase, read_machine
+from bench.compare.cases import Machine, read_machine
 from bench.compare.machines import Comparison, MachineComparison, compare_machines
-from bench.compare.sentences import format_fraction, format_interval, format_ratio, name_cases
-from bench.compare.tables import build_other_tables, build_pair_table
+from bench.compare.sentences import describe, format_fraction, format_interval, format_ratio
+from bench.compare.tables import build_pair_table
 from bench.console.table import Table
-from bench.errors import InvalidInput, format_count, quote
-from bench.reference.references import Group
+from bench.errors import InvalidInput, join_names, quote
+from bench.reference.references import Group, Process, identify
 from bench.results.ratios import Ratio
-from bench.results.reader import Report, Row
+from bench.results.reader import Row
 from bench.results.speed import name_case
 
 TIERS = ("self-reported", "reproduced", "run in CI")
 """What reports/README.md says of them; a report that tiers.csv does not name is of the first."""
 _NOTHING = "–"
 _MOST_BYTES = 1 << 20
-_ITSELF = Ratio(1.0, 1.0, 1.0, 0)
+_MOST_TABLES = 5
+"""Machines that are compared case by case."""
 _HEAD = """\
 # Leaderboard
 
-Made by `nox -s leaderboard` of the reports in reports/reference. Machines whose intervals overlap are in one group:
-which of them is faster cannot be said, so their order within it means nothing. Compared are the cases that all of them
-ran equally long on the same data."""
+Made by `nox -s leaderboard` of the reports in reports/reference. Each two machines are compared on the cases that both
+ran equally long on the same data. Which of the machines of one group is faster cannot be said, so their order within it
+means nothing; each machine of a group is clearly faster than each of the next that it shares cases with."""
 
 
 def read_tiers(file: Path) -> dict[str, str]:
@@ -52,74 +54,158 @@ def read_tiers(file: Path) -> dict[str, str]:
     return {line[0]: line[1] for line in lines}
 
 
+# ------------------------------------------------------------------ the cases
+
+_Key = tuple[str, int, str, int, int]
+"""What must be equal for a case to be compared: its name, its last checkpoint and its data."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A machine, with the rows of its processes by what they are compared with."""
+
+    group: Group
+    processes: dict[_Key, list[Row]]
+
+    @property
+    def label(self) -> str:
+        return self.group.label
+
+    def read_machine(self, keys: Sequence[_Key]) -> Machine:
+        """The machine as if these were all of its cases."""
+        rows = tuple(row for key in keys for row in self.processes[key])
+        machine = read_machine(replace(self.group.references[0].report, rows=rows))
+        source = ", ".join(each.name for each in self.group.references)
+        return replace(machine, label=self.label, source=source)
+
+
+def _read_processes(group: Group) -> dict[_Key, list[Row]]:
+    """Read the rows of each process that ended well, once, with repeats that no other process has."""
+    runs: dict[Process, list[Row]] = {}
+    for reference in group.references:
+        own: dict[Process, list[Row]] = {}
+        for row in reference.report.rows:
+            own.setdefault(identify(row), []).append(row)
+        for process, rows in own.items():
+            if all(row.status == "ok" for row in rows):
+                runs.setdefault(process, rows)
+    found: dict[_Key, list[Row]] = {}
+    for number, rows in enumerate(runs.values()):
+        last = max(rows, key=lambda row: row.epochs)
+        key = (name_case(last), last.epochs, last.dataset_digest, last.train_samples, last.val_samples)
+        found.setdefault(key, []).extend(
+            replace(row, case_id=f"{name_case(row)}.r{number}", repeat=number) for row in rows
+        )
+    return found
+
+
+def _compare_two(one: _Entry, other: _Entry) -> Comparison | None:
+    """Compare two machines on the cases that both have, each at the longest run of both; None without such cases."""
+    longest: dict[str, _Key] = {}
+    for key in sorted(one.processes.keys() & other.processes.keys()):
+        longest[key[0]] = key
+    keys = [key for key in one.processes if key in longest.values()]
+    return compare_machines(one.read_machine(keys), [other.read_machine(keys)]) if keys else None
+
+
+# ------------------------------------------------------------------ the page
+
+
 def write_leaderboard(groups: Sequence[Group], tiers: Mapping[str, str]) -> str:
     """Write the page; "" without references."""
     if not groups:
         return ""
-    machines = [_read_group(group) for group in groups]
-    return "\n\n".join([_HEAD, *_compare(machines), _tabulate_reports(groups, tiers)]) + "\n"
+    entries = [_Entry(group, _read_processes(group)) for group in groups]
+    return "\n\n".join([_HEAD, *_compare(entries), _tabulate_reports(groups, tiers)]) + "\n"
 
 
-def _compare(machines: Sequence[Machine]) -> list[str]:
+def _compare(entries: Sequence[_Entry]) -> list[str]:
     """Write the comparison, or why there is none."""
-    reference = max(machines, key=lambda each: len(each.cases))  # the first of equals
-    keys = _list_keys(reference)
-    others = [each for each in machines if each is not reference and keys & _list_keys(each)]
-    without = [each.label for each in machines if each is not reference and each not in others]
-    if not others:
-        if without:
-            return [f"No case was run equally long on the same data by {reference.label} and another machine."]
-        return [f"There is one machine so far, {reference.label}: nothing can be compared."]
-    common = keys.intersection(*map(_list_keys, others))
-    if not common:
-        return ["No case was run equally long on the same data by all machines."]
-    chosen = [_keep_cases(each, common) for each in (reference, *others)]
-    comparison = compare_machines(chosen[0], chosen[1:])
-    by_case = [build_pair_table(comparison)] if len(others) == 1 else []
-    tables = [tabulate_groups(comparison), *by_case, *build_other_tables(comparison)]
-    names = ", ".join(name_cases(comparison.cases).values())
+    if len(entries) == 1:
+        return [f"There is one machine so far, {entries[0].label}: nothing can be compared."]
+    pairs = {(one, two): _compare_two(entries[one], entries[two]) for one, two in combinations(range(len(entries)), 2)}
+    shared = [
+        sum(found is not None and place in pair for pair, found in pairs.items()) for place in range(len(entries))
+    ]
+    if not any(shared):
+        return ["No case was run equally long on the same data by any two of the machines."]
+    first = max(range(len(entries)), key=lambda place: (shared[place], len(entries[place].processes)))
+    found = [place for place in range(len(entries)) if place != first]
+    compared = {place: each for place in found if (each := _compare_two(entries[first], entries[place]))}
+    timed = {place: each for place, each in compared.items() if each.others[0].speed}
+    speeds = {first: 1.0} | {place: _get_speed(each).value for place, each in timed.items()}
+    order = sorted(speeds, key=lambda place: -speeds[place])
+    numbers = number_groups(order, lambda one, two: _find_speed(pairs, one, two))
+    without = [entries[place].label for place in found if place not in compared]
+    by_case = [_write_pair(compared[place]) for place in order if place in compared]
+    untimed = [place for place in compared if place not in timed]
+    rows = [
+        _format_line(entries[place].label, f"{numbers[place]}" if place in numbers else _NOTHING, compared.get(place))
+        for place in (*order, *untimed)
+    ]
+    headers = ("machine", "group", "per epoch", "95 %", "end to end", "memory", "cases")
     return [
-        f"{format_count(len(common), 'case')}: {names}.",
-        *(f"## {table.title}\n\n{table.to_markdown()}" for table in tables),
-        *([f"Not compared, as no case is common with {reference.label}: {', '.join(without)}."] if without else []),
+        f"## Times as fast as {entries[first].label}",
+        Table("", headers, tuple(rows)).to_markdown(),
+        *(
+            [f"Not compared, as no case is common with {entries[first].label}: {join_names(without, 9)}."]
+            * bool(without)
+        ),
+        *by_case[:_MOST_TABLES],
     ]
 
 
-def tabulate_groups(comparison: Comparison) -> Table:
-    """Tabulate the machines, the fastest group first."""
-    found: list[tuple[Ratio, MachineComparison | None]] = [(_ITSELF, None)]
-    found += [(each.speed, each) for each in comparison.others if each.speed]
-    numbers = number_groups([speed for speed, _ in found])
-    lines = sorted(zip(numbers, found, strict=True), key=lambda line: (line[0], -line[1][0].value))
-    rows = [_format_line(str(number), speed, each, comparison.reference.label) for number, (speed, each) in lines]
-    rows += [_format_line(_NOTHING, None, each, "") for each in comparison.others if not each.speed]
-    headers = ("machine", "group", "per epoch", "95 %", "end to end", "memory")
-    return Table(f"Times as fast as {comparison.reference.label}", headers, tuple(rows))
+def _get_speed(compared: Comparison) -> Ratio:
+    speed = compared.others[0].speed
+    assert speed is not None  # noqa: S101 - chosen so
+    return speed
 
 
-def number_groups(speeds: Sequence[Ratio]) -> list[int]:
-    """Number the groups of speeds from the fastest on; in a group each interval overlaps with that of another one."""
-    numbers = [0] * len(speeds)
-    number, low = 0, math.inf
-    for place in sorted(range(len(speeds)), key=lambda place: -speeds[place].high):
-        if speeds[place].high < low:
-            number += 1
-            low = speeds[place].low
-        low = min(low, speeds[place].low)
+def _find_speed(pairs: Mapping[tuple[int, int], Comparison | None], one: int, two: int) -> Ratio | None:
+    """How many times as fast as ``two`` ``one`` is, on the cases that they share; None where they share none."""
+    compared = pairs.get((min(one, two), max(one, two)))
+    speed = compared.others[0].speed if compared else None
+    if speed is None or one > two:
+        return speed
+    return Ratio(1 / speed.value, 1 / speed.high, 1 / speed.low, speed.cases)
+
+
+def number_groups(order: Sequence[int], find_speed: Callable[[int, int], Ratio | None]) -> dict[int, int]:
+    """Number the groups of machines that are in the order of their speed.
+
+    A group ends where each machine so far is clearly faster than each that follows, as far as two share cases, and one
+    of the group shares some with one that follows. ``find_speed`` says how many times as fast as a second machine a
+    first one is.
+    """
+    numbers, number = {}, 1
+    for end, place in enumerate(order):
         numbers[place] = number
+        pairs = [(one, find_speed(one, two)) for one in order[: end + 1] for two in order[end + 1 :]]
+        are_clear = all(speed.low > 1 for _, speed in pairs if speed)
+        if are_clear and any(speed and numbers[one] == number for one, speed in pairs):
+            number += 1
     return numbers
 
 
-def _format_line(group: str, speed: Ratio | None, each: MachineComparison | None, reference: str) -> tuple[str, ...]:
-    if each is None:
-        return (reference, group, "1", _NOTHING, "1", "100 %")
+def _write_pair(compared: Comparison) -> str:
+    """Say how a machine compares with the reference, then case by case."""
+    [other] = compared.others
+    words, table = " ".join(describe(other, compared.reference)), build_pair_table(compared)
+    return f"### {other.machine.label}\n\n{words}\n\n{table.to_markdown()}"
+
+
+def _format_line(label: str, group: str, compared: Comparison | None) -> tuple[str, ...]:
+    if compared is None:
+        return (label, group, "1", _NOTHING, "1", "100 %", _NOTHING)
+    each: MachineComparison = compared.others[0]
     return (
-        each.machine.label,
+        label,
         group,
-        format_ratio(speed.value) if speed else _NOTHING,
-        format_interval(speed) if speed else _NOTHING,
+        format_ratio(each.speed.value) if each.speed else _NOTHING,
+        format_interval(each.speed) if each.speed else _NOTHING,
         _NOTHING if each.end_to_end is None else format_ratio(each.end_to_end),
         _NOTHING if each.memory is None else format_fraction(each.memory),
+        f"{each.speed.cases if each.speed else len(each.common)}",
     )
 
 
@@ -133,49 +219,3 @@ def _tabulate_reports(groups: Sequence[Group], tiers: Mapping[str, str]) -> str:
     ]
     table = "\n".join(["| report | machine | tier |", "| :--- | :--- | :--- |", *lines])
     return f"## The reports\n\n{table}\n\nThe tiers: [reports/README.md](../reports/README.md)."
-
-
-# ------------------------------------------------------------------ the cases
-
-
-def _read_group(group: Group) -> Machine:
-    """A group's reports as one machine, each case with its processes of all reports that trained it longest."""
-    reports = [each.report for each in group.references]
-    last: dict[str, int] = {}
-    for row in (row for report in reports for row in report.rows):
-        last[name_case(row)] = max(last.get(name_case(row), 0), row.epochs)
-    rows = [row for number, report in enumerate(reports) for row in _choose_longest(number, report, last)]
-    machine = read_machine(replace(reports[0], rows=tuple(rows)))
-    return replace(machine, label=group.label, source=", ".join(each.name for each in group.references))
-
-
-def _choose_longest(number: int, report: Report, last: Mapping[str, int]) -> list[Row]:
-    """The rows of cases that no other report trained longer, with repeats that no other report has."""
-    own: dict[str, int] = {}
-    for row in report.rows:
-        own[name_case(row)] = max(own.get(name_case(row), 0), row.epochs)
-    kept = [row for row in report.rows if own[name_case(row)] == last[name_case(row)]]
-    return [_renumber(row, row.repeat + number * _MANY) for row in kept]
-
-
-_MANY = 1_000_000
-"""More repeats than any report has."""
-
-
-def _renumber(row: Row, repeat: int) -> Row:
-    return replace(row, case_id=f"{name_case(row)}.r{repeat}", repeat=repeat)
-
-
-def _list_keys(machine: Machine) -> set[tuple[object, ...]]:
-    """What must be equal for a case to be compared: its name, its data and its last checkpoint."""
-    return {_make_key(name, case) for name, case in machine.cases.items() if case.checkpoints}
-
-
-def _make_key(name: str, case: MeasuredCase) -> tuple[object, ...]:
-    last = case.checkpoints[-1]
-    return (name, last.epochs, last.dataset_digest, last.samples)
-
-
-def _keep_cases(machine: Machine, keys: set[tuple[object, ...]]) -> Machine:
-    cases = {name: case for name, case in machine.cases.items() if case.checkpoints and _make_key(name, case) in keys}
-    return replace(machine, cases=cases)

@@ -1,17 +1,26 @@
-"""The reports of the collection, and which of them are of one machine and environment."""
+"""The reports of the collection, and which of them are of one machine and environment.
+
+A process counts once, however many of them have it: a sweep that went on may have been kept before, too.
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bench.errors import InvalidInput, quote
 from bench.host.fingerprint import Fingerprint, make_label
-from bench.results.reader import Report, read_all_columns
+from bench.plan.catalog import read_backends
+from bench.results.folder import ReportFolder
+from bench.results.reader import Report, Row, read_all_columns
 from bench.results.schema import ResultRow
 
 _LONGEST_FACT = 60
+
+Process = tuple[str, str]
+"""Its case, and when it began."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,7 @@ class Reference:
 
     name: str
     """Its folder's."""
+    folder: ReportFolder
     report: Report
     rows: tuple[ResultRow, ...]
     """Those that reached their checkpoint, with all columns."""
@@ -27,7 +37,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class Group:
-    """The reports of one machine in one environment: only their figures are put together."""
+    """The reports of one machine in one environment: only their figures are put together.
+
+    Where reports trained on different backends, the versions of those that a report did not use do not matter.
+    """
 
     label: str
     """Processor and usable cores, and what differs where several groups have these."""
@@ -38,10 +51,14 @@ class Group:
         """What all of them were measured on."""
         return self.references[0].report.fingerprint
 
-    @property
+    @cached_property
     def rows(self) -> tuple[ResultRow, ...]:
-        """The rows of all of them."""
-        return tuple(row for reference in self.references for row in reference.rows)
+        """The rows of all of them, each process' once."""
+        rows = (row for reference in self.references for row in reference.rows)
+        found: dict[tuple[Process, int], ResultRow] = {}
+        for row in rows:
+            found.setdefault((identify(row), row.epochs), row)
+        return tuple(found.values())
 
 
 def read_references(folder: Path) -> list[Reference]:
@@ -53,7 +70,8 @@ def read_references(folder: Path) -> list[Reference]:
         except InvalidInput as error:
             refusals.append(str(error))
             continue
-        references.append(Reference(file.parent.name, report, tuple(row for row in rows if row.status == "ok")))
+        ok = tuple(row for row in rows if row.status == "ok")
+        references.append(Reference(file.parent.name, ReportFolder(file.parent), report, ok))
     if refusals:
         raise InvalidInput("references that this aebench cannot read:\n" + "\n".join(f"  {each}" for each in refusals))
     return references
@@ -61,12 +79,32 @@ def read_references(folder: Path) -> list[Reference]:
 
 def group_references(references: Sequence[Reference]) -> list[Group]:
     """Group reports by machine and environment, in the order of their names."""
-    groups: dict[tuple[str, str], list[Reference]] = {}
+    groups: list[list[Reference]] = []
     for reference in references:
-        groups.setdefault((reference.report.machine_id, reference.report.environment_id), []).append(reference)
-    prints = [group[0].report.fingerprint for group in groups.values()]
+        known = (group for group in groups if all(_is_alike(reference, each) for each in group))
+        group = next(known, None)
+        if group is None:
+            groups.append([reference])
+        else:
+            group.append(reference)
+    prints = [group[0].report.fingerprint for group in groups]
     labels = _number_equals([_label(each, prints) for each in prints])
-    return [Group(label, tuple(group)) for label, group in zip(labels, groups.values(), strict=True)]
+    return [Group(label, tuple(group)) for label, group in zip(labels, groups, strict=True)]
+
+
+def identify(row: Row | ResultRow) -> Process:
+    """Return what tells a process from all others of its machine."""
+    return row.case_id, row.started_at
+
+
+def _is_alike(one: Reference, other: Reference) -> bool:
+    """Whether two reports are of one machine, with the same software as far as both used it."""
+    backends = read_backends()
+    sides = [each.report.fingerprint.model_dump(exclude=set(backends)) for each in (one, other)]
+    used = [{row.backend for row in each.rows} for each in (one, other)]
+    common = [name for name in backends if all(name in names for names in used)]
+    versions = [[getattr(each.report.fingerprint, name) for name in common] for each in (one, other)]
+    return one.report.machine_id == other.report.machine_id and sides[0] == sides[1] and versions[0] == versions[1]
 
 
 def _label(machine: Fingerprint, machines: Sequence[Fingerprint]) -> str:

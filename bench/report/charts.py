@@ -1,7 +1,6 @@
 """The three charts that a page opens with: quality against time, time per epoch by batch size, peak RAM by phase."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +20,13 @@ from bench.report.figures import (
     apply_style,
     choose_look,
     label_ends,
-    make_drawable,
     make_plain,
     measure_labels,
     render_plot,
     use_plain_labels,
 )
-from bench.report.plots import PHASES
 from bench.report.tables import format_loss, format_seconds
-from bench.report.ways import Trained, Way
-from bench.results.schema import Outcome
+from bench.report.ways import PHASES, Trained, Way
 
 MOST_LINES = 24
 """Ways to train in one chart: more names do not fit beside it."""
@@ -150,9 +146,8 @@ def _draw_curve(axes: Axes, way: _Line, case: Trained, *, is_best: bool) -> None
     weight: dict[str, Any] = {"linewidth": 1.4} if is_best else {"linewidth": 0.8, "alpha": 0.4}
     (line,) = axes.plot([at for _, at, _ in case.curve], [bce for *_, bce in case.curve], color=colour, **weight)
     add_hover(line, name)
-    reached = {row.epochs for row in case.rows} | {each.epochs for each in case.outcomes[0].checkpoints}
     for epochs, at, bce in case.curve if is_best else []:
-        if epochs in reached:
+        if epochs in case.reached:
             (marker,) = axes.plot([at], [bce], **way.look.style_marker())
             epoch = format_count(epochs, "epoch")
             add_hover(marker, f"{name}: {epoch} in {format_seconds(at)} s, bce {format_loss(bce)}")
@@ -190,19 +185,6 @@ def _draw_batch_sizes(ways: Sequence[_Line]) -> Plot | None:
 # ------------------------------------------------------------------------------- memory
 
 
-def list_phase_peaks(outcome: Outcome) -> dict[str, float]:
-    """List the largest peak so far, in MiB, at the end of each part of `PHASES` that was measured."""
-    training = outcome.checkpoints[-1].phases if outcome.checkpoints else ()
-    peaks: dict[str, float] = {phase.name: make_drawable(phase.peak_mib) for phase in (*outcome.phases, *training)}
-    found, highest = {}, 0.0
-    for part, names in PHASES.items():
-        known = [peak for name in names if (peak := peaks.get(name, math.nan)) > 0]
-        if known:
-            highest = max(highest, *known)
-            found[part] = highest
-    return found
-
-
 def _draw_memory(ways: Sequence[_Line]) -> Plot | None:
     shown = [(way, peak) for way in ways if (peak := way.best.find_median("peak_rss_mib")) > 0]
     if not shown:
@@ -211,7 +193,7 @@ def _draw_memory(ways: Sequence[_Line]) -> Plot | None:
     figure, axes = _make_axes([way for way, _ in shown], 0)
     left = measure_labels([way.label for way, _ in shown]) / (72 * _WIDTH_IN)
     figure.subplots_adjust(left=left, right=0.9, top=1 - 0.32 / figure.get_figheight())
-    parts = [list_phase_peaks(way.best.outcomes[0]) for way, _ in shown]
+    parts = [way.best.peaks for way, _ in shown]
     for lane, ((way, peak), found) in enumerate(zip(shown, parts, strict=True)):
         _draw_stack(axes, lane, way, found or {"training": peak})
         axes.text(peak + 0.012 * top, lane, f"{peak:.0f}", va="center", fontsize=8.5)
@@ -228,7 +210,7 @@ def _draw_memory(ways: Sequence[_Line]) -> Plot | None:
     return render_plot(figure, NAMES[2], "Peak RAM by phase", caption, alt=f"Peak RAM by phase. {caption}")
 
 
-def _draw_stack(axes: Axes, lane: int, way: _Line, peaks: dict[str, float]) -> None:
+def _draw_stack(axes: Axes, lane: int, way: _Line, peaks: Mapping[str, float]) -> None:
     before = 0.0
     for part, peak in peaks.items():
         colour = PHASE_COLOURS[list(PHASES).index(part)]
@@ -242,5 +224,7 @@ def _draw_stack(axes: Axes, lane: int, way: _Line, peaks: dict[str, float]) -> N
 def _name_phases(axes: Axes, parts: Sequence[str]) -> None:
     """Name the parts of a bar above the bars, from left to right as they are stacked."""
     handles = [axes.barh(0, 0, color=PHASE_COLOURS[list(PHASES).index(part)], label=part) for part in parts]
-    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": len(parts), "borderpad": 0}
+    box = axes.get_position()
+    right = 1 + (1 - box.x1) / box.width  # of the figure: beside long names there is little room above the bars
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (right, 1.0), "ncols": len(parts), "borderpad": 0}
     axes.legend(handles, parts, handlelength=0.9, handletextpad=0.35, columnspacing=0.8, **place)

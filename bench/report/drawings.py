@@ -102,15 +102,14 @@ def draw_report(report: SweepReport) -> Drawings:
 def _compare_checkpoints(report: SweepReport, ways: Sequence[Way]) -> CheckpointTable | None:
     """Set the best case of each way at its checkpoints side by side; None where there are no ways."""
     rows = {(row.case_id, row.epochs): row for row in report.shown_rows if row.status == "ok"}
-    every = sorted({epochs for way in ways for epochs in way.best.outcomes[0].case.checkpoints})
+    every = sorted({epochs for way in ways for epochs in way.best.checkpoints})
     epochs = tuple(every[place] for place in _spread_evenly(len(every)))
     if not epochs:
         return None
     found = []
     for way in ways:
-        outcome = way.best.outcomes[0]
-        of_case = [rows.get((outcome.case.case_id, count)) for count in epochs]
-        samples = [_read_if_there(report.folder, outcome, row.epochs) if row else None for row in of_case]
+        of_case = [rows.get((way.best.case_id, count)) for count in epochs]
+        samples = [read_if_there(report.folder, way.best.case_id, row.epochs) if row else None for row in of_case]
         known = [sample for sample in samples if sample]
         cells = [_make_cell(row, sample) for row, sample in zip(of_case, samples, strict=True)]
         original = draw_strip(known[0], is_original=True) if known else None
@@ -125,9 +124,9 @@ def _make_cell(row: ResultRow | None, samples: SampleImages | None) -> Checkpoin
     return CheckpointCell(total, format_loss(row.val_bce), draw_strip(samples) if samples else None)
 
 
-def _read_if_there(folder: ReportFolder, outcome: Outcome, epochs: int) -> SampleImages | None:
+def read_if_there(folder: ReportFolder, case_id: str, epochs: int) -> SampleImages | None:
     """Read the samples of a checkpoint; None where there are none that can be drawn, as the model's gallery says."""
-    path = folder.locate_sample(outcome.case.case_id, epochs)
+    path = folder.locate_sample(case_id, epochs)
     try:
         return read_samples(path, epochs) if path.parent == folder.samples else None
     except (FileNotFoundError, InvalidInput):

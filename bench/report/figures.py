@@ -240,3 +240,14 @@ _PAGE_COLOURS = {
     **{colour: f"var(--series-{number})" for number, colour in enumerate(PALETTE, 1)},
     **{colour: f"var(--phase-{number})" for number, colour in enumerate(PHASE_COLOURS, 1)},
 }
+
+
+def make_svg_file(svg: str) -> str:
+    """Return an `svg` element for a page as a file of its own, on white: in light colours, with a font and a size."""
+    for colour, variable in _PAGE_COLOURS.items():
+        svg = svg.replace(variable, colour)
+    svg = re.sub(r"calc\(([\d.]+px) \* var\(--text, 1\)\)", r"\1", svg)
+    head = '<svg xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" '
+    ground = '<rect width="100%" height="100%" fill="white" />'
+    start, end = svg.removeprefix("<svg ").split(">", 1)
+    return f"{head}{start}>{ground}{end}\n"

@@ -158,7 +158,7 @@ def draw_gallery(title: str, name: str, samples: Sequence[SampleImages], notes: 
     gallery = Gallery(title, make_file_stem(name), notes=list(notes))
     if not samples:
         return gallery
-    gallery.images.extend(_draw_rows(samples))
+    gallery.images.extend(draw_rows(samples))
     digits = len(str(samples[-1].epochs))
     for checkpoint in samples:
         label = f"after {format_count(checkpoint.epochs, 'epoch')}"
@@ -217,7 +217,7 @@ def _has_noisy_input(checkpoint: SampleImages) -> bool:
     return not np.array_equal(checkpoint.input, checkpoint.target)
 
 
-def _draw_rows(samples: Sequence[SampleImages]) -> list[Picture]:
+def draw_rows(samples: Sequence[SampleImages]) -> list[Picture]:
     """The originals (noisy and clean where they differ), then one row of reconstructions per checkpoint."""
     first = samples[0]
     images = _list_images(first)

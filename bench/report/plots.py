@@ -30,6 +30,7 @@ from bench.report.figures import (
     use_plain_labels,
 )
 from bench.report.tables import format_seconds
+from bench.report.ways import PHASES
 from bench.results.schema import Outcome, ResultRow
 from bench.worker.protocol import PhaseEvent
 
@@ -41,14 +42,6 @@ MOST_POINTS = 1_000
 MOST_IN_A_FIGURE = 16_000
 """Points of all curves together, unless there are very many: large pages are slow in a browser."""
 _FEWEST_POINTS = 32
-PHASES = {
-    "imports": ("interpreter", "import"),
-    "data": ("data",),
-    "build": ("build",),
-    "first epoch": ("first_epoch",),
-    "training": ("train", "val"),
-}
-"""What is counted of a process' life, in its order; evaluation and peaks are the harness' own work and come after."""
 
 
 @dataclass(frozen=True)

@@ -212,17 +212,23 @@ def _describe_forecasts(header: SweepHeader, lines: Sequence[_Line]) -> list[str
             peaks.append(peak)
     parts = [*_count_good(times, _TIME_PERCENT, "time"), *_count_good(peaks, _PEAK_PERCENT, "peak")]
     cases = len({name_case(line[0]) for line in lines})
-    some = f" ({len(times)} of {format_count(cases, 'case')} had one)" if len(times) < cases else ""
+    some = f"; {len(times)} of {format_count(cases, 'case')} had one" if len(times) < cases else ""
     return [f"Forecast: {', '.join(parts)}{some}."] if parts else []
 
 
 def _count_good(percents: Sequence[float | None], most: float, what: str) -> list[str]:
-    """Say how many forecasts were within so many percent; nothing of none, and None is not measured."""
+    """Say how many forecasts were within so many percent, and how far off the worst of the others was.
+
+    Nothing of none, and None is not measured.
+    """
     known = [percent for percent in percents if percent is not None]
-    good, of = sum(percent <= most for percent in known), len(known)
-    if of < 2:
-        return [f"the {what} {'' if good else 'not '}within {most:g} %"] if of else []
-    return [f"{'all' if good == of else f'{good} of {of}'} {what}s within {most:g} %"]
+    if not known:
+        return []
+    good, of, worst = sum(percent <= most for percent in known), len(known), max(known)
+    if of == 1:
+        return [f"the {what} within {most:g} %" if good else f"the {what} {worst:.0f} % off"]
+    count = "all" if good == of else f"{good} of {of}" if good else f"none of {of}"
+    return [f"{count} {what}s within {most:g} %" + ("" if good == of else f" (the worst {worst:.0f} % off)")]
 
 
 def _describe_trust(

@@ -7,7 +7,7 @@ agrees with the validation loss at every checkpoint, the two are taken to be the
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.errors import InvalidInput, split_list
@@ -125,9 +125,13 @@ def find_curve(outcome: Outcome) -> tuple[list[tuple[int, float]], bool]:
     """Return epochs with their `val_bce` in nats per pixel, ascending, and whether every epoch is there."""
     checkpoints = {found.epochs: found.val_bce for found in outcome.evaluations if found.val_bce is not None}
     every = zip(outcome.epochs.get_column("epoch"), outcome.epochs.get_column("val_loss"), strict=True)
-    losses = {epoch: loss for epoch, loss in every if loss is not None}
+    curve, exact = join_curve(checkpoints, {epoch: loss for epoch, loss in every if loss is not None})
+    return [(epoch, bce) for epoch, bce in curve if 1 <= epoch <= len(outcome.epochs)], exact
+
+
+def join_curve(checkpoints: Mapping[int, float], losses: Mapping[int, float]) -> tuple[list[tuple[int, float]], bool]:
+    """Join `val_bce` at checkpoints with the validation losses of all epochs, where these are the same."""
     agree = checkpoints and all(
         epoch in losses and abs(losses[epoch] - bce) <= _AGREE for epoch, bce in checkpoints.items()
     )
-    known = losses | checkpoints if agree else checkpoints
-    return sorted((epoch, bce) for epoch, bce in known.items() if 1 <= epoch <= len(outcome.epochs)), bool(agree)
+    return sorted((dict(losses) | dict(checkpoints) if agree else checkpoints).items()), bool(agree)

@@ -1,12 +1,12 @@
 """The models and ways to train of a sweep, each with its cases: what the page's answer and charts are made of."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate
 
 from bench.report import variants
+from bench.report.figures import make_drawable
 from bench.report.summary import list_models, select_last_rows
 from bench.report.thresholds import find_curve
 from bench.results.schema import Outcome, ResultRow
@@ -16,11 +16,19 @@ from bench.results.stats import compute_median_of_known
 
 @dataclass(frozen=True)
 class Trained:
-    """A case: all its processes, with the rows of its last checkpoint."""
+    """A case: the rows of all its processes at its last checkpoint, and what is known of the first of these."""
 
-    outcomes: tuple[Outcome, ...]
-    """Those with a row come first."""
     rows: tuple[ResultRow, ...]
+    case_id: str
+    """The first process'."""
+    curve: list[tuple[int, float, float]]
+    """Epochs, training seconds with compilation, and `val_bce` in nats per pixel, as far as it is known."""
+    checkpoints: tuple[int, ...]
+    """Those that it had to reach."""
+    reached: frozenset[int]
+    """Those that it reached."""
+    peaks: Mapping[str, float]
+    """The largest peak so far, in MiB, at the end of each of its `PHASES` that was measured."""
 
     @property
     def batch_size(self) -> int:
@@ -38,20 +46,54 @@ class Trained:
         median = compute_median_of_known(known)
         return math.nan if median is None else median
 
-    @cached_property
-    def curve(self) -> list[tuple[int, float, float]]:
-        """Epochs, training seconds with compilation, and `val_bce` in nats per pixel, as far as it is known.
-
-        It is that of the first process with a row; numbers that a logarithmic axis cannot show are left out.
-        """
-        outcome = self.outcomes[0]
-        seconds = list(accumulate(outcome.epochs.get_column("train_s")))
-        points = [(epochs, seconds[epochs - 1], bce) for epochs, bce in find_curve(outcome)[0]]
-        return [(epochs, at, bce) for epochs, at, bce in points if _LEAST < at <= _MOST and _LEAST < bce <= _MOST]
-
 
 _LEAST, _MOST = 1e-9, 1e12
 """A stranger's journal may hold what no machine measures and no axis shows."""
+
+
+def _read_outcome(outcome: Outcome, rows: Sequence[ResultRow]) -> Trained:
+    return Trained(
+        rows=tuple(rows),
+        case_id=outcome.case.case_id,
+        curve=time_curve(find_curve(outcome)[0], outcome.epochs.get_column("train_s")),
+        checkpoints=outcome.case.checkpoints,
+        reached=frozenset(each.epochs for each in outcome.checkpoints) | {rows[0].epochs},
+        peaks=list_phase_peaks(outcome),
+    )
+
+
+def time_curve(losses: Sequence[tuple[int, float]], train_s: Sequence[float]) -> list[tuple[int, float, float]]:
+    """Add to epochs and their loss the training seconds up to there; what no axis can show is left out."""
+    seconds = list(accumulate(train_s))
+    points = [(epochs, seconds[epochs - 1], loss) for epochs, loss in losses]
+    return [(epochs, at, loss) for epochs, at, loss in points if _LEAST < at <= _MOST and _LEAST < loss <= _MOST]
+
+
+def list_phase_peaks(outcome: Outcome) -> dict[str, float]:
+    """List the largest peak so far, in MiB, at the end of each part of `PHASES` that was measured."""
+    training = outcome.checkpoints[-1].phases if outcome.checkpoints else ()
+    return add_up_peaks({phase.name: make_drawable(phase.peak_mib) for phase in (*outcome.phases, *training)})
+
+
+def add_up_peaks(peaks: Mapping[str, float]) -> dict[str, float]:
+    """Return the largest peak so far at the end of each part of `PHASES`, from the peaks of phases."""
+    found, highest = {}, 0.0
+    for part, names in PHASES.items():
+        known = [peak for name in names if (peak := peaks.get(name, math.nan)) > 0]
+        if known:
+            highest = max(highest, *known)
+            found[part] = highest
+    return found
+
+
+PHASES = {
+    "imports": ("interpreter", "import"),
+    "data": ("data",),
+    "build": ("build",),
+    "first epoch": ("first_epoch",),
+    "training": ("train", "val"),
+}
+"""What is counted of a process' life, in its order; evaluation and peaks are the harness' own work and come after."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +133,7 @@ def list_ways(outcomes: Sequence[Outcome], rows: Sequence[ResultRow]) -> list[Wa
     for name, of_case in last.items():
         row = of_case[0]
         way = variants.name_way(*variants.get_way(row))
-        found[row.model].setdefault(way, []).append(Trained(tuple(by_case[name]), tuple(of_case)))
+        found[row.model].setdefault(way, []).append(_read_outcome(by_case[name][0], of_case))
     return [
         Way(
             model,

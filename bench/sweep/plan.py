@@ -9,7 +9,14 @@ from bench.console.table import Table, print_table
 from bench.datasets import find
 from bench.errors import ExitCode, InvalidInput, format_count
 from bench.plan import estimate
-from bench.plan.forecast import Forecast, find_worst, forecast_case, read_measured
+from bench.plan.forecast import (
+    Forecast,
+    find_worst,
+    forecast_case,
+    foretell_machines,
+    list_main_measured,
+    read_measured,
+)
 from bench.plan.profile import DATASET_SIZES
 from bench.results.stats import compute_median_of_known
 from bench.sweep import session
@@ -34,10 +41,13 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
     cases = profile.list_cases()
     session.check_batches(cases, train)
     probes = probe_machine(request, console) if probe else []
-    factors = {each.loop: each.factor for each in probes if each.factor is not None}
-    scales = [factors.get((case.backend, case.loop), 1.0) for case in cases]
-    estimates = [estimate.estimate_seconds(case, train, val) for case in cases]
-    seconds = [None if took is None else took * scale for took, scale in zip(estimates, scales, strict=True)]
+    factors = {each.loop: (each.start_factor, each.factor) for each in probes if each.factor is not None}
+    scales = [factors.get((case.backend, case.loop), (1.0, 1.0)) for case in cases]
+    parts = [estimate.estimate_parts(case, train, val) for case in cases]
+    seconds = [
+        None if part is None else scale[0] * part[0] + case.run_epochs * scale[1] * part[1]
+        for case, part, scale in zip(cases, parts, scales, strict=True)
+    ]
     forecasts = [forecast_case(case, train) for case in cases]
     rows = tuple(
         (
@@ -45,7 +55,7 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
             ", ".join(map(str, case.checkpoints)),
             f"{case.optimizer} {case.learning_rate:g}",
             "no estimate" if took is None else estimate.format_duration(took),
-            "" if forecast is None else f"{forecast.epoch_s * scale:.3g}",
+            "" if forecast is None else f"{forecast.epoch_s * scale[1]:.3g}",
             "" if forecast is None else f"{forecast.peak_rss_mib:,.0f}",
         )
         for case, took, forecast, scale in zip(cases, seconds, forecasts, scales, strict=True)
@@ -54,9 +64,9 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
     print_table(console, Table(title, ("case", "epochs", "optimizer", "about", "s/epoch", "MiB"), rows, labels=3))
     known = [took for took in seconds if took is not None]
     if known:
-        is_scaled = all((case.backend, case.loop) in factors for case in cases)
-        where = "this machine" if is_scaled else "two cores of a server; other machines differ"
-        where += ", and some of it is scaled to this one" if factors and not is_scaled else ""
+        scaled = sum((case.backend, case.loop) in factors for case in cases)
+        where = "this machine" if scaled == len(cases) else "two cores of a server; other machines differ"
+        where += f", and {scaled} of {len(cases)} cases are scaled to this one" if 0 < scaled < len(cases) else ""
         console.print(f"About {estimate.format_duration(sum(known))} on {where}.")
     for sentence in describe_probes(probes, cases) if probe else []:
         console.print(sentence, markup=False, highlight=False)
@@ -66,6 +76,12 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
             "(docs/profiles.md); they are empty where none has such a case."
         )
         console.print(_describe_errors([forecast for forecast in forecasts if forecast is not None]))
+        if across := foretell_machines(read_measured()):
+            time, peak = (max(percents) for percents in zip(*across, strict=True))
+            console.print(
+                f"From one machine to another, with a probe, time per epoch was foretold to within {time:.0f} % and "
+                f"peaks to within {peak:.0f} %."
+            )
     if profile.minutes is not None:
         console.print(_describe_further(profile.minutes, profile.within_percent, sum(known)))
     if len(known) < len(cases):
@@ -79,7 +95,7 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
 
 def _describe_machine() -> str:
     """Name the machine of the reference reports: its processor, its cores and what its reference kernel reached."""
-    measured = read_measured()
+    measured = list_main_measured()
     rate = compute_median_of_known(each.gflop_per_s for each in measured)
     kernel = "" if rate is None else f" whose reference kernel reaches {rate:.0f} GFLOP/s"
     return f"{format_count(measured[0].cores, 'core')} of {measured[0].cpu_model}{kernel}"

@@ -5,8 +5,16 @@ from dataclasses import replace
 import pytest
 import scripted
 
+from bench.plan import forecast
 from bench.plan.estimate import estimate_seconds
-from bench.plan.forecast import Forecast, MeasuredProcess, forecast_case, list_measured_on, read_measured
+from bench.plan.forecast import (
+    Forecast,
+    MeasuredProcess,
+    forecast_case,
+    foretell_machines,
+    list_measured_on,
+    read_measured,
+)
 
 MEASURED = MeasuredProcess(
     report="a",
@@ -29,9 +37,9 @@ CASE = scripted.case(batch_size=100, checkpoints=(10,))
 
 def test_a_measured_case_is_foretold_as_the_median_of_its_processes() -> None:
     others = [replace(MEASURED, epoch_s=seconds) for seconds in (2.0, 9.0)]
-    forecast = forecast_case(CASE, 1_000, [MEASURED, *others])
-    assert forecast == Forecast(4.0, 2.0, 800.0)
-    assert forecast.compute_total(10) == 24.0
+    found = forecast_case(CASE, 1_000, [MEASURED, *others])
+    assert found == Forecast(4.0, 2.0, 800.0)
+    assert found.compute_total(10) == 24.0
 
 
 def test_between_two_numbers_of_images_all_is_interpolated() -> None:
@@ -41,10 +49,10 @@ def test_between_two_numbers_of_images_all_is_interpolated() -> None:
 
 def test_between_two_batch_sizes_time_goes_with_steps_and_memory_with_the_batch() -> None:
     larger = replace(MEASURED, batch_size=300, epoch_s=0.5, peak_rss_mib=1_000.0)
-    forecast = forecast_case(scripted.case(batch_size=150), 1_000, [MEASURED, larger])
-    assert forecast is not None
-    assert forecast.epoch_s == pytest.approx(0.75)
-    assert forecast.peak_rss_mib == pytest.approx(850.0)
+    found = forecast_case(scripted.case(batch_size=150), 1_000, [MEASURED, larger])
+    assert found is not None
+    assert found.epoch_s == pytest.approx(0.75)
+    assert found.peak_rss_mib == pytest.approx(850.0)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +90,30 @@ def test_what_comes_along_foretells_every_case_that_it_has_and_the_estimate_is_t
     for reference in read_measured():
         axes = ("model", "backend", "loop", "precision", "optimizer", "batch_size")
         case = scripted.case(**{name: getattr(reference, name) for name in axes}, checkpoints=(5,))
-        forecast = forecast_case(case, reference.train_samples)
-        assert forecast is not None
-        assert estimate_seconds(case, reference.train_samples, 1) == forecast.compute_total(5)
+        found = forecast_case(case, reference.train_samples)
+        assert found is not None
+        assert estimate_seconds(case, reference.train_samples, 1) == found.compute_total(5)
 
 
-def test_what_comes_along_is_of_one_machine() -> None:
-    assert len({(each.cpu_model, each.cores) for each in read_measured()}) == 1
+def test_of_several_machines_the_one_with_the_most_lines_foretells(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(MEASURED, cpu_model="Other CPU", epoch_s=5.0)
+    monkeypatch.setattr(forecast, "read_measured", lambda: (other, MEASURED, MEASURED))
+    found = forecast_case(CASE, 1_000)
+    assert found is not None
+    assert found.epoch_s == 1.0
+    monkeypatch.setattr(forecast, "read_measured", tuple)
+    assert forecast_case(CASE, 1_000) is None
+
+
+def test_a_machine_is_foretold_from_another_scaled_by_the_probes_model() -> None:
+    deep = replace(MEASURED, model="deep", epoch_s=2.0, peak_rss_mib=900.0)
+    basic_there = replace(MEASURED, cpu_model="Other CPU", epoch_s=3.0)
+    deep_there = replace(deep, cpu_model="Other CPU", epoch_s=5.0, peak_rss_mib=1_000.0)
+    # There all is foretold to take 3 times as long: 6 s, not 5; here a third: 5/3 s, not 2.
+    found = foretell_machines([MEASURED, deep, basic_there, deep_there])
+    assert found == [pytest.approx((20.0, 10.0)), pytest.approx((100 / 6, 100 / 9))]
+    assert foretell_machines([MEASURED, deep]) == []
+    assert foretell_machines([MEASURED, deep, deep_there]) == []
 
 
 def test_only_machines_with_the_same_processor_and_cores_are_foretold_from() -> None:

@@ -1,50 +1,33 @@
 """What reference reports answer, and that a figure that is not theirs is found."""
 
+import gzip
+import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import scripted
+from PIL import Image
+from unit.references import BASIC, result
 
 from bench.errors import InvalidInput
 from bench.reference import __main__ as command
 from bench.reference import answers
-from bench.reference.references import group_references, read_references
+from bench.reference.chosen import list_pictured
+from bench.reference.drawings import is_same
+from bench.reference.references import Group, group_references, read_references
 from bench.report.files import format_csv
-from bench.results.schema import ResultRow
-
-
-def result(model: str = "basic", epochs: int = 50, **changes: Any) -> ResultRow:
-    """A row of the blog's own run on the full MNIST."""
-    own: dict[str, Any] = {
-        "case_id": f"{model}.{changes.get('loop', 'fit')}.{changes.get('batch_size', 256)}.{changes.get('backend')}.r0",
-        "repeat": 0,
-        "model": model,
-        "epochs": epochs,
-        "run_epochs": 500,
-        "dataset": "mnist",
-        "dataset_genuine": "yes",
-        "train_samples": 60_000,
-        "val_samples": 10_000,
-        "batch_size": 256,
-        "optimizer": "adadelta",
-        "learning_rate": 1.0,
-        "git_dirty": "no",
-        "noisy_epochs": 0,
-    }
-    return scripted.result_row(**own | scripted.times(changes.pop("seconds", 1.0)) | changes)
-
-
-BASIC = (
-    result(total_s=60.0, val_bce=0.1017, train_loss=0.1036, peak_rss_mib=900.0, peak_rss_import_mib=600.0),
-    result(epochs=500, total_s=600.0, val_bce=0.0921, peak_rss_mib=900.0, peak_rss_import_mib=600.0),
-)
+from bench.results.schema import EpochRow, ResultRow
 
 
 def keep(root: Path, name: str, *rows: ResultRow) -> None:
     folder = root / "reports/reference" / name
     folder.mkdir(parents=True)
     (folder / "results.csv").write_text(format_csv(ResultRow, rows))
+
+
+def read_groups(root: Path) -> list[Group]:
+    return group_references(read_references(root / "reports/reference"))
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +70,109 @@ def test_a_figure_that_was_changed_is_found(here: Path, capsys: pytest.CaptureFi
     assert "docs/answers.md" not in said
 
 
+def add_epochs(root: Path, name: str, *rows: ResultRow) -> None:
+    """Add to a reference the epochs of its runs."""
+    cases = {row.case_id: max(each.epochs for each in rows if each.case_id == row.case_id) for row in rows}
+    lines = [
+        {**dict.fromkeys(EpochRow.model_fields, ""), "case_id": case, "epoch": f"{epoch}", "train_s": "1.0"}
+        | {"val_loss": f"{0.09 + 0.1 / epoch}", **dict.fromkeys(("val_s", "harness_s", "between_s"), "0.1")}
+        for case, last in cases.items()
+        for epoch in range(1, last + 1)
+    ]
+    text = "\n".join([",".join(EpochRow.model_fields), *(",".join(line.values()) for line in lines)])
+    (root / "reports/reference" / name / "epochs.csv.gz").write_bytes(gzip.compress(text.encode()))
+
+
+def add_samples(root: Path, name: str, *rows: ResultRow) -> None:
+    """Add to a reference two images as a model rebuilds them."""
+    folder = root / "reports/reference" / name / "samples"
+    folder.mkdir()
+    images = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8)
+    for row in rows:
+        arrays: dict[str, Any] = {
+            "labels": np.array([3, 4], np.uint8),
+            "input": images,
+            "target": images,
+            "output": images + 9,
+        }
+        np.savez(folder / f"{row.case_id}-{row.epochs}.npz", **arrays)
+
+
+def test_charts_and_pictures_are_drawn_and_checked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [*BASIC, result(batch_size=1024, epochs=500, val_bce=0.1), result(epochs=500, loop="xla", seconds=0.5)]
+    keep(here, "epyc-2c-blog", *rows)
+    add_epochs(here, "epyc-2c-blog", *rows)
+    add_samples(here, "epyc-2c-blog", *BASIC)
+    assert command.run_reference(["answers"]) == 0
+    drawn = {file.name: file for file in (here / "docs/answers").iterdir()}
+    names = ["basic.png", "batch-sizes.svg", "memory-by-phase.svg", "quality.svg"]
+    assert sorted(drawn) == [f"scripted-2c-{name}" for name in names]
+    for text, start in (
+        ((here / "README.md").read_text(), "docs/answers"),
+        ((here / "docs/answers.md").read_text(), "answers"),
+    ):
+        for name in drawn:
+            assert f"({start}/{name})" in text
+    assert command.run_reference(["check"]) == 0
+    for name, file in drawn.items():
+        before = file.read_bytes()
+        for instead in (None, b"", BLACK if name.endswith("png") else before.replace(b"basic", b"basil")):
+            file.unlink() if instead is None else file.write_bytes(instead)
+            capsys.readouterr()
+            assert command.run_reference(["check"]) == 3
+            assert name in capsys.readouterr().out.replace("\n", "")
+        file.write_bytes(before)
+    left_over = here / "docs/answers/old.svg"
+    left_over.write_text("<svg />")
+    assert command.run_reference(["check"]) == 3
+    assert command.run_reference(["answers"]) == 0
+    assert not left_over.exists()
+    assert command.run_reference(["check"]) == 0
+
+
+def test_pictures_are_of_a_process_that_has_samples(here: Path) -> None:
+    keep(here, "a-without", result(started_at="2026-02-01T00:00:00+00:00"))
+    keep(here, "b-with", *BASIC)
+    keep(here, "c-the-same-without", *BASIC)
+    add_samples(here, "b-with", *BASIC)
+    assert [each.alt for each in answers.write_answers(read_groups(here)).drawings if each.file.suffix == ".png"] == [
+        "basic, from above: original, 50 epochs and 500 epochs"
+    ]
+
+
+def make_png(value: int, level: int = 6) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 4), value, np.uint8)).save(buffer, "PNG", compress_level=level)
+    return buffer.getvalue()
+
+
+BLACK = make_png(0)
+
+
+def test_a_drawing_may_differ_by_less_than_is_seen_and_no_more() -> None:
+    line = b'<svg viewBox="0 0 9 9"><path d="M 1 2 L 30.5 4" /><text x="3" y="4">50 epochs</text></svg>'
+    assert is_same(line, line.replace(b"30.5", b"30.9"))
+    assert not is_same(line, line.replace(b"30.5", b"33"))
+    assert not is_same(line, line.replace(b"50 epochs", b"51 epochs"))
+    assert not is_same(line, line.replace(b" L 30.5 4", b""))
+    assert make_png(7, level=0) != make_png(7)
+    assert is_same(make_png(7, level=0), make_png(7))
+    assert not is_same(make_png(7), make_png(8))
+    assert not is_same(make_png(7), make_png(7)[:40])
+
+
+def test_pictures_are_of_the_first_process_of_the_published_runs() -> None:
+    rows = [*BASIC, result(repeat=1), result(loop="xla"), result(epochs=10), result(batch_size=32)]
+    assert list_pictured(rows) == list(BASIC)
+
+
+def test_a_broken_epochs_file_is_one_message(here: Path) -> None:
+    keep(here, "epyc-2c-blog", *BASIC)
+    (here / "reports/reference/epyc-2c-blog/epochs.csv.gz").write_bytes(b"no gzip")
+    with pytest.raises(InvalidInput, match=r"epochs\.csv\.gz is not gzip"):
+        command.run_reference(["check"])
+
+
 def test_a_report_that_cannot_be_read_is_named(here: Path) -> None:
     keep(here, "epyc-2c-blog", *BASIC)
     keep(here, "epyc-2c-later", *(row.model_copy(update={"schema_version": 99}) for row in BASIC))
@@ -94,45 +180,13 @@ def test_a_report_that_cannot_be_read_is_named(here: Path) -> None:
         command.run_reference(["check"])
 
 
-def test_sentences_have_their_figures() -> None:
-    said = "\n".join(answers.write_sentences(BASIC))
-    assert "500 epochs of basic take 600 s with fit, 10.0 times as long as 50" in said
-    assert "from 0.1017 to 0.0921" in said
-    assert "basic needs 944 MB at 500 epochs; 67 % of that" in said
-
-
-def test_what_was_not_measured_is_not_said() -> None:
-    said = "\n".join(answers.write_sentences(BASIC[:1]))
-    for word in ("0.27", "backend", "batch size", "500 epochs", "542"):
-        assert word not in said
-
-
-def test_loops_batch_sizes_and_backends_are_compared() -> None:
-    end: dict[str, Any] = {"epochs": 500, "val_bce": 0.1}
-    rows = [
-        result(seconds=3.0, **end),
-        result(loop="xla", seconds=1.0, **end),
-        result(loop="steps_jit", seconds=1.5, **end),
-        result(backend="jax", seconds=2.0, **end),
-        result(batch_size=1024, seconds=1.2, **end),
-    ]
-    said = "\n".join(answers.write_sentences(rows))
-    assert "fit takes 3.00 times the time of xla and 2.00 times that of steps_jit" in said
-    assert "basic, batch size 256 to 1024: 3 to 1.2 s per epoch" in said
-    assert "by backend: JAX 2 s, TensorFlow 3 s." in said
-
-
-def test_the_penalty_explains_the_loss_of_readers() -> None:
-    summed = result("sparse_batch_sum", 100, val_loss=0.2773, dead_units=30, code_units=32)
-    said = "\n".join(answers.write_sentences([summed, result("sparse", 100, val_loss=0.1054)]))
-    assert "validation loss of 0.2773 with 30 of 32 code units dead; averaged (sparse), at 0.1054" in said
-
-
 def test_within_one_of_the_last_published_digit_a_loss_is_the_same() -> None:
-    table = answers.tabulate_published(BASIC)
+    table = answers.tabulate_published([("here", BASIC)])
     assert ("basic", "blog, 50 epochs: training loss 0.11", "0.1036", "the same") in table.rows
-    other = answers.tabulate_published([each.model_copy(update={"train_loss": 0.0989}) for each in BASIC])
-    assert ("basic", "blog, 50 epochs: training loss 0.11", "0.0989", "lower") in other.rows
+    lower = [each.model_copy(update={"train_loss": 0.0989}) for each in BASIC]
+    assert ("basic", "blog, 50 epochs: training loss 0.11", "0.0989", "lower") in answers.tabulate_published(
+        [("here", lower)]
+    ).rows
 
 
 def test_a_readme_without_its_comments_is_refused() -> None:
@@ -142,47 +196,84 @@ def test_a_readme_without_its_comments_is_refused() -> None:
 
 def test_small_data_answer_nothing(here: Path) -> None:
     keep(here, "epyc-2c-small", *(row.model_copy(update={"dataset": "mnist-5k"}) for row in BASIC))
-    groups = group_references(read_references(here / "reports/reference"))
-    assert "answers anything yet" in answers.write_page(groups)
-    assert answers.write_block(groups) == ""
-
-
-def test_times_of_other_run_lengths_or_data_are_not_compared() -> None:
-    end: dict[str, Any] = {"epochs": 500, "val_bce": 0.1}
-    short: dict[str, Any] = {"loop": "xla", "seconds": 1.0, "epochs": 10, "run_epochs": 10}
-    for other in (
-        short,
-        {"loop": "xla", "dataset_digest": "other", **end},
-        {"loop": "xla", "learning_rate": 0.1, **end},
-    ):
-        assert "An epoch of" not in "\n".join(answers.write_sentences([result(seconds=3.0, **end), result(**other)]))
-    both = [result(seconds=3.0, **end), result(**short), result(**short | {"loop": "fit", "seconds": 2.0})]
-    assert "2.00 times the time of xla" in "\n".join(answers.write_sentences(both))
-    more = [*both, result(loop="xla", seconds=0.5, **end)]
-    assert "6.00 times the time of xla" in "\n".join(answers.write_sentences(more))
-    more.append(result(**short | {"loop": "steps_jit", "seconds": 1.6}))
-    assert "xla and 1.25 times that of steps_jit" in "\n".join(answers.write_sentences(more))
-
-
-def test_a_loss_above_the_published_one_is_said_and_a_mean_activation_is_not() -> None:
-    row = result(train_loss=0.15, val_loss=0.1, code_mean=9.0)
-    said = [line for line in answers.write_sentences([row]) if line.startswith("Not as published")]
-    assert len(said) == 1
-    assert "training loss 0.11; here it is higher, 0.1500" in said[0]
+    made = answers.write_answers(read_groups(here))
+    assert "answers anything yet" in made.page
+    assert made.block == ""
+    assert made.drawings == ()
 
 
 def test_a_line_for_each_checkpoint_and_none_for_what_was_not_trained() -> None:
     table = answers.tabulate_checkpoints([*BASIC, result(epochs=60)])
-    assert [line[:3] for line in table.rows] == [("basic", "50", "60.0 s"), ("basic", "500", "600.0 s")]
+    assert [line[:3] for line in table.rows] == [("basic", "50", "1 min 0 s"), ("basic", "500", "10 min 0 s")]
 
 
 def test_figures_of_two_environments_are_not_put_together(here: Path) -> None:
     keep(here, "epyc-2c-blog", *BASIC)
     newer = {"environment_id": "e2", "keras": "99.0", "val_bce": 0.5, "total_s": 9.0}
     keep(here, "epyc-2c-newer", *(row.model_copy(update=newer) for row in BASIC))
-    page = answers.write_page(group_references(read_references(here / "reports/reference")))
-    one, two = page.split("(keras 99.0)")
+    page = answers.write_answers(read_groups(here)).page
+    one, two = page.split("(keras 99.0)", 1)
     assert "0.1017" in one
     assert "0.5000" not in one
     assert "0.5000" in two
     assert "0.1017" not in two
+
+
+def test_reports_that_used_other_backends_are_of_one_environment(here: Path) -> None:
+    keep(here, "a-tensorflow", *BASIC)
+    jax = {"environment_id": "e2", "tensorflow": None, "jax": "0.9.0", "backend": "jax", "case_id": "b.r0"}
+    keep(here, "b-jax", *(row.model_copy(update=jax) for row in BASIC))
+    keep(here, "c-newer", *(row.model_copy(update={"environment_id": "e3", "tensorflow": "2.99.0"}) for row in BASIC))
+    groups = read_groups(here)
+    assert [[each.name for each in group.references] for group in groups] == [["a-tensorflow", "b-jax"], ["c-newer"]]
+    assert "TensorFlow 2.20.0, JAX 0.9.0" in answers.write_answers(groups[:1]).page
+
+
+def test_a_report_that_was_kept_twice_counts_once(here: Path) -> None:
+    keep(here, "a", *BASIC)
+    keep(here, "a-again", *BASIC)
+    further = result(repeat=1, case_id="basic.r1", epochs=500)
+    keep(here, "a-more", *BASIC, further)
+    [group] = read_groups(here)
+    assert len(group.rows) == len(BASIC) + 1
+    assert [line[-1] for line in answers.tabulate_checkpoints(group.rows).rows] == ["1", "2"]
+
+
+def test_each_machine_has_its_columns_in_readme_and_its_chapter_on_the_page(here: Path) -> None:
+    keep(here, "a", *BASIC)
+    other = {"machine_id": "m2", "environment_id": "e2", "cpu_model": "AMD Ryzen 9 7950X", "gpu": "NVIDIA H100"}
+    keep(here, "b", BASIC[0].model_copy(update=other | {"train_loss": 0.2}))
+    made = answers.write_answers(read_groups(here))
+    header = next(line for line in made.block.splitlines() if line.startswith("| model"))
+    assert header == "| model | published | scripted-2c | verdict | ryzen-9-7950x-2c | verdict |"
+    line = next(line for line in made.block.splitlines() if "blog, 50 epochs: training loss" in line)
+    assert line == "| basic | blog, 50 epochs: training loss 0.11 | 0.1036 | the same | 0.2000 | higher |"
+    only = next(line for line in made.block.splitlines() if "500 epochs: peak RAM" in line)
+    assert only.endswith("| 944 MB | 1.7 times the memory | – |  |")
+    assert "What follows is of scripted-2c." in made.block
+    assert made.page.count("\n## ") == 2
+    assert "NVIDIA H100" in made.page
+
+
+def test_what_only_some_machines_measure_has_a_column_where_it_was() -> None:
+    assert "J/epoch" not in answers.tabulate_checkpoints(BASIC).headers
+    rows = [BASIC[0], BASIC[1].model_copy(update={"epoch_j": 12.3, "peak_gpu_mib": 400.0})]
+    table = answers.tabulate_checkpoints(rows)
+    place = table.headers.index("J/epoch")
+    assert [line[place] for line in table.rows] == ["–", "12.3"]
+    assert [line[place - 1] for line in table.rows] == ["–", "400"]
+
+
+def test_ways_are_beside_fit_at_the_checkpoint_that_both_reached() -> None:
+    rows = [
+        result(seconds=2.0, total_s=100.0),
+        result(epochs=500, seconds=2.0),
+        result(loop="xla", seconds=0.5, total_s=50.0),
+        result(backend="jax", seconds=4.0, total_s=200.0),
+    ]
+    lines = [(*line[:3], *line[-2:]) for line in answers.tabulate_ways(rows).rows]
+    assert lines == [
+        ("basic, batch 256", "50", "fit", "1", "1"),
+        ("basic, batch 256", "50", "xla", "4.0", "2.0"),
+        ("basic, batch 256", "50", "jax fit", "0.50", "0.50"),
+    ]

@@ -14,8 +14,8 @@ from bench.results.ratios import Ratio
 from bench.results.schema import ResultRow
 
 
-def keep(root: Path, name: str, seconds: float, **changes: Any) -> None:
-    """Write a reference of two models, each in three processes."""
+def keep(root: Path, name: str, seconds: float, models: tuple[str, ...] = ("basic", "deep"), **changes: Any) -> None:
+    """Write a reference of some models, each in three processes."""
     folder = root / name
     folder.mkdir(parents=True)
     rows = [
@@ -24,7 +24,7 @@ def keep(root: Path, name: str, seconds: float, **changes: Any) -> None:
             | scripted.times(seconds * (1 + repeat / 1000))
             | changes
         )
-        for model in ("basic", "deep")
+        for model in models
         for repeat in range(3)
     ]
     (folder / "results.csv").write_text(format_csv(ResultRow, rows))
@@ -34,7 +34,7 @@ def write(root: Path) -> str:
     return write_leaderboard(group_references(read_references(root)), read_tiers(root / "tiers.csv"))
 
 
-OTHER = {"machine_id": "m2", "environment_id": "e2", "cpu_model": "AMD Ryzen 9 7950X"}
+OTHER: dict[str, Any] = {"machine_id": "m2", "environment_id": "e2", "cpu_model": "AMD Ryzen 9 7950X"}
 
 
 def test_one_machine_is_not_compared(tmp_path: Path) -> None:
@@ -66,12 +66,71 @@ def test_other_data_and_other_lengths_are_not_compared(tmp_path: Path, changes: 
     assert "No case was run equally long on the same data" in write(tmp_path)
 
 
-def test_intervals_that_overlap_are_one_group() -> None:
-    def speed(low: float, high: float) -> Ratio:
-        return Ratio((low + high) / 2, low, high, 1)
+@pytest.mark.parametrize(
+    ("speeds", "expected"),
+    [
+        # Of machine 0 over 1, 0 over 2 and 1 over 2.
+        ([(2, 3), (4, 6), (1.5, 3)], [1, 2, 3]),
+        ([(2, 3), (4, 6), (0.8, 1.2)], [1, 2, 2]),
+        ([(0.9, 1.2), (0.95, 1.3), (1.5, 3)], [1, 1, 1]),  # the first may be as slow as the last
+        ([(2, 3), None, (1.5, 3)], [1, 2, 3]),  # two that share no case hold no group together
+        ([(2, 3), (4, 6), None], [1, 2, 2]),  # and form none of their own: nothing says which is faster
+        ([(2, 3), (0.3, 0.5), (1.5, 3)], [1, 1, 1]),  # in a circle
+    ],
+)
+def test_a_group_ends_where_each_so_far_is_clearly_faster_than_each_that_follows(
+    speeds: list[tuple[float, float] | None], expected: list[int]
+) -> None:
+    ratios = [each and Ratio(sum(each) / 2, *each) for each in speeds]
+    pairs = dict(zip([(0, 1), (0, 2), (1, 2)], ratios, strict=True))
+    found = number_groups([0, 1, 2], lambda one, two: pairs[(one, two)])
+    assert [found[place] for place in range(3)] == expected
 
-    assert number_groups([speed(1, 1), speed(2, 3), speed(2.5, 4), speed(0.1, 0.2)]) == [2, 1, 1, 3]
-    assert number_groups([speed(1, 1), speed(2, 3), speed(0.1, 2.9)]) == [1, 1, 1]
+
+def read_line(page: str, machine: str) -> list[str]:
+    """The cells of a machine's line in the table of groups."""
+    line = next(line for line in page.splitlines() if line.startswith(f"| {machine} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_failed_long_run_takes_no_short_one_away(tmp_path: Path) -> None:
+    keep(tmp_path, "a", 10.0)
+    failed: dict[str, Any] = {
+        "epochs": 500,
+        "run_epochs": 500,
+        "status": "failed",
+        "started_at": "2026-02-01T00:00:00+00:00",
+    }
+    keep(tmp_path, "a-long", 10.0, **failed)
+    keep(tmp_path, "b", 1.0, **OTHER)
+    assert read_line(write(tmp_path), "ryzen-9-7950x-2c")[-1] == "2"
+
+
+def test_a_machine_with_few_cases_takes_none_from_the_others(tmp_path: Path) -> None:
+    keep(tmp_path, "a", 10.0)
+    keep(tmp_path, "b", 1.0, **OTHER)
+    keep(tmp_path, "c", 5.0, models=("basic",), machine_id="m3", environment_id="e3", cpu_model="Apple M4")
+    page = write(tmp_path)
+    assert read_line(page, "ryzen-9-7950x-2c")[-1] == "2"
+    assert read_line(page, "apple-m4-2c")[-1] == "1"
+    assert [read_line(page, name)[1] for name in ("ryzen-9-7950x-2c", "apple-m4-2c", "scripted-2c")] == ["1", "2", "3"]
+
+
+def test_two_machines_are_compared_at_the_longest_run_of_both(tmp_path: Path) -> None:
+    keep(tmp_path, "a", 10.0)
+    keep(tmp_path, "a-long", 20.0, epochs=500, run_epochs=500, started_at="2026-02-01T00:00:00+00:00")
+    keep(tmp_path, "b", 1.0, **OTHER)
+    assert read_line(write(tmp_path), "ryzen-9-7950x-2c")[2] == "10.00"
+    keep(tmp_path, "b-long", 1.0, epochs=500, run_epochs=500, started_at="2026-02-01T00:00:00+00:00", **OTHER)
+    assert read_line(write(tmp_path), "ryzen-9-7950x-2c")[2] == "20"
+
+
+def test_a_report_that_was_kept_twice_counts_once(tmp_path: Path) -> None:
+    keep(tmp_path, "a", 10.0)
+    keep(tmp_path, "b", 1.0, **OTHER)
+    before = read_line(write(tmp_path), "ryzen-9-7950x-2c")
+    keep(tmp_path, "b-again", 1.0, **OTHER)
+    assert read_line(write(tmp_path), "ryzen-9-7950x-2c") == before
 
 
 @pytest.mark.parametrize("text", ["a", "a,best", "a,reproduced,x", "\n"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bench.report import charts, figures
 from bench.report.figures import Plot
 from bench.report.files import make_all_result_rows
-from bench.report.ways import list_ways
+from bench.report.ways import list_phase_peaks, list_ways
 from bench.results.schema import Outcome
 
 
@@ -62,7 +62,7 @@ def test_memory_is_stacked_by_phase_up_to_the_peak_and_without_the_harness_own_w
         scripted.phase("evaluation", peak_mib=2000.0),
     )
     outcome = scripted.outcome(scripted.case(checkpoints=(3,)), phases=phases)
-    assert charts.list_phase_peaks(outcome) == {
+    assert list_phase_peaks(outcome) == {
         "imports": 700.0,
         "data": 700.0,
         "build": 720.0,

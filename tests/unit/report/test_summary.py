@@ -167,8 +167,15 @@ def test_the_answer_says_whether_losses_lie_within_their_bands(monkeypatch: pyte
     ("forecasts", "expected"),
     [
         ([(2.34, 1.25, 700.0), (79.0, 2.0, 1_900.0)], "Forecast: all times within 25 %, all peaks within 10 %."),
-        ([(2.34, 1.25, 700.0), (9.0, 2.0, 1_000.0)], "Forecast: 1 of 2 times within 25 %, 1 of 2 peaks within 10 %."),
-        ([(2.34, 1.25, 900.0)], "Forecast: the time within 25 %, the peak not within 10 % (1 of 2 cases had one)."),
+        (
+            [(2.34, 1.25, 700.0), (9.0, 2.0, 1_000.0)],
+            "Forecast: 1 of 2 times within 25 % (the worst 74 % off), 1 of 2 peaks within 10 % (the worst 47 % off).",
+        ),
+        (
+            [(2.0, 0.5, 700.0), (9.0, 2.0, 1_900.0)],
+            "Forecast: none of 2 times within 25 % (the worst 74 % off), all peaks within 10 %.",
+        ),
+        ([(2.34, 1.25, 900.0)], "Forecast: the time within 25 %, the peak 29 % off; 1 of 2 cases had one."),
     ],
 )
 def test_the_answer_says_how_good_the_forecast_was(forecasts: list[tuple[float, float, float]], expected: str) -> None:

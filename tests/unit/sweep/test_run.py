@@ -282,7 +282,7 @@ def test_a_sweep_keeps_what_was_foretold_of_its_cases_and_says_how_good_it_was(
     monkeypatch.setattr(run, "forecast_case", lambda case, *_given: foretold if case.model == "basic" else None)
     _code, printed = measured(folder)
     assert list(journal.read_header(folder.journal).forecasts.values()) == [foretold]
-    sentence = "Forecast: the time within 25 %, the peak within 10 % (1 of 3 cases had one)."
+    sentence = "Forecast: the time within 25 %, the peak within 10 %; 1 of 3 cases had one."
     assert sentence in printed
     assert sentence in folder.report.read_text(encoding="utf-8")
     assert sentence in folder.page.read_text(encoding="utf-8")

@@ -1,0 +1,315 @@
+"""What a machine's reference reports say, in plain sentences with their figures; of what was not measured, none.
+
+Pure functions on rows of the full MNIST (`chosen.choose_full`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+from bench.plan.catalog import get_backend_title, read_copyable_loops, read_model_settings
+from bench.reference.chosen import (
+    CHECKPOINTS,
+    Rows,
+    Scaling,
+    WayRows,
+    choose_backend,
+    choose_fastest,
+    choose_own,
+    choose_published,
+    compare_ways,
+    find_median,
+    list_scaling,
+    split,
+)
+from bench.report.published import PublishedComparison, compare_with_published
+from bench.report.summary import format_time
+from bench.report.tables import format_loss, format_seconds
+from bench.report.ways import add_up_peaks
+
+LOSSES = ("train_loss", "val_loss", "val_bce")
+SAME = 1.05
+"""Figures are called the same where they differ by less than this factor."""
+_MB = (1 << 20) / 1e6
+
+# ------------------------------------------------------------------ ratios in words
+
+
+def describe_speeds(ratios: Mapping[str, float], who: str, what: str, other: str) -> list[str]:
+    """Say how many times as fast something is, by models: a sentence each for those faster, slower and as fast.
+
+    "xla trains an epoch 2.6 (deep) to 5.2 times (sparse) as fast as fit."
+    """
+    faster = {name: ratio for name, ratio in ratios.items() if ratio >= SAME}
+    slower = {name: 1 / ratio for name, ratio in ratios.items() if ratio <= 1 / SAME}
+    alike = [name for name in ratios if name not in faster and name not in slower]
+    found = []
+    if faster:
+        models, times = describe_range(faster)
+        found.append(f"{who} trains {what}{models} {times} as fast as {other}.")
+    if slower:
+        models, times = describe_range(slower)
+        found.append(f"{who} takes {times} as long as {other} for {what}{models}.")
+    return found + ([f"{who} trains {what} of {join_words(alike)} about as fast as {other}."] if alike else [])
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Join as one says it: "basic, sparse and deep"."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def describe_range(factors: Mapping[str, float]) -> tuple[str, str]:
+    """Name the smallest and largest: "", "2.6 (deep) to 5.2 times (sparse)", or " of deep and basic", "2.1 times"."""
+    low, high = (choose(factors, key=lambda name: factors[name]) for choose in (min, max))
+    ends = [_format_factor(factors[name]) for name in (low, high)]
+    if ends[0] == ends[1]:
+        return f" of {join_words(list(factors))}", f"{ends[1]} times"
+    return "", f"{ends[0]} ({low}) to {ends[1]} times ({high})"
+
+
+def _format_factor(factor: float) -> str:
+    return f"{factor:.1f}" if factor < 10 else f"{factor:.0f}"
+
+
+# ------------------------------------------------------------------ 500 epochs
+
+
+def say_epochs(rows: Rows) -> list[str]:
+    """How long 500 epochs take, and what they buy over 50, for every model that was trained so long."""
+    found, without = [], []
+    for model, same in split(choose_published(rows), "model").items():
+        loops = {row.loop: None for row in same if row.epochs == CHECKPOINTS[-1]}
+        backend = choose_backend(rows)
+        own = {loop: [row for row in same if (row.loop, row.backend) == (loop, backend)] for loop in loops}
+        own = {loop: its for loop, its in own.items() if any(row.epochs == CHECKPOINTS[-1] for row in its)}
+        if own:
+            found.append(_say_epochs_of(model, dict(sorted(own.items(), key=lambda each: each[0] != "fit"))))
+        else:
+            without.append(model)
+    if found and without:
+        found.append(f"Not trained to 500 epochs: {join_words(without)}.")
+    return found
+
+
+def _say_epochs_of(model: str, loops: Mapping[str, Rows]) -> str:
+    """Say it of a model, first with its first loop."""
+    first, own = next(iter(loops.items()))
+    at = split([row for row in own if row.epochs in CHECKPOINTS], "epochs")
+    last, start = max(at), min(at)
+    took = {epochs: find_median(same, "total_s") for epochs, same in at.items()}
+    losses = {epochs: find_median(same, "val_bce") for epochs, same in at.items()}
+    seconds, before = took[last], took[start]
+    times = f", {seconds / before:.1f} times as long as {start}" if seconds and before and start < last else ""
+    also = [
+        f"{format_time(total)} with {loop}"
+        for loop, its in loops.items()
+        if loop != first and (total := find_median([row for row in its if row.epochs == last], "total_s"))
+    ]
+    others = f" ({', '.join(also)})" if also else ""
+    time = f"take {format_time(seconds)} with {first}{times}{others}" if seconds else f"were trained with {first}"
+    return f"{last} epochs of {model} {time}{_say_gain(losses)}."
+
+
+def _say_gain(losses: Mapping[int, float | None]) -> str:
+    """Say how the loss changed from the first checkpoint to the last, and how much of that came by the second."""
+    (start, one), (last, two) = min(losses.items()), max(losses.items())
+    if start == last or one is None or two is None:
+        return "" if two is None else f"; the loss (bce) is then {format_loss(two)}"
+    word = "falls" if two < one else "rises"
+    said = f"; the loss (bce) {word} from {format_loss(one)} at {start} to {format_loss(two)}"
+    middle = losses.get(CHECKPOINTS[1])
+    if two < one and start < CHECKPOINTS[1] and middle is not None and two <= middle <= one:
+        said += f", and {100 * (one - middle) / (one - two):.0f} % of that comes by epoch {CHECKPOINTS[1]}"
+    return said
+
+
+# ------------------------------------------------------------------ memory
+
+
+def say_memory(rows: Rows) -> list[str]:
+    """Where the field notes' 542 MB come from, and what is needed now."""
+    compared = [each for each in compare(rows) if each.published.quantity == "ram_mb" and each.ours]
+    return [sentence for each in compared[:1] for sentence in _say_memory_of(each, rows)]
+
+
+def _say_memory_of(each: PublishedComparison, rows: Rows) -> list[str]:
+    model, epochs, wanted = each.model, each.published.epochs, each.published.value
+    at = [row for row in choose_own(rows) if (row.model, row.epochs) == (model, epochs)]
+    ours, title = each.ours or 0.0, get_backend_title(at[0].backend)
+    found = [
+        f"The field notes saw {wanted:g} MB at {epochs} epochs of {model}; here it is {ours:,.0f} MB, with fit.",
+    ]
+    peaks = list_peaks(at)
+    imported = peaks.get("imports")
+    if imported:
+        steps = _list_steps(peaks)
+        part = f"Of these, {imported * _MB:,.0f} MB ({100 * imported / max(peaks.values()):.0f} %)"
+        more = f"; {', '.join(steps)}" if steps else ""
+        found.append(f"{part} are there when Keras and {title} have been imported, before any training{more}.")
+        if imported * _MB > wanted:
+            found.append(f"So no model fits into {wanted:g} MB with this {title}: importing alone takes more.")
+    ways = [way for way in compare_ways(rows) if way.model == model]
+    least = min(ways, key=lambda way: find_median(way.rows, "peak_rss_mib") or ours, default=None)
+    if least and (mib := find_median(least.rows, "peak_rss_mib")) and mib * _MB < ours / SAME:
+        found.append(f"The least that {model} needed here is {mib * _MB:,.0f} MB, with {least.name}.")
+    return found
+
+
+def list_peaks(rows: Rows) -> dict[str, float]:
+    """The largest peak so far at the end of each part of a process' life, in MiB: medians over processes."""
+    names = ("import", "data", "build", "first_epoch", "train", "val")
+    return add_up_peaks({name: find_median(rows, f"peak_rss_{name}_mib") or 0.0 for name in names})
+
+
+def _list_steps(peaks: Mapping[str, float]) -> list[str]:
+    """Say what each later part adds, where it adds at least a fiftieth of the peak."""
+    words = {
+        "data": "the images add {} MB",
+        "build": "building the model adds {} MB",
+        "first epoch": "the first epoch adds {} MB",
+        "training": "the further epochs add {} MB",
+    }
+    added = [(part, peaks[part] - peaks[before]) for before, part in pairwise(peaks)]
+    return [words[part].format(f"{mib * _MB:,.0f}") for part, mib in added if mib >= max(peaks.values()) / 50]
+
+
+# ------------------------------------------------------------------ the 0.27
+
+
+def say_penalty(rows: Rows) -> list[str]:
+    """Why the field notes' sparse model ended at 0.27."""
+    own = choose_own(rows)
+    summed, averaged = (
+        split([row for row in own if row.model == name and row.val_loss is not None], "epochs")
+        for name in ("sparse_batch_sum", "sparse")
+    )
+    epochs = max(summed.keys() & averaged.keys() or summed.keys(), default=None)
+    if epochs is None:
+        return []
+    dead, units = (find_median(summed[epochs], name) for name in ("dead_units", "code_units"))
+    killed = f", with {dead:.0f} of {units:.0f} code units dead" if dead and units else ""
+    other = averaged.get(epochs)
+    beside = (
+        f" Averaged over the batch, as Keras does it now (sparse), it is {format_loss(find_median(other, 'val_loss'))}."
+        if other
+        else ""
+    )
+    loss = format_loss(find_median(summed[epochs], "val_loss"))
+    why = "The 0.27 comes from a penalty that is summed over the batch, as Keras did it for years (sparse_batch_sum)"
+    return [f"{why}: after {epochs} epochs the validation loss is {loss}{killed}.{beside}"]
+
+
+# ------------------------------------------------------------------ ways to train
+
+
+def say_fit(rows: Rows) -> list[str]:
+    """What `fit` costs beside other loops of its backend."""
+    backend = choose_backend(rows)
+    ways = [way for way in compare_ways(rows) if way.backend == backend]
+    if not ways:
+        return []
+    found = []
+    fastest = {way.model: way for model in split(rows, "model") if (way := choose_fastest(ways, model))}
+    for loop in dict.fromkeys(way.loop for way in fastest.values()):
+        chosen = [way for way in fastest.values() if way.loop == loop]
+        found += describe_speeds(_collect(chosen, "epoch_s_median"), f"The fastest loop, {loop},", "an epoch", "fit")
+        found += describe_speeds(
+            _collect(chosen, "total_s"), f"With imports and compilation, {loop}", _describe_runs(chosen), "fit"
+        )
+    none = [model for model in dict.fromkeys(way.model for way in ways) if model not in fastest]
+    found += [f"For {join_words(none)} no loop is faster than fit."] if none else []
+    copyable = [loop for loop in read_copyable_loops() if any(way.loop == loop for way in ways)]
+    for loop in copyable:
+        chosen = [way for way in ways if way.loop == loop]
+        if any(fastest.get(way.model) is not way for way in chosen):
+            who = f"{loop}, which a script can copy,"
+            found += describe_speeds(_collect(chosen, "epoch_s_median"), who, "an epoch", "fit")
+    return found
+
+
+def _describe_runs(ways: Sequence[WayRows]) -> str:
+    """What whole runs are: "the 50 epochs", "the 50 to 500 epochs"."""
+    ends = sorted({way.epochs for way in ways})
+    return f"the {' to '.join(dict.fromkeys(map(str, (ends[0], ends[-1]))))} epochs"
+
+
+def say_backends(rows: Rows) -> list[str]:
+    """Which backend is fastest, with `fit` and with the fastest loop of each."""
+    basis = choose_backend(rows)
+    title, ways = get_backend_title(basis), compare_ways(rows)
+    found = []
+    for backend in dict.fromkeys(way.backend for way in ways if way.backend != basis):
+        own = [way for way in ways if way.backend == backend and way.loop == "fit"]
+        name = get_backend_title(backend)
+        found += describe_speeds(_collect(own, "epoch_s_median"), f"With fit, {name}", "an epoch", title)
+    winners: dict[str, list[str]] = {}
+    for model in dict.fromkeys(way.model for way in ways if found and way.backend != basis):
+        of_model = [way for way in ways if way.model == model]
+        best = choose_fastest(of_model, model)
+        timed = best.rows if best else of_model[0].fit
+        seconds = format_seconds(find_median(timed, "epoch_s_median"))
+        way = f"{get_backend_title(best.backend)} with {best.loop}" if best else f"{title} with fit"
+        winners.setdefault(way, []).append(f"{model} ({seconds} s an epoch)")
+    return found + [f"Fastest of all is {way} for {join_words(names)}." for way, names in winners.items()]
+
+
+def _collect(ways: Iterable[WayRows], column: str) -> dict[str, float]:
+    return {way.model: ratio for way in ways if (ratio := way.compute_ratio(column))}
+
+
+# ------------------------------------------------------------------ batch sizes
+
+
+def say_batch_sizes(rows: Rows) -> list[str]:
+    """What the batch size does to time, memory and loss with `fit`."""
+    groups: dict[tuple[int, int, int], list[Scaling]] = {}
+    for each in list_scaling(rows):
+        if each.loop == "fit":
+            groups.setdefault((min(each.sizes), max(each.sizes), each.epochs), []).append(each)
+    found = []
+    for (small, large, epochs), scalings in groups.items():
+        times, memory, losses = (
+            {each.model: change for each in scalings if (change := each.compute_change(column))}
+            for column in ("epoch_s_median", "peak_rss_mib", "val_bce")
+        )
+        who = f"With fit, batch size {large:,}"
+        found += describe_speeds(times, who, "an epoch", f"batch size {small:,}")
+        found += _say_changes(memory, f"At batch size {large:,} the peak RAM is", f"that at {small:,}")
+        found += _say_changes(losses, f"After {epochs} epochs the loss (bce) is", f"that at batch size {small:,}")
+    return found
+
+
+def _say_changes(changes: Mapping[str, float], who: str, other: str) -> list[str]:
+    """Say how many percent a figure at the largest batch size is of that at the smallest."""
+    percents = {model: f"{100 / change:.0f}" for model, change in changes.items()}
+    if not percents:
+        return []
+    low, high = (choose(percents, key=lambda model: 1 / changes[model]) for choose in (min, max))
+    if percents[low] == percents[high]:
+        return [f"{who} {percents[low]} % of {other} ({join_words(list(percents))})."]
+    return [f"{who} {percents[low]} ({low}) to {percents[high]} % ({high}) of {other}."]
+
+
+# ------------------------------------------------------------------ published figures
+
+
+def compare(rows: Rows) -> list[PublishedComparison]:
+    """Each published figure that was measured here with `fit`."""
+    compared = compare_with_published(choose_own(rows), read_model_settings())
+    return [each for each in compared if each.kind == "measured" and each.ours is not None]
+
+
+def judge(each: PublishedComparison) -> str:
+    """Judge ours: the same within one of the published last digit; a time or memory by how many times it is."""
+    published, ours = each.published, each.ours or 0.0
+    if published.quantity in {"fit_s", "ram_mb"}:
+        return judge_ratio(ours / published.value, "the time" if published.quantity == "fit_s" else "the memory")
+    last_digit = 10.0 ** -len(f"{published.value:g}".partition(".")[2])
+    if abs(ours - published.value) <= last_digit:
+        return "the same"
+    return "lower" if ours < published.value else "higher"
+
+
+def judge_ratio(ratio: float, what: str) -> str:
+    """Say how many times a time or a memory is: "1.3 times the time"; what is less, in percent: "53 % of the time"."""
+    return f"{_format_factor(ratio)} times {what}" if ratio >= 1 else f"{100 * ratio:.0f} % of {what}"

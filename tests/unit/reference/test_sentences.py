@@ -1,0 +1,188 @@
+"""What is said of reference reports: each sentence with its figures, and none of what was not measured."""
+
+from typing import Any
+
+import pytest
+from unit.references import BASIC, result
+
+from bench.reference import sentences, unexpected
+from bench.reference.chosen import choose_backend, choose_own
+from bench.results.schema import ResultRow
+
+END: dict[str, Any] = {"epochs": 500, "val_bce": 0.1}
+
+
+def say_all(rows: list[ResultRow]) -> str:
+    parts = (
+        sentences.say_epochs,
+        sentences.say_memory,
+        sentences.say_penalty,
+        sentences.say_fit,
+        sentences.say_backends,
+        sentences.say_batch_sizes,
+        unexpected.say_unexpected,
+    )
+    return "\n".join(sentence for say in parts for sentence in say(rows))
+
+
+def test_500_epochs_have_their_time_and_what_they_buy() -> None:
+    middle = result(epochs=100, total_s=120.0, val_bce=0.0941)
+    rows = [*BASIC, middle, result(loop="xla", epochs=500, total_s=200.0, val_bce=0.0922), result("deep", 100)]
+    assert sentences.say_epochs(rows) == [
+        (
+            "500 epochs of basic take 10 min 0 s with fit, 10.0 times as long as 50 (3 min 20 s with xla); the loss "
+            "(bce) falls from 0.1017 at 50 to 0.0921, and 79 % of that comes by epoch 100."
+        ),
+        "Not trained to 500 epochs: deep.",
+    ]
+
+
+def test_a_model_that_only_a_faster_loop_trained_to_500_epochs_has_its_sentence() -> None:
+    rows = [result(epochs=50), result(loop="xla", epochs=500, total_s=200.0, val_bce=0.0922)]
+    assert sentences.say_epochs(rows) == [
+        "500 epochs of basic take 3 min 20 s with xla; the loss (bce) is then 0.0922."
+    ]
+    worse = [BASIC[0], BASIC[1].model_copy(update={"val_bce": 0.2})]
+    assert sentences.say_epochs(worse)[0].endswith("the loss (bce) rises from 0.1017 at 50 to 0.2000.")
+
+
+def test_memory_is_said_by_what_needs_it() -> None:
+    peaks = {"peak_rss_import_mib": 600.0, "peak_rss_data_mib": 700.0, "peak_rss_build_mib": 705.0}
+    peaks |= {"peak_rss_first_epoch_mib": 900.0, "peak_rss_train_mib": 900.0, "peak_rss_val_mib": 880.0}
+    rows = [each.model_copy(update=peaks) for each in BASIC]
+    rows.append(result(loop="xla", epochs=500, peak_rss_mib=750.0, seconds=0.5))
+    assert sentences.say_memory(rows) == [
+        "The field notes saw 542 MB at 500 epochs of basic; here it is 944 MB, with fit.",
+        (
+            "Of these, 629 MB (67 %) are there when Keras and TensorFlow have been imported, before any training; "
+            "the images add 105 MB, the first epoch adds 204 MB."
+        ),
+        "So no model fits into 542 MB with this TensorFlow: importing alone takes more.",
+        "The least that basic needed here is 786 MB, with xla.",
+    ]
+
+
+def test_what_was_not_measured_is_not_said() -> None:
+    said = say_all([BASIC[0].model_copy(update={"code_mean": None})])
+    for word in ("0.27", "JAX", "batch size", "500 epochs", "542", "xla"):
+        assert word not in said
+    assert say_all([]) == ""
+
+
+def test_the_penalty_explains_the_loss_of_readers() -> None:
+    summed = result("sparse_batch_sum", 100, val_loss=0.2773, dead_units=30, code_units=32)
+    [said] = sentences.say_penalty([summed, result("sparse", 100, val_loss=0.1054)])
+    assert "after 100 epochs the validation loss is 0.2773, with 30 of 32 code units dead. " in said
+    assert "Averaged over the batch, as Keras does it now (sparse), it is 0.1054." in said
+    assert "Averaged" not in sentences.say_penalty([summed])[0]
+
+
+@pytest.mark.parametrize(("dead", "units"), [(0, 32), (0, 0), (None, None)])
+def test_no_dead_units_are_not_counted(dead: int | None, units: int | None) -> None:
+    summed = result("sparse_batch_sum", 100, val_loss=0.2773, dead_units=dead, code_units=units)
+    assert "dead" not in sentences.say_penalty([summed])[0]
+
+
+def test_loops_are_said_by_how_many_times_as_fast_they_are() -> None:
+    rows = [
+        result(seconds=3.0, total_s=300.0, **END),
+        result(loop="xla", seconds=1.0, total_s=150.0, **END),
+        result(loop="steps_jit", seconds=1.5, **END),
+        result("deep", seconds=4.0, total_s=400.0, **END),
+        result("deep", loop="xla", seconds=0.5, total_s=100.0, **END),
+    ]
+    assert sentences.say_fit(rows) == [
+        "The fastest loop, xla, trains an epoch 3.0 (basic) to 8.0 times (deep) as fast as fit.",
+        "With imports and compilation, xla trains the 500 epochs 2.0 (basic) to 4.0 times (deep) as fast as fit.",
+        "steps_jit, which a script can copy, trains an epoch of basic 2.0 times as fast as fit.",
+    ]
+
+
+def test_a_slower_loop_is_said_the_other_way_round() -> None:
+    rows = [result(seconds=1.0, **END), result(loop="xla", seconds=10.0, **END)]
+    assert sentences.say_fit(rows) == ["For basic no loop is faster than fit."]
+    assert "An epoch of basic takes 10 times as long with xla as with fit." in unexpected.say_unexpected(rows)
+    assert "0.1 times" not in say_all(rows)
+
+
+def test_backends_are_compared_with_fit_and_the_fastest_of_all_is_named() -> None:
+    rows = [
+        result(seconds=3.0, **END),
+        result(backend="jax", seconds=1.0, **END),
+        result(backend="jax", loop="xla", seconds=0.5, **END),
+        result(backend="torch", seconds=6.0, **END),
+        result("deep", seconds=1.0, **END),
+        result("deep", backend="jax", seconds=1.02, **END),
+    ]
+    assert sentences.say_backends(rows) == [
+        "With fit, JAX trains an epoch of basic 3.0 times as fast as TensorFlow.",
+        "With fit, JAX trains an epoch of deep about as fast as TensorFlow.",
+        "With fit, PyTorch takes 2.0 times as long as TensorFlow for an epoch of basic.",
+        "Fastest of all is JAX with xla for basic (0.5 s an epoch).",
+        "Fastest of all is TensorFlow with fit for deep (1 s an epoch).",
+    ]
+
+
+def test_without_tensorflow_the_backend_of_the_most_rows_is_compared_with() -> None:
+    rows = [result(backend="jax"), result(backend="jax", epochs=500), result(backend="torch", seconds=2.0)]
+    assert choose_backend(rows) == "jax"
+    assert choose_own(rows) == rows[:2]
+    assert sentences.say_backends(rows)[0] == "With fit, PyTorch takes 2.0 times as long as JAX for an epoch of basic."
+
+
+def test_batch_sizes_are_compared_from_the_smallest_to_the_largest() -> None:
+    rows = [
+        result(batch_size=32, seconds=8.0, epochs=10, val_bce=0.1, peak_rss_mib=1000.0),
+        result(batch_size=256, seconds=0.9, epochs=10, val_bce=0.12, peak_rss_mib=1000.0),
+        result(batch_size=1024, seconds=1.0, epochs=10, val_bce=0.15, peak_rss_mib=1200.0),
+        result("deep", batch_size=32, seconds=1.0, epochs=10, val_bce=0.1, peak_rss_mib=1000.0),
+        result("deep", batch_size=1024, seconds=2.0, epochs=10, val_bce=0.1, peak_rss_mib=1200.0),
+    ]
+    assert sentences.say_batch_sizes(rows) == [
+        "With fit, batch size 1,024 trains an epoch of basic 8.0 times as fast as batch size 32.",
+        "With fit, batch size 1,024 takes 2.0 times as long as batch size 32 for an epoch of deep.",
+        "At batch size 1,024 the peak RAM is 120 % of that at 32 (basic and deep).",
+        "After 10 epochs the loss (bce) is 100 (deep) to 150 % (basic) of that at batch size 32.",
+    ]
+    slow = "An epoch of basic with fit takes longer at batch size 1,024 (1 s) than at 256 (0.9 s)."
+    assert slow in unexpected.say_unexpected(rows)
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 10}, {"dataset_digest": "other"}, {"learning_rate": 0.1}])
+def test_what_was_trained_otherwise_is_not_compared(changes: dict[str, Any]) -> None:
+    rows = [result(seconds=3.0, **END), result(**{"loop": "xla", "seconds": 1.0, **END, **changes})]
+    assert sentences.say_fit(rows) == []
+
+
+def test_losses_that_are_not_as_published_are_said_and_a_mean_activation_is_not() -> None:
+    row = result(train_loss=0.15, val_loss=0.13, code_mean=9.0)
+    assert unexpected.say_unexpected([row]) == [
+        (
+            "basic after 50 epochs: the blog has a training loss of 0.11 and a validation loss of 0.11; here they are "
+            "higher, 0.1500 and 0.1300."
+        )
+    ]
+
+
+def test_published_times_that_do_not_grow_with_the_epochs_are_said() -> None:
+    rows = [
+        result(epochs=epochs, train_total_s=float(epochs), val_total_s=0.0, train_loss=0.11, val_loss=0.11)
+        for epochs in (50, 100, 500)
+    ]
+    said = unexpected.say_unexpected(rows)
+    assert said[0] == "In the field notes 100 epochs of basic take 5.0 times as long as 50; here 2.0 times."
+    assert said[1] == "In the field notes 500 epochs of basic take 3.2 times as long as 100; here 5.0 times."
+
+
+def test_another_loss_in_another_loop_is_said() -> None:
+    rows = [result(**END), result(**END | {"loop": "xla", "val_bce": 0.12})]
+    assert "After 500 epochs of basic the loss (bce) is 0.1200 with xla and 0.1000 with fit." in (
+        unexpected.say_unexpected(rows)
+    )
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"), [(1.3, "1.3 times the time"), (0.531, "53 % of the time"), (33.0, "33 times the time")]
+)
+def test_less_is_said_in_percent(ratio: float, expected: str) -> None:
+    assert sentences.judge_ratio(ratio, "the time") == expected
