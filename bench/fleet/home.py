@@ -14,6 +14,7 @@ from bench.fleet import code as codes
 from bench.fleet import messages as say
 from bench.fleet.ledger import Account, Ledger, describe_differences
 from bench.fleet.machine import answer
+from bench.fleet.member import DiskRefused, Member, Plan, Refused
 from bench.plan.profile import STORED, Case
 from bench.results.schema import Outcome, SweepHeader
 
@@ -24,48 +25,6 @@ _PATIENCE_S = 20.0
 _CONNECT_S = 10.0
 _AGAIN_S = 5.0
 _Reply = TypeVar("_Reply", bound=BaseModel)
-
-
-class Refused(Exception):
-    """A machine may not take part, or does not do what it was asked; says why."""
-
-
-class DiskRefused(Exception):
-    """Home cannot write a row; its cause is the `OSError`."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-@dataclass
-class Member:
-    """A machine that takes part."""
-
-    account: Account
-    address: str | None
-    """None while it is away."""
-    life: str
-    heard_at: float
-    """When its heartbeat was seen last, by `time.monotonic`."""
-    case: Case | None = None
-    """What it was asked to run."""
-    begun_at: float = 0.0
-    epoch: int = 0
-    refusals: int = 0
-    """How often it has refused a case in a row: its disk may be full."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How home works."""
-
-    machines: int = 1
-    """The sweep does not end before so many have taken part."""
-    lease_s: float = 600.0
-    """A machine that is away for longer is given up; others may have its case."""
-    only_collect: bool = False
-    """Run nothing: fetch what the machines have."""
 
 
 @dataclass
@@ -112,6 +71,8 @@ class Home:
                     if await self._watch():
                         return
             except OSError as error:
+                if self.stop.is_set():
+                    return
                 if not self._is_lost:
                     self.tell(f"No connection to {self.ledger.file.scheduler} ({quote(error, 120)}); trying again.")
                 self._is_lost = True
@@ -373,7 +334,10 @@ class Home:
             if member.case is not None and self._is_away(member):
                 if self.ledger.file.spread == "cases":
                     member.case = None
-                self.refusals.setdefault(member.account.label, f"away for more than {self.plan.lease_s:g} seconds")
+                label, why = member.account.label, f"away for more than {self.plan.lease_s:g} seconds"
+                if label not in self.refusals:
+                    self.refusals[label] = why
+                    self.tell(f"{label}: {why}; the sweep goes on without it.")
         waited = time.monotonic() - self._changed_at
         if not self.members and not self.plan.only_collect and waited > self.plan.lease_s:
             why = "".join(f"\n  {label}: {reason}" for label, reason in self.refusals.items())

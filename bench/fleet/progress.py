@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.console.output import say
-from bench.fleet.home import Home, Member
+from bench.fleet.home import Home
+from bench.fleet.member import Member
 from bench.plan.estimate import format_duration
 from bench.results.schema import Outcome
 from bench.sweep.progress import describe, summarize

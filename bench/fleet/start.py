@@ -20,9 +20,10 @@ from bench.datasets.files import write_npz
 from bench.datasets.find import Dataset
 from bench.errors import InvalidInput
 from bench.fleet.dask_settings import describe_risk, import_distributed, split_address
-from bench.fleet.home import DiskRefused, Home, Plan
+from bench.fleet.home import Home
 from bench.fleet.launchers import make_slurm_script, parse_hosts, require_reachable, start_by_ssh
 from bench.fleet.ledger import FleetFile, Spread, open_ledger, read_fleet_file
+from bench.fleet.member import DiskRefused, Plan
 from bench.fleet.progress import FleetDisplay
 from bench.fleet.report import report_fleet
 from bench.fleet.scheduler import ensure_scheduler, is_answering
@@ -58,7 +59,6 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
     Raises `InvalidInput` for what cannot be done, before anything is written.
     """
     console = console or make_console()
-    distributed = import_distributed()
     split_address(request.scheduler)
     sweep = request.sweep
     if sweep.out is None:
@@ -69,6 +69,7 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
     script = make_slurm_script(request.slurm, request.scheduler) if request.slurm is not None else ""
     if hosts or script:
         require_reachable(request.scheduler, "--ssh" if hosts else "--slurm")
+    distributed = import_distributed()
     file, dataset = _prepare(request, sweep.out, console)
     if risk := describe_risk(request.scheduler):
         say(console, risk)
