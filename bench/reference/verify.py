@@ -17,7 +17,7 @@ from bench.results import reader
 from bench.results.schema import SweepHeader
 
 _MOST_ROWS = 2_000
-"""What is computed of each takes up to a tenth of a second."""
+"""What is computed of each takes up to a fifth of a second."""
 _FEW = 20
 
 
