@@ -52,7 +52,12 @@ def test_a_mistake_is_one_message(
 
 def test_start_takes_what_run_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[FleetRequest] = []
-    monkeypatch.setattr(start, "start_fleet", lambda request: asked.append(request) or 0)
+
+    def note(request: FleetRequest) -> int:
+        asked.append(request)
+        return 0
+
+    monkeypatch.setattr(start, "start_fleet", note)
     words = ("--models", "basic", "--epochs=3", "--machines", "2", "--timeout", "60", "--out", "x", "--offline")
     assert fleet(monkeypatch, "start", *words, "--data", "mnist.npz") == 0
     (request,) = asked
