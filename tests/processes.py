@@ -15,19 +15,21 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 
+from bench.results.hours import HOUR_S, HourRate, SpeedRow, measure_hours
 from bench.results.ratios import compute_geometric_mean, compute_p_value, divide, find_clear_differences
-from bench.results.speed import CaseSpeed, ProcessSpeed, SpeedRow, estimate_cases, estimate_process
+from bench.results.speed import CaseSpeed, ProcessSpeed, estimate_cases, estimate_process
 from bench.results.stats import find_warmup_length
 
 DATA = Path(__file__).parent / "data"
 FOLDER, SIX_MINUTES, SWEEPS = DATA / "processes", DATA / "six_minutes", DATA / "sweeps"
-COLUMNS = ("case", "repeat", "train_s", "own_cores", "taken_cores", "noisy")
+COLUMNS = ("case", "repeat", "train_s", "own_cores", "taken_cores", "noisy", "reference_gb_per_s")
 QUIET_FRACTION = 0.1
 """A process with a smaller fraction of noisy epochs ran in a quiet minute."""
 
@@ -42,6 +44,8 @@ class RecordedProcess:
     own_cores: tuple[float, ...]
     taken_cores: tuple[float, ...]
     noisy: tuple[bool, ...]
+    reference_gb_per_s: float | None = None
+    """What the reference kernel read beside it; None in recordings that did not keep it."""
 
     @property
     def is_quiet(self) -> bool:
@@ -78,6 +82,7 @@ def _read_hour(path: Path) -> list[RecordedProcess]:
             own_cores=tuple(float(line["own_cores"]) for line in group),
             taken_cores=tuple(float(line["taken_cores"]) for line in group),
             noisy=tuple(line["noisy"] == "1" for line in group),
+            reference_gb_per_s=float(reading) if (reading := group[0].get("reference_gb_per_s")) else None,
         )
         for (case, _), group in groups.items()
     ]
@@ -188,15 +193,19 @@ def cover_sweeps(
     rng: np.random.Generator,
     *,
     hours: int = 1,
+    known: int = 0,
 ) -> dict[str, Coverage]:
-    """Of the intervals of sweeps that run each case in so many processes, in each of so many hours; by case."""
+    """Of the intervals of sweeps that run each case in so many processes, in each of so many hours; by case.
+
+    The machine's usual memory bandwidth is known from so many ``known`` other hours.
+    """
     cases = sorted({each.case for each in processes})
     own = {case: [each for each in processes if each.case == case] for case in cases}
     targets = {case: find_target(own[case], epochs) for case in cases}
     long_enough = [each for each in processes if len(each.train_s) >= epochs]
     quiet = [each for each in long_enough if each.hour in list_quiet_hours(processes)]
-    found = [draw_sweep(long_enough, epochs, repeats, rng, hours=hours) for _ in range(draws)]
-    in_quiet = [draw_sweep(quiet, epochs, repeats, rng, hours=hours) for _ in range(draws)]
+    found = [draw_sweep(long_enough, epochs, repeats, rng, hours=hours, known=known) for _ in range(draws)]
+    in_quiet = [draw_sweep(quiet, epochs, repeats, rng, hours=hours, known=known) for _ in range(draws)]
     return {
         case: Coverage(
             draws=draws,
@@ -217,26 +226,63 @@ def draw_sweep(
     factor: float = 1.0,
     twins: int = 1,
     hours: int = 1,
+    known: int = 0,
 ) -> dict[str, CaseSpeed]:
     """Draw a sweep from the processes of so many hours; its times are multiplied by ``factor``.
+
+    The usual memory bandwidth is that of so many ``known`` other hours, or of all that there are, drawn too.
 
     Without ``repeats`` it has as many processes as each hour's sweep had, drawn with replacement. Each case's processes
     are dealt to so many ``twins`` of it, which count as cases of their own.
     """
-    drawn = map(str, rng.choice(sorted({each.hour for each in processes}), size=hours, replace=False))
+    drawn = [str(hour) for hour in rng.choice(sorted({each.hour for each in processes}), size=hours, replace=False)]
+    usual = draw_usual(processes, drawn, known, rng)
     rows: list[SpeedRow] = []
     for hour, case in itertools.product(drawn, sorted({each.case for each in processes})):
         there = [each for each in processes if each.hour == hour and each.case == case]
         count = len(there) if repeats is None else min(repeats, len(there))
         chosen = rng.choice(len(there), size=count, replace=repeats is None)
         rows += [
-            _make_row(f"{case}.{number % twins}", len(rows) + number, there[place], epochs, factor)
+            _make_row(f"{case}.{number % twins}", len(rows) + number, there[place], epochs, factor, usual)
             for number, place in enumerate(chosen)
         ]
     return estimate_cases(rows)
 
 
-def _make_row(case: str, repeat: int, process: RecordedProcess, epochs: int, factor: float) -> SpeedRow:
+Usual = tuple[float | None, int | None]
+"""GB/s, and how many hours they are the mean of."""
+
+
+def draw_usual(
+    processes: Sequence[RecordedProcess], drawn: Sequence[str], known: int, rng: np.random.Generator
+) -> Usual:
+    """Draw hours that began an hour or more before or after the sweep's, and find the mean of their bandwidth."""
+    others = [rate for rate in find_rates(tuple(processes)).values() if all(_is_apart(rate, hour) for hour in drawn)]
+    if not known or not others:
+        return None, None
+    chosen = rng.choice([rate.gb_per_s for rate in others], size=min(known, len(others)), replace=False)
+    return statistics.geometric_mean(map(float, chosen)), len(chosen)
+
+
+@functools.cache
+def find_rates(processes: Sequence[RecordedProcess]) -> dict[str, HourRate]:
+    """Every recorded hour on its own, though some began within an hour; none of too few quiet processes."""
+    found: dict[str, HourRate] = {}
+    for hour in sorted({each.hour for each in processes}):
+        there = [each for each in processes if each.hour == hour]
+        rows = [_make_row("any", number, each, len(each.train_s), 1.0) for number, each in enumerate(there)]
+        for rate in measure_hours(rows).values():
+            found[hour] = rate
+    return found
+
+
+def _is_apart(rate: HourRate, hour: str) -> bool:
+    return abs(rate.began_s - datetime.fromisoformat(hour).replace(tzinfo=UTC).timestamp()) >= HOUR_S
+
+
+def _make_row(
+    case: str, repeat: int, process: RecordedProcess, epochs: int, factor: float, usual: Usual = (None, None)
+) -> SpeedRow:
     speed = process.estimate(epochs)
     row = SimpleNamespace(
         case_id=f"{case}.r{repeat}",
@@ -248,30 +294,27 @@ def _make_row(case: str, repeat: int, process: RecordedProcess, epochs: int, fac
         epoch_s_high=factor * speed.high,
         epoch_s_error=speed.error,
         started_at=process.hour,
+        noisy_epochs=sum(process.noisy[:epochs]),
+        reference_gb_per_s=process.reference_gb_per_s,
+        usual_gb_per_s=usual[0],
+        usual_hours=usual[1],
     )
     return cast("SpeedRow", row)
 
 
-def estimate_sweeps() -> dict[str, dict[str, CaseSpeed]]:
-    """What each recorded default sweep says of its cases, by the hour of the sweep."""
+def estimate_sweeps(*, known: int = 0) -> dict[str, dict[str, CaseSpeed]]:
+    """What each recorded default sweep says of its cases, by its hour, with the bandwidth of so many hours known."""
+    recorded, rng = read_processes(SWEEPS), np.random.default_rng(0)
+    usual = {hour: draw_usual(recorded, [hour], known, rng) for hour in sorted({each.hour for each in recorded})}
     hours: dict[str, list[SpeedRow]] = {}
     count: dict[tuple[str, str], int] = {}
-    for each in read_processes(SWEEPS):
+    for each in recorded:
         repeat = count.get((each.hour, each.case), 0)
         count[each.hour, each.case] = repeat + 1
-        hours.setdefault(each.hour, []).append(_make_row(each.case, repeat, each, len(each.train_s), 1.0))
+        hours.setdefault(each.hour, []).append(
+            _make_row(each.case, repeat, each, len(each.train_s), 1.0, usual[each.hour])
+        )
     return {hour: estimate_cases(rows) for hour, rows in hours.items()}
-
-
-def find_sweep_deviation() -> float:
-    """The same from hour to hour, by default sweeps of mostly quiet processes: of their means over the cases of all."""
-    sweeps = estimate_sweeps()
-    quiet = [sweeps[hour] for hour in list_quiet_hours(read_processes(SWEEPS))]
-    cases = sorted(set.intersection(*map(set, quiet)))
-    middle = {case: statistics.fmean(math.log(sweep[case].quiet) for sweep in quiet) for case in cases}
-    apart = [[math.log(sweep[case].quiet) - middle[case] for case in cases] for sweep in quiet]
-    of_means = statistics.variance(map(statistics.fmean, apart))
-    return math.sqrt(max(of_means - statistics.fmean(map(statistics.variance, apart)) / len(cases), 0.0))
 
 
 def find_common_cases(one: Mapping[str, CaseSpeed], two: Mapping[str, CaseSpeed]) -> list[tuple[CaseSpeed, CaseSpeed]]:
@@ -315,6 +358,7 @@ def compare_sweeps(
     factor: float = 1.0,
     twins: int = 2,
     hours: int = 1,
+    known: int = 0,
 ) -> Told:
     """Two sweeps of hours drawn independently, one of a machine that takes ``factor`` times as long.
 
@@ -322,8 +366,8 @@ def compare_sweeps(
     """
     cases, families, machines = [], [], []
     for _ in range(draws):
-        one = draw_sweep(processes, epochs, repeats, rng, twins=twins, hours=hours)
-        two = draw_sweep(processes, epochs, repeats, rng, factor=factor, twins=twins, hours=hours)
+        one = draw_sweep(processes, epochs, repeats, rng, twins=twins, hours=hours, known=known)
+        two = draw_sweep(processes, epochs, repeats, rng, factor=factor, twins=twins, hours=hours, known=known)
         ratios = [divide(one[case], two[case]) for case in one]
         overall = compute_geometric_mean(ratios)
         assert overall is not None

@@ -41,6 +41,7 @@ from bench.plan.profile import STORED, Case
 from bench.results import journal
 from bench.results.folder import ReportFolder
 from bench.results.schema import SweepHeader
+from bench.results.usual import describe_usual
 from bench.sweep.local import LocalExecutor
 from bench.sweep.process import start_command
 from bench.sweep.session import open_sweep
@@ -292,7 +293,7 @@ def _describe_here(wanted: SweepHeader) -> SweepHeader:
     fingerprint = take_fingerprint(sets_threads=all(case.threads is not None for case in wanted.cases))
     like = list_measured_on(fingerprint.cpu_model, fingerprint.cpu_limit)
     forecasts = {case.name: forecast_case(case, wanted.train_samples, like) for case in wanted.cases}
-    state = read_git_state(ROOT)
+    state, now = read_git_state(ROOT), datetime.now(UTC)
     return wanted.model_copy(
         update={
             "fingerprint": fingerprint,
@@ -300,7 +301,8 @@ def _describe_here(wanted: SweepHeader) -> SweepHeader:
             "environment_id": make_environment_id(fingerprint),
             "git_commit": state.commit,
             "git_dirty": state.dirty,
-            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created_at": now.isoformat(timespec="seconds"),
+            **describe_usual(fingerprint, now),
             "forecasts": {name: forecast for name, forecast in forecasts.items() if forecast is not None},
         }
     )

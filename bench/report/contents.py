@@ -1,5 +1,7 @@
 """What all forms of a report show: its rows, its tables, and what a reader must know before trusting them."""
 
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +24,7 @@ from bench.report.tables import (
 )
 from bench.report.thresholds import choose_thresholds
 from bench.results.folder import ReportFolder
+from bench.results.hours import Bandwidth, compare_with_usual
 from bench.results.schema import Outcome, ResultRow, SweepHeader
 from bench.results.speed import CaseSpeed, estimate_cases, find_hour_limit
 
@@ -129,8 +132,12 @@ class SweepReport:
 
     @cached_property
     def certainty(self) -> list[str]:
-        """How far the next run may lie from what the report says, in a sentence; none where nothing was timed."""
-        return _describe_certainty(self.header, self.outcomes, self.speeds)
+        """How far the next run may lie from what the report says, and what was corrected for; none of nothing timed."""
+        bandwidth = compare_with_usual(self.shown_rows)
+        return [
+            *_describe_certainty(self.header, self.outcomes, self.speeds, find_hour_limit(bandwidth)),
+            *_describe_bandwidth(bandwidth),
+        ]
 
     @cached_property
     def remarks(self) -> list[str]:
@@ -156,13 +163,15 @@ class SweepReport:
         return len(planned) < len(self.header.cases)
 
 
-def _describe_certainty(header: SweepHeader, outcomes: Sequence[Outcome], speeds: Mapping[str, CaseSpeed]) -> list[str]:
-    """Say how far the next run may lie from what the report says."""
+def _describe_certainty(
+    header: SweepHeader, outcomes: Sequence[Outcome], speeds: Mapping[str, CaseSpeed], hour: float
+) -> list[str]:
+    """Say how far the next run may lie from what the report says; one hour leaves ``hour`` at best."""
     if not speeds:
         return []
     _planned, further = header.split_outcomes(outcomes)
     if further:
-        return [_describe_what_was_reached(header.profile.within_percent, outcomes, speeds)]
+        return [_describe_what_was_reached(header.profile.within_percent, outcomes, speeds, hour)]
     reach = [100 * speed.within for speed in speeds.values()]
     low, high = min(reach), max(reach)
     by = f"{low:.0f} to {high:.0f}" if round(low) < round(high) else f"{high:.0f}"
@@ -171,8 +180,18 @@ def _describe_certainty(header: SweepHeader, outcomes: Sequence[Outcome], speeds
     return [f"The time per epoch of a case is known to within {by} %."]
 
 
+def _describe_bandwidth(found: Bandwidth | None) -> list[str]:
+    """Say how the hours' memory bandwidth differs from the usual one, and that the figures are corrected for it."""
+    if found is None:
+        return []
+    percent = 100 * math.expm1(statistics.fmean(found.changes.values()))
+    differs = f"{abs(percent):.0f} % {'below' if percent < 0 else 'above'}" if round(percent) else "as large as"
+    usual = f"what this machine usually has, by {format_count(found.hours, 'hour')}"
+    return [f"Memory bandwidth is {differs} {usual}; the quiet figures of cases are corrected for it."]
+
+
 def _describe_what_was_reached(
-    wanted_percent: float, outcomes: Sequence[Outcome], speeds: Mapping[str, CaseSpeed]
+    wanted_percent: float, outcomes: Sequence[Outcome], speeds: Mapping[str, CaseSpeed], hour: float
 ) -> str:
     """Say how many cases are known as well as wanted, and which is known least."""
     known = sum(speed.within <= wanted_percent / 100 for speed in speeds.values())
@@ -183,7 +202,6 @@ def _describe_what_was_reached(
         f"{known} of {format_count(len(speeds), 'case')} {are} known to within {wanted_percent:g} %; "
         f"the widest is {title}, within {format_within(speeds[widest].within)}."
     )
-    hour = find_hour_limit()
     if known == len(speeds) or wanted_percent / 100 >= hour:
         return words
     return (

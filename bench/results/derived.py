@@ -39,6 +39,8 @@ def describe_sweep(header: SweepHeader) -> dict[str, Any]:
         "machine_id": header.machine_id,
         "environment_id": header.environment_id,
         **header.fingerprint.model_dump(),
+        "usual_gb_per_s": header.usual_gb_per_s,
+        "usual_hours": header.usual_hours,
         "git_commit": header.git_commit,
         "git_dirty": _to_words(header.git_dirty),
     }

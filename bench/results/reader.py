@@ -45,11 +45,12 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     ),
     **dict.fromkeys(("total_s", "epoch_s_median", "epoch_s_quiet", "epoch_s_low", "epoch_s_high"), _MEASURED),
     "epoch_s_error": {"ge": 0, "lt": 100},
-    **dict.fromkeys(("peak_rss_mib", "peak_anon_mib", "cpu_limit", "reference_gflop_per_s"), _MEASURED),
+    **dict.fromkeys(("peak_rss_mib", "peak_anon_mib", "cpu_limit"), _MEASURED),
+    **dict.fromkeys(("reference_gflop_per_s", "reference_gb_per_s", "usual_gb_per_s"), _MEASURED),
     **dict.fromkeys(("train_loss", "val_loss"), _LOSS),
     "val_bce": {"ge": 0, "lt": 1e9},
     **dict.fromkeys(("repeat", "noisy_epochs"), _FROM_NOTHING),
-    "threads": _COUNTED,
+    **dict.fromkeys(("threads", "usual_hours"), _COUNTED),
 }
 """Bounds of numbers, so that every ratio of two of them is a number too."""
 
@@ -88,6 +89,9 @@ class Row:
     noisy_epochs: int | None
     steady: YesNo = "unknown"
     reference_gflop_per_s: float | None = None
+    reference_gb_per_s: float | None = None
+    usual_gb_per_s: float | None = None
+    usual_hours: int | None = None
     threads: int | None = None
 
 

@@ -86,6 +86,10 @@ class SweepHeader(StrictModel):
     created_at: str
     forecasts: dict[str, Forecast] = Field(default_factory=dict)
     """What the reference reports foretold when the sweep began, by the case's name without the repeat."""
+    usual_gb_per_s: float | None = None
+    """Memory bandwidth that is usual here, as earlier sweeps of this machine found it; None where there were none."""
+    usual_hours: int | None = None
+    """How many hours it is the mean of."""
 
     @cached_property
     def first_cases(self) -> dict[str, Case]:
@@ -413,6 +417,10 @@ class Measurement(Figures):
     reference_gb_per_s: float | None = describe_column(
         "memory triad of the reference kernel, likewise", "GB/s", "not measured"
     )
+    usual_gb_per_s: float | None = describe_column(
+        "what reference_gb_per_s usually is on this machine, by earlier sweeps' hours", "GB/s", "no earlier sweeps"
+    )
+    usual_hours: int | None = describe_column("how many hours that is the mean of", empty="no earlier sweeps")
     steal_percent: float | None = describe_column(
         "part of the CPU time of the run that the hypervisor took", "%", "not measured"
     )

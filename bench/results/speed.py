@@ -6,20 +6,18 @@ here is about the median of many runs on a quiet machine. It rests on how far ru
 
 - of one run that is assumed, and is more where the run itself was uneven, drifted or met noise;
 - where cases ran in several processes, what these differ by corrects the assumption, for all cases of the sweep alike;
-- hours of one machine differ too, which no sweep of minutes can see: only processes of other hours narrow that.
+- hours of one machine differ too, which no sweep of minutes can see: processes of other hours narrow that, and so does
+  the hour's memory bandwidth, where it is known what is usual for the machine.
 
 How the assumptions were chosen, and how often the intervals hold: docs/research/next-run.md.
 """
 
 import math
 import statistics
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from bench.results.reader import Row
-from bench.results.schema import ResultRow
+from bench.results.hours import Bandwidth, SpeedRow, compare_with_usual, number_hours
 from bench.results.stats import StudentMean, compute_upper_t, find_interval_of_median
 
 DEVIATION = 0.035
@@ -29,8 +27,12 @@ HOUR_DEVIATION = 0.095
 """The same of what all processes of an hour share, of whatever case: a machine's speed differs from hour to hour.
 
 Windows of an evening, a night and a morning give 0.074, default sweeps 0.107; both together 0.086, of few hours."""
-HOUR_S = 3600.0
-"""Seconds from an hour's first process after which one meets another hour."""
+RATE_SLOPE = -1.2
+"""By how much the logarithm of an hour's figures changes with that of its memory bandwidth."""
+KNOWN_HOUR_DEVIATION = 0.05
+"""What is left of `HOUR_DEVIATION` once figures are corrected for the hour's bandwidth, beside one that is known."""
+_EXPLAINED_VARIANCE = HOUR_DEVIATION**2 - KNOWN_HOUR_DEVIATION**2
+"""Of the mean of so many hours it is the variance that they leave in the correction, divided by their number."""
 MOMENT_DEVIATION = 0.17
 """The same for runs of no length: even a quiet machine changes its speed from moment to moment."""
 MOMENT_S = 2.0
@@ -189,10 +191,6 @@ def _find_drift(times: Sequence[float]) -> float:
     return abs(math.log(statistics.median(times[half:]) / statistics.median(times[:half]))) / 2
 
 
-SpeedRow = ResultRow | Row
-"""A row of results.csv, of this sweep or as read from a file."""
-
-
 def name_case(row: SpeedRow) -> str:
     """Name a case without its repeat: what its processes have in common."""
     return row.case_id.removesuffix(f".r{row.repeat}")
@@ -209,32 +207,12 @@ def estimate_cases(rows: Iterable[SpeedRow]) -> dict[str, CaseSpeed]:
         if row.epoch_s_quiet is not None:
             key = (name_case(row), row.repeat)
             last[key] = max(last.get(key, row), row, key=lambda each: each.epochs)
-    hour_of = _number_hours(last.values())
+    hour_of, bandwidth = number_hours(last.values()), compare_with_usual(list(last.values()))
     cases: dict[str, dict[int, list[ProcessSpeed]]] = {}
     for (name, _), row in last.items():
         cases.setdefault(name, {}).setdefault(hour_of[row.started_at], []).append(_read_process(row))
     scale, freedom = _find_scale([hour for hours in cases.values() for hour in hours.values()])
-    return {name: _combine(list(hours.values()), scale, freedom) for name, hours in cases.items()}
-
-
-def _number_hours(rows: Iterable[SpeedRow]) -> dict[str, int]:
-    """Number the hours in which processes began, by what their rows say; what is no time belongs to the first."""
-    numbers: dict[str, int] = {}
-    number, first_s = 0, -math.inf
-    for began_s, text in sorted((_read_time(text), text) for text in {row.started_at for row in rows}):
-        if began_s - first_s >= HOUR_S:
-            number, first_s = number + 1, began_s
-        numbers[text] = number
-    return numbers
-
-
-def _read_time(text: str) -> float:
-    """Seconds since 1970 of a time in ISO 8601, in UTC where it names no zone; the least number where it is none."""
-    try:
-        time = datetime.fromisoformat(text)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return -sys.float_info.max
+    return {name: _combine(hours, bandwidth, scale, freedom) for name, hours in cases.items()}
 
 
 def _read_process(row: SpeedRow) -> ProcessSpeed:
@@ -242,9 +220,11 @@ def _read_process(row: SpeedRow) -> ProcessSpeed:
     return ProcessSpeed(*(figure for figure in figures if figure is not None))
 
 
-def find_hour_limit() -> float:
+def find_hour_limit(bandwidth: Bandwidth | None = None) -> float:
     """How far an interval reaches at best, as a fraction, where all processes ran in one hour."""
-    return math.expm1(1.96 * HOUR_DEVIATION)
+    if bandwidth is None:
+        return math.expm1(1.96 * HOUR_DEVIATION)
+    return math.expm1(1.96 * math.sqrt(KNOWN_HOUR_DEVIATION**2 + _EXPLAINED_VARIANCE / bandwidth.hours))
 
 
 def _find_scale(hours: Iterable[Sequence[ProcessSpeed]]) -> tuple[float, int]:
@@ -267,25 +247,34 @@ def _average(weights: Sequence[float], values: Sequence[float]) -> float:
     return sum(weight * value for weight, value in zip(weights, values, strict=True))
 
 
-def _combine(hours: Sequence[Sequence[ProcessSpeed]], scale: float, freedom: int) -> CaseSpeed:
+def _combine(
+    hours: Mapping[int, Sequence[ProcessSpeed]], bandwidth: Bandwidth | None, scale: float, freedom: int
+) -> CaseSpeed:
     """Combine each hour's processes, and then the hours, each trusted for what its processes and its doubt say."""
-    quiets, measured, doubts, trusts = [], [], [], []
-    for processes in hours:
+    changes = bandwidth.changes if bandwidth else {}
+    quiets, measured, shared, trusts = [], [], [], []
+    for hour, processes in hours.items():
         weights = _weigh(processes)
         quiets.append(_average(weights, [math.log(each.quiet) for each in processes]))
+        quiets[-1] -= RATE_SLOPE * changes.get(hour, 0.0)
         measured.append(_average(weights, [math.log(each.as_measured) for each in processes]))
         own = sum(weight**2 * each.own_variance for weight, each in zip(weights, processes, strict=True))
-        doubts.append(_average(weights, [each.doubt for each in processes]) ** 2)
-        trusts.append(1 / (scale * own + doubts[-1]))
+        doubt = _average(weights, [each.doubt for each in processes]) ** 2
+        shared.append(min(HOUR_DEVIATION**2, doubt))
+        if hour in changes:
+            shared[-1] *= KNOWN_HOUR_DEVIATION**2 / HOUR_DEVIATION**2
+        trusts.append(1 / (scale * own + doubt - min(HOUR_DEVIATION**2, doubt) + shared[-1]))
     weights = [trust / sum(trusts) for trust in trusts]
-    middle, error = _average(weights, quiets), 1 / math.sqrt(sum(trusts))
-    reach = min(StudentMean(middle, error, freedom).compute_width(), _WIDEST)
+    corrected = sum(weight for weight, hour in zip(weights, hours, strict=True) if hour in changes)
+    usual = corrected**2 * _EXPLAINED_VARIANCE / bandwidth.hours if bandwidth else 0.0
+    middle, variance = _average(weights, quiets), 1 / sum(trusts) + usual
+    reach = min(StudentMean(middle, math.sqrt(variance), freedom).compute_width(), _WIDEST)
     return CaseSpeed(
         as_measured=math.exp(_average(weights, measured)),
         quiet=math.exp(middle),
         low=math.exp(middle - reach),
         high=math.exp(middle + reach),
-        processes=sum(map(len, hours)),
+        processes=sum(map(len, hours.values())),
         freedom=freedom,
-        shared=_average(weights, [t * min(HOUR_DEVIATION**2, each) for t, each in zip(trusts, doubts, strict=True)]),
+        shared=(_average([weight**2 for weight in weights], shared) + usual) / variance,
     )

@@ -27,7 +27,9 @@ from bench.report.contents import SweepReport
 from bench.report.files import GrowingTables
 from bench.report.report import choose_exit_code, describe_refusal, print_answer, print_tables, write_or_explain
 from bench.results.folder import ReportFolder
+from bench.results.hours import measure_hours
 from bench.results.schema import Outcome, SweepHeader
+from bench.results.usual import describe_usual, keep_hours
 from bench.sweep.executor import Executor
 from bench.sweep.flags import SweepRequest
 from bench.sweep.local import LocalExecutor
@@ -68,6 +70,7 @@ def run_sweep(
                     interrupted=isinstance(stopped_by, KeyboardInterrupt),
                     refused=isinstance(stopped_by, OSError),
                 )
+                keep_hours(sweep.header.machine_id, list(measure_hours(report.rows).values()))
                 problem = write_or_explain(report, exit_code)
                 if request.tables:
                     print_tables(report, console)
@@ -113,6 +116,7 @@ def make_header(profile: Profile, dataset: find.Dataset, console: Console) -> Sw
     fingerprint = take_fingerprint(sets_threads=all(case.threads is not None for case in cases))
     like = list_measured_on(fingerprint.cpu_model, fingerprint.cpu_limit)
     forecasts = {case.name: forecast_case(case, dataset.train_samples, like) for case in cases}
+    now = datetime.now(UTC)
     state = read_git_state(ROOT)
     if state.problem is not None:
         column = "git_dirty" if state.commit else "git_commit"
@@ -130,8 +134,9 @@ def make_header(profile: Profile, dataset: find.Dataset, console: Console) -> Sw
         fingerprint=fingerprint,
         git_commit=state.commit,
         git_dirty=state.dirty,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=now.isoformat(timespec="seconds"),
         forecasts={name: forecast for name, forecast in forecasts.items() if forecast is not None},
+        **describe_usual(fingerprint, now),
     )
 
 

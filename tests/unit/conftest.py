@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import hypothesis
+import platformdirs
 import pytest
 import scripted
 
@@ -103,7 +104,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> scripted.Script:
+def script(monkeypatch: pytest.MonkeyPatch, undrawn: None, tmp_path: Path) -> scripted.Script:
     """A sweep without children, on a machine, a clock and a dataset that the test made up; its curves are not drawn."""
     script = scripted.Script()
     for module in (session, repeats):
@@ -111,6 +112,7 @@ def script(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> scripted.Script:
     monkeypatch.setattr(repeats, "observe", script.observe)
     monkeypatch.setattr(run, "LocalExecutor", script.executor)
     monkeypatch.setattr(find, "find_dataset", script.find)
+    monkeypatch.setattr(platformdirs, "user_state_path", lambda *_, **__: tmp_path / "state")
     monkeypatch.setattr(run, "take_fingerprint", lambda **_: script.fingerprint)
     monkeypatch.setattr(fingerprint, "find_backends", lambda: ["tensorflow", "jax", "torch"])
     monkeypatch.setattr(run, "read_git_state", lambda _folder: fingerprint.GitState("0123456789abcdef", False))

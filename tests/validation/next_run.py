@@ -10,8 +10,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import processes
+import recorded_hours
 
 from bench.console.table import Table
+from bench.results.speed import KNOWN_HOUR_DEVIATION
 
 DRAWS = 2_000
 REPEATS = 6
@@ -24,6 +26,8 @@ FALSELY_TOLD, TOLD = 0.05, 0.90
 SLOWER, MUCH_SLOWER = 1.15, 1.4
 """What is wanted of two sweeps of six minutes each, and what they can tell: hours of one machine differ too."""
 FACTORS = (SLOWER, MUCH_SLOWER)
+KNOWN = 4
+"""Other hours that the machine's usual memory bandwidth is known from."""
 APART = 0.03
 """Fraction of the cases of two sweeps whose 95 % intervals may have nothing in common."""
 
@@ -31,7 +35,7 @@ APART = 0.03
 def validate() -> tuple[Table, bool]:
     """Coverage within its bounds, no wider than need be; equal machines not distinguished, 15 % found."""
     rows, holds = [], True
-    for row, within in itertools.chain(_check_coverage(), _check_differences(), _check_sweeps()):
+    for row, within in itertools.chain(_check_coverage(), _check_differences(), _check_sweeps(), _check_hours()):
         rows.append((*row, "" if within else "no"))
         holds &= within
     headers = ("what", "case", "epochs", "draws", "held or told", "bound", "reach", "of what is needed", "holds")
@@ -55,8 +59,8 @@ def _check_coverage() -> Iterator[tuple[tuple[str, ...], bool]]:
             case: processes.cover_alone([each for each in recorded if each.case == case], epochs) for case in cases
         }
         yield from _describe("one process", epochs, alone)
-        for hours, words in ((1, "a sweep"), (2, "at two hours")):
-            found = processes.cover_sweeps(recorded, epochs, REPEATS, DRAWS, rng, hours=hours)
+        for hours, known, words in ((1, 0, "a sweep"), (2, 0, "at two hours"), (1, KNOWN, "usual bandwidth known")):
+            found = processes.cover_sweeps(recorded, epochs, REPEATS, DRAWS, rng, hours=hours, known=known)
             yield from _describe(f"{words}, {REPEATS} processes", epochs, found)
 
 
@@ -65,17 +69,32 @@ def _check_differences() -> Iterator[tuple[tuple[str, ...], bool]]:
     recorded, rng = _read_processes(processes.FOLDER), np.random.default_rng(0)
     six = _read_processes(processes.SIX_MINUTES)
     quiet = [each for each in recorded if each.hour in processes.list_quiet_hours(recorded)]
-    for what, drawn, epochs, repeats, factor, hours in (
-        *((f"{REPEATS} processes, the same machine", recorded, epochs, REPEATS, 1.0, 1) for epochs in EPOCHS),
-        ("six minutes, the same machine", six, min(EPOCHS), None, 1.0, 1),
-        ("six minutes at two hours, the same", six, min(EPOCHS), None, 1.0, 2),
-        ("any quiet two hours, the same", [*quiet, *six], min(EPOCHS), None, 1.0, 2),
-        *((f"six minutes, {by - 1:.0%} slower", six, min(EPOCHS), None, by, 1) for by in FACTORS),
-        *((f"six minutes at two hours, {by - 1:.0%} slower", six, min(EPOCHS), None, by, 2) for by in FACTORS),
-        *((f"any quiet two hours, {by - 1:.0%} slower", [*quiet, *six], min(EPOCHS), None, by, 2) for by in FACTORS),
+    for what, drawn, epochs, repeats, factor, hours, known in (
+        *(
+            (
+                f"{hours} quiet, bandwidth known, {by - 1:.0%} slower",
+                [*quiet, *six],
+                min(EPOCHS),
+                None,
+                by,
+                hours,
+                KNOWN,
+            )
+            for hours in (1, 2)
+            for by in (1.0, *FACTORS)
+        ),
+        *((f"{REPEATS} processes, the same machine", recorded, epochs, REPEATS, 1.0, 1, 0) for epochs in EPOCHS),
+        ("six minutes, the same machine", six, min(EPOCHS), None, 1.0, 1, 0),
+        ("six minutes at two hours, the same", six, min(EPOCHS), None, 1.0, 2, 0),
+        ("any quiet two hours, the same", [*quiet, *six], min(EPOCHS), None, 1.0, 2, 0),
+        *((f"six minutes, {by - 1:.0%} slower", six, min(EPOCHS), None, by, 1, 0) for by in FACTORS),
+        *((f"six minutes at two hours, {by - 1:.0%} slower", six, min(EPOCHS), None, by, 2, 0) for by in FACTORS),
+        *((f"any quiet two hours, {by - 1:.0%} slower", [*quiet, *six], min(EPOCHS), None, by, 2, 0) for by in FACTORS),
     ):
         twins = 1 if repeats is None else 2
-        told = processes.compare_sweeps(drawn, epochs, repeats, DRAWS, rng, factor=factor, twins=twins, hours=hours)
+        told = processes.compare_sweeps(
+            *(drawn, epochs, repeats, DRAWS, rng), factor=factor, twins=twins, hours=hours, known=known
+        )
         for name, value in (("each case", told.case), ("any case", told.family), ("overall", told.machine)):
             # What fewer hours can tell apart is shown, not asked for.
             is_bound = factor == 1 or (name == "overall" and factor == MUCH_SLOWER and (hours, drawn) == (2, six))
@@ -86,13 +105,27 @@ def _check_differences() -> Iterator[tuple[tuple[str, ...], bool]]:
 
 def _check_sweeps() -> Iterator[tuple[tuple[str, ...], bool]]:
     """Whole default sweeps of one machine at different hours, each with each."""
-    pairs = list(itertools.combinations(processes.estimate_sweeps().values(), 2))
-    different = sum(processes.are_different(one, two) for one, two in pairs)
-    overlap = [processes.do_overlap(*speeds) for pair in pairs for speeds in processes.find_common_cases(*pair)]
-    yield ("default sweeps", "called different", "10", str(len(pairs)), str(different), "0", "", ""), different == 0
-    apart = len(overlap) - sum(overlap)
-    cells = ("default sweeps", "intervals apart", "10", str(len(overlap)), str(apart), f"at most {APART:.0%}", "", "")
-    yield cells, apart <= APART * len(overlap)
+    for known, what in ((0, "default sweeps"), (KNOWN, "the same, bandwidth known")):
+        pairs = list(itertools.combinations(processes.estimate_sweeps(known=known).values(), 2))
+        different = sum(processes.are_different(one, two) for one, two in pairs)
+        overlap = [processes.do_overlap(*speeds) for pair in pairs for speeds in processes.find_common_cases(*pair)]
+        yield (what, "called different", "10", str(len(pairs)), str(different), "0", "", ""), different == 0
+        apart = len(overlap) - sum(overlap)
+        yield (
+            (what, "intervals apart", "10", str(len(overlap)), str(apart), f"at most {APART:.0%}", "", ""),
+            apart <= APART * len(overlap),
+        )
+
+
+def _check_hours() -> Iterator[tuple[tuple[str, ...], bool]]:
+    """What each hour's bandwidth explains, as all other hours say."""
+    recorded = [*_read_processes(processes.FOLDER), *_read_processes(processes.SIX_MINUTES)]
+    quiet = [each for each in recorded if each.hour in processes.list_quiet_hours(recorded)]
+    found = recorded_hours.leave_hours_out(quiet)
+    cells = (f"hours left out differ by {found.before:.1%}", "all", "12", str(len(found.slopes)))
+    slopes = f"slopes {min(found.slopes):.2f} to {max(found.slopes):.2f}"
+    bound = f"at most {KNOWN_HOUR_DEVIATION:.1%}"
+    yield (*cells, f"corrected {found.after:.1%}, {slopes}", bound, "", ""), found.after <= KNOWN_HOUR_DEVIATION
 
 
 def _describe(

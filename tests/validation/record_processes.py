@@ -18,8 +18,12 @@ import processes
 def main() -> int:
     """Write `tests/data/FOLDER/NAME.csv.gz`."""
     report, name = Path(sys.argv[1]), sys.argv[2]
+    with (report / "results.csv").open(encoding="utf-8", newline="") as file:
+        readings = {line["case_id"]: line["reference_gb_per_s"] for line in csv.DictReader(file)}
     with (report / "epochs.csv").open(encoding="utf-8", newline="") as file:
-        lines = [_keep(line) for line in csv.DictReader(file)]
+        lines = [
+            _keep(line) | {"reference_gb_per_s": _round(readings[line["case_id"]])} for line in csv.DictReader(file)
+        ]
     processes.write_hour(processes.DATA / f"{name}.csv.gz", lines)
     return 0
 
@@ -35,6 +39,10 @@ def _keep(line: dict[str, str]) -> dict[str, object]:
         "taken_cores": f"{others + steal / 100 * _CORES:.3f}",
         "noisy": int(bool(line["noise"])),
     }
+
+
+def _round(reading: str) -> str:
+    return reading and f"{float(reading):.2f}"
 
 
 _CORES = 2

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import scripted
 
+from bench.host.reference_kernels import KernelRates
 from bench.report.contents import SweepReport
 from bench.report.tables import format_within
 from bench.results.folder import ReportFolder
@@ -38,6 +39,21 @@ def test_after_further_processes_the_cases_that_are_known_well_enough_are_counte
 
 def test_without_further_processes_only_the_intervals_are_told() -> None:
     assert certainty({"basic": 1, "deep": 1}, 5.0).startswith("Each case ran once.")
+
+
+@pytest.mark.parametrize(
+    ("usual", "words"), [(50.0, "16 % below"), (41.5, "as large as"), (30.0, "35 % above"), (None, None)]
+)
+def test_what_the_hours_memory_bandwidth_changes_is_said(usual: float | None, words: str | None) -> None:
+    header = scripted.header(usual_gb_per_s=usual, usual_hours=usual and 11)
+    cases = [scripted.case(repeat=repeat) for repeat in range(12)]
+    read = dict.fromkeys(("gflop_per_s", "gflop_per_s_median", "gb_per_s", "gb_per_s_median"), 41.5)
+    beside = KernelRates(threads=1, **read)
+    outcomes = [scripted.outcome(case, reference_before=beside, reference_after=None) for case in cases]
+    said = " ".join(SweepReport(ReportFolder(Path("nowhere")), header, outcomes).certainty)
+    assert ("bandwidth" in said) == bool(words)
+    if words:
+        assert f"Memory bandwidth is {words} what this machine usually has, by 12 hours; the quiet figures of" in said
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import processes
 import pytest
+import recorded_hours
 
-from bench.results.speed import HOUR_DEVIATION
+from bench.results.speed import HOUR_DEVIATION, KNOWN_HOUR_DEVIATION, RATE_SLOPE
 
 LONG, SHORT = processes.read_processes(), processes.read_processes(processes.SIX_MINUTES)
 RECORDED = [*LONG, *SHORT]
@@ -39,6 +40,28 @@ def test_one_process_says_where_the_median_of_all_lies(epochs: int) -> None:
 @pytest.mark.parametrize("hours", [1, 2])
 def test_sweeps_say_where_it_lies(epochs: int, hours: int) -> None:
     check(list(processes.cover_sweeps(RECORDED, epochs, 6, DRAWS, np.random.default_rng(1), hours=hours).values()))
+
+
+@pytest.mark.parametrize("epochs", [12, 100])
+def test_they_say_it_by_less_where_the_usual_bandwidth_is_known(epochs: int) -> None:
+    """Of hours that are not the sweep's. One of them narrows the intervals, four by a fifth."""
+    found = [
+        list(processes.cover_sweeps(RECORDED, epochs, 6, DRAWS, np.random.default_rng(1), known=known).values())
+        for known in (0, 1, 4)
+    ]
+    for each in found[1:]:
+        check(each)
+    reaches = [statistics.fmean(case.reach for case in each) for each in found]
+    assert reaches[1] < 0.92 * reaches[0]
+    assert reaches[2] < 0.82 * reaches[0]
+
+
+def test_an_hours_figures_go_with_its_bandwidth_as_all_other_hours_say() -> None:
+    quiet = [each for each in RECORDED if each.hour in processes.list_quiet_hours(RECORDED)]
+    found = recorded_hours.leave_hours_out(quiet)
+    assert found.slopes == pytest.approx([RATE_SLOPE] * len(found.slopes), abs=0.2)
+    assert found.after < 0.5 * found.before
+    assert found.after < KNOWN_HOUR_DEVIATION
 
 
 def check(found: Sequence[processes.Coverage]) -> None:
@@ -79,34 +102,47 @@ def test_sweeps_of_six_minutes_tell_a_slower_machine_from_itself(hours: int, slo
     assert other.machine >= 0.85
 
 
+def test_the_usual_bandwidth_tells_more_machines_apart_and_none_from_itself() -> None:
+    quiet = [each for each in RECORDED if each.hour in processes.list_quiet_hours(RECORDED)]
+    unknown, same, other = (
+        processes.compare_sweeps(quiet, 12, None, DRAWS, np.random.default_rng(1), factor=factor, twins=1, known=known)
+        for factor, known in ((1.3, 0), (1.0, 4), (1.3, 4))
+    )
+    assert same.machine <= 0.05
+    assert same.family <= 0.05
+    assert other.machine > unknown.machine + 0.2
+
+
 def test_hours_of_one_machine_differ_as_assumed() -> None:
     """By the windows of three cases, and by default sweeps: within a third of what is assumed, which lies between."""
     windows = statistics.fmean(processes.find_hour_deviation(of(case)) for case in CASES)
-    sweeps = processes.find_sweep_deviation()
+    sweeps = recorded_hours.find_sweep_deviation()
     assert windows < HOUR_DEVIATION < sweeps
     assert windows == pytest.approx(HOUR_DEVIATION, rel=0.33)
     assert sweeps == pytest.approx(HOUR_DEVIATION, rel=0.33)
 
 
-def test_default_sweeps_of_one_machine_are_not_called_different() -> None:
+@pytest.mark.parametrize("known", [0, 3])
+def test_default_sweeps_of_one_machine_are_not_called_different(known: int) -> None:
     """Seven of them at seven hours, three beside other work: no case, and not the machine either."""
-    sweeps = processes.estimate_sweeps()
+    sweeps = processes.estimate_sweeps(known=known)
     assert len(sweeps) >= 7
     assert not any(processes.are_different(one, two) for one, two in itertools.combinations(sweeps.values(), 2))
 
 
-def test_the_intervals_of_default_sweeps_overlap() -> None:
-    pairs = itertools.combinations(processes.estimate_sweeps().values(), 2)
+@pytest.mark.parametrize("known", [0, 3])
+def test_the_intervals_of_default_sweeps_overlap(known: int) -> None:
+    pairs = itertools.combinations(processes.estimate_sweeps(known=known).values(), 2)
     overlap = [processes.do_overlap(*speeds) for pair in pairs for speeds in processes.find_common_cases(*pair)]
     assert sum(overlap) / len(overlap) > 0.97
 
 
 def test_a_recording_is_read_as_it_was_written(tmp_path: Path) -> None:
-    lines = [
-        {"case": "a", "repeat": 0, "train_s": 1.5, "own_cores": 1.2, "taken_cores": 0.1, "noisy": noisy}
-        for noisy in (0, 1)
-    ]
+    line = {"case": "a", "repeat": 0, "train_s": 1.5, "own_cores": 1.2, "taken_cores": 0.1}
+    lines = [line | {"noisy": noisy, "reference_gb_per_s": 51.5} for noisy in (0, 1)]
     processes.write_hour(tmp_path / "now.csv.gz", lines)
+    processes.write_hour(tmp_path / "older.csv.gz", [line | {"noisy": 0}])
     assert processes.read_processes(tmp_path) == [
-        processes.RecordedProcess("now", "a", (1.5, 1.5), (1.2, 1.2), (0.1, 0.1), (False, True))
+        processes.RecordedProcess("now", "a", (1.5, 1.5), (1.2, 1.2), (0.1, 0.1), (False, True), 51.5),
+        processes.RecordedProcess("older", "a", (1.5,), (1.2,), (0.1,), (False,)),
     ]

@@ -19,8 +19,9 @@ from bench.host import fingerprint
 from bench.plan.forecast import Forecast
 from bench.plan.profile import Case
 from bench.report import files
-from bench.results import journal
+from bench.results import journal, usual
 from bench.results.folder import ReportFolder
+from bench.results.hours import HourRate
 from bench.results.schema import SCHEMA_VERSION, Outcome, ResultRow
 from bench.sweep import run
 from bench.sweep.executor import Listener
@@ -41,6 +42,30 @@ def test_a_sweep_writes_its_whole_report(folder: ReportFolder, script: Script) -
     }
     assert status(folder)["cases"] == {"planned": 3, "not_run": 0, "ok": 3}
     assert str(folder.page) in printed
+
+
+def test_a_sweep_knows_the_usual_memory_bandwidth_and_keeps_its_own(
+    folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[list[HourRate]] = []
+    monkeypatch.setattr(usual, "find_usual", lambda machine_id, now_s: (50.0, 3))
+    monkeypatch.setattr(run, "measure_hours", lambda rows: {0: HourRate(0.0, float(len(rows)))})
+    monkeypatch.setattr(run, "keep_hours", lambda machine_id, rates: kept.append(rates))
+    measured(folder)
+    header = journal.read_header(folder.journal)
+    assert (header.usual_gb_per_s, header.usual_hours) == (50.0, 3)
+    rows = pd.read_csv(folder.results)
+    assert set(zip(rows.usual_gb_per_s, rows.usual_hours, strict=True)) == {(50.0, 3)}
+    assert kept == [[HourRate(0.0, float(len(rows)))]]
+
+
+def test_of_a_machine_with_a_gpu_memory_bandwidth_says_nothing(
+    folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usual, "find_usual", lambda machine_id, now_s: pytest.fail("it was asked for"))
+    script.fingerprint = script.fingerprint.model_copy(update={"gpu": "a GPU"})
+    measured(folder)
+    assert journal.read_header(folder.journal).usual_hours is None
 
 
 def test_nothing_of_a_runs_own_is_left_behind(folder: ReportFolder, script: Script) -> None:
