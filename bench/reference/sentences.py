@@ -19,6 +19,7 @@ from bench.reference.chosen import (
     compare_ways,
     find_median,
     list_scaling,
+    name_way,
     split,
 )
 from bench.report.published import PublishedComparison, compare_with_published
@@ -78,12 +79,14 @@ def say_epochs(rows: Rows) -> list[str]:
     """How long 500 epochs take, and what they buy over 50, for every model that was trained so long."""
     found, without = [], []
     for model, same in split(choose_published(rows), "model").items():
-        loops = {row.loop: None for row in same if row.epochs == CHECKPOINTS[-1]}
-        backend = choose_backend(rows)
-        own = {loop: [row for row in same if (row.loop, row.backend) == (loop, backend)] for loop in loops}
-        own = {loop: its for loop, its in own.items() if any(row.epochs == CHECKPOINTS[-1] for row in its)}
+        plain = (choose_backend(rows), "fit")
+        ways = {(row.backend, row.loop): None for row in same if row.epochs == CHECKPOINTS[-1]}
+        own = {
+            name_way(*way): [row for row in same if (row.backend, row.loop) == way]
+            for way in sorted(ways, key=lambda way: way != plain)
+        }
         if own:
-            found.append(_say_epochs_of(model, dict(sorted(own.items(), key=lambda each: each[0] != "fit"))))
+            found.append(_say_epochs_of(model, own))
         else:
             without.append(model)
     if found and without:
@@ -91,9 +94,9 @@ def say_epochs(rows: Rows) -> list[str]:
     return found
 
 
-def _say_epochs_of(model: str, loops: Mapping[str, Rows]) -> str:
-    """Say it of a model, first with its first loop."""
-    first, own = next(iter(loops.items()))
+def _say_epochs_of(model: str, ways: Mapping[str, Rows]) -> str:
+    """Say it of a model, by its first way to train, and how long the others take."""
+    first, own = next(iter(ways.items()))
     at = split([row for row in own if row.epochs in CHECKPOINTS], "epochs")
     last, start = max(at), min(at)
     took = {epochs: find_median(same, "total_s") for epochs, same in at.items()}
@@ -101,9 +104,9 @@ def _say_epochs_of(model: str, loops: Mapping[str, Rows]) -> str:
     seconds, before = took[last], took[start]
     times = f", {seconds / before:.1f} times as long as {start}" if seconds and before and start < last else ""
     also = [
-        f"{format_time(total)} with {loop}"
-        for loop, its in loops.items()
-        if loop != first and (total := find_median([row for row in its if row.epochs == last], "total_s"))
+        f"{format_time(total)} with {name}"
+        for name, its in ways.items()
+        if name != first and (total := find_median([row for row in its if row.epochs == last], "total_s"))
     ]
     others = f" ({', '.join(also)})" if also else ""
     time = f"take {format_time(seconds)} with {first}{times}{others}" if seconds else f"were trained with {first}"

@@ -42,6 +42,11 @@ def test_a_model_that_only_a_faster_loop_trained_to_500_epochs_has_its_sentence(
     assert sentences.say_epochs(rows) == [
         "500 epochs of basic take 3 min 20 s with xla; the loss (bce) is then 0.0922."
     ]
+    jax = result(backend="jax", loop="xla", epochs=500, total_s=100.0)
+    assert (
+        "take 10 min 0 s with fit, 10.0 times as long as 50 (1 min 40 s with jax xla)"
+        in (sentences.say_epochs([jax, *BASIC])[0])
+    )
     worse = [BASIC[0], BASIC[1].model_copy(update={"val_bce": 0.2})]
     assert sentences.say_epochs(worse)[0].endswith("the loss (bce) rises from 0.1017 at 50 to 0.2000.")
 
