@@ -2,14 +2,18 @@
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.errors import InvalidInput, quote
 from bench.host.fingerprint import make_label
 from bench.reference.archive import pack_epochs, read_files
+from bench.reference.chosen import list_pictured
 from bench.reference.verify import judge_report
+from bench.report.pictures import MOST_FILE_BYTES
+from bench.results.folder import ReportFolder
 from bench.results.reader import read_all_columns
+from bench.results.schema import ResultRow
 
 REFERENCES = Path("reports/reference")
 _MOST_PAGE_BYTES = 1_500_000
@@ -40,8 +44,15 @@ def keep_report(report: Path, what: str, references: Path = REFERENCES, *, anywa
     out = references / f"{make_label(found.fingerprint)}-{what}"
     if out.exists():
         raise InvalidInput(f"{quote(out)} is there already: remove it first, or name WHAT otherwise.")
-    _write_files(members, out)
+    _write_files(members | _read_samples(ReportFolder(report), rows), out)
     return out
+
+
+def _read_samples(folder: ReportFolder, rows: Sequence[ResultRow]) -> dict[str, bytes]:
+    """Read the samples that docs/answers.md shows, by their paths in the folder; those of others are not kept."""
+    paths = [folder.locate_sample(row.case_id, row.epochs) for row in list_pictured(rows)]
+    inside = [path for path in paths if path.parent == folder.samples and path.is_file() and not path.is_symlink()]
+    return {f"samples/{path.name}": path.read_bytes() for path in inside if path.stat().st_size <= MOST_FILE_BYTES}
 
 
 def _write_files(members: Mapping[str, bytes], out: Path) -> None:
@@ -52,6 +63,7 @@ def _write_files(members: Mapping[str, bytes], out: Path) -> None:
             new = Path(temporary, out.name)
             new.mkdir()
             for name, data in members.items():
+                (new / name).parent.mkdir(exist_ok=True)
                 (new / name).write_bytes(data)
             new.rename(out)
     except OSError as error:

@@ -8,7 +8,10 @@ from unit.handed_in import begin, write
 
 from bench.errors import InvalidInput
 from bench.plan.profile import Profile
+from bench.reference import keep
 from bench.reference.keep import keep_report
+from bench.results.folder import ReportFolder
+from bench.results.reader import read_all_columns
 from bench.results.schema import SweepHeader
 
 
@@ -78,3 +81,20 @@ def test_nothing_is_left_of_a_report_that_cannot_be_kept(report: Path, tmp_path:
     with pytest.raises(InvalidInput, match="1,500,000 at most"):
         keep_report(report, "blog", tmp_path / "out", anyway=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_samples_that_the_answers_show_are_kept_and_no_others(
+    report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _found, [shown, *_] = read_all_columns(report)
+    monkeypatch.setattr(keep, "list_pictured", lambda _rows: [shown])
+    folder = ReportFolder(report)
+    folder.samples.mkdir()
+    sample = folder.locate_sample(shown.case_id, shown.epochs)
+    sample.write_bytes(b"images")
+    folder.locate_sample("other", shown.epochs).write_bytes(b"others")
+    out = keep_report(report, "blog", tmp_path / "one")
+    assert [(file.name, file.read_bytes()) for file in (out / "samples").iterdir()] == [(sample.name, b"images")]
+    sample.unlink()
+    sample.symlink_to(folder.results)
+    assert not (keep_report(report, "blog", tmp_path / "two") / "samples").exists()
