@@ -108,10 +108,21 @@ def use_plain_labels(axis: Axis) -> None:
 
 
 class _PlainLog(LogFormatter):
-    """Writes 0.2 instead of 2 × 10⁻¹."""
+    """Writes 0.2 instead of 2 × 10⁻¹; over more than a decade and a half no more than 1, 3, 10, 30."""
+
+    def set_locs(self, locs: Any = None) -> None:
+        super().set_locs(locs)
+        low, high = sorted(self.axis.get_view_interval()) if self.axis else (0.0, 0.0)
+        chosen: set[float] | None = getattr(self, "_sublabels", None)
+        if chosen and low > 0 and high / low > _MANY_STEPS:
+            self._sublabels = chosen & {1, 3, 10}
 
     def _num_to_string(self, x: float, *_limits: float) -> str:
         return f"{x:g}"
+
+
+_MANY_STEPS = 30.0
+"""From this ratio of an axis' ends on, labels of three digits would touch each other."""
 
 
 # ------------------------------------------------------------------------------- series

@@ -147,3 +147,22 @@ def test_names_keep_their_order_and_a_gap(wanted: list[float]) -> None:
 
 def test_names_that_have_room_stay_where_they_are() -> None:
     assert figures._spread([0.1, 0.5, 0.9], 0.1, 1.0) == [0.1, 0.5, 0.9]
+
+
+def test_a_long_logarithmic_axis_has_few_labels() -> None:
+    with figures.apply_style():
+        drawn = Figure(figsize=(5, 3))
+        axes = drawn.subplots()
+        axes.plot([2, 700], [1, 2])
+        axes.set_xscale("log")
+        figures.use_plain_labels(axes.xaxis)
+        words = re.findall(r">(\d+)</text>", figures.render_svg(drawn, "stem", "label"))
+    assert [word for word in words if word != "1.0"][:5] == ["10", "100", "3", "30", "300"]
+
+
+def test_a_drawing_is_a_file_of_its_own() -> None:
+    svg = figures.make_svg_file(once()[0])
+    assert svg.startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+    assert figures.PALETTE[0] in svg
+    for foreign in ("var(", "calc(", "currentColor"):
+        assert foreign not in svg
