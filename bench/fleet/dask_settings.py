@@ -6,6 +6,7 @@ tasks: a call to a worker is awaited by whoever made it, so nothing is stolen, r
 
 import os
 import re
+import warnings
 from collections.abc import Mapping, MutableMapping
 from ipaddress import ip_address
 from typing import Any
@@ -57,6 +58,8 @@ def import_distributed() -> Any:
         ) from error
     dask.config.set(SETTINGS)
     initialize_logging(dask.config.config)
+    # Python may differ; which libraries may not, the fleet says itself.
+    warnings.filterwarnings("ignore", message="Mismatched versions found")
     return distributed
 
 
