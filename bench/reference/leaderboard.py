@@ -80,7 +80,10 @@ class _Entry:
 
 
 def _read_processes(group: Group) -> dict[_Key, list[Row]]:
-    """Read the rows of each process that ended well, once, with repeats that no other process has."""
+    """Read the rows of each process that ended well, once, with repeats that no other process has.
+
+    What a report says is its machine's usual bandwidth is left out: nobody can check it, and it changes figures.
+    """
     runs: dict[Process, list[Row]] = {}
     for reference in group.references:
         own: dict[Process, list[Row]] = {}
@@ -94,7 +97,8 @@ def _read_processes(group: Group) -> dict[_Key, list[Row]]:
         last = max(rows, key=lambda row: row.epochs)
         key = (name_case(last), last.epochs, last.dataset_digest, last.train_samples, last.val_samples)
         found.setdefault(key, []).extend(
-            replace(row, case_id=f"{name_case(row)}.r{number}", repeat=number) for row in rows
+            replace(row, case_id=f"{name_case(row)}.r{number}", repeat=number, usual_gb_per_s=None, usual_hours=None)
+            for row in rows
         )
     return found
 

@@ -59,6 +59,15 @@ def test_a_faster_machine_is_in_a_group_before(tmp_path: Path) -> None:
     assert "self-reported" in next(line for line in page.splitlines() if "[a-slow]" in line)
 
 
+def test_what_a_report_says_is_usual_makes_no_machine_faster(tmp_path: Path) -> None:
+    models = ("basic", "deep", "sparse", "variational")
+    keep(tmp_path / "as-measured", "a", 1.0, models, reference_gb_per_s=20.0)
+    keep(tmp_path / "claimed", "a", 1.0, models, reference_gb_per_s=20.0, usual_gb_per_s=40.0, usual_hours=9)
+    for folder in ("as-measured", "claimed"):
+        keep(tmp_path / folder, "b", 1.0, models, **OTHER)
+    assert write(tmp_path / "claimed") == write(tmp_path / "as-measured")
+
+
 @pytest.mark.parametrize("changes", [{"dataset_digest": "d2"}, {"epochs": 3, "run_epochs": 3}])
 def test_other_data_and_other_lengths_are_not_compared(tmp_path: Path, changes: dict[str, Any]) -> None:
     keep(tmp_path, "a", 10.0)
