@@ -57,8 +57,14 @@ class Published:
     @property
     def text(self) -> str:
         """The figure in a few words: "blog, 50 epochs: training loss 0.11"."""
-        value = f"{self.value:g}" + {"fit_s": " s", "ram_mb": " MB"}.get(self.quantity, "")
+        unit = {"fit_s": " s", "ram_mb": " MB"}.get(self.quantity)
+        value = f"{self.value:.{self.decimals}f}" if unit is None else f"{self.value:g}{unit}"
         return f"{self.source}, {self.epochs} epochs: {self.quantity_title} {value}"
+
+    @property
+    def decimals(self) -> int:
+        """Digits after the point of a loss or an activation, as published: two at least, so 0.10 keeps its zero."""
+        return max(2, len(f"{self.value:g}".partition(".")[2]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -307,8 +307,7 @@ def judge(each: PublishedComparison) -> str:
     published, ours = each.published, each.ours or 0.0
     if published.quantity in {"fit_s", "ram_mb"}:
         return judge_ratio(ours / published.value, "the time" if published.quantity == "fit_s" else "the memory")
-    last_digit = 10.0 ** -len(f"{published.value:g}".partition(".")[2])
-    if abs(ours - published.value) <= last_digit:
+    if abs(ours - published.value) <= 10.0**-published.decimals:
         return "the same"
     return "lower" if ours < published.value else "higher"
 

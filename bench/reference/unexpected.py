@@ -38,7 +38,7 @@ def _say_other_losses(rows: Rows) -> list[str]:
             found.setdefault(key, []).append(each)
     return [
         f"{model} after {epochs} epochs: the {source} {'have' if source.endswith('s') else 'has'} a "
-        + " and a ".join(f"{each.quantity} of {each.published.value:g}" for each in those)
+        + " and a ".join(f"{each.quantity} of {each.published.value:.{each.published.decimals}f}" for each in those)
         + f"; here {'they are' if len(those) > 1 else 'it is'} {word}, "
         + " and ".join(f"{each.ours:.4f}" for each in those)
         + "."

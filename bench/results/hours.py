@@ -77,7 +77,7 @@ def measure_hours(rows: Sequence[SpeedRow]) -> dict[int, HourRate]:
     last = {row.case_id: row for row in sorted(timed, key=lambda row: row.epochs)}
     readings: dict[int, list[float]] = {}
     for row in last.values():
-        if row.reference_gb_per_s is not None and (row.noisy_epochs or 0) < _NOISY * row.epochs:
+        if row.reference_gb_per_s and row.reference_gb_per_s > 0 and (row.noisy_epochs or 0) < _NOISY * row.epochs:
             readings.setdefault(hour_of[row.started_at], []).append(row.reference_gb_per_s)
     began = {hour: min(_read_time(text) for text in hour_of if hour_of[text] == hour) for hour in readings}
     return {

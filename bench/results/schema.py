@@ -86,9 +86,9 @@ class SweepHeader(StrictModel):
     created_at: str
     forecasts: dict[str, Forecast] = Field(default_factory=dict)
     """What the reference reports foretold when the sweep began, by the case's name without the repeat."""
-    usual_gb_per_s: float | None = None
+    usual_gb_per_s: float | None = Field(default=None, gt=1e-9, lt=1e9)
     """Memory bandwidth that is usual here, as earlier sweeps of this machine found it; None where there were none."""
-    usual_hours: int | None = None
+    usual_hours: int | None = Field(default=None, ge=1, le=1_000_000)
     """How many hours it is the mean of."""
 
     @cached_property

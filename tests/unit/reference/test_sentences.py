@@ -7,7 +7,9 @@ from unit.references import BASIC, result
 
 from bench.reference import sentences, unexpected
 from bench.reference.chosen import choose_backend, choose_own
+from bench.report.published import PublishedComparison
 from bench.results.schema import ResultRow
+from models.contract import Published
 
 END: dict[str, Any] = {"epochs": 500, "val_bce": 0.1}
 
@@ -184,6 +186,13 @@ def test_another_loss_in_another_loop_is_said() -> None:
     assert "After 500 epochs of basic the loss (bce) is 0.1200 with xla and 0.1000 with fit." in (
         unexpected.say_unexpected(rows)
     )
+
+
+@pytest.mark.parametrize(("ours", "word"), [(0.109, "the same"), (0.13, "higher"), (0.08, "lower")])
+def test_a_loss_is_the_same_within_one_of_the_last_digit_that_was_published(ours: float, word: str) -> None:
+    published = Published(source="blog", epochs=100, quantity="val_bce", value=0.10)
+    assert published.text.endswith(" 0.10")
+    assert sentences.judge(PublishedComparison("sparse", published, ours, "measured", "")) == word
 
 
 @pytest.mark.parametrize(

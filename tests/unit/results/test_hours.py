@@ -7,10 +7,12 @@ import pytest
 import scripted
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from unit.machines import narrow
 
+from bench.plan.profile import STORED
 from bench.results.hours import FEWEST_READINGS, compare_with_usual, measure_hours
-from bench.results.schema import ResultRow
+from bench.results.schema import ResultRow, SweepHeader
 from bench.results.speed import KNOWN_HOUR_DEVIATION, RATE_SLOPE, CaseSpeed, estimate_cases, find_hour_limit
 
 NOON, AFTERNOON = "2026-01-02T12:00:00+00:00", "2026-01-02T15:00:00+00:00"
@@ -55,6 +57,18 @@ def test_an_hours_bandwidth_is_the_mean_of_what_was_read_beside_its_processes() 
     assert [rate.gb_per_s for rate in measure_hours(rows).values()] == pytest.approx([60.0, 50.0])
     noon, afternoon = measure_hours(rows).values()
     assert afternoon.began_s - noon.began_s == 3 * 3600
+
+
+@pytest.mark.parametrize("reading", [0.0, -1.0])
+def test_a_reading_that_no_machine_gives_counts_for_nothing(reading: float) -> None:
+    assert measure_hours(processes(reading)) == {}
+
+
+@pytest.mark.parametrize("changes", [known(-5.0, 3), known(50.0, -1), known(math.nan, 3), known(50.0, 0)])
+def test_a_header_with_a_usual_bandwidth_that_no_machine_has_is_refused(changes: dict[str, Any]) -> None:
+    header = scripted.header().model_dump() | changes
+    with pytest.raises(ValidationError, match="usual"):
+        SweepHeader.model_validate(header, context=STORED)
 
 
 def test_each_process_is_read_once_whatever_its_checkpoints() -> None:
