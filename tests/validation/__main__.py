@@ -1,5 +1,5 @@
 """The measurements compared with known truth: ``nox -s validate [-- memory time bare repeat loops gate next advice
-fleet fleet-cost]``.
+fleet]``.
 
 Prints Markdown: a table per subject, with its bound and whether it holds. With the full MNIST it takes half an hour;
 run it on an otherwise idle machine, since it says nothing on a busy one.
@@ -21,8 +21,7 @@ SUBJECTS = {
     "gate": "gate_truth",
     "next": "next_run",
     "advice": "advice",
-    "fleet": "fleet_scale",
-    "fleet-cost": "fleet_cost",
+    "fleet": "fleet_cost",
 }
 """Module by name; each is imported in its turn, since one imports TensorFlow, and child processes inherit peaks."""
 
