@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bench.console.output import list_examples
+from bench.errors import InvalidInput, join_names
 from bench.fleet.dask_settings import DEFAULT_SCHEDULER
 
 fleet = typer.Typer(no_args_is_help=True, help="Run the same sweep on many machines, and compare them.")
@@ -61,7 +62,8 @@ def start(
 
 _FIELDS = {"within": "within_percent", "timeout": "timeout_s", "stall": "stall_s"}
 """Flags of `aebench run` whose fields in a profile have other names."""
-_NO_FIELDS = ("profile", "data", "offline", "out", "resume", "plan", "probe", "tables", "as_json")
+_NOT_FOR_FLEETS = {"plan": "--plan", "probe": "--probe", "tables": "--tables", "as_json": "--json"}
+_NO_FIELDS = ("profile", "data", "offline", "out", "resume", *_NOT_FOR_FLEETS)
 
 
 def _make_sweep_request(context: typer.Context) -> Any:
@@ -71,6 +73,9 @@ def _make_sweep_request(context: typer.Context) -> Any:
     root = context.find_root()
     aebench: Any = root.command
     flags: Mapping[str, Any] = aebench.commands["run"].make_context("run", list(context.args), parent=root).params
+    given = [flag for name, flag in _NOT_FOR_FLEETS.items() if flags[name]]
+    if given:
+        raise InvalidInput(f"{join_names(given, 4)}: that is for `aebench run`, and a fleet does not do it; leave it out.")
     fields = {_FIELDS.get(name, name): value for name, value in flags.items() if name not in _NO_FIELDS}
     return SweepRequest(
         flags["profile"], parse_fields(**fields), flags["data"], flags["offline"], flags["out"], flags["resume"]
