@@ -172,6 +172,10 @@ class Home:
             text = replies[address]
         except (KeyError, AttributeError) as error:  # the scheduler, or this client, has just lost it
             raise OSError(f"{address} is gone") from error
+        except OSError:
+            raise
+        except Exception as error:  # what a Dask worker raises that is none of ours: it has no aebench, or another one
+            raise Refused(f"it cannot answer ({type(error).__name__}: {error}): start `aebench fleet worker`") from error
         if text.startswith('{"refusal":'):
             raise Refused(say.Refusal.model_validate_json(text).refusal)
         try:
