@@ -11,9 +11,8 @@ from bench.errors import InvalidInput, join_names
 from bench.fleet.dask_settings import DEFAULT_SCHEDULER
 
 fleet = typer.Typer(no_args_is_help=True, help="Run the same sweep on many machines, and compare them.")
-Scheduler = Annotated[
-    str, typer.Option(metavar="ADDRESS", help="Where home and the machines meet: tcp://HOST:PORT or tls://HOST:PORT.")
-]
+_MEETING = "Where home and the machines meet: tcp://HOST:PORT or tls://HOST:PORT"
+Scheduler = Annotated[str, typer.Option(metavar="ADDRESS", help=f"{_MEETING}.")]
 
 
 @fleet.command(
@@ -26,14 +25,16 @@ Scheduler = Annotated[
 )
 def start(
     context: typer.Context,
-    scheduler: Scheduler = DEFAULT_SCHEDULER,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help=f"{_MEETING}; by default {DEFAULT_SCHEDULER}.")
+    ] = None,
     spread: Annotated[
-        Literal["machines", "cases"],
-        typer.Option(help="Every case on every machine, or each case once on whichever of one kind is free."),
-    ] = "machines",
+        Literal["machines", "cases"] | None,
+        typer.Option(help="Every case on all machines (default), or each once on whichever of one kind is free."),
+    ] = None,
     machines: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Do not end before so many machines took part.")
-    ] = 1,
+        int | None, typer.Option(metavar="N", min=1, help="Do not end before so many machines took part; by default 1.")
+    ] = None,
     lease: Annotated[
         float,
         typer.Option(metavar="S", min=1, help="Give up a machine that is away for so many seconds, or if none comes."),
@@ -51,7 +52,7 @@ def start(
 ) -> None:
     """Run a sweep on all machines that join, and write one folder with their reports and the comparison.
 
-    Takes what `aebench run` takes, too; --out is needed.
+    Takes what `aebench run` takes, too; --out is needed. --resume goes on as the sweep was begun.
     """
     from bench.fleet import start as command  # noqa: PLC0415 - pandas and scipy are for those who measure
 
@@ -75,7 +76,9 @@ def _make_sweep_request(context: typer.Context) -> Any:
     flags: Mapping[str, Any] = aebench.commands["run"].make_context("run", list(context.args), parent=root).params
     given = [flag for name, flag in _NOT_FOR_FLEETS.items() if flags[name]]
     if given:
-        raise InvalidInput(f"{join_names(given, 4)}: that is for `aebench run`, and a fleet does not do it; leave it out.")
+        raise InvalidInput(
+            f"{join_names(given, 4)}: that is for `aebench run`, and a fleet does not do it; leave it out."
+        )
     fields = {_FIELDS.get(name, name): value for name, value in flags.items() if name not in _NO_FIELDS}
     return SweepRequest(
         flags["profile"], parse_fields(**fields), flags["data"], flags["offline"], flags["out"], flags["resume"]

@@ -174,8 +174,9 @@ class Home:
             raise OSError(f"{address} is gone") from error
         except OSError:
             raise
-        except Exception as error:  # what a Dask worker raises that is none of ours: it has no aebench, or another one
-            raise Refused(f"it cannot answer ({type(error).__name__}: {error}): start `aebench fleet worker`") from error
+        except Exception as error:  # a Dask worker without aebench raises anything
+            why = f"{type(error).__name__}: {error}"
+            raise Refused(f"it cannot answer ({why}); start it with `aebench fleet worker`") from error
         if text.startswith('{"refusal":'):
             raise Refused(say.Refusal.model_validate_json(text).refusal)
         try:

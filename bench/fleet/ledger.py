@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from bench.errors import InvalidInput, quote
 from bench.fleet.messages import SweepId
@@ -31,6 +31,8 @@ class FleetFile(StrictModel):
     sweep: SweepId
     spread: Spread
     scheduler: str
+    machines: Annotated[int, Field(ge=1)] = 1
+    """The sweep does not end before so many took part."""
     header: SweepHeader
     """What is measured; the machine in it is home."""
 
@@ -150,7 +152,7 @@ def open_ledger(out: Path, file: FleetFile, *, is_new: bool) -> Iterator[Ledger]
     """Lock a fleet's folder and open what it has. Raises `InvalidInput` where another home writes there."""
     out.mkdir(parents=True, exist_ok=True)
     with journal.lock_folder(ReportFolder(out)):
-        if is_new:
+        if is_new or read_fleet_file(out) != file:
             write_whole(out / "fleet.json", file.model_dump_json() + "\n")
         ledger = Ledger(out, file)
         try:

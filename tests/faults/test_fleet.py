@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -193,6 +195,19 @@ def test_collect_fetches_what_machines_have_and_runs_nothing(fleet: FleetStage) 
     assert fleet.rows_at_home("one") == fleet.rows_at("one")
     assert fleet.rows_at("one").total() == before + 1
     assert fleet.home(resume=True).code() == 0, fleet.describe()
+    fleet.check("one")
+
+
+def test_the_command_that_home_prints_goes_on_as_the_sweep_was_begun(fleet: FleetStage) -> None:
+    fleet.pace = 0.1
+    fleet.machine("one")
+    home = fleet.home("--spread", "cases", "--on-interrupt", "end")
+    fleet.wait_for_rows("one", 1)
+    home.send(signal.SIGINT)
+    assert home.code() == 130, fleet.describe()
+    (command,) = re.findall(r"To run what failed or is missing: (.*)", home.said())
+    again = fleet.play(*shlex.split(command)[2:])
+    assert again.code() == 0, fleet.describe()
     fleet.check("one")
 
 
