@@ -101,7 +101,9 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
                 display.show(home)
 
             home.show = show
-            stopped_by = asyncio.run(_work(home, request.on_interrupt, console))
+            stopped_by = _work(home)
+            if isinstance(stopped_by, KeyboardInterrupt):
+                _settle_cases(home, request.on_interrupt, console)
         return report_fleet(ledger, console, again=again, machines=file.machines, stopped_by=stopped_by)
 
 
@@ -153,24 +155,32 @@ def _make_resume_command(out: Path, data: Path | None = None) -> str:
     return f"aebench fleet start {shlex.join(words)}"
 
 
-async def _work(home: Home, on_interrupt: OnInterrupt, console: Console) -> KeyboardInterrupt | OSError | None:
+def _work(home: Home) -> KeyboardInterrupt | OSError | None:
     """Let home work, until Ctrl-C at the latest; returns what stopped it."""
-    with _set_on_signals(home.stop):
-        try:
+
+    async def run() -> None:
+        with _set_on_signals(home.stop):
             await home.run()
-        except DiskRefused as refused:
-            return refused.error
-    if not home.stop.is_set():
-        return None
+
+    try:
+        asyncio.run(run())
+    except DiskRefused as refused:
+        return refused.error
+    except KeyboardInterrupt as interrupt:  # in the instants before home listens to signals, and after
+        return interrupt
+    return KeyboardInterrupt() if home.stop.is_set() else None
+
+
+def _settle_cases(home: Home, on_interrupt: OnInterrupt, console: Console) -> None:
+    """After Ctrl-C, end what runs or leave it: outside asyncio, which makes something else of another Ctrl-C."""
     if on_interrupt == "ask":
         on_interrupt = _ask(console) if console.is_terminal else "end"
     if on_interrupt == "end":
         say(console, "Ending what runs on the machines; they stay and wait for other cases.")
-        with contextlib.suppress(OSError):
-            await home.end_cases()
+        with contextlib.suppress(OSError, KeyboardInterrupt):  # another Ctrl-C does not wait for them
+            asyncio.run(home.end_cases())
     else:
         say(console, "Leaving: each machine finishes the case that it runs and keeps its row.")
-    return KeyboardInterrupt()
 
 
 def _ask(console: Console) -> Literal["end", "detach"]:
@@ -219,8 +229,7 @@ def collect_fleet(out: Path, scheduler: str | None, console: Console | None = No
             read_images=bytes,
             tell=display.tell,
         )
-        asyncio.run(home.run())
-        return report_fleet(ledger, console, again=_make_resume_command(out))
+        return report_fleet(ledger, console, again=_make_resume_command(out), stopped_by=_work(home))
 
 
 def require_scheduler(address: str) -> None:

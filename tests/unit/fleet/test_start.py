@@ -1,6 +1,11 @@
-"""Home's command: what a resume takes from the folder."""
+"""Home's command: what a resume takes from the folder, and what stops home."""
 
+import asyncio
+import io
+import signal
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import scripted
@@ -9,6 +14,7 @@ from rich.console import Console
 from bench.errors import InvalidInput
 from bench.fleet import start
 from bench.fleet.dask_settings import DEFAULT_SCHEDULER
+from bench.fleet.home import Home
 from bench.fleet.ledger import FleetFile, open_ledger, read_fleet_file
 from bench.fleet.start import FleetRequest
 from bench.sweep.flags import SweepRequest
@@ -47,6 +53,45 @@ def resume(monkeypatch: pytest.MonkeyPatch, out: Path, **asked: object) -> Fleet
     request = FleetRequest(SweepRequest(None, {}, None, False, out, True), **asked)  # type: ignore[arg-type]
     start.start_fleet(request, Console(quiet=True))
     return found[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.parametrize("while_ending", [False, True])
+def test_another_ctrl_c_leaves_and_the_report_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, while_ending: bool
+) -> None:
+    def press(*_: object) -> str:
+        if while_ending:
+            return "e"
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("nothing heard Ctrl-C")
+
+    async def run(home: Home) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await home.stop.wait()
+
+    async def end_cases(_home: Home) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Home, "run", run)
+    monkeypatch.setattr(Home, "end_cases", end_cases)
+    console = Console(force_terminal=True, file=io.StringIO())
+    monkeypatch.setattr(console, "input", press)
+    sweep = SweepRequest(None, {}, None, False, tmp_path / "out", True)
+    asked: Any = start.start_fleet(FleetRequest(sweep), console)
+    assert isinstance(asked["stopped_by"], KeyboardInterrupt)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_ctrl_c_at_a_collecting_home_reports_what_has_come(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def run(home: Home) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await home.stop.wait()
+
+    monkeypatch.setattr(Home, "run", run)
+    asked: Any = start.collect_fleet(tmp_path / "out", None, Console(quiet=True))
+    assert isinstance(asked["stopped_by"], KeyboardInterrupt)
 
 
 def test_a_resume_goes_on_as_the_sweep_was_begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
