@@ -229,7 +229,10 @@ class Home:
         theirs = await self.call(address, begin, SweepHeader)
         if theirs.dataset_digest != header.dataset_digest:
             raise Refused(f"other images: digest {theirs.dataset_digest[:12]}…, here {header.dataset_digest[:12]}…")
-        account = self.ledger.open_account(label, theirs)
+        try:
+            account = self.ledger.open_account(label, theirs)
+        except OSError as error:
+            raise DiskRefused(error) from error
         await self._fetch_rows(address, account)
         lost = other.case if other is not None and other.life != description.life else None
         if lost is not None and lost.case_id not in account.settled:

@@ -1,6 +1,7 @@
 """What home decides: whom it asks, who runs what, and what stops it."""
 
 import asyncio
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import scripted
 from bench.fleet import messages as say
 from bench.fleet.home import Home
 from bench.fleet.ledger import FleetFile, Ledger, open_ledger
-from bench.fleet.member import Plan, Refused
+from bench.fleet.member import DiskRefused, Plan, Refused
 
 HEADER = scripted.header()
 FILE = FleetFile(sweep="0" * 32, spread="machines", scheduler="tcp://127.0.0.1:1", header=HEADER)
@@ -51,3 +52,38 @@ def test_a_dask_worker_without_aebench_is_refused_and_one_that_is_gone_may_come_
     home = make_home(ledger, _client=Client(error))
     with pytest.raises(kind, match=named):
         asyncio.run(home.call("tcp://a:1", say.Describe(), say.Description))
+
+
+def describe_machine(home: Home, label: str = "one") -> say.Description:
+    header = home.ledger.file.header
+    return say.Description(
+        label=label, life="1", code=home._code, fingerprint=header.fingerprint, machine_id=header.machine_id,
+        environment_id=header.environment_id, running=None, sweeps={},
+    )  # fmt: skip
+
+
+def answer_as_machine(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a machine answer that has the images, and no rows."""
+
+    async def call(_address: str, request: Any, _kind: Any, _data: bytes = b"") -> Any:
+        match request:
+            case say.SendImages():
+                return say.Received(size=1, is_whole=True)
+            case say.Begin():
+                return home.ledger.file.header
+            case say.SendRows():
+                return say.Rows(rows=[], is_all=True)
+
+    monkeypatch.setattr(home, "call", call)
+
+
+def test_a_full_disk_at_home_is_no_machine_that_went_away(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = make_home(ledger)
+    answer_as_machine(home, monkeypatch)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ledger, "open_account", refuse)
+    with pytest.raises(DiskRefused, match="No space left"):
+        asyncio.run(home._admit("tcp://a:1", describe_machine(home)))

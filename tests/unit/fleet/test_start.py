@@ -1,6 +1,7 @@
 """Home's command: what a resume takes from the folder, and what stops home."""
 
 import asyncio
+import errno
 import io
 import signal
 import sys
@@ -16,6 +17,7 @@ from bench.fleet import start
 from bench.fleet.dask_settings import DEFAULT_SCHEDULER
 from bench.fleet.home import Home
 from bench.fleet.ledger import FleetFile, open_ledger, read_fleet_file
+from bench.fleet.member import DiskRefused
 from bench.fleet.start import FleetRequest
 from bench.sweep.flags import SweepRequest
 
@@ -92,6 +94,15 @@ def test_ctrl_c_at_a_collecting_home_reports_what_has_come(monkeypatch: pytest.M
     monkeypatch.setattr(Home, "run", run)
     asked: Any = start.collect_fleet(tmp_path / "out", None, Console(quiet=True))
     assert isinstance(asked["stopped_by"], KeyboardInterrupt)
+
+
+def test_a_full_disk_at_a_collecting_home_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def run(_home: Home) -> None:
+        raise DiskRefused(OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(Home, "run", run)
+    asked: Any = start.collect_fleet(tmp_path / "out", None, Console(quiet=True))
+    assert asked["stopped_by"].errno == errno.ENOSPC
 
 
 def test_a_resume_goes_on_as_the_sweep_was_begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
