@@ -85,7 +85,7 @@ def _make_sweep_request(context: typer.Context) -> Any:
     )
 
 
-@fleet.command(epilog=list_examples(("aebench fleet worker --scheduler tcp://10.0.0.5:8786", "on each machine")))
+@fleet.command(epilog=list_examples(("aebench fleet worker --scheduler tcp://10.0.0.5:8790", "on each machine")))
 def worker(
     scheduler: Scheduler = DEFAULT_SCHEDULER,
     label: Annotated[
@@ -101,7 +101,7 @@ def worker(
     raise typer.Exit(command.run_worker(command.WorkerRequest(scheduler, label, folder)))
 
 
-@fleet.command(epilog=list_examples(("aebench fleet scheduler --scheduler tcp://10.0.0.5:8786", "at that address")))
+@fleet.command(epilog=list_examples(("aebench fleet scheduler --scheduler tcp://10.0.0.5:8790", "at that address")))
 def scheduler(scheduler: Scheduler = DEFAULT_SCHEDULER) -> None:
     """Run a scheduler here; `fleet start` does so by itself where the address is its machine's."""
     from bench.fleet.scheduler import run_scheduler  # noqa: PLC0415
@@ -132,7 +132,7 @@ def collect(
 
 @fleet.command(epilog=list_examples(("aebench fleet stop", "finished cases are kept on the machines")))
 def stop(scheduler: Scheduler = DEFAULT_SCHEDULER) -> None:
-    """End all workers of a scheduler, what they run, and the scheduler."""
+    """End all workers of a scheduler, what they run, and the scheduler, unless it has other Dask workers."""
     from bench.fleet.control import stop_fleet  # noqa: PLC0415
 
     raise typer.Exit(stop_fleet(scheduler))

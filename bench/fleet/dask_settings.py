@@ -13,7 +13,8 @@ from typing import Any
 
 from bench.errors import InvalidInput, quote
 
-DEFAULT_SCHEDULER = "tcp://127.0.0.1:8786"
+DEFAULT_SCHEDULER = "tcp://127.0.0.1:8790"
+"""Dask's own default is another port: who uses Dask for something else, too, has another scheduler there."""
 SETTINGS: Mapping[str, Any] = {
     # A case that another worker steals runs on a machine that nobody asked for (dask/distributed#3069, #9214).
     "distributed.scheduler.work-stealing": False,

@@ -245,7 +245,7 @@ def test_a_stopped_fleet_ends_with_its_cases(fleet: FleetStage) -> None:
     stop = fleet.play("stop", "--scheduler", fleet.address)
     assert stop.code() == 0, fleet.describe()
     assert worker.code() == 0, fleet.describe()
-    assert "Stopped 1 machines" in stop.said()
+    assert "Stopped 1 machine and the scheduler" in stop.said()
     home.send(signal.SIGTERM)
     assert home.code() in (3, 130), fleet.describe()
 
