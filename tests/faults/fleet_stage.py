@@ -101,10 +101,10 @@ class FleetStage:
 
     def scheduler(self) -> Actor:
         actor = self.play("scheduler", "--scheduler", self.address)
-        wait_for(self._is_listening, actor.said)
+        wait_for(self.is_listening, actor.said)
         return actor
 
-    def _is_listening(self) -> bool:
+    def is_listening(self) -> bool:
         try:
             socket.create_connection((self.host, self.port), 1).close()
         except OSError:

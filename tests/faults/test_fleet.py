@@ -106,6 +106,16 @@ def test_a_second_worker_on_a_machine_is_refused(fleet: FleetStage) -> None:
     assert "a worker of a fleet runs on this machine already" in second.said()
 
 
+def test_a_worker_says_once_why_there_is_no_connection_and_that_there_is_one(fleet: FleetStage) -> None:
+    fleet.actors[0].kill()
+    fleet_stage.wait_for(lambda: not fleet.is_listening(), fleet.describe)
+    worker = fleet.machine("one")
+    fleet_stage.wait_for(lambda: "one: no connection to" in worker.said(), worker.said)
+    fleet.scheduler()
+    fleet_stage.wait_for(lambda: "one: connected to" in worker.said(), worker.said)
+    assert worker.said().count("no connection") == 1
+
+
 def test_what_a_nanny_sets_is_removed_and_named(fleet: FleetStage) -> None:
     nanny = {"OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MKL_NUM_THREADS": "2"}
     machine = fleet.machine("one", environ=nanny)
