@@ -324,7 +324,7 @@ class Home:
         if self.ledger.file.spread == "machines":
             yield from (case for case in self.ledger.cases if case.case_id not in member.account.settled)
             return
-        settled = {case_id for account in self.ledger.accounts.values() for case_id in account.settled}
+        settled = self.ledger.find_settled() | member.account.settled
         others = {each.case.case_id for each in self.members.values() if each.case and each is not member}
         mine = member.case
         if mine is not None and mine.case_id not in settled:
@@ -362,7 +362,7 @@ class Home:
             return all(self._is_away(each) or self._choose(each) is None for each in self.members.values())
         is_idle = all(each.case is None for each in self.members.values())
         here = [each for each in self.members.values() if not self._is_away(each)]
-        return not here or (is_idle and self._choose(here[0]) is None)
+        return not here or (is_idle and all(self._choose(each) is None for each in here))
 
     def _hear(self, event: tuple[float, Any]) -> None:
         """Note what a machine says that it does."""

@@ -106,6 +106,21 @@ class Ledger:
         """Those of the sweep."""
         return self.file.header.cases
 
+    def find_settled(self) -> set[str]:
+        """Cases that no machine runs any more with ``--spread cases``.
+
+        One of them has ended well, or all together have failed, or died with it, once more than the retries allow: a
+        single machine that is broken does not use up the sweep.
+        """
+        well: set[str] = set()
+        failed: Counter[str] = Counter()
+        for account in self.accounts.values():
+            well |= {case_id for case_id, status in account.statuses.items() if status == "ok"}
+            failed.update(account.runs)
+            failed.update(account.lost)
+        retries = self.file.header.profile.retries
+        return well | {case_id for case_id, count in failed.items() if count > retries}
+
     def open_account(self, label: str, header: SweepHeader) -> Account:
         """Open a machine's folder, with the machine's own header of the sweep. Raises `InvalidInput`."""
         account = self.accounts.get(label)

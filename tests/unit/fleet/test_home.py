@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import scripted
 from bench.fleet import messages as say
 from bench.fleet.home import Home
 from bench.fleet.ledger import FleetFile, Ledger, open_ledger
-from bench.fleet.member import DiskRefused, Plan, Refused
+from bench.fleet.member import DiskRefused, Member, Plan, Refused
 
 HEADER = scripted.header()
 FILE = FleetFile(sweep="0" * 32, spread="machines", scheduler="tcp://127.0.0.1:1", header=HEADER)
@@ -87,3 +88,25 @@ def test_a_full_disk_at_home_is_no_machine_that_went_away(ledger: Ledger, monkey
     monkeypatch.setattr(ledger, "open_account", refuse)
     with pytest.raises(DiskRefused, match="No space left"):
         asyncio.run(home._admit("tcp://a:1", describe_machine(home)))
+
+
+def test_a_machine_that_is_broken_does_not_use_up_a_sweep_of_cases(tmp_path: Path) -> None:
+    header = scripted.header(profile=scripted.profile(retries=1))
+    file = FILE.model_copy(update={"spread": "cases", "header": header})
+    with open_ledger(tmp_path / "cases", file, is_new=True) as ledger:
+        home = make_home(ledger)
+        for label in ("broken", "well", "third"):
+            account = ledger.open_account(label, header)
+            home.members[label] = Member(account, f"tcp://{label}:1", "1", time.monotonic())
+        broken, well, third = home.members.values()
+        for case in header.cases:
+            broken.account.add(scripted.outcome(case, reached=1))
+        assert home._choose(broken) is None
+        assert home._choose(well) == header.cases[0]
+        assert not home._is_done()
+        well.account.add(scripted.outcome(header.cases[0], reached=1))
+        assert home._choose(third) == header.cases[1], "what failed twice is left out"
+        for case in header.cases[1:]:
+            well.account.add(scripted.outcome(case))
+        assert home._choose(third) is None
+        assert home._is_done()
