@@ -55,10 +55,11 @@ def test_every_machine_runs_every_case_and_home_has_one_folder(fleet: FleetStage
 
 
 def test_machines_of_one_kind_share_the_cases_and_a_late_one_gets_some(fleet: FleetStage) -> None:
-    fleet.pace = 0.06
+    fleet.pace = 0.3
     fleet.machine("one")
     home = fleet.home("--spread", "cases", "--machines", "2")
     fleet.wait_for_rows("one", 1)
+    fleet.pace = 0.02
     fleet.machine("late")
     fleet.machine("other", fingerprint={"cpu_model": "Another CPU"})
     assert home.code() == 0, fleet.describe()
@@ -154,7 +155,7 @@ def test_a_machine_that_never_comes_back_is_given_up_after_the_lease(fleet: Flee
     fleet.pace = 0.1
     fleet.machine("one")
     gone = fleet.machine("gone")
-    home = fleet.home("--machines", "2", "--lease", "3", "--spread", spread)
+    home = fleet.home("--machines", "2", "--lease", "15", "--spread", spread)
     fleet.wait_for_rows("gone", 1)
     gone.kill()
     assert home.code() == (3 if spread == "machines" else 0), fleet.describe()
@@ -191,10 +192,10 @@ def test_a_home_that_is_killed_resumes_and_asks_for_what_it_lacks(fleet: FleetSt
 
 
 def test_collect_fetches_what_machines_have_and_runs_nothing(fleet: FleetStage) -> None:
-    fleet.pace = 0.1
+    fleet.pace = 0.3
     fleet.machine("one")
     home = fleet.home("--on-interrupt", "detach")
-    fleet.wait_for_rows("one", 1)
+    fleet.wait_for_starts("one", 2)
     home.send(signal.SIGINT)
     assert home.code() == 130, fleet.describe()
     assert "each machine finishes the case that it runs" in home.said()
