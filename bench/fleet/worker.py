@@ -37,7 +37,8 @@ _CONNECT_S = 10.0
 _START_S = 60.0
 """A Dask worker that is not connected after so long is closed, and another one tried."""
 _LOCK_MODE = 0o666
-"""Any user may find that a machine has a worker."""
+"""Where the system lets one user open another's file in a folder for all."""
+_LABEL = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,21 @@ def run_worker(request: WorkerRequest, console: Console | None = None) -> int:
 
 @contextmanager
 def lock_machine() -> Iterator[None]:
-    """Hold the one lock of this machine, whoever runs a worker and whatever its label is. Raises `InvalidInput`."""
+    """Hold the lock of this machine, which is in the folder for temporary files, whatever the worker's label is.
+
+    Raises `InvalidInput` where another worker holds it, or where it is another user's file.
+    """
     path = Path(tempfile.gettempdir(), "aebench-fleet.lock")
     lock = filelock.FileLock(path, mode=_LOCK_MODE)
     try:
         lock.acquire(timeout=0)
-    except (filelock.Timeout, PermissionError) as error:
+    except PermissionError as error:
+        raise InvalidInput(
+            f"{path} cannot be opened ({error.strerror}): another user has run a worker here. If none runs now, let "
+            "its owner delete it; or name another folder for temporary files with TMPDIR: only workers with the same one are "
+            "kept apart."
+        ) from error
+    except filelock.Timeout as error:
         raise InvalidInput(
             f"a worker of a fleet runs on this machine already, and cases side by side would slow each other down "
             f"({path} is locked). End that one first: `aebench fleet stop`, or Ctrl-C where it runs."
@@ -109,7 +119,7 @@ def find_folder() -> Path:
 def choose_label(wanted: str | None, folder: Path) -> str:
     """Return the label that was asked for, else the one of before, else a new one. Raises `InvalidInput`."""
     if wanted is not None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", wanted):
+        if not re.fullmatch(_LABEL, wanted):
             raise InvalidInput(
                 f"--label takes up to 40 letters, digits, dots, hyphens and underscores; got {quote(wanted)!r}."
             )
@@ -117,7 +127,10 @@ def choose_label(wanted: str | None, folder: Path) -> str:
     path = folder / "label"
     if not path.is_file():
         write_whole(path, f"{make_label(take_fingerprint())[:32].strip('-.')}-{uuid4().hex[:4]}")
-    return choose_label(path.read_text(encoding="utf-8")[:80].strip(), folder)
+    found = path.read_text(encoding="utf-8", errors="replace")[:80].strip()
+    if not re.fullmatch(_LABEL, found):
+        raise InvalidInput(f"{path} holds no label, but {quote(found)!r}; delete it, or name one with --label.")
+    return found
 
 
 @contextmanager
