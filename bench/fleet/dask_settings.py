@@ -104,7 +104,10 @@ def is_loopback(host: str) -> bool:
 
 
 def describe_risk(address: str) -> str | None:
-    """Say what others can do who reach an address; None where that is nothing."""
+    """Say what others can do who reach an address over a network; None where nobody does.
+
+    Users of the same computer reach loopback, too: docs/fleet.md says so.
+    """
     protocol, host, port = split_address(address)
     if protocol == "tls" or is_loopback(host):
         return None
