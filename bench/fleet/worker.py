@@ -93,8 +93,8 @@ def lock_machine() -> Iterator[None]:
     except PermissionError as error:
         raise InvalidInput(
             f"{path} cannot be opened ({error.strerror}): another user has run a worker here. If none runs now, let "
-            "its owner delete it; or name another folder for temporary files with TMPDIR: only workers with the same one are "
-            "kept apart."
+            "its owner delete it; or name another folder for temporary files with TMPDIR: only workers with the same "
+            "one are kept apart."
         ) from error
     except filelock.Timeout as error:
         raise InvalidInput(
