@@ -130,9 +130,8 @@ class Home:
                 self._tend(serving, identity["workers"])
                 self._check_lease()
                 self.show(self)
-                if self.plan.only_collect and all(task.done() for task in serving.values()):
-                    return True
-                if self._is_done():
+                is_served = all(task.done() for task in serving.values())
+                if is_served if self.plan.only_collect else self._is_done():
                     return True
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.stop.wait(), _LOOK_S)

@@ -5,11 +5,13 @@ import errno
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import scripted
 
+from bench.fleet import home as module
 from bench.fleet import messages as say
 from bench.fleet.home import Home
 from bench.fleet.ledger import FleetFile, Ledger, open_ledger
@@ -110,3 +112,29 @@ def test_a_machine_that_is_broken_does_not_use_up_a_sweep_of_cases(tmp_path: Pat
             well.account.add(scripted.outcome(case))
         assert home._choose(third) is None
         assert home._is_done()
+
+
+def test_a_collecting_home_waits_for_each_machine_that_is_there(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make_home(ledger)
+    home.plan = Plan(only_collect=True)
+    workers = {address: {"last_seen": 0.0} for address in ("complete", "slow")}
+    served: list[str] = []
+
+    async def identity(**_: Any) -> Any:
+        return {"workers": workers}
+
+    async def serve(address: str) -> None:
+        if address == "slow":
+            await asyncio.sleep(0.2)
+        account = ledger.open_account(address, HEADER)
+        account.settled.update(case.case_id for case in HEADER.cases)
+        home.members[address] = Member(account, address, "1", time.monotonic())
+        served.append(address)
+
+    home._client = SimpleNamespace(scheduler=SimpleNamespace(identity=identity))
+    monkeypatch.setattr(module, "_LOOK_S", 0.02)
+    monkeypatch.setattr(home, "_serve", serve)
+    assert asyncio.run(home._watch())
+    assert served == ["complete", "slow"]
