@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 import typer
 
 from bench.console.output import list_examples
+from bench.errors import InvalidInput, join_names
 from bench.fleet.dask_settings import DEFAULT_SCHEDULER
 
 fleet = typer.Typer(no_args_is_help=True, help="Run the same sweep on many machines, and compare them.")
-Scheduler = Annotated[
-    str, typer.Option(metavar="ADDRESS", help="Where home and the machines meet: tcp://HOST:PORT or tls://HOST:PORT.")
-]
+_MEETING = "Where home and the machines meet: tcp://HOST:PORT or tls://HOST:PORT"
+Scheduler = Annotated[str, typer.Option(metavar="ADDRESS", help=f"{_MEETING}.")]
 
 
 @fleet.command(
@@ -25,14 +25,16 @@ Scheduler = Annotated[
 )
 def start(
     context: typer.Context,
-    scheduler: Scheduler = DEFAULT_SCHEDULER,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help=f"{_MEETING}; by default {DEFAULT_SCHEDULER}.")
+    ] = None,
     spread: Annotated[
-        Literal["machines", "cases"],
-        typer.Option(help="Every case on every machine, or each case once on whichever of one kind is free."),
-    ] = "machines",
+        Literal["machines", "cases"] | None,
+        typer.Option(help="Every case on all machines (default), or each once on whichever of one kind is free."),
+    ] = None,
     machines: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Do not end before so many machines took part.")
-    ] = 1,
+        int | None, typer.Option(metavar="N", min=1, help="Do not end before so many machines took part; by default 1.")
+    ] = None,
     lease: Annotated[
         float,
         typer.Option(metavar="S", min=1, help="Give up a machine that is away for so many seconds, or if none comes."),
@@ -50,7 +52,7 @@ def start(
 ) -> None:
     """Run a sweep on all machines that join, and write one folder with their reports and the comparison.
 
-    Takes what `aebench run` takes, too; --out is needed.
+    Takes what `aebench run` takes, too; --out is needed. --resume goes on as the sweep was begun.
     """
     from bench.fleet import start as command  # noqa: PLC0415 - pandas and scipy are for those who measure
 
@@ -61,7 +63,8 @@ def start(
 
 _FIELDS = {"within": "within_percent", "timeout": "timeout_s", "stall": "stall_s"}
 """Flags of `aebench run` whose fields in a profile have other names."""
-_NO_FIELDS = ("profile", "data", "offline", "out", "resume", "plan", "probe", "tables", "as_json")
+_NOT_FOR_FLEETS = {"plan": "--plan", "probe": "--probe", "tables": "--tables", "as_json": "--json"}
+_NO_FIELDS = ("profile", "data", "offline", "out", "resume", *_NOT_FOR_FLEETS)
 
 
 def _make_sweep_request(context: typer.Context) -> Any:
@@ -71,13 +74,18 @@ def _make_sweep_request(context: typer.Context) -> Any:
     root = context.find_root()
     aebench: Any = root.command
     flags: Mapping[str, Any] = aebench.commands["run"].make_context("run", list(context.args), parent=root).params
+    given = [flag for name, flag in _NOT_FOR_FLEETS.items() if flags[name]]
+    if given:
+        raise InvalidInput(
+            f"{join_names(given, 4)}: that is for `aebench run`, and a fleet does not do it; leave it out."
+        )
     fields = {_FIELDS.get(name, name): value for name, value in flags.items() if name not in _NO_FIELDS}
     return SweepRequest(
         flags["profile"], parse_fields(**fields), flags["data"], flags["offline"], flags["out"], flags["resume"]
     )
 
 
-@fleet.command(epilog=list_examples(("aebench fleet worker --scheduler tcp://10.0.0.5:8786", "on each machine")))
+@fleet.command(epilog=list_examples(("aebench fleet worker --scheduler tcp://10.0.0.5:8790", "on each machine")))
 def worker(
     scheduler: Scheduler = DEFAULT_SCHEDULER,
     label: Annotated[
@@ -93,7 +101,7 @@ def worker(
     raise typer.Exit(command.run_worker(command.WorkerRequest(scheduler, label, folder)))
 
 
-@fleet.command(epilog=list_examples(("aebench fleet scheduler --scheduler tcp://10.0.0.5:8786", "at that address")))
+@fleet.command(epilog=list_examples(("aebench fleet scheduler --scheduler tcp://10.0.0.5:8790", "at that address")))
 def scheduler(scheduler: Scheduler = DEFAULT_SCHEDULER) -> None:
     """Run a scheduler here; `fleet start` does so by itself where the address is its machine's."""
     from bench.fleet.scheduler import run_scheduler  # noqa: PLC0415
@@ -124,7 +132,7 @@ def collect(
 
 @fleet.command(epilog=list_examples(("aebench fleet stop", "finished cases are kept on the machines")))
 def stop(scheduler: Scheduler = DEFAULT_SCHEDULER) -> None:
-    """End all workers of a scheduler, what they run, and the scheduler."""
+    """End all workers of a scheduler, what they run, and the scheduler, unless it has other Dask workers."""
     from bench.fleet.control import stop_fleet  # noqa: PLC0415
 
     raise typer.Exit(stop_fleet(scheduler))

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from bench.console.output import make_console, say
-from bench.errors import ExitCode, InvalidInput, quote
+from bench.errors import ExitCode, InvalidInput, format_count, quote
 from bench.fleet import messages
 from bench.fleet.dask_settings import import_distributed
 from bench.fleet.machine import answer
@@ -25,7 +25,7 @@ def show_status(scheduler: str, console: Console | None = None) -> int:
         say(console, f"No machine is connected to {scheduler}: aebench fleet worker --scheduler {scheduler}")
     for address, text in sorted(replies.items()):
         try:
-            machine = messages.Description.model_validate_json(text)
+            machine = messages.Description.model_validate_json(text or "")
         except ValueError:
             say(console, f"{address}: no machine of this aebench's fleet")
             continue
@@ -37,15 +37,26 @@ def show_status(scheduler: str, console: Console | None = None) -> int:
 
 
 def stop_fleet(scheduler: str, console: Console | None = None) -> int:
-    """End all workers, what they run and the scheduler. Raises `InvalidInput` where no scheduler answers."""
+    """End all workers, what they run and the scheduler, unless others use it for something else.
+
+    Raises `InvalidInput` where no scheduler answers.
+    """
     console = console or make_console()
     replies = asyncio.run(_ask_all(scheduler, messages.Leave(), ends_scheduler=True))
-    say(console, f"Stopped {len(replies)} machines and the scheduler; finished cases are kept where they ran.")
+    others = sum(not _is_machine(text) for text in replies.values())
+    count = format_count(len(replies) - others, "machine")
+    if others:
+        say(console, f"Stopped {count}. The scheduler runs on: {format_count(others, 'other Dask worker')} there.")
+    else:
+        say(console, f"Stopped {count} and the scheduler; finished cases are kept where they ran.")
     return ExitCode.OK
 
 
-async def _ask_all(scheduler: str, request: BaseModel, *, ends_scheduler: bool = False) -> dict[str, str]:
-    """Ask every machine; returns the answers by address, of those that gave one."""
+async def _ask_all(scheduler: str, request: BaseModel, *, ends_scheduler: bool = False) -> dict[str, str | None]:
+    """Ask every Dask worker; returns the answers by address, None of those that gave none.
+
+    Then the scheduler may be ended, where all are machines of ours.
+    """
     distributed = import_distributed()
     require_scheduler(scheduler)
     client: Any = distributed.Client(scheduler, asynchronous=True, timeout=_PATIENCE_S, set_as_default=False)
@@ -57,10 +68,15 @@ async def _ask_all(scheduler: str, request: BaseModel, *, ends_scheduler: bool =
             raise InvalidInput(f"what answers at {scheduler} is no scheduler that lets us in: {why}") from error
         call = client.run(answer, request.model_dump_json(), on_error="return")
         replies = await asyncio.wait_for(call, _PATIENCE_S)
-        if ends_scheduler:
+        texts = {address: text if isinstance(text, str) else None for address, text in replies.items()}
+        if ends_scheduler and all(map(_is_machine, texts.values())):
             with contextlib.suppress(OSError):
                 await client.scheduler.terminate()
     finally:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(client.close(), 5)
-    return {address: text for address, text in replies.items() if isinstance(text, str)}
+    return texts
+
+
+def _is_machine(text: str | None) -> bool:
+    return text is not None and not text.startswith('{"refusal":')

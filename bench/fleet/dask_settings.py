@@ -13,7 +13,8 @@ from typing import Any
 
 from bench.errors import InvalidInput, quote
 
-DEFAULT_SCHEDULER = "tcp://127.0.0.1:8786"
+DEFAULT_SCHEDULER = "tcp://127.0.0.1:8790"
+"""Dask's own default is another port: who uses Dask for something else, too, has another scheduler there."""
 SETTINGS: Mapping[str, Any] = {
     # A case that another worker steals runs on a machine that nobody asked for (dask/distributed#3069, #9214).
     "distributed.scheduler.work-stealing": False,
@@ -103,7 +104,10 @@ def is_loopback(host: str) -> bool:
 
 
 def describe_risk(address: str) -> str | None:
-    """Say what others can do who reach an address; None where that is nothing."""
+    """Say what others can do who reach an address over a network; None where nobody does.
+
+    Users of the same computer reach loopback, too: docs/fleet.md says so.
+    """
     protocol, host, port = split_address(address)
     if protocol == "tls" or is_loopback(host):
         return None

@@ -130,9 +130,8 @@ class Home:
                 self._tend(serving, identity["workers"])
                 self._check_lease()
                 self.show(self)
-                if self.plan.only_collect and all(task.done() for task in serving.values()):
-                    return True
-                if self._is_done():
+                is_served = all(task.done() for task in serving.values())
+                if is_served if self.plan.only_collect else self._is_done():
                     return True
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.stop.wait(), _LOOK_S)
@@ -172,6 +171,11 @@ class Home:
             text = replies[address]
         except (KeyError, AttributeError) as error:  # the scheduler, or this client, has just lost it
             raise OSError(f"{address} is gone") from error
+        except OSError:
+            raise
+        except Exception as error:  # a Dask worker without aebench raises anything
+            why = f"{type(error).__name__}: {error}"
+            raise Refused(f"it cannot answer ({why}); start it with `aebench fleet worker`") from error
         if text.startswith('{"refusal":'):
             raise Refused(say.Refusal.model_validate_json(text).refusal)
         try:
@@ -224,7 +228,10 @@ class Home:
         theirs = await self.call(address, begin, SweepHeader)
         if theirs.dataset_digest != header.dataset_digest:
             raise Refused(f"other images: digest {theirs.dataset_digest[:12]}…, here {header.dataset_digest[:12]}…")
-        account = self.ledger.open_account(label, theirs)
+        try:
+            account = self.ledger.open_account(label, theirs)
+        except OSError as error:
+            raise DiskRefused(error) from error
         await self._fetch_rows(address, account)
         lost = other.case if other is not None and other.life != description.life else None
         if lost is not None and lost.case_id not in account.settled:
@@ -316,7 +323,7 @@ class Home:
         if self.ledger.file.spread == "machines":
             yield from (case for case in self.ledger.cases if case.case_id not in member.account.settled)
             return
-        settled = {case_id for account in self.ledger.accounts.values() for case_id in account.settled}
+        settled = self.ledger.find_settled() | member.account.settled
         others = {each.case.case_id for each in self.members.values() if each.case and each is not member}
         mine = member.case
         if mine is not None and mine.case_id not in settled:
@@ -354,7 +361,7 @@ class Home:
             return all(self._is_away(each) or self._choose(each) is None for each in self.members.values())
         is_idle = all(each.case is None for each in self.members.values())
         here = [each for each in self.members.values() if not self._is_away(each)]
-        return not here or (is_idle and self._choose(here[0]) is None)
+        return not here or (is_idle and all(self._choose(each) is None for each in here))
 
     def _hear(self, event: tuple[float, Any]) -> None:
         """Note what a machine says that it does."""

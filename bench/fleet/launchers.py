@@ -31,6 +31,11 @@ def parse_hosts(text: str) -> list[str]:
 def require_reachable(scheduler: str, flag: str) -> None:
     """Raise `InvalidInput` where other machines cannot reach a scheduler's address."""
     _, host, _ = split_address(scheduler)
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - it is refused
+        raise InvalidInput(
+            f"{flag} starts workers on other machines, and {scheduler} is no address that one can connect to: name "
+            "this machine's own with --scheduler."
+        )
     if is_loopback(host):
         raise InvalidInput(
             f"{flag} starts workers on other machines, and {scheduler} is reached from this one alone: name an address "
@@ -83,7 +88,9 @@ def start_by_ssh(hosts: Sequence[str], scheduler: str, tell: Callable[[str], Non
 def _start_ssh(host: str, scheduler: str) -> subprocess.Popen[bytes]:
     label = re.sub(r"[^A-Za-z0-9._-]", "-", host.rpartition("@")[2])[:40]
     command = shlex.join(["aebench", "fleet", "worker", "--scheduler", scheduler, "--label", label])
-    words = ("ssh", "-tt", "-o", "BatchMode=yes", "-o", "ServerAliveInterval=30", host, command)
+    # A connection that is kept for others (ControlPersist) outlives this ssh and holds its output open.
+    options = ("-o", "BatchMode=yes", "-o", "ServerAliveInterval=30", "-o", "ControlPath=none")
+    words = ("ssh", "-tt", *options, host, command)
     try:
         return subprocess.Popen(
             words,

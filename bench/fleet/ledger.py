@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from bench.errors import InvalidInput, quote
 from bench.fleet.messages import SweepId
@@ -31,6 +31,8 @@ class FleetFile(StrictModel):
     sweep: SweepId
     spread: Spread
     scheduler: str
+    machines: Annotated[int, Field(ge=1)] = 1
+    """The sweep does not end before so many took part."""
     header: SweepHeader
     """What is measured; the machine in it is home."""
 
@@ -104,6 +106,21 @@ class Ledger:
         """Those of the sweep."""
         return self.file.header.cases
 
+    def find_settled(self) -> set[str]:
+        """Cases that no machine runs any more with ``--spread cases``.
+
+        One of them has ended well, or all together have failed, or died with it, once more than the retries allow: a
+        single machine that is broken does not use up the sweep.
+        """
+        well: set[str] = set()
+        failed: Counter[str] = Counter()
+        for account in self.accounts.values():
+            well |= {case_id for case_id, status in account.statuses.items() if status == "ok"}
+            failed.update(account.runs)
+            failed.update(account.lost)
+        retries = self.file.header.profile.retries
+        return well | {case_id for case_id, count in failed.items() if count > retries}
+
     def open_account(self, label: str, header: SweepHeader) -> Account:
         """Open a machine's folder, with the machine's own header of the sweep. Raises `InvalidInput`."""
         account = self.accounts.get(label)
@@ -150,7 +167,7 @@ def open_ledger(out: Path, file: FleetFile, *, is_new: bool) -> Iterator[Ledger]
     """Lock a fleet's folder and open what it has. Raises `InvalidInput` where another home writes there."""
     out.mkdir(parents=True, exist_ok=True)
     with journal.lock_folder(ReportFolder(out)):
-        if is_new:
+        if is_new or read_fleet_file(out) != file:
             write_whole(out / "fleet.json", file.model_dump_json() + "\n")
         ledger = Ledger(out, file)
         try:

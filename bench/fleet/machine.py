@@ -138,11 +138,12 @@ class Machine:
             if not job.reply.done():
                 job.reply.set_exception(error)
         finally:
-            with self._lock:
-                self._running, self._progress = None, None
-                self._asked.pop(job.key, None)
-            if not job.reply.done():
-                job.reply.set_result(say.Ended(row=None))
+            with signals.hold_signals():  # a cancel that comes now leaves nothing undone
+                with self._lock:
+                    self._running, self._progress = None, None
+                    self._asked.pop(job.key, None)
+                if not job.reply.done():
+                    job.reply.set_result(say.Ended(row=None))
 
     def _listen(self, case: Case, event: Event | None) -> None:
         """Say what runs, so that home can show it."""
@@ -228,11 +229,13 @@ class Machine:
         name, wanted = request.sweep, request.header
         opened = self._sweeps.get(name)
         if opened is not None:
+            profile = wanted.profile  # a resume may have changed the limits
+            opened.executor.timeout_s, opened.executor.stall_s = profile.timeout_s, profile.stall_s
             return opened.header
         folder = ReportFolder(self.folder / "sweeps" / name)
         is_begun = folder.journal.is_file()
         if not is_begun and not request.may_be_new:
-            raise InvalidInput("it took no part in this sweep")
+            raise InvalidInput("it has nothing of this sweep")
         check_backends(wanted.profile.backends)
         images = self._locate_images(wanted.dataset_digest)
         if not images.is_file():

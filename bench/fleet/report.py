@@ -108,7 +108,8 @@ def merge_accounts(accounts: list[Account]) -> tuple[SweepHeader, list[Outcome]]
             before = merged.get(outcome.case.case_id)
             if before is None or before.status != "ok":
                 merged[outcome.case.case_id] = outcome
-    header = accounts[0].header
+    # What one machine's memory usually reaches says nothing of the others' rows.
+    header = accounts[0].header.model_copy(update={"usual_gb_per_s": None, "usual_hours": None})
     order = {case.case_id: number for number, case in enumerate(header.cases)}
     return header, sorted(merged.values(), key=lambda outcome: order.get(outcome.case.case_id, len(order)))
 

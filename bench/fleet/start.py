@@ -19,7 +19,7 @@ from bench.console.output import make_console, say
 from bench.datasets.files import write_npz
 from bench.datasets.find import Dataset
 from bench.errors import InvalidInput
-from bench.fleet.dask_settings import describe_risk, import_distributed, split_address
+from bench.fleet.dask_settings import DEFAULT_SCHEDULER, describe_risk, import_distributed, split_address
 from bench.fleet.home import Home
 from bench.fleet.launchers import make_slurm_script, parse_hosts, require_reachable, start_by_ssh
 from bench.fleet.ledger import FleetFile, Spread, open_ledger, read_fleet_file
@@ -42,9 +42,10 @@ class FleetRequest:
 
     sweep: SweepRequest
     """What `aebench run` takes."""
-    scheduler: str
-    spread: Spread = "machines"
-    machines: int = 1
+    scheduler: str | None = None
+    """None, here as in the next two: what the sweep was begun with, or the default of a new one."""
+    spread: Spread | None = None
+    machines: int | None = None
     lease_s: float = 600.0
     on_interrupt: OnInterrupt = "ask"
     ssh: str | None = None
@@ -59,26 +60,28 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
     Raises `InvalidInput` for what cannot be done, before anything is written.
     """
     console = console or make_console()
-    split_address(request.scheduler)
     sweep = request.sweep
     if sweep.out is None:
         raise InvalidInput("a fleet's rows come into one folder: name it with --out DIR.")
     if {"minutes", "within_percent"} & sweep.overrides.keys():
         raise InvalidInput("a fleet runs every case --repeats times; --minutes and --within are for `aebench run`.")
+    stored = read_fleet_file(sweep.out) if sweep.resume else None
+    scheduler = request.scheduler or (stored.scheduler if stored else DEFAULT_SCHEDULER)
+    split_address(scheduler)
     hosts = parse_hosts(request.ssh) if request.ssh is not None else []
-    script = make_slurm_script(request.slurm, request.scheduler) if request.slurm is not None else ""
+    script = make_slurm_script(request.slurm, scheduler) if request.slurm is not None else ""
     if hosts or script:
-        require_reachable(request.scheduler, "--ssh" if hosts else "--slurm")
+        require_reachable(scheduler, "--ssh" if hosts else "--slurm")
     distributed = import_distributed()
-    file, dataset = _prepare(request, sweep.out, console)
-    if risk := describe_risk(request.scheduler):
+    file, dataset = _prepare(request, sweep.out, scheduler, stored, console)
+    if risk := describe_risk(scheduler):
         say(console, risk)
-    ensure_scheduler(request.scheduler, console)
-    plan = Plan(request.machines, request.lease_s)
-    again = _make_resume_command(request, sweep.out)
+    ensure_scheduler(scheduler, console)
+    plan = Plan(file.machines, request.lease_s)
+    again = _make_resume_command(sweep.out, sweep.data)
     with open_ledger(sweep.out, file, is_new=not sweep.resume) as ledger, tempfile.TemporaryDirectory() as scratch:
         say(console, f"{len(file.header.cases)} cases, --spread {file.spread}; machines join with:")
-        say(console, f"  aebench fleet worker --scheduler {request.scheduler}")
+        say(console, f"  aebench fleet worker --scheduler {scheduler}")
         if script:
             say(console, f"or on Slurm with this script for sbatch:\n\n{script}")
         display = FleetDisplay(console)
@@ -88,32 +91,37 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
             plan=plan,
             read_images=_make_reader(dataset, Path(scratch)),
             tell=display.tell,
-            revive=lambda: ensure_scheduler(request.scheduler, console),
+            revive=lambda: ensure_scheduler(scheduler, console),
             finished=display.finish,
         )
-        with display, start_by_ssh(hosts, request.scheduler, display.tell) as by_ssh:
+        with display, start_by_ssh(hosts, scheduler, display.tell) as by_ssh:
 
             def show(home: Home) -> None:
                 by_ssh.look()
                 display.show(home)
 
             home.show = show
-            stopped_by = asyncio.run(_work(home, request.on_interrupt, console))
-        return report_fleet(ledger, console, again=again, machines=request.machines, stopped_by=stopped_by)
+            stopped_by = _work(home)
+            if isinstance(stopped_by, KeyboardInterrupt):
+                _settle_cases(home, request.on_interrupt, console)
+        return report_fleet(ledger, console, again=again, machines=file.machines, stopped_by=stopped_by)
 
 
-def _prepare(request: FleetRequest, out: Path, console: Console) -> tuple[FleetFile, Dataset]:
+def _prepare(
+    request: FleetRequest, out: Path, scheduler: str, stored: FleetFile | None, console: Console
+) -> tuple[FleetFile, Dataset]:
     """Find out what is measured: what was asked for, or what a folder was begun with."""
     sweep = request.sweep
-    if not sweep.resume:
+    if stored is None:
         check_folder(ReportFolder(out), resume=False)
         profile = _without_minutes(sweep.choose_profile())
         dataset = find_images(sweep, profile, console)
         header = make_header(profile, dataset, console)
-        return FleetFile(sweep=uuid4().hex, spread=request.spread, scheduler=request.scheduler, header=header), dataset
-    stored = read_fleet_file(out)
+        spread, machines = request.spread or "machines", request.machines or 1
+        file = FleetFile(sweep=uuid4().hex, spread=spread, scheduler=scheduler, machines=machines, header=header)
+        return file, dataset
     profile = change_profile(stored.header.profile, sweep.overrides)
-    if tuple(profile.list_cases()) != stored.header.cases or request.spread != stored.spread:
+    if tuple(profile.list_cases()) != stored.header.cases or request.spread not in (None, stored.spread):
         raise InvalidInput(f"{out} holds other cases, or another --spread; resume with just --resume --out {out}.")
     dataset = find_images(sweep, profile, console)
     if dataset.digest != stored.header.dataset_digest:
@@ -121,7 +129,8 @@ def _prepare(request: FleetRequest, out: Path, console: Console) -> tuple[FleetF
             f"{out} was begun on other images: digest {stored.header.dataset_digest[:12]}…, now {dataset.digest[:12]}…"
         )
     header = stored.header.model_copy(update={"profile": profile})
-    return stored.model_copy(update={"scheduler": request.scheduler, "header": header}), dataset
+    now = {"scheduler": scheduler, "machines": request.machines or stored.machines, "header": header}
+    return stored.model_copy(update=now), dataset
 
 
 def _without_minutes(profile: Profile) -> Profile:
@@ -140,31 +149,38 @@ def _make_reader(dataset: Dataset, scratch: Path) -> Callable[[], bytes]:
     return lambda: write().read_bytes()
 
 
-def _make_resume_command(request: FleetRequest, out: Path) -> str:
-    words = ["--scheduler", request.scheduler, "--resume", "--out", str(out)]
-    words += ["--spread", request.spread] if request.spread != "machines" else []
-    words += ["--data", str(request.sweep.data)] if request.sweep.data is not None else []
+def _make_resume_command(out: Path, data: Path | None = None) -> str:
+    """The rest is in `fleet.json`."""
+    words = ["--resume", "--out", str(out), *(["--data", str(data)] if data is not None else [])]
     return f"aebench fleet start {shlex.join(words)}"
 
 
-async def _work(home: Home, on_interrupt: OnInterrupt, console: Console) -> KeyboardInterrupt | OSError | None:
+def _work(home: Home) -> KeyboardInterrupt | OSError | None:
     """Let home work, until Ctrl-C at the latest; returns what stopped it."""
-    with _set_on_signals(home.stop):
-        try:
+
+    async def run() -> None:
+        with _set_on_signals(home.stop):
             await home.run()
-        except DiskRefused as refused:
-            return refused.error
-    if not home.stop.is_set():
-        return None
+
+    try:
+        asyncio.run(run())
+    except DiskRefused as refused:
+        return refused.error
+    except KeyboardInterrupt as interrupt:  # in the instants before home listens to signals, and after
+        return interrupt
+    return KeyboardInterrupt() if home.stop.is_set() else None
+
+
+def _settle_cases(home: Home, on_interrupt: OnInterrupt, console: Console) -> None:
+    """After Ctrl-C, end what runs or leave it: outside asyncio, which makes something else of another Ctrl-C."""
     if on_interrupt == "ask":
         on_interrupt = _ask(console) if console.is_terminal else "end"
     if on_interrupt == "end":
         say(console, "Ending what runs on the machines; they stay and wait for other cases.")
-        with contextlib.suppress(OSError):
-            await home.end_cases()
+        with contextlib.suppress(OSError, KeyboardInterrupt):  # another Ctrl-C does not wait for them
+            asyncio.run(home.end_cases())
     else:
         say(console, "Leaving: each machine finishes the case that it runs and keeps its row.")
-    return KeyboardInterrupt()
 
 
 def _ask(console: Console) -> Literal["end", "detach"]:
@@ -213,8 +229,7 @@ def collect_fleet(out: Path, scheduler: str | None, console: Console | None = No
             read_images=bytes,
             tell=display.tell,
         )
-        asyncio.run(home.run())
-        return report_fleet(ledger, console, again=f"aebench fleet start --resume --out {shlex.quote(str(out))}")
+        return report_fleet(ledger, console, again=_make_resume_command(out), stopped_by=_work(home))
 
 
 def require_scheduler(address: str) -> None:

@@ -5,9 +5,10 @@ import contextlib
 import os
 import platform
 import re
+import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,12 @@ _AGAIN_S = 1.0
 _LAST_WORDS_S = 0.5
 """What a last answer needs to reach home."""
 _CLOSING_S = 5.0
+_CONNECT_S = 10.0
+_START_S = 60.0
+"""A Dask worker that is not connected after so long is closed, and another one tried."""
 _LOCK_MODE = 0o666
-"""Any user may find that a machine has a worker."""
+"""Where the system lets one user open another's file in a folder for all."""
+_LABEL = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def run_worker(request: WorkerRequest, console: Console | None = None) -> int:
     """
     console = console or make_console()
     distributed = import_distributed()
-    _, host, _ = split_address(request.scheduler)
+    split_address(request.scheduler)
     for name in remove_nanny_variables():
         say(console, f"Note: {name} is removed from the environment, where a Dask nanny puts it.")
     if risk := describe_risk(request.scheduler):
@@ -65,7 +70,7 @@ def run_worker(request: WorkerRequest, console: Console | None = None) -> int:
         machine = Machine(folder, choose_label(request.label, folder), request.command)
         Here.machine = machine
         say(console, f"{machine.label}: waiting for cases from {request.scheduler}; Ctrl-C ends what runs.")
-        with _connect(distributed, request.scheduler, host, machine):
+        with _connect(distributed, request.scheduler, machine, lambda line: say(console, line)):
             try:
                 machine.work()
             except KeyboardInterrupt:
@@ -77,12 +82,21 @@ def run_worker(request: WorkerRequest, console: Console | None = None) -> int:
 
 @contextmanager
 def lock_machine() -> Iterator[None]:
-    """Hold the one lock of this machine, whoever runs a worker and whatever its label is. Raises `InvalidInput`."""
+    """Hold the lock of this machine, which is in the folder for temporary files, whatever the worker's label is.
+
+    Raises `InvalidInput` where another worker holds it, or where it is another user's file.
+    """
     path = Path(tempfile.gettempdir(), "aebench-fleet.lock")
     lock = filelock.FileLock(path, mode=_LOCK_MODE)
     try:
         lock.acquire(timeout=0)
-    except (filelock.Timeout, PermissionError) as error:
+    except PermissionError as error:
+        raise InvalidInput(
+            f"{path} cannot be opened ({error.strerror}): another user has run a worker here. If none runs now, let "
+            "its owner delete it; or name another folder for temporary files with TMPDIR: only workers with the same "
+            "one are kept apart."
+        ) from error
+    except filelock.Timeout as error:
         raise InvalidInput(
             f"a worker of a fleet runs on this machine already, and cases side by side would slow each other down "
             f"({path} is locked). End that one first: `aebench fleet stop`, or Ctrl-C where it runs."
@@ -105,7 +119,7 @@ def find_folder() -> Path:
 def choose_label(wanted: str | None, folder: Path) -> str:
     """Return the label that was asked for, else the one of before, else a new one. Raises `InvalidInput`."""
     if wanted is not None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", wanted):
+        if not re.fullmatch(_LABEL, wanted):
             raise InvalidInput(
                 f"--label takes up to 40 letters, digits, dots, hyphens and underscores; got {quote(wanted)!r}."
             )
@@ -113,14 +127,17 @@ def choose_label(wanted: str | None, folder: Path) -> str:
     path = folder / "label"
     if not path.is_file():
         write_whole(path, f"{make_label(take_fingerprint())[:32].strip('-.')}-{uuid4().hex[:4]}")
-    return choose_label(path.read_text(encoding="utf-8")[:80].strip(), folder)
+    found = path.read_text(encoding="utf-8", errors="replace")[:80].strip()
+    if not re.fullmatch(_LABEL, found):
+        raise InvalidInput(f"{path} holds no label, but {quote(found)!r}; delete it, or name one with --label.")
+    return found
 
 
 @contextmanager
-def _connect(distributed: Any, scheduler: str, host: str, machine: Machine) -> Iterator[None]:
+def _connect(distributed: Any, scheduler: str, machine: Machine, tell: Callable[[str], None]) -> Iterator[None]:
     """Keep a Dask worker connected, in a thread of its own, while the context is open."""
     loop = asyncio.new_event_loop()
-    serving = loop.create_task(_serve(distributed, scheduler, host, machine))
+    serving = loop.create_task(_serve(distributed, scheduler, machine, tell))
 
     def run() -> None:
         with contextlib.suppress(asyncio.CancelledError):
@@ -135,37 +152,63 @@ def _connect(distributed: Any, scheduler: str, host: str, machine: Machine) -> I
         thread.join(_LAST_WORDS_S + 2 * _CLOSING_S)
 
 
-async def _serve(distributed: Any, scheduler: str, host: str, machine: Machine) -> None:
-    """Connect, and again whenever the connection is lost.
+async def _serve(distributed: Any, scheduler: str, machine: Machine, tell: Callable[[str], None]) -> None:
+    """Connect, and again whenever the connection is lost; says once why there is none.
 
     A Dask worker that has lost its scheduler closes (dask/distributed#6391): each connection is a new one.
     """
-    protocol, _, _ = split_address(scheduler)
+    protocol, host, _ = split_address(scheduler)
+    is_lost = False
     with tempfile.TemporaryDirectory(prefix="aebench-fleet-") as scratch:
         while True:
-            worker = distributed.Worker(
-                scheduler,
-                name=f"{machine.label}-{os.getpid()}-{uuid4().hex[:8]}",
-                protocol=protocol,
-                host=distributed.utils.get_ip(host),  # not every address of this machine, as Dask would
-                nthreads=1,
-                memory_limit=0,  # the worker's own memory is not what is measured, nor is it ever paused
-                dashboard=False,
-                local_directory=scratch,
-            )
+            worker: Any = None
             try:
+                await _try_connection(distributed, scheduler)
+                worker = distributed.Worker(
+                    scheduler,
+                    name=f"{machine.label}-{os.getpid()}-{uuid4().hex[:8]}",
+                    protocol=protocol,
+                    host=find_own_address(host),  # not every address of this machine, as Dask would
+                    nthreads=1,
+                    memory_limit=0,  # the worker's own memory is not what is measured, nor is it ever paused
+                    dashboard=False,
+                    local_directory=scratch,
+                    death_timeout=_START_S,
+                )
                 await worker
                 worker.http_server.stop()
+                if is_lost:
+                    tell(f"{machine.label}: connected to {scheduler}.")
+                is_lost = False
                 machine.dask_worker = worker
                 await worker.finished()
             except asyncio.CancelledError:
                 await _close(worker)
                 raise
-            except Exception:  # noqa: BLE001 - whatever ends a connection, the next one is tried
+            except Exception as error:  # noqa: BLE001 - whatever ends a connection, the next one is tried
                 await _close(worker)
+                if not is_lost:
+                    tell(f"{machine.label}: no connection to {scheduler} ({quote(error, 200)}); trying again.")
+                is_lost = True
             finally:
                 machine.dask_worker = None
             await asyncio.sleep(_AGAIN_S)
+
+
+async def _try_connection(distributed: Any, scheduler: str) -> None:
+    """Connect for an instant. Raises what a Dask worker would keep for itself, while it tries again for ever."""
+    arguments = distributed.Security().get_connection_args("worker")
+    comm = await distributed.core.connect(scheduler, timeout=_CONNECT_S, **arguments)
+    await comm.close()
+
+
+def find_own_address(host: str) -> str:
+    """Return the address of this machine that a host sees, of IPv4 where it has both. Raises `OSError`."""
+    places = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)
+    family, kind, _, _, place = min(places, key=lambda each: each[0] != socket.AF_INET)
+    with socket.socket(family, kind) as probe:
+        probe.connect(place)  # sends nothing
+        return str(probe.getsockname()[0])
 
 
 async def _close(worker: Any) -> None:

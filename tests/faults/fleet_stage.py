@@ -101,10 +101,10 @@ class FleetStage:
 
     def scheduler(self) -> Actor:
         actor = self.play("scheduler", "--scheduler", self.address)
-        wait_for(self._is_listening, actor.said)
+        wait_for(self.is_listening, actor.said)
         return actor
 
-    def _is_listening(self) -> bool:
+    def is_listening(self) -> bool:
         try:
             socket.create_connection((self.host, self.port), 1).close()
         except OSError:
@@ -141,6 +141,11 @@ class FleetStage:
     def wait_for_run(self, label: str, count: int = 1) -> None:
         """Wait until a machine has so many rows, or a case runs there."""
         wait_for(lambda: (self.place(label) / "busy").exists() or self.rows_at(label).total() >= count, self.describe)
+
+    def wait_for_starts(self, label: str, count: int) -> None:
+        """Wait until so many cases have begun on a machine."""
+        busy = self.place(label) / "busy"
+        wait_for(lambda: busy.exists() and busy.read_text().count("\n") >= count, self.describe)
 
     def describe(self) -> str:
         return "\n".join(f"--- {each.output.name}\n{each.said()}" for each in self.actors)
@@ -183,7 +188,8 @@ def count_rows(journals: list[Path]) -> Counter[tuple[str, int]]:
 def opened(root: Path) -> Iterator[subprocess.Popen[str]]:
     """A server of actors; what is left of them in the end is killed."""
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("DASK_")},
+        "HOME": str(root),  # a person's own settings of Dask are not what is tested
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
         STAGE_VARIABLE: str(root),
     }

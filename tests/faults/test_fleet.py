@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -53,10 +55,11 @@ def test_every_machine_runs_every_case_and_home_has_one_folder(fleet: FleetStage
 
 
 def test_machines_of_one_kind_share_the_cases_and_a_late_one_gets_some(fleet: FleetStage) -> None:
-    fleet.pace = 0.06
+    fleet.pace = 0.3
     fleet.machine("one")
     home = fleet.home("--spread", "cases", "--machines", "2")
     fleet.wait_for_rows("one", 1)
+    fleet.pace = 0.02
     fleet.machine("late")
     fleet.machine("other", fingerprint={"cpu_model": "Another CPU"})
     assert home.code() == 0, fleet.describe()
@@ -104,6 +107,16 @@ def test_a_second_worker_on_a_machine_is_refused(fleet: FleetStage) -> None:
     assert "a worker of a fleet runs on this machine already" in second.said()
 
 
+def test_a_worker_says_once_why_there_is_no_connection_and_that_there_is_one(fleet: FleetStage) -> None:
+    fleet.actors[0].kill()
+    fleet_stage.wait_for(lambda: not fleet.is_listening(), fleet.describe)
+    worker = fleet.machine("one")
+    fleet_stage.wait_for(lambda: "one: no connection to" in worker.said(), worker.said)
+    fleet.scheduler()
+    fleet_stage.wait_for(lambda: "one: connected to" in worker.said(), worker.said)
+    assert worker.said().count("no connection") == 1
+
+
 def test_what_a_nanny_sets_is_removed_and_named(fleet: FleetStage) -> None:
     nanny = {"OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MKL_NUM_THREADS": "2"}
     machine = fleet.machine("one", environ=nanny)
@@ -142,7 +155,7 @@ def test_a_machine_that_never_comes_back_is_given_up_after_the_lease(fleet: Flee
     fleet.pace = 0.1
     fleet.machine("one")
     gone = fleet.machine("gone")
-    home = fleet.home("--machines", "2", "--lease", "3", "--spread", spread)
+    home = fleet.home("--machines", "2", "--lease", "15", "--spread", spread)
     fleet.wait_for_rows("gone", 1)
     gone.kill()
     assert home.code() == (3 if spread == "machines" else 0), fleet.describe()
@@ -179,10 +192,10 @@ def test_a_home_that_is_killed_resumes_and_asks_for_what_it_lacks(fleet: FleetSt
 
 
 def test_collect_fetches_what_machines_have_and_runs_nothing(fleet: FleetStage) -> None:
-    fleet.pace = 0.1
+    fleet.pace = 0.3
     fleet.machine("one")
     home = fleet.home("--on-interrupt", "detach")
-    fleet.wait_for_rows("one", 1)
+    fleet.wait_for_starts("one", 2)
     home.send(signal.SIGINT)
     assert home.code() == 130, fleet.describe()
     assert "each machine finishes the case that it runs" in home.said()
@@ -193,6 +206,19 @@ def test_collect_fetches_what_machines_have_and_runs_nothing(fleet: FleetStage) 
     assert fleet.rows_at_home("one") == fleet.rows_at("one")
     assert fleet.rows_at("one").total() == before + 1
     assert fleet.home(resume=True).code() == 0, fleet.describe()
+    fleet.check("one")
+
+
+def test_the_command_that_home_prints_goes_on_as_the_sweep_was_begun(fleet: FleetStage) -> None:
+    fleet.pace = 0.1
+    fleet.machine("one")
+    home = fleet.home("--spread", "cases", "--on-interrupt", "end")
+    fleet.wait_for_rows("one", 1)
+    home.send(signal.SIGINT)
+    assert home.code() == 130, fleet.describe()
+    (command,) = re.findall(r"To run what failed or is missing: (.*)", home.said())
+    again = fleet.play(*shlex.split(command)[2:])
+    assert again.code() == 0, fleet.describe()
     fleet.check("one")
 
 
@@ -230,7 +256,7 @@ def test_a_stopped_fleet_ends_with_its_cases(fleet: FleetStage) -> None:
     stop = fleet.play("stop", "--scheduler", fleet.address)
     assert stop.code() == 0, fleet.describe()
     assert worker.code() == 0, fleet.describe()
-    assert "Stopped 1 machines" in stop.said()
+    assert "Stopped 1 machine and the scheduler" in stop.said()
     home.send(signal.SIGTERM)
     assert home.code() in (3, 130), fleet.describe()
 

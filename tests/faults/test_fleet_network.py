@@ -49,13 +49,16 @@ def _networks() -> Iterator[None]:
     if shutil.which("ip") is None:
         pytest.skip("there is no `ip`")
     labels = ("one", "two")
+    made: list[tuple[str, ...]] = []
     try:
         call_ip("link", "add", BRIDGE, "type", "bridge")
+        made.append(("link", "del", BRIDGE))
         call_ip("addr", "add", f"{NETWORK}.1/24", "dev", BRIDGE)
         call_ip("link", "set", BRIDGE, "up")
         for number, label in enumerate(labels, start=2):
             name, outer, inner = f"aeb-{label}", f"aeb-{label}-o", f"aeb-{label}-i"
             call_ip("netns", "add", name)
+            made.append(("netns", "del", name))
             call_ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name)
             call_ip("link", "set", outer, "master", BRIDGE, "up")
             call_ip("-n", name, "addr", "add", f"{NETWORK}.{number}/24", "dev", inner)
@@ -65,9 +68,8 @@ def _networks() -> Iterator[None]:
     except PermissionError as error:
         pytest.skip(f"no networks can be made here: {error}")
     finally:
-        for name in labels:
-            subprocess.run(("ip", "netns", "del", f"aeb-{name}"), capture_output=True, check=False)
-        subprocess.run(("ip", "link", "del", BRIDGE), capture_output=True, check=False)
+        for words in reversed(made):  # nothing of those names that was there before
+            subprocess.run(("ip", *words), capture_output=True, check=False)
 
 
 @pytest.mark.long
@@ -97,7 +99,8 @@ def test_with_tls_only_who_has_the_key_takes_part(fleet: FleetStage, tmp_path: P
     fleet = replace(fleet, protocol="tls", environ=ours, port=0)
     fleet.scheduler()
     fleet.machine("one")
-    fleet.machine("stranger", environ=theirs)
+    stranger = fleet.machine("stranger", environ=theirs)
+    fleet_stage.wait_for(lambda: "stranger: no connection to" in stranger.said(), fleet.describe)
     home = fleet.home()
     assert home.code() == 0, fleet.describe()
     fleet.check("one")

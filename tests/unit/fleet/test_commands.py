@@ -24,6 +24,9 @@ def fleet(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     [
         (("start",), "--out DIR"),
         (("start", "--out", "x", "--minutes", "3"), "--minutes and --within are for `aebench run`"),
+        (("start", "--out", "x", "--plan"), "--plan: that is for `aebench run`"),
+        (("start", "--out", "x", "--probe", "--json"), "--probe, --json: that is for `aebench run`"),
+        (("start", "--out", "x", "--tables"), "--tables: that is for `aebench run`"),
         (("start", "--out", "x", "--scheduler", "nonsense"), "tcp://HOST:PORT"),
         (("start", "--out", "x", "--ssh", "a"), "reached from this one alone"),
         (("start", "--out", "x", "--ssh", "-v"), "--ssh takes hosts"),

@@ -10,7 +10,7 @@ import pytest
 from bench.errors import InvalidInput
 from bench.fleet.launchers import make_slurm_script, parse_hosts, require_reachable, start_by_ssh
 
-ADDRESS = "tcp://10.0.0.5:8786"
+ADDRESS = "tcp://10.0.0.5:8790"
 
 
 def test_hosts_are_a_list() -> None:
@@ -26,7 +26,10 @@ def test_what_ssh_would_take_for_something_else_is_no_host(text: str) -> None:
 def test_other_machines_cannot_reach_loopback() -> None:
     require_reachable(ADDRESS, "--ssh")
     with pytest.raises(InvalidInput, match="reached from this one alone"):
-        require_reachable("tcp://127.0.0.1:8786", "--ssh")
+        require_reachable("tcp://127.0.0.1:8790", "--ssh")
+    for anywhere in ("tcp://0.0.0.0:8790", "tcp://[::]:8790"):
+        with pytest.raises(InvalidInput, match="no address that one can connect to"):
+            require_reachable(anywhere, "--slurm")
 
 
 def test_the_script_for_slurm_is_a_script(tmp_path: Path) -> None:
@@ -61,5 +64,6 @@ def test_ssh_runs_a_worker_there_says_how_it_ended_and_leaves_nothing(
     assert told == ["ssh me@bad has ended with exit code 255: bad: Permission denied"]
     assert good.returncode is not None
     asked = (tmp_path / "asked").read_text()
-    assert f"-tt -o BatchMode=yes -o ServerAliveInterval=30 good aebench fleet worker --scheduler {ADDRESS}" in asked
+    assert "-tt -o BatchMode=yes -o ServerAliveInterval=30 -o ControlPath=none good aebench" in asked
+    assert f"aebench fleet worker --scheduler {ADDRESS}" in asked
     assert "--label bad" in asked

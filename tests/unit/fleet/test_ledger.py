@@ -79,12 +79,14 @@ def test_a_file_that_is_none_of_a_fleets_is_refused(tmp_path: Path, text: str) -
 
 def test_merged_machines_have_one_row_per_case_the_one_that_went_well(tmp_path: Path) -> None:
     with open_ledger(tmp_path / "out", FILE, is_new=True) as ledger:
-        one, two = ledger.open_account("one", HEADER), ledger.open_account("two", HEADER)
+        usual = HEADER.model_copy(update={"usual_gb_per_s": 20.0, "usual_hours": 3})
+        one, two = ledger.open_account("one", usual), ledger.open_account("two", HEADER)
         one.add(scripted.outcome(SECOND))
         one.add(scripted.outcome(FIRST, reached=1))
         two.add(scripted.outcome(FIRST))
         two.add(scripted.outcome(SECOND, reached=1))
-        _, outcomes = merge_accounts([one, two])
+        header, outcomes = merge_accounts([one, two])
+    assert (header.usual_gb_per_s, header.usual_hours) == (None, None), "that of one machine is not that of all"
     assert [(each.case.case_id, each.status) for each in outcomes] == [(FIRST.case_id, "ok"), (SECOND.case_id, "ok")]
 
 

@@ -106,7 +106,7 @@ def test_images_of_another_digest_are_refused_and_forgotten(machine: Machine, tm
 
 def test_a_sweep_needs_its_images_and_a_collector_begins_none(machine: Machine) -> None:
     assert "has not arrived" in ask(say.Begin(sweep=SWEEP, header=scripted.header()))
-    assert "took no part" in ask(say.Begin(sweep=SWEEP, header=scripted.header(), may_be_new=False))
+    assert "has nothing of this sweep" in ask(say.Begin(sweep=SWEEP, header=scripted.header(), may_be_new=False))
     assert "was not begun here" in ask(say.SendRows(sweep=SWEEP, have={}))
 
 
@@ -151,3 +151,11 @@ def test_another_machine_cannot_go_on_with_a_sweep(
     later = Machine(tmp_path, "one")
     with pytest.raises(InvalidInput, match=r"keras.*there '3.13.2', now '9.9'"):
         later._begin(say.Begin(sweep=SWEEP, header=header))
+
+
+def test_a_resume_changes_the_limits_of_a_sweep_that_is_open(machine: Machine, tmp_path: Path) -> None:
+    header = begin(tmp_path)
+    profile = header.profile.model_copy(update={"timeout_s": 7.0, "stall_s": 5.0})
+    machine._begin(say.Begin(sweep=SWEEP, header=header.model_copy(update={"profile": profile})))
+    executor = machine._sweeps[SWEEP].executor
+    assert (executor.timeout_s, executor.stall_s) == (7.0, 5.0)

@@ -18,9 +18,9 @@ from bench.fleet.dask_settings import (
 @pytest.mark.parametrize(
     ("address", "parts"),
     [
-        ("tcp://127.0.0.1:8786", ("tcp", "127.0.0.1", 8786)),
+        ("tcp://127.0.0.1:8790", ("tcp", "127.0.0.1", 8790)),
         ("tls://fleet.example.org:1", ("tls", "fleet.example.org", 1)),
-        ("tcp://[::1]:8786", ("tcp", "::1", 8786)),
+        ("tcp://[::1]:8790", ("tcp", "::1", 8790)),
     ],
 )
 def test_an_address_has_protocol_host_and_port(address: str, parts: tuple[str, str, int]) -> None:
@@ -28,7 +28,7 @@ def test_an_address_has_protocol_host_and_port(address: str, parts: tuple[str, s
 
 
 @pytest.mark.parametrize(
-    "address", ["", "127.0.0.1:8786", "tcp://host", "tcp://host:0", "tcp://host:70000", "ucx://a:1"]
+    "address", ["", "127.0.0.1:8790", "tcp://host", "tcp://host:0", "tcp://host:70000", "ucx://a:1"]
 )
 def test_what_is_no_address_is_named(address: str) -> None:
     with pytest.raises(InvalidInput, match="tcp://HOST:PORT"):
@@ -40,7 +40,7 @@ def test_loopback_and_tls_bring_no_warning(address: str) -> None:
     assert describe_risk(address) is None
 
 
-@pytest.mark.parametrize("address", ["tcp://10.0.0.5:8786", "tcp://0.0.0.0:8786", "tcp://fleet:8786"])
+@pytest.mark.parametrize("address", ["tcp://10.0.0.5:8790", "tcp://0.0.0.0:8790", "tcp://fleet:8790"])
 def test_an_address_that_others_reach_does(address: str) -> None:
     assert "can run code there as you" in (describe_risk(address) or "")
 

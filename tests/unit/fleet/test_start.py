@@ -1,0 +1,118 @@
+"""Home's command: what a resume takes from the folder, and what stops home."""
+
+import asyncio
+import errno
+import io
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scripted
+from rich.console import Console
+
+from bench.errors import InvalidInput
+from bench.fleet import start
+from bench.fleet.dask_settings import DEFAULT_SCHEDULER
+from bench.fleet.home import Home
+from bench.fleet.ledger import FleetFile, open_ledger, read_fleet_file
+from bench.fleet.member import DiskRefused
+from bench.fleet.start import FleetRequest
+from bench.sweep.flags import SweepRequest
+
+HEADER = scripted.header()
+FILE = FleetFile(sweep="0" * 32, spread="cases", scheduler="tcp://10.0.0.5:9", machines=3, header=HEADER)
+
+
+@pytest.fixture(autouse=True)
+def _stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder of a fleet's sweep, whose images are there, and no Dask."""
+    with open_ledger(tmp_path / "out", FILE, is_new=True):
+        pass
+    dataset = scripted.dataset()
+    for name, value in {
+        "import_distributed": lambda: None,
+        "find_images": lambda *_: dataset,
+        "ensure_scheduler": lambda *_: None,
+        "require_scheduler": lambda _: None,
+        "report_fleet": lambda *_, **asked: asked,
+    }.items():
+        monkeypatch.setattr(start, name, value)
+    file = FILE.model_copy(update={"header": HEADER.model_copy(update={"dataset_digest": dataset.digest})})
+    with open_ledger(tmp_path / "out", file, is_new=True):
+        pass
+
+
+def resume(monkeypatch: pytest.MonkeyPatch, out: Path, **asked: object) -> FleetFile:
+    """Resume the sweep; returns what is in the folder while home works."""
+    found: list[FleetFile] = []
+
+    async def run(_home: object) -> None:
+        found.append(read_fleet_file(out))
+
+    monkeypatch.setattr(start.Home, "run", run)
+    request = FleetRequest(SweepRequest(None, {}, None, False, out, True), **asked)  # type: ignore[arg-type]
+    start.start_fleet(request, Console(quiet=True))
+    return found[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.parametrize("while_ending", [False, True])
+def test_another_ctrl_c_leaves_and_the_report_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, while_ending: bool
+) -> None:
+    def press(*_: object) -> str:
+        if while_ending:
+            return "e"
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("nothing heard Ctrl-C")
+
+    async def run(home: Home) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await home.stop.wait()
+
+    async def end_cases(_home: Home) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Home, "run", run)
+    monkeypatch.setattr(Home, "end_cases", end_cases)
+    console = Console(force_terminal=True, file=io.StringIO())
+    monkeypatch.setattr(console, "input", press)
+    sweep = SweepRequest(None, {}, None, False, tmp_path / "out", True)
+    asked: Any = start.start_fleet(FleetRequest(sweep), console)
+    assert isinstance(asked["stopped_by"], KeyboardInterrupt)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_ctrl_c_at_a_collecting_home_reports_what_has_come(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def run(home: Home) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await home.stop.wait()
+
+    monkeypatch.setattr(Home, "run", run)
+    asked: Any = start.collect_fleet(tmp_path / "out", None, Console(quiet=True))
+    assert isinstance(asked["stopped_by"], KeyboardInterrupt)
+
+
+def test_a_full_disk_at_a_collecting_home_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def run(_home: Home) -> None:
+        raise DiskRefused(OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(Home, "run", run)
+    asked: Any = start.collect_fleet(tmp_path / "out", None, Console(quiet=True))
+    assert asked["stopped_by"].errno == errno.ENOSPC
+
+
+def test_a_resume_goes_on_as_the_sweep_was_begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = resume(monkeypatch, tmp_path / "out")
+    assert (file.spread, file.scheduler, file.machines) == ("cases", "tcp://10.0.0.5:9", 3)
+
+
+def test_what_a_resume_names_is_kept_for_the_next_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    resume(monkeypatch, tmp_path / "out", scheduler=DEFAULT_SCHEDULER, machines=2)
+    file = resume(monkeypatch, tmp_path / "out", spread="cases")
+    assert (file.spread, file.scheduler, file.machines) == ("cases", DEFAULT_SCHEDULER, 2)
+    with pytest.raises(InvalidInput, match="another --spread"):
+        resume(monkeypatch, tmp_path / "out", spread="machines")
