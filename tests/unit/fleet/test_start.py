@@ -51,7 +51,7 @@ def resume(monkeypatch: pytest.MonkeyPatch, out: Path, **asked: object) -> Fleet
     async def run(_home: object) -> None:
         found.append(read_fleet_file(out))
 
-    monkeypatch.setattr(start.Home, "run", run)
+    monkeypatch.setattr(Home, "run", run)
     request = FleetRequest(SweepRequest(None, {}, None, False, out, True), **asked)  # type: ignore[arg-type]
     start.start_fleet(request, Console(quiet=True))
     return found[0]
