@@ -5,6 +5,7 @@ import errno
 import io
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,14 @@ def _stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         pass
 
 
+@pytest.fixture
+def _heeded() -> Iterator[None]:
+    """Ctrl-C interrupts, also where the tests are a shell's background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def resume(monkeypatch: pytest.MonkeyPatch, out: Path, **asked: object) -> FleetFile:
     """Resume the sweep; returns what is in the folder while home works."""
     found: list[FleetFile] = []
@@ -58,6 +67,7 @@ def resume(monkeypatch: pytest.MonkeyPatch, out: Path, **asked: object) -> Fleet
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.usefixtures("_heeded")
 @pytest.mark.parametrize("while_ending", [False, True])
 def test_another_ctrl_c_leaves_and_the_report_is_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, while_ending: bool
@@ -86,6 +96,7 @@ def test_another_ctrl_c_leaves_and_the_report_is_written(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.usefixtures("_heeded")
 def test_ctrl_c_at_a_collecting_home_reports_what_has_come(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async def run(home: Home) -> None:
         signal.raise_signal(signal.SIGINT)
