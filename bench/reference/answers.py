@@ -29,6 +29,7 @@ from bench.report.published import PublishedComparison
 from bench.report.summary import format_time
 from bench.report.tables import format_loss, format_seconds
 from bench.report.variants import format_times
+from bench.results.speed import HOUR_DEVIATION
 
 BEGIN, END = "<!-- answers: begin -->", "<!-- answers: end -->"
 _TITLE = "The blog's table, answered"
@@ -39,7 +40,9 @@ _MOST_PICTURES = 3
 """Of README."""
 _HOW = (
     "Each figure is the median over its processes. Total time is from the start of a process to its last epoch, "
-    "imports and compilation included; time of training is that of its epochs alone. Peak RAM is of the whole process."
+    "imports and compilation included; time of training is that of its epochs alone. Peak RAM is of the whole process. "
+    "Reports are of different hours, and from one hour to another a machine's speed differs by some "
+    f"{100 * HOUR_DEVIATION:.0f} %, so a ratio of two reports is rough."
 )
 
 
