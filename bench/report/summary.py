@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bench.errors import format_count
+from bench.errors import format_count, join_names
 from bench.host import reference_kernels
 from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
@@ -243,7 +243,7 @@ def _describe_trust(
         f"{missing} of {format_count(len(header.cases), 'case')} failed or did not run": missing > 0,
         f"{lost} of {format_count(len(further), 'further process')} failed": lost > 0,
         f"{noisy} of {format_count(epochs, 'epoch')} {'was' if noisy == 1 else 'were'} noisy": noisy > 0,
-        f"epochs of {_join_names(unsteady)} never became steady": bool(unsteady),
+        f"epochs of {join_names(unsteady, 3)} never became steady": bool(unsteady),
         "the machine changed its own speed, so times compare only roughly": find_drift(outcomes) is not None,
         f"the arrays are not those usually known as {header.profile.dataset}": header.dataset_genuine is False,
     }
@@ -276,8 +276,3 @@ def _check_bands(rows: Sequence[ResultRow]) -> tuple[str, list[str]]:
     more = len(sentences) - _MOST_OUTSIDE
     rest = [f"{more} more lie outside of their reference bands"] if more > 0 else []
     return "", [*sentences[:_MOST_OUTSIDE], *rest]
-
-
-def _join_names(names: Sequence[str]) -> str:
-    """Join up to three names, or two and the number of the others."""
-    return " and of ".join(names) if len(names) <= 3 else f"{names[0]} and of {names[1]} and {len(names) - 2} more"

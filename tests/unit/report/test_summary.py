@@ -147,7 +147,7 @@ def test_every_reason_for_care_is_named() -> None:
 
 def test_many_unsteady_cases_are_counted() -> None:
     rows = [row(f"m{n}", steady="no") for n in range(6)]
-    assert "epochs of m0 · batch 4 and of m1 · batch 4 and 4 more never became steady" in sentences(*rows)[-1]
+    assert "epochs of m0 · batch 4, m1 · batch 4, m2 · batch 4 and 3 more never became steady" in sentences(*rows)[-1]
 
 
 def test_the_answer_says_whether_losses_lie_within_their_bands(monkeypatch: pytest.MonkeyPatch) -> None:
