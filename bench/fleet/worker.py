@@ -69,7 +69,7 @@ def run_worker(request: WorkerRequest, console: Console | None = None) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         machine = Machine(folder, choose_label(request.label, folder), request.command)
         Here.machine = machine
-        say(console, f"{machine.label}: waiting for cases from {request.scheduler}; Ctrl-C ends what runs.")
+        say(console, f"{machine.label}: connecting to {request.scheduler}; Ctrl-C ends this worker and what it runs.")
         with _connect(distributed, request.scheduler, machine, lambda line: say(console, line)):
             try:
                 machine.work()
@@ -153,12 +153,13 @@ def _connect(distributed: Any, scheduler: str, machine: Machine, tell: Callable[
 
 
 async def _serve(distributed: Any, scheduler: str, machine: Machine, tell: Callable[[str], None]) -> None:
-    """Connect, and again whenever the connection is lost; says once why there is none.
+    """Connect, and again whenever the connection is lost; says once whether there is one, and why not.
 
     A Dask worker that has lost its scheduler closes (dask/distributed#6391): each connection is a new one.
     """
     protocol, host, _ = split_address(scheduler)
-    is_lost = False
+    said_connected: bool | None = None
+    """Whether the last line said that there is a connection."""
     with tempfile.TemporaryDirectory(prefix="aebench-fleet-") as scratch:
         while True:
             worker: Any = None
@@ -177,19 +178,19 @@ async def _serve(distributed: Any, scheduler: str, machine: Machine, tell: Calla
                 )
                 await worker
                 worker.http_server.stop()
-                if is_lost:
-                    tell(f"{machine.label}: connected to {scheduler}.")
-                is_lost = False
                 machine.dask_worker = worker
+                if said_connected is not True:
+                    tell(f"{machine.label}: connected to {scheduler}; waiting for cases.")
+                said_connected = True
                 await worker.finished()
             except asyncio.CancelledError:
                 await _close(worker)
                 raise
             except Exception as error:  # noqa: BLE001 - whatever ends a connection, the next one is tried
                 await _close(worker)
-                if not is_lost:
+                if said_connected is not False:
                     tell(f"{machine.label}: no connection to {scheduler} ({quote(error, 200)}); trying again.")
-                is_lost = True
+                said_connected = False
             finally:
                 machine.dask_worker = None
             await asyncio.sleep(_AGAIN_S)

@@ -40,6 +40,17 @@ class Actor:
     def kill(self) -> None:
         self.send(signal.SIGKILL)
 
+    def has_ended(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    def is_connected(self) -> bool:
+        """Of a machine: whether it is one of the scheduler's."""
+        return "waiting for cases" in self.said()
+
     def code(self, limit_s: float = LIMIT_S) -> int:
         """Wait for the end; the exit code."""
         path = Path(f"{self.output}.code")
@@ -170,6 +181,8 @@ class FleetStage:
             actor.send(signal.SIGCONT)
             if "-start" in actor.output.name:
                 actor.kill()
+            if "-worker" in actor.output.name:  # one that still connects would not hear that it is to end
+                wait_for(lambda actor=actor: actor.has_ended() or actor.is_connected(), self.describe)
         stop = self.play("stop", "--scheduler", self.address)
         stop.code()
         left = left_over(self.root, but=self.server.pid)

@@ -101,7 +101,7 @@ def test_python_may_differ(fleet: FleetStage) -> None:
 
 def test_a_second_worker_on_a_machine_is_refused(fleet: FleetStage) -> None:
     first = fleet.machine("one")
-    fleet_stage.wait_for(lambda: "waiting for cases" in first.said(), first.said)
+    fleet_stage.wait_for(first.is_connected, first.said)
     second = fleet.machine("one")
     assert second.code() == 2
     assert "a worker of a fleet runs on this machine already" in second.said()
@@ -120,7 +120,7 @@ def test_a_worker_says_once_why_there_is_no_connection_and_that_there_is_one(fle
 def test_what_a_nanny_sets_is_removed_and_named(fleet: FleetStage) -> None:
     nanny = {"OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MKL_NUM_THREADS": "2"}
     machine = fleet.machine("one", environ=nanny)
-    fleet_stage.wait_for(lambda: "waiting for cases" in machine.said(), machine.said)
+    fleet_stage.wait_for(machine.is_connected, machine.said)
     assert "OMP_NUM_THREADS=1 is removed" in machine.said()
     assert "MALLOC_TRIM_THRESHOLD_=65536 is removed" in machine.said()
     assert "MKL_NUM_THREADS" not in machine.said()
