@@ -9,11 +9,10 @@ from bench.compare.pairs import CasePair
 from bench.errors import format_count, quote
 from bench.host.fingerprint import Fingerprint
 from bench.plan import catalog
+from bench.results.stats import NOISY_FRACTION
 
-NOISY_FRACTION = 0.1
-"""Where a larger fraction of the epochs was noisy, times are to be read with care."""
 UNSTEADY_FRACTION = 0.25
-"""Likewise, where a larger fraction of the cases had no steady state."""
+"""Where a larger fraction of the cases had no steady state, times are read with care."""
 
 State = Literal["yes", "with care", "no"]
 

@@ -15,7 +15,7 @@ from bench.compare.machines import Comparison, MachineComparison
 from bench.compare.pairs import CasePair
 from bench.compare.sentences import SIDE_BY_SIDE, summarize_all
 from bench.compare.tables import format_comparability, remark_on
-from bench.console.table import Table, escape_cell
+from bench.console.table import Table, escape_cell, escape_sentence
 from bench.errors import InvalidInput, quote
 from bench.report.files import make_safe
 from bench.report.render import Section, render_page
@@ -77,7 +77,7 @@ def format_markdown(report: ComparisonReport) -> str:
 
 
 def _format_bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {escape_cell(line)}" for line in lines)
+    return "\n".join(f"- {escape_sentence(line)}" for line in lines)
 
 
 def _list_machines(report: ComparisonReport) -> tuple[list[str], bool]:

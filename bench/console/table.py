@@ -5,6 +5,7 @@ row takes several lines, its headings likewise.
 """
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +15,8 @@ from rich.text import Text
 
 _GAP = 2
 """Spaces between columns, and before the further lines of a row."""
+_CODE = re.compile(r"((?<!`)`[^`<\\\n]+`(?!`))")
+"""Code within a sentence."""
 _MOST_LINES = 2
 """A name beside numbers breaks into so many lines, at most."""
 
@@ -49,9 +52,19 @@ class Table:
 
 def escape_cell(cell: str) -> str:
     """Escape a cell, so that it neither ends early nor becomes markup."""
+    return _escape(" ".join(cell.split()))
+
+
+def escape_sentence(sentence: str) -> str:
+    """Escape a sentence, so that nothing in it becomes markup but `code`."""
+    parts = _CODE.split(" ".join(sentence.split()))
+    return "".join(part if _CODE.fullmatch(part) else _escape(part) for part in parts)
+
+
+def _escape(text: str) -> str:
     for char in "\\`*_<>|[]":
-        cell = cell.replace(char, f"\\{char}") if char in "\\`*_[]|" else cell.replace(char, f"&#{ord(char)};")
-    return " ".join(cell.split())
+        text = text.replace(char, f"\\{char}") if char in "\\`*_[]|" else text.replace(char, f"&#{ord(char)};")
+    return text
 
 
 # ------------------------------------------------------------------------------ on a terminal

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 from rich.console import Console
 
 from bench.console.output import say
-from bench.console.table import Table, escape_cell, print_lines, print_table
+from bench.console.table import Table, escape_sentence, print_lines, print_table
 from bench.errors import format_count, join_names, strip_controls
 from bench.gate.baseline import CheckedCase
 from bench.gate.sequential import MOST_DISCARDED
@@ -287,10 +287,10 @@ def format_markdown(report: GateReport) -> str:
     lines = [*explain_cases(report), *_list_remarks(report)]
     parts = [
         f"# {_WORDING[report.kind].title}",
-        f"**{escape_cell(summarize(report))}**",
-        escape_cell(_describe_sides(report)),
+        f"**{escape_sentence(summarize(report))}**",
+        escape_sentence(_describe_sides(report)),
         *([build_table(report).to_markdown()] if report.results else []),
-        *(["\n".join(f"- {escape_cell(line)}" for line in lines)] if lines else []),
+        *(["\n".join(f"- {escape_sentence(line)}" for line in lines)] if lines else []),
         f"{took} {report.exit_code}.",
     ]
     return "\n\n".join(parts) + "\n"

@@ -16,9 +16,9 @@ from bench.reference.epochs import ReadEpochs
 from bench.results import bands, derived
 from bench.results.reader import Report
 from bench.results.schema import SweepHeader
+from bench.results.stats import NOISY_FRACTION
 
 _FEWEST_PROCESSES = 3
-_MOST_NOISY = 0.1
 """Of a case's epochs."""
 _WITHIN = 1e-6
 """How far two ways to add the same figures may differ, as a fraction."""
@@ -110,8 +110,8 @@ def _check_cases(processes: Iterable[Sequence[_CsvRow]]) -> Iterator[str]:
         if any(len({row[column] for row in rows}) < len(rows) for column in ("total_s", "train_total_s")):
             yield f"{name}: two of its processes took the same nanoseconds; each must be a run of its own."
         noisy, epochs = sum(row["noisy_epochs"] or 0 for row in rows), sum(row["epochs"] for row in rows)
-        if noisy > _MOST_NOISY * epochs:
-            yield f"{name}: {noisy} of {epochs} epochs were noisy; expected {_MOST_NOISY:.0%} at most."
+        if noisy > NOISY_FRACTION * epochs:
+            yield f"{name}: {noisy} of {epochs} epochs were noisy; expected {NOISY_FRACTION:.0%} at most."
 
 
 def _check_losses(report: Report) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.console.table import escape_cell
+from bench.console.table import escape_cell, escape_sentence
 from bench.report.contents import SweepReport
 from bench.report.summary import list_facts, name_machine
 from bench.report.views import READING, list_columns, list_explained
@@ -11,14 +11,14 @@ from bench.results.schema import Outcome
 
 def format_markdown(report: SweepReport) -> str:
     """Return the text of report.md."""
-    notes = [*map(escape_cell, report.notes), *report.remarks]
+    notes = [*map(escape_sentence, report.notes), *report.remarks]
     columns = [
         f"**{column.label}**{f' ({column.unit})' if column.unit else ''}: {column.hint}."
         for column in list_explained(map(list_columns, (report.cases, *report.tables)))
     ]
     sections = [
         f"# Autoencoders on {escape_cell(name_machine(report.header.fingerprint))}",
-        _list([escape_cell(sentence) for sentence in report.answer]),
+        _list([escape_sentence(sentence) for sentence in report.answer]),
         *([] if report.cases.is_empty else [f"{report.cases.title}:\n\n{report.cases.to_markdown()}"]),
         _list(
             [f"**{name}**: {escape_cell(fact)}" for name, fact in list_facts(report.header, report.outcomes).items()]

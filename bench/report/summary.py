@@ -14,7 +14,7 @@ from bench.report.tables import format_loss, format_seconds
 from bench.results import bands
 from bench.results.schema import Outcome, ResultRow, SweepHeader
 from bench.results.speed import CaseSpeed, name_case
-from bench.results.stats import compute_median_of_known
+from bench.results.stats import NOISY_FRACTION, compute_median_of_known
 
 
 def name_machine(fingerprint: Fingerprint) -> str:
@@ -239,10 +239,11 @@ def _describe_trust(
     lost = sum(outcome.status != "ok" for outcome in further)
     noisy, epochs = count_noisy_epochs(outcomes)
     unsteady = [_name_line(line, lines) for line in lines if any(row.steady == "no" for row in line)]
+    noise = f"{noisy or 'none'} of {format_count(epochs, 'epoch')} {'was' if noisy == 1 else 'were'} noisy"
     reasons = {
         f"{missing} of {format_count(len(header.cases), 'case')} failed or did not run": missing > 0,
         f"{lost} of {format_count(len(further), 'further process')} failed": lost > 0,
-        f"{noisy} of {format_count(epochs, 'epoch')} {'was' if noisy == 1 else 'were'} noisy": noisy > 0,
+        noise: noisy > NOISY_FRACTION * epochs,
         f"epochs of {join_names(unsteady, 3)} never became steady": bool(unsteady),
         "the machine changed its own speed, so times compare only roughly": find_drift(outcomes) is not None,
         f"the arrays are not those usually known as {header.profile.dataset}": header.dataset_genuine is False,
@@ -254,9 +255,9 @@ def _describe_trust(
     elif not outcomes:
         return []
     elif all(row.steady == "unknown" for row in rows):
-        trust = "no epoch was noisy; the runs are too short to say whether their times are steady."
+        trust = f"{noise}; the runs are too short to say whether their times are steady."
     else:
-        trust = "nothing speaks against these figures; no epoch was noisy, and no series of times had a trend."
+        trust = f"nothing speaks against these figures; {noise}, and no series of times had a trend."
     return [f"Trust: {trust}{within}"]
 
 

@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 
 from bench.results.reader import Row
 from bench.results.schema import ResultRow
+from bench.results.stats import NOISY_FRACTION
 
 HOUR_S = 3600.0
 """Seconds from an hour's first process after which one meets another hour."""
 FEWEST_READINGS = 10
 """Quiet processes of an hour: of fewer the bandwidth is not known."""
-_NOISY = 0.1
-"""Of a process with this fraction of noisy epochs or more the reading counts for nothing: others took the memory."""
 _LARGEST = 0.3
 """Logarithm of the largest change that is believed; hours that were measured differ by 0.25."""
 
@@ -77,7 +76,8 @@ def measure_hours(rows: Sequence[SpeedRow]) -> dict[int, HourRate]:
     last = {row.case_id: row for row in sorted(timed, key=lambda row: row.epochs)}
     readings: dict[int, list[float]] = {}
     for row in last.values():
-        if row.reference_gb_per_s and row.reference_gb_per_s > 0 and (row.noisy_epochs or 0) < _NOISY * row.epochs:
+        is_noisy = (row.noisy_epochs or 0) >= NOISY_FRACTION * row.epochs  # others took the memory
+        if row.reference_gb_per_s and row.reference_gb_per_s > 0 and not is_noisy:
             readings.setdefault(hour_of[row.started_at], []).append(row.reference_gb_per_s)
     began = {hour: min(_read_time(text) for text in hour_of if hour_of[text] == hour) for hour in readings}
     return {

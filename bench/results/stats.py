@@ -10,6 +10,8 @@ from typing import Any, Self
 from scipy import special, stats
 
 CONFIDENCE = 0.95
+NOISY_FRACTION = 0.1
+"""Where a larger fraction of the epochs was noisy, times are read with care."""
 _FEWEST_LATER = 4
 _LONGEST = 1000
 """A trend is looked for in this many epochs, the last ones: all pairs of them are compared."""

@@ -51,6 +51,9 @@ class Actor:
         """Of a machine: whether it is one of the scheduler's."""
         return "waiting for cases" in self.said()
 
+    def has_connected_or_ended(self) -> bool:
+        return self.is_connected() or self.has_ended()
+
     def code(self, limit_s: float = LIMIT_S) -> int:
         """Wait for the end; the exit code."""
         path = Path(f"{self.output}.code")
@@ -182,7 +185,7 @@ class FleetStage:
             if "-start" in actor.output.name:
                 actor.kill()
             if "-worker" in actor.output.name:  # one that still connects would not hear that it is to end
-                wait_for(lambda actor=actor: actor.has_ended() or actor.is_connected(), self.describe)
+                wait_for(actor.has_connected_or_ended, self.describe)
         stop = self.play("stop", "--scheduler", self.address)
         stop.code()
         left = left_over(self.root, but=self.server.pid)

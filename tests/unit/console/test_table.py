@@ -16,7 +16,7 @@ from unit.machines import narrow, of
 from bench.compare.cases import add_labels
 from bench.compare.contents import ComparisonReport
 from bench.compare.machines import compare_machines
-from bench.console.table import Table, lay_out, print_table, wrap
+from bench.console.table import Table, escape_sentence, lay_out, print_table, wrap
 from bench.gate.report import GateReport, build_table
 from bench.gate.sequential import RiskPlan
 from bench.gate.verdict import CaseResult, judge_case, reduce_round
@@ -250,3 +250,16 @@ def test_no_text_breaks_a_markdown_row(text: str) -> None:
 def test_labels_stand_left_and_numbers_right() -> None:
     rule = Table("t", ("name", "n"), (("x", "1"),)).to_markdown().splitlines()[1]
     assert rule == "| :--- | ---: |"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("add `steps_per_execution=32` to a_b", "add `steps_per_execution=32` to a\\_b"),
+        ("``x`` *y*", "\\`\\`x\\`\\` \\*y\\*"),
+        ("`a<b`", "\\`a&#60;b\\`"),
+        ("x `y", "x \\`y"),
+    ],
+)
+def test_code_stays_code_in_a_sentence_of_markdown(text: str, expected: str) -> None:
+    assert escape_sentence(text) == expected

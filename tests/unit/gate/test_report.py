@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from scripted_paired import BASE, rounds
 
-from bench.console.table import escape_cell
+from bench.console.table import escape_sentence
 from bench.gate import report
 from bench.gate.report import GateReport
 from bench.gate.sequential import RiskPlan
@@ -71,7 +71,7 @@ def waiting(count: int, *needed: int) -> list[CaseResult]:
 )  # fmt: skip
 def test_the_first_line_is_the_verdict(results: list[CaseResult], line: str) -> None:
     assert report.summarize(gate(*results)) == line
-    assert report.format_markdown(gate(*results)).splitlines()[2] == f"**{escape_cell(line)}**"
+    assert report.format_markdown(gate(*results)).splitlines()[2] == f"**{escape_sentence(line)}**"
 
 
 def test_without_a_case_the_first_line_says_what_to_do() -> None:

@@ -145,6 +145,12 @@ def test_every_reason_for_care_is_named() -> None:
         assert reason in last
 
 
+def test_a_few_noisy_epochs_are_counted_and_no_reason_for_care() -> None:
+    one = tuple(scripted.epoch(n, noise=scripted.NOISY if n == 2 else scripted.QUIET) for n in range(1, 11))
+    (last,) = [each for each in sentences(row(steady="yes"), outcomes=(quiet(epochs=one),)) if each.startswith("Trust")]
+    assert "nothing speaks against these figures; 1 of 10 epochs was noisy, and no series" in last
+
+
 def test_many_unsteady_cases_are_counted() -> None:
     rows = [row(f"m{n}", steady="no") for n in range(6)]
     assert "epochs of m0 · batch 4, m1 · batch 4, m2 · batch 4 and 3 more never became steady" in sentences(*rows)[-1]
