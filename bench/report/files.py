@@ -15,7 +15,9 @@ from pydantic import BaseModel
 from bench.errors import strip_controls
 from bench.results import rows
 from bench.results.folder import ReportFolder, write_whole
-from bench.results.schema import EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.process_schema import EpochRow, PhaseRow
+from bench.results.schema import ResultRow
 
 
 def format_csv(kind: type[BaseModel], records: Iterable[BaseModel]) -> str:

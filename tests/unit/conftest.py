@@ -18,7 +18,7 @@ from bench.host import fingerprint
 from bench.report import drawings, plots
 from bench.report.figures import Plot
 from bench.results.folder import ReportFolder
-from bench.results.schema import SweepHeader
+from bench.results.journal_lines import SweepHeader
 from bench.sweep import repeats, run, session
 
 hypothesis.settings.register_profile("unit", deadline=None)  # a slow disk is no mistake

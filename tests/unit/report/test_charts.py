@@ -12,7 +12,7 @@ from bench.report import charts, figures
 from bench.report.figures import Plot
 from bench.report.files import make_all_result_rows
 from bench.report.ways import list_phase_peaks, list_ways
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 
 
 def draw(*outcomes: Outcome) -> dict[str, Plot]:

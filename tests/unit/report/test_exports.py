@@ -19,7 +19,7 @@ from bench.report import exports
 from bench.report.contents import SweepReport
 from bench.report.report import write_report
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 from bench.worker.protocol import EpochEvent
 
 HEADER = scripted.header()

@@ -20,7 +20,7 @@ from bench.report import figures, files, plots
 from bench.report.figures import Plot
 from bench.report.plots import Run
 from bench.results.epochs import Epochs
-from bench.results.schema import Outcome, Timeline
+from bench.results.journal_lines import Outcome, Timeline
 
 TIMELINE = Timeline(interval_s=0.5, samples=tuple((0.5 * place, 300.0 + place) for place in range(30)))
 KINDS = ["basic-loss", "basic-time", "basic-memory"]

@@ -25,7 +25,9 @@ from bench.report.contents import SweepReport
 from bench.report.markdown import format_markdown
 from bench.results import journal, rows
 from bench.results.folder import ReportFolder
-from bench.results.schema import EpochRow, Outcome, ResultRow, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.process_schema import EpochRow
+from bench.results.schema import ResultRow
 
 ROOT = Path(__file__).parents[3]
 CODE = sorted([*(ROOT / "bench").rglob("*.py"), *(ROOT / "models").rglob("*.py")])
