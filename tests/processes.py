@@ -47,6 +47,10 @@ class RecordedProcess:
     reference_gb_per_s: float | None = None
     """What the reference kernel read beside it; None in recordings that did not keep it."""
 
+    def __hash__(self) -> int:
+        """Of its first epoch: all of them would take most of the time that drawing sweeps takes."""
+        return hash((self.hour, self.case, self.train_s[0]))
+
     @property
     def is_quiet(self) -> bool:
         """Whether it ran in a quiet minute."""
@@ -235,11 +239,12 @@ def draw_sweep(
     Without ``repeats`` it has as many processes as each hour's sweep had, drawn with replacement. Each case's processes
     are dealt to so many ``twins`` of it, which count as cases of their own.
     """
-    drawn = [str(hour) for hour in rng.choice(sorted({each.hour for each in processes}), size=hours, replace=False)]
+    groups = _group(tuple(processes))
+    drawn = [str(hour) for hour in rng.choice(sorted({hour for hour, _ in groups}), size=hours, replace=False)]
     usual = draw_usual(processes, drawn, known, rng)
     rows: list[SpeedRow] = []
-    for hour, case in itertools.product(drawn, sorted({each.case for each in processes})):
-        there = [each for each in processes if each.hour == hour and each.case == case]
+    for hour, case in itertools.product(drawn, sorted({case for _, case in groups})):
+        there = groups.get((hour, case), [])
         count = len(there) if repeats is None else min(repeats, len(there))
         chosen = rng.choice(len(there), size=count, replace=repeats is None)
         rows += [
@@ -247,6 +252,15 @@ def draw_sweep(
             for number, place in enumerate(chosen)
         ]
     return estimate_cases(rows)
+
+
+@functools.cache
+def _group(processes: tuple[RecordedProcess, ...]) -> dict[tuple[str, str], list[RecordedProcess]]:
+    """The processes of each hour and case."""
+    found: dict[tuple[str, str], list[RecordedProcess]] = {}
+    for each in processes:
+        found.setdefault((each.hour, each.case), []).append(each)
+    return found
 
 
 Usual = tuple[float | None, int | None]

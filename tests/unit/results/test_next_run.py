@@ -3,6 +3,7 @@
 import itertools
 import statistics
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,19 +37,23 @@ def test_one_process_says_where_the_median_of_all_lies(epochs: int) -> None:
     check([processes.cover_alone(of(case), epochs) for case in CASES])
 
 
+@cache
+def cover(epochs: int, hours: int = 1, known: int = 0) -> list[processes.Coverage]:
+    """Of sweeps of six processes per case, by case: what several tests look at is drawn once."""
+    rng = np.random.default_rng(1)
+    return list(processes.cover_sweeps(RECORDED, epochs, 6, DRAWS, rng, hours=hours, known=known).values())
+
+
 @pytest.mark.parametrize("epochs", [12, 100])
 @pytest.mark.parametrize("hours", [1, 2])
 def test_sweeps_say_where_it_lies(epochs: int, hours: int) -> None:
-    check(list(processes.cover_sweeps(RECORDED, epochs, 6, DRAWS, np.random.default_rng(1), hours=hours).values()))
+    check(cover(epochs, hours))
 
 
 @pytest.mark.parametrize("epochs", [12, 100])
 def test_they_say_it_by_less_where_the_usual_bandwidth_is_known(epochs: int) -> None:
     """Of hours that are not the sweep's. One of them narrows the intervals, four by a fifth."""
-    found = [
-        list(processes.cover_sweeps(RECORDED, epochs, 6, DRAWS, np.random.default_rng(1), known=known).values())
-        for known in (0, 1, 4)
-    ]
+    found = [cover(epochs, 1, known) for known in (0, 1, 4)]
     for each in found[1:]:
         check(each)
     reaches = [statistics.fmean(case.reach for case in each) for each in found]
@@ -70,9 +75,15 @@ def check(found: Sequence[processes.Coverage]) -> None:
     assert statistics.fmean(each.width for each in found) <= 1.5
 
 
+@cache
+def compare_twins(epochs: int, twins: int) -> processes.Told:
+    """Compare sweeps of one machine, as far as the longer recordings go; drawn once."""
+    return processes.compare_sweeps(LONG, epochs, 6, DRAWS, np.random.default_rng(1), twins=twins)
+
+
 @pytest.mark.parametrize("epochs", [12, 100])
 def test_a_machine_is_not_told_from_itself(epochs: int) -> None:
-    told = processes.compare_sweeps(LONG, epochs, 6, DRAWS, np.random.default_rng(1))
+    told = compare_twins(epochs, 2)
     assert told.machine == 0
     assert told.case <= 0.05
 
@@ -80,7 +91,7 @@ def test_a_machine_is_not_told_from_itself(epochs: int) -> None:
 @pytest.mark.parametrize("epochs", [12, 100])
 @pytest.mark.parametrize("twins", [2, 6])
 def test_of_one_machine_no_case_is_called_faster_or_slower(epochs: int, twins: int) -> None:
-    told = processes.compare_sweeps(LONG, epochs, 6, DRAWS, np.random.default_rng(1), twins=twins)
+    told = compare_twins(epochs, twins)
     assert told.family <= 0.05
 
 
