@@ -142,7 +142,7 @@ def run(
     ] = False,
 ) -> None:
     """Measure autoencoders over epoch counts and batch sizes, and write a report."""
-    from bench.sweep import plan as plan_command  # noqa: PLC0415 - pandas and scipy are for those who measure
+    from bench.sweep import plan as plan_command  # noqa: PLC0415 - scipy is for those who measure
     from bench.sweep import run as run_command  # noqa: PLC0415
     from bench.sweep.flags import SweepRequest, parse_fields  # noqa: PLC0415
 
@@ -194,7 +194,7 @@ def advise(
 
     A sweep of some two minutes: what `compile` can be asked for, one thread, another precision.
     """
-    from bench.sweep import advise as advise_command  # noqa: PLC0415 - pandas and scipy are for those who measure
+    from bench.sweep import advise as advise_command  # noqa: PLC0415 - scipy is for those who measure
     from bench.sweep.flags import parse_fields  # noqa: PLC0415
 
     fields = parse_fields(models=models, batch_sizes=batch_sizes, dataset=dataset, backends=backends, minutes=minutes)
