@@ -73,7 +73,8 @@ def pytest_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
     def program(*arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["pytest-benchmark", *arguments])
-        pytest_benchmark_cli.main()
+        untyped: Any = pytest_benchmark_cli
+        untyped.main()
         printed = capsys.readouterr()
         assert "Failed to load" not in printed.out + printed.err
         return printed.out

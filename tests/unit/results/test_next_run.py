@@ -62,7 +62,7 @@ def test_they_say_it_by_less_where_the_usual_bandwidth_is_known(epochs: int) -> 
 
 
 def test_an_hours_figures_go_with_its_bandwidth_as_all_other_hours_say() -> None:
-    quiet = [each for each in RECORDED if each.hour in processes.list_quiet_hours(RECORDED)]
+    quiet = processes.keep_quiet_hours(RECORDED)
     found = recorded_hours.leave_hours_out(quiet)
     assert found.slopes == pytest.approx([RATE_SLOPE] * len(found.slopes), abs=0.2)
     assert found.after < 0.5 * found.before
@@ -96,7 +96,7 @@ def test_of_one_machine_no_case_is_called_faster_or_slower(epochs: int, twins: i
 
 
 def test_cases_of_a_machine_that_is_half_as_fast_are_called_slower() -> None:
-    quiet = [each for each in LONG if each.hour in processes.list_quiet_hours(LONG)]
+    quiet = processes.keep_quiet_hours(LONG)
     told = processes.compare_sweeps(quiet, 100, 6, DRAWS, np.random.default_rng(1), factor=2.0)
     assert told.family == 1
 
@@ -114,7 +114,7 @@ def test_sweeps_of_six_minutes_tell_a_slower_machine_from_itself(hours: int, slo
 
 
 def test_the_usual_bandwidth_tells_more_machines_apart_and_none_from_itself() -> None:
-    quiet = [each for each in RECORDED if each.hour in processes.list_quiet_hours(RECORDED)]
+    quiet = processes.keep_quiet_hours(RECORDED)
     unknown, same, other = (
         processes.compare_sweeps(quiet, 12, None, DRAWS, np.random.default_rng(1), factor=factor, twins=1, known=known)
         for factor, known in ((1.3, 0), (1.0, 4), (1.3, 4))
