@@ -275,7 +275,7 @@ def draw_usual(
     processes: Sequence[RecordedProcess], drawn: Sequence[str], known: int, rng: np.random.Generator
 ) -> Usual:
     """Draw hours that began an hour or more before or after the sweep's, and find the mean of their bandwidth."""
-    rates = find_rates(tuple(processes)).values() if known else ()
+    rates = list(find_rates(tuple(processes)).values()) if known else []
     others = [rate for rate in rates if all(_is_apart(rate, hour) for hour in drawn)]
     if not others:
         return None, None
