@@ -1,20 +1,21 @@
 """The commands: each one hands its flags to the function that does the work, which validates them."""
 
-import io
-import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal, TypeVar
 
 import typer
+from typer import Argument, Option
 
 from bench import __version__
-from bench.console.output import guard_output, list_examples
-from bench.errors import ExitCode, InvalidInput, split_list
+from bench.console.output import guard_output, list_examples, report_mistakes
+from bench.errors import InvalidInput, split_list
 from bench.fleet.commands import fleet
 from bench.host.home import provide_home
 from bench.host.signals import keep_exit_codes
 
+Command = TypeVar("Command", bound=Callable[..., None])
 app = typer.Typer(
     name="aebench",
     help="Measure every autoencoder of the Keras blog on this machine: time per epoch, peak memory, losses.",
@@ -25,6 +26,11 @@ app = typer.Typer(
 )
 
 
+def command(*examples: tuple[str, str]) -> Callable[[Command], Command]:
+    """Make a function a command of its name, whose help ends with examples: command lines, and what each does."""
+    return app.command(epilog=list_examples(*examples))
+
+
 def print_version(asked: bool) -> None:
     """Print the version and exit, where ``--version`` was given."""
     if asked:
@@ -32,10 +38,10 @@ def print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Report folder; by default a new one in reports/.")]
-MinimumEffect = Annotated[float, typer.Option(metavar="PERCENT", help="A smaller slowdown does not count.")]
+Out = Annotated[Path | None, Option(metavar="DIR", help="Report folder; by default a new one in reports/.")]
+MinimumEffect = Annotated[float, Option(metavar="PERCENT", help="A smaller slowdown does not count.")]
 FailUndecided = Annotated[
-    bool, typer.Option("--fail-undecided", metavar=" ", help="Exit with code 5 where a case stays undecided.")
+    bool, Option("--fail-undecided", metavar=" ", help="Exit with code 5 where a case stays undecided.")
 ]
 _ALL_TABLES = "Print all tables of the report, not the answer alone."
 
@@ -43,14 +49,14 @@ _ALL_TABLES = "Print all tables of the report, not the answer alone."
 @app.callback()
 def aebench(
     _version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+        bool, Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Take the flags that belong to no command."""
 
 
 what, how, limit, output = (
-    partial(typer.Option, rich_help_panel=panel) for panel in ("What to measure", "How", "Limits", "Output")
+    partial(Option, rich_help_panel=panel) for panel in ("What to measure", "How", "Limits", "Output")
 )
 """Flags of `aebench run` and `aebench advise`, each in a panel of its help."""
 Dataset = Annotated[str | None, what(metavar="NAME", help="mnist-5k, mnist or fashion-mnist.")]
@@ -59,12 +65,10 @@ Offline = Annotated[bool, limit("--offline", metavar=" ", help="Never download a
 SweepOut = Annotated[Path | None, output(metavar="DIR", help="Report folder; by default a new one in reports/.")]
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench run --plan", "what the default sweep runs, and for how long"),
-        ("aebench run --models basic,deep --epochs 50,100", "two models, both counts on one run"),
-        ("aebench run --profile blog --data mnist.npz", "the published runs, on the full MNIST"),
-    )
+@command(
+    ("aebench run --plan", "what the default sweep runs, and for how long"),
+    ("aebench run --models basic,deep --epochs 50,100", "two models, both counts on one run"),
+    ("aebench run --profile blog --data mnist.npz", "the published runs, on the full MNIST"),
 )
 def run(
     profile: Annotated[
@@ -138,7 +142,7 @@ def run(
     ] = False,
 ) -> None:
     """Measure autoencoders over epoch counts and batch sizes, and write a report."""
-    from bench.sweep import plan as plan_command  # noqa: PLC0415 - pandas and scipy are for those who measure
+    from bench.sweep import plan as plan_command  # noqa: PLC0415 - scipy is for those who measure
     from bench.sweep import run as run_command  # noqa: PLC0415
     from bench.sweep.flags import SweepRequest, parse_fields  # noqa: PLC0415
 
@@ -166,12 +170,10 @@ def run(
     raise typer.Exit(plan_command.show_plan(request, probe=probe) if plan else run_command.run_sweep(request))
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench advise", "which line to add to a script like the blog's, in two minutes"),
-        ("aebench advise --models deep,convolutional --minutes 6", "other models, known better"),
-        ("aebench advise --backends jax --json", "on JAX, for another program"),
-    )
+@command(
+    ("aebench advise", "which line to add to a script like the blog's, in two minutes"),
+    ("aebench advise --models deep,convolutional --minutes 6", "other models, known better"),
+    ("aebench advise --backends jax --json", "on JAX, for another program"),
 )
 def advise(
     models: Annotated[str | None, what(metavar="A,B", help="Models that are like yours: basic is the default.")] = None,
@@ -192,31 +194,24 @@ def advise(
 
     A sweep of some two minutes: what `compile` can be asked for, one thread, another precision.
     """
-    from bench.sweep import advise as advise_command  # noqa: PLC0415 - pandas and scipy are for those who measure
+    from bench.sweep import advise as advise_command  # noqa: PLC0415 - scipy is for those who measure
     from bench.sweep.flags import parse_fields  # noqa: PLC0415
 
     fields = parse_fields(models=models, batch_sizes=batch_sizes, dataset=dataset, backends=backends, minutes=minutes)
     raise typer.Exit(advise_command.advise(advise_command.AdviseRequest(fields, data, offline, out, as_json)))
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench report reports/FOLDER", "after an update of aebench, or with other flags"),
-    )
-)
+@command(("aebench report reports/FOLDER", "after an update of aebench, or with other flags"))
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Report folder.")],
+    folder: Annotated[Path, Argument(metavar="FOLDER", help="Report folder.")],
     without_noisy: Annotated[
-        bool,
-        typer.Option(
-            "--without-noisy", metavar=" ", help="Leave epochs that other programs made noisy out of medians."
-        ),
+        bool, Option("--without-noisy", metavar=" ", help="Leave epochs that other programs made noisy out of medians.")
     ] = False,
     thresholds: Annotated[
         str | None,
-        typer.Option(metavar="X,X", help="Values of val_bce, such as 0.12,0.11: how long training took to reach them."),
+        Option(metavar="X,X", help="Values of val_bce, such as 0.12,0.11: how long training took to reach them."),
     ] = None,
-    tables: Annotated[bool, typer.Option("--tables", metavar=" ", help=_ALL_TABLES)] = False,
+    tables: Annotated[bool, Option("--tables", metavar=" ", help=_ALL_TABLES)] = False,
 ) -> None:
     """Draw the report of a folder again, from its journal."""
     from bench.report.report import redraw_report  # noqa: PLC0415
@@ -226,30 +221,26 @@ def report(
     raise typer.Exit(redraw_report(folder, without_noisy=without_noisy, thresholds=levels, tables=tables))
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench compare reports/HERE elsewhere/results.csv", "how many times as fast the other machine is"),
-    )
-)
+@command(("aebench compare reports/HERE elsewhere/results.csv", "how many times as fast the other machine is"))
 def compare(
     reports: Annotated[
-        list[Path], typer.Argument(metavar="REPORT", help="Report folders or results.csv files, two or more.")
+        list[Path], Argument(metavar="REPORT", help="Report folders or results.csv files, two or more.")
     ],
     reference: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Report or machine to compare the others with; by default the first one."),
+        Option(metavar="NAME", help="Report or machine to compare the others with; by default the first one."),
     ] = None,
     price_per_hour: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="A=X,B=X", help="Such as EPYC=0.4,Xeon=1.1: what a training to the same loss costs on each machine."
         ),
     ] = None,
     tables: Annotated[
-        bool, typer.Option("--tables", metavar=" ", help="Print all tables, each with all of its lines.")
+        bool, Option("--tables", metavar=" ", help="Print all tables, each with all of its lines.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for comparison.csv, comparison.md and comparison.html.")
+        Path | None, Option(metavar="DIR", help="Folder for comparison.csv, comparison.md and comparison.html.")
     ] = None,
 ) -> None:
     """Compare machines by their reports: which is faster, case by case, in how much memory."""
@@ -259,39 +250,28 @@ def compare(
     raise typer.Exit(compare_command.compare_reports(request))
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench regress --base main", "did this branch make it slower?"),
-        ("aebench regress --cases basic,deep:xla --budget 10", "other cases, ten minutes"),
-    )
+@command(
+    ("aebench regress --base main", "did this branch make it slower?"),
+    ("aebench regress --cases basic,deep:xla --budget 10", "other cases, ten minutes"),
 )
 def regress(
     base: Annotated[
-        str | None,
-        typer.Option(metavar="REVISION", help="Revision to compare this code with; by default the merge base."),
+        str | None, Option(metavar="REVISION", help="Revision to compare this code with; by default the merge base.")
     ] = None,
     cases: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Cases such as basic,deep:xla; by default basic, convolutional and deep."),
+        Option(metavar="A,B", help="Cases such as basic,deep:xla; by default basic, convolutional and deep."),
     ] = None,
     minimum_effect: MinimumEffect = 5.0,
     most_discarded: Annotated[
-        float,
-        typer.Option(
-            metavar="PERCENT",
-            help="A case stays undecided where noise makes more of its blocks useless.",
-        ),
+        float, Option(metavar="PERCENT", help="A case stays undecided where noise makes more of its blocks useless.")
     ] = 30.0,
-    budget: Annotated[
-        float | None, typer.Option(metavar="MINUTES", help="Begin no round after so many minutes.")
-    ] = None,
-    base_python: Annotated[
-        str | None, typer.Option(metavar="PYTHON", help="Interpreter of the base's environment.")
-    ] = None,
+    budget: Annotated[float | None, Option(metavar="MINUTES", help="Begin no round after so many minutes.")] = None,
+    base_python: Annotated[str | None, Option(metavar="PYTHON", help="Interpreter of the base's environment.")] = None,
     candidate_python: Annotated[
-        str | None, typer.Option(metavar="PYTHON", help="Interpreter of this code's environment.")
+        str | None, Option(metavar="PYTHON", help="Interpreter of this code's environment.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Threads that the backend may use.")] = None,
+    threads: Annotated[int | None, Option(metavar="N", min=1, help="Threads that the backend may use.")] = None,
     fail_undecided: FailUndecided = False,
     out: Out = None,
 ) -> None:
@@ -316,20 +296,17 @@ def regress(
     raise typer.Exit(regress_command.regress(request))
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench check reports/OLD --save-baseline baseline.csv", "keep a report to compare later ones with"),
-        ("aebench check reports/NEW --baseline baseline.csv", "is this one slower?"),
-    )
+@command(
+    ("aebench check reports/OLD --save-baseline baseline.csv", "keep a report to compare later ones with"),
+    ("aebench check reports/NEW --baseline baseline.csv", "is this one slower?"),
 )
 def check(
-    report: Annotated[Path, typer.Argument(metavar="REPORT", help="Report folder or results.csv.")],
+    report: Annotated[Path, Argument(metavar="REPORT", help="Report folder or results.csv.")],
     baseline: Annotated[
-        Path | None,
-        typer.Option(metavar="REPORT", help="Report of the same machine to compare with, a folder or a file."),
+        Path | None, Option(metavar="REPORT", help="Report of the same machine to compare with, a folder or a file.")
     ] = None,
     save_baseline: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the report in this file, as a baseline for later checks.")
+        Path | None, Option(metavar="FILE", help="Keep the report in this file, as a baseline for later checks.")
     ] = None,
     minimum_effect: MinimumEffect = 5.0,
     fail_undecided: FailUndecided = False,
@@ -345,14 +322,10 @@ def check(
     raise typer.Exit(check_command.check(request))
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench bands reports/SEED-0 reports/SEED-1 reports/SEED-2 --out bands.csv", "one report per seed"),
-    )
-)
+@command(("aebench bands reports/SEED-0 reports/SEED-1 reports/SEED-2 --out bands.csv", "one report per seed"))
 def bands(
-    reports: Annotated[list[Path], typer.Argument(metavar="REPORT...", help="Report folders or results.csv files.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the bands; others in it are kept.")],
+    reports: Annotated[list[Path], Argument(metavar="REPORT...", help="Report folders or results.csv files.")],
+    out: Annotated[Path, Option(metavar="FILE", help="Where to write the bands; others in it are kept.")],
 ) -> None:
     """Make reference bands of the loss from reports of three seeds or more: where one further run should end."""
     from bench.results.bands import store_bands  # noqa: PLC0415 - scipy is for those who measure
@@ -360,16 +333,10 @@ def bands(
     raise typer.Exit(store_bands(reports, out))
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench submit reports/FOLDER", "checks the report and packs it, to hand it in"),
-    )
-)
+@command(("aebench submit reports/FOLDER", "checks the report and packs it, to hand it in"))
 def submit(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Report folder.")],
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The archive; by default DIR's name with .tar.gz.")
-    ] = None,
+    folder: Annotated[Path, Argument(metavar="DIR", help="Report folder.")],
+    out: Annotated[Path | None, Option(metavar="FILE", help="The archive; by default DIR's name with .tar.gz.")] = None,
 ) -> None:
     """Pack a report into one archive to hand in, and show what it says of the machine. Uploads nothing."""
     from bench.reference import submit as submit_command  # noqa: PLC0415
@@ -377,14 +344,10 @@ def submit(
     raise typer.Exit(submit_command.submit(folder, out))
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench verify theirs.tar.gz reports/reference/*", "may these reports join the collection?"),
-    )
-)
+@command(("aebench verify theirs.tar.gz reports/reference/*", "may these reports join the collection?"))
 def verify(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="Archives of aebench submit, report folders or results.csv.")
+        list[Path], Argument(metavar="FILE", help="Archives of aebench submit, report folders or results.csv.")
     ],
 ) -> None:
     """Check reports that others hand in. Exits with code 1 where one is refused, 2 where one cannot be read."""
@@ -393,11 +356,7 @@ def verify(
     raise typer.Exit(verify_command.verify(files))
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench models", "what --models and profiles may name"),
-    )
-)
+@command(("aebench models", "what --models and profiles may name"))
 def models() -> None:
     """List the models: what they are, their parameters and the figures that the blog gives for them."""
     from bench.plan.models import show_models  # noqa: PLC0415
@@ -405,11 +364,7 @@ def models() -> None:
     show_models()
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench datasets", "which of them a sweep would find here"),
-    )
-)
+@command(("aebench datasets", "which of them a sweep would find here"))
 def datasets() -> None:
     """List the datasets and where each was looked for."""
     from bench.datasets.datasets import show_datasets  # noqa: PLC0415
@@ -417,14 +372,10 @@ def datasets() -> None:
     show_datasets()
 
 
-@app.command(
-    epilog=list_examples(
-        ("aebench machine --threads 1", "as a sweep with one thread would find it"),
-    )
-)
+@command(("aebench machine --threads 1", "as a sweep with one thread would find it"))
 def machine(
     threads: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Threads that a sweep would let the backend use.")
+        int | None, Option(metavar="N", min=1, help="Threads that a sweep would let the backend use.")
     ] = None,
 ) -> None:
     """Show what this machine is, how fast its reference kernels run and how quiet it is now."""
@@ -438,31 +389,7 @@ app.add_typer(fleet, name="fleet")
 
 def main() -> None:
     """Run the command line; each foreseen mistake is one message, with exit code 2, or 3 where the system refused."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a code page without "·" is no reason to lose a sweep
     provide_home()
     keep_exit_codes()
-    with guard_output():
-        run_command()
-
-
-def run_command() -> NoReturn:
-    """Run what the process' arguments ask for, and exit."""
-    try:
+    with guard_output(), report_mistakes():
         app(prog_name="aebench")
-    except InvalidInput as error:
-        exit_with_message(str(error), ExitCode.INVALID_INPUT)
-    except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        why = f"the system refused{where}: {error.strerror or error}"
-        exit_with_message(f"{why}.", ExitCode.FAILED)
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
-    sys.exit()
-
-
-def exit_with_message(message: str, code: ExitCode) -> NoReturn:
-    """Print a message on standard error and exit."""
-    print(f"aebench: {message}", file=sys.stderr)  # noqa: T201
-    sys.exit(code)

@@ -47,6 +47,10 @@ class RecordedProcess:
     reference_gb_per_s: float | None = None
     """What the reference kernel read beside it; None in recordings that did not keep it."""
 
+    def __hash__(self) -> int:
+        """Of its first epoch: all of them would take most of the time that drawing sweeps takes."""
+        return hash((self.hour, self.case, self.train_s[0]))
+
     @property
     def is_quiet(self) -> bool:
         """Whether it ran in a quiet minute."""
@@ -185,6 +189,12 @@ def list_quiet_hours(processes: Sequence[RecordedProcess]) -> list[str]:
     ]
 
 
+def keep_quiet_hours(processes: Sequence[RecordedProcess]) -> list[RecordedProcess]:
+    """Leave out the processes of all other hours."""
+    hours = list_quiet_hours(processes)
+    return [each for each in processes if each.hour in hours]
+
+
 def cover_sweeps(
     processes: Sequence[RecordedProcess],
     epochs: int,
@@ -203,7 +213,7 @@ def cover_sweeps(
     own = {case: [each for each in processes if each.case == case] for case in cases}
     targets = {case: find_target(own[case], epochs) for case in cases}
     long_enough = [each for each in processes if len(each.train_s) >= epochs]
-    quiet = [each for each in long_enough if each.hour in list_quiet_hours(processes)]
+    quiet = [each for each in keep_quiet_hours(processes) if len(each.train_s) >= epochs]
     found = [draw_sweep(long_enough, epochs, repeats, rng, hours=hours, known=known) for _ in range(draws)]
     in_quiet = [draw_sweep(quiet, epochs, repeats, rng, hours=hours, known=known) for _ in range(draws)]
     return {
@@ -231,15 +241,15 @@ def draw_sweep(
     """Draw a sweep from the processes of so many hours; its times are multiplied by ``factor``.
 
     The usual memory bandwidth is that of so many ``known`` other hours, or of all that there are, drawn too.
-
     Without ``repeats`` it has as many processes as each hour's sweep had, drawn with replacement. Each case's processes
     are dealt to so many ``twins`` of it, which count as cases of their own.
     """
-    drawn = [str(hour) for hour in rng.choice(sorted({each.hour for each in processes}), size=hours, replace=False)]
+    groups = _group(processes)
+    drawn = [str(hour) for hour in rng.choice(sorted({hour for hour, _ in groups}), size=hours, replace=False)]
     usual = draw_usual(processes, drawn, known, rng)
     rows: list[SpeedRow] = []
-    for hour, case in itertools.product(drawn, sorted({each.case for each in processes})):
-        there = [each for each in processes if each.hour == hour and each.case == case]
+    for hour, case in itertools.product(drawn, sorted({case for _, case in groups})):
+        there = groups.get((hour, case), [])
         count = len(there) if repeats is None else min(repeats, len(there))
         chosen = rng.choice(len(there), size=count, replace=repeats is None)
         rows += [
@@ -247,6 +257,14 @@ def draw_sweep(
             for number, place in enumerate(chosen)
         ]
     return estimate_cases(rows)
+
+
+def _group(processes: Sequence[RecordedProcess]) -> dict[tuple[str, str], list[RecordedProcess]]:
+    """The processes of each hour and case."""
+    found: dict[tuple[str, str], list[RecordedProcess]] = {}
+    for each in processes:
+        found.setdefault((each.hour, each.case), []).append(each)
+    return found
 
 
 Usual = tuple[float | None, int | None]
@@ -257,8 +275,9 @@ def draw_usual(
     processes: Sequence[RecordedProcess], drawn: Sequence[str], known: int, rng: np.random.Generator
 ) -> Usual:
     """Draw hours that began an hour or more before or after the sweep's, and find the mean of their bandwidth."""
-    others = [rate for rate in find_rates(tuple(processes)).values() if all(_is_apart(rate, hour) for hour in drawn)]
-    if not known or not others:
+    rates = list(find_rates(tuple(processes)).values()) if known else []
+    others = [rate for rate in rates if all(_is_apart(rate, hour) for hour in drawn)]
+    if not others:
         return None, None
     chosen = rng.choice([rate.gb_per_s for rate in others], size=min(known, len(others)), replace=False)
     return statistics.geometric_mean(map(float, chosen)), len(chosen)

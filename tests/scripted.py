@@ -17,7 +17,8 @@ from bench.plan.profile import Case, Profile
 from bench.report.files import write_tables
 from bench.results import journal, rows
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, ResultRow, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.schema import ResultRow
 from bench.sweep.executor import Listener
 from bench.worker.protocol import CheckpointEvent, EpochEvent, EvaluationEvent, PhaseEvent, SetupEvent
 

@@ -13,11 +13,11 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 
-from bench.errors import ExitCode
+from bench.errors import ExitCode, InvalidInput
 
 _WIDE = 160
 
@@ -68,11 +68,15 @@ class Outlet(io.FileIO):
 
 @contextmanager
 def guard_output() -> Iterator[None]:
-    """Print through outlets while the context is open; those of a test, or of Windows, stay.
+    """Print through outlets while the context is open; those of a test, or of Windows, stay. A letter that a code page
+    lacks becomes a question mark.
 
     Where one was refused, what was lost is said at the end, and an exit code of 0 becomes 3.
     """
     _open_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a code page without "·" is no reason to lose a sweep
     before = sys.stdout, sys.stderr
     outlets = []
     if os.name == "posix":
@@ -97,6 +101,29 @@ def guard_output() -> Iterator[None]:
             with contextlib.suppress(OSError):
                 stream.flush()
         sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def report_mistakes() -> Iterator[None]:
+    """End the process with one message and an exit code where what was asked for cannot be done, else with code 0.
+
+    2 where the input is wrong, 3 where the system refused, 130 after Ctrl-C.
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        _end(str(error), ExitCode.INVALID_INPUT)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        _end(f"the system refused{where}: {error.strerror or error}.", ExitCode.FAILED)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    sys.exit()
+
+
+def _end(message: str, code: ExitCode) -> NoReturn:
+    print(f"aebench: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)
 
 
 def _open_streams() -> None:

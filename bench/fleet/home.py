@@ -16,7 +16,7 @@ from bench.fleet.ledger import Account, Ledger, describe_differences
 from bench.fleet.machine import answer
 from bench.fleet.member import DiskRefused, Member, Plan, Refused
 from bench.plan.profile import STORED, Case
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 
 _LOOK_S = 0.5
 """Home asks the scheduler so often who is there."""

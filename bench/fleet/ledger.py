@@ -19,7 +19,8 @@ from bench.host.fingerprint import Fingerprint, StrictModel
 from bench.plan.profile import STORED, Case
 from bench.results import journal
 from bench.results.folder import ReportFolder, write_whole
-from bench.results.schema import Outcome, SweepHeader, check_schema_version
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.schema import check_schema_version
 
 Spread = Literal["machines", "cases"]
 _MOST_BYTES = 256 << 20

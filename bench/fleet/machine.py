@@ -40,7 +40,7 @@ from bench.plan.forecast import forecast_case, list_measured_on
 from bench.plan.profile import STORED, Case
 from bench.results import journal
 from bench.results.folder import ReportFolder
-from bench.results.schema import SweepHeader
+from bench.results.journal_lines import SweepHeader
 from bench.results.usual import describe_usual
 from bench.sweep.local import LocalExecutor
 from bench.sweep.process import start_command

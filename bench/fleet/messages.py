@@ -6,7 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from bench.host.fingerprint import Fingerprint, StrictModel
 from bench.plan.profile import Case
-from bench.results.schema import SweepHeader
+from bench.results.journal_lines import SweepHeader
 
 PROTOCOL = 1
 """Is raised with every change of what is said."""

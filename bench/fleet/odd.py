@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.results.schema import Outcome, ResultRow
+from bench.results.journal_lines import Outcome
+from bench.results.schema import ResultRow
 
 FEWEST = 3
 """Machines of a kind: of two that differ, neither is the odd one."""

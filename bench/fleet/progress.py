@@ -14,7 +14,7 @@ from bench.console.output import say
 from bench.fleet.home import Home
 from bench.fleet.member import Member
 from bench.plan.estimate import format_duration
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.sweep.progress import describe, summarize
 
 _REFRESH_S = 1.0

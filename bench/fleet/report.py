@@ -13,7 +13,7 @@ from bench.report.contents import SweepReport
 from bench.report.files import write_environment, write_status, write_tables
 from bench.report.report import choose_exit_code, describe_refusal, print_answer, write_or_explain
 from bench.results.folder import ReportFolder, write_whole
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 
 MOST_PAGES = 20
 """Of more machines only the tables are written; `aebench report` draws the page of any."""

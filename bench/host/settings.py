@@ -6,6 +6,7 @@ fingerprint, so rows with another value of it are not compared as if they were e
 removed, or set. What is not listed changes no figure, as far as is known.
 """
 
+import functools
 import os
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -132,6 +133,7 @@ SETTINGS = (
 """The first one that fits decides."""
 
 
+@functools.cache
 def find_setting(name: str) -> Setting | None:
     """Return what is done with a name in the environment; None where it changes nothing."""
     return next((each for each in SETTINGS if any(fnmatchcase(name, pattern) for pattern in each.names)), None)

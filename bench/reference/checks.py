@@ -14,8 +14,8 @@ from bench.plan import catalog
 from bench.plan.profile import Case
 from bench.reference.epochs import ReadEpochs
 from bench.results import bands, derived
+from bench.results.journal_lines import SweepHeader
 from bench.results.reader import Report
-from bench.results.schema import SweepHeader
 from bench.results.stats import NOISY_FRACTION
 
 _FEWEST_PROCESSES = 3

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import InvalidInput, quote
-from bench.results.schema import EpochRow
+from bench.results.process_schema import EpochRow
 
 _MOST_EPOCHS = 200_000
 """Rows of epochs.csv, and of one process a twentieth: what a warm-up is looked for in takes time."""

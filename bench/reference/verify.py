@@ -14,7 +14,7 @@ from bench.reference.archive import NAMES, read_files
 from bench.reference.checks import BY_EPOCHS, find_reasons
 from bench.reference.epochs import read_epochs
 from bench.results import reader
-from bench.results.schema import SweepHeader
+from bench.results.journal_lines import SweepHeader
 
 _MOST_ROWS = 2_000
 """What is computed of each takes up to a fifth of a second."""

@@ -25,7 +25,8 @@ from bench.report.tables import (
 from bench.report.thresholds import choose_thresholds
 from bench.results.folder import ReportFolder
 from bench.results.hours import Bandwidth, compare_with_usual
-from bench.results.schema import Outcome, ResultRow, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.schema import ResultRow
 from bench.results.speed import CaseSpeed, estimate_cases, find_hour_limit
 
 _SAMPLING_TOLERANCE_MIB = 1.0

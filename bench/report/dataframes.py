@@ -18,7 +18,8 @@ from bench.report.summary import select_last_rows
 from bench.results import rows
 from bench.results.folder import ReportFolder
 from bench.results.journal import read_journal
-from bench.results.schema import EpochRow, PhaseRow, ResultRow
+from bench.results.process_schema import EpochRow, PhaseRow
+from bench.results.schema import ResultRow
 from bench.results.speed import CaseSpeed, name_case
 from bench.results.stats import compute_median_of_known
 

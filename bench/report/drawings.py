@@ -20,7 +20,8 @@ from bench.report.tables import NOT_MEASURED, format_loss
 from bench.report.views import TableView, make_view
 from bench.report.ways import Way, list_ways
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, ResultRow
+from bench.results.journal_lines import Outcome
+from bench.results.schema import ResultRow
 from models.contract import Settings
 
 MOST_GALLERIES = 4

@@ -15,7 +15,8 @@ import numpy as np
 from bench.plan import catalog
 from bench.report.contents import SweepReport
 from bench.report.files import write_json
-from bench.results.schema import Outcome, ResultRow, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.schema import ResultRow
 
 _SCHEMA = "5.3.1"
 """The version of pytest-benchmark whose format pytest-benchmark.json has."""

@@ -1,5 +1,7 @@
 """The CSV and JSON files of a report folder, made from the journal's rows."""
 
+import csv
+import io
 import itertools
 import json
 import math
@@ -9,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pydantic import BaseModel
 
 from bench.errors import strip_controls
 from bench.results import rows
 from bench.results.folder import ReportFolder, write_whole
-from bench.results.schema import EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.process_schema import EpochRow, PhaseRow
+from bench.results.schema import ResultRow
 
 
 def format_csv(kind: type[BaseModel], records: Iterable[BaseModel]) -> str:
@@ -26,13 +29,15 @@ def format_csv(kind: type[BaseModel], records: Iterable[BaseModel]) -> str:
 def iterate_csv(kind: type[BaseModel], records: Iterable[BaseModel]) -> Iterator[str]:
     """Format rows as CSV in pieces, the first being the header alone, so that memory does not grow with the rows."""
     columns, left = list(kind.model_fields), iter(records)
-    yield pd.DataFrame(columns=columns).to_csv(index=False, lineterminator="\n")
-    while cells := [
-        [make_safe(getattr(record, name)) for name in columns] for record in itertools.islice(left, _PIECE)
-    ]:
-        # As objects, so that a column with an empty cell does not turn its whole numbers into floats.
-        frame = pd.DataFrame(cells, columns=columns, dtype=object)
-        yield frame.to_csv(index=False, header=False, lineterminator="\n")
+    yield _format_lines([columns])
+    while piece := list(itertools.islice(left, _PIECE)):
+        yield _format_lines([make_safe(getattr(record, name)) for name in columns] for record in piece)
+
+
+def _format_lines(lines: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
 
 
 _PIECE = 1_000

@@ -6,7 +6,7 @@ from bench.console.table import escape_cell, escape_sentence
 from bench.report.contents import SweepReport
 from bench.report.summary import list_facts, name_machine
 from bench.report.views import READING, list_columns, list_explained
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 
 
 def format_markdown(report: SweepReport) -> str:

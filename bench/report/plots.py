@@ -31,7 +31,8 @@ from bench.report.figures import (
 )
 from bench.report.tables import format_seconds
 from bench.report.ways import PHASES
-from bench.results.schema import Outcome, ResultRow
+from bench.results.journal_lines import Outcome
+from bench.results.schema import ResultRow
 from bench.worker.protocol import PhaseEvent
 
 WIDTH_IN, AXES_IN = 4.6, 2.2

@@ -12,7 +12,8 @@ from bench.plan.profile import name_briefly
 from bench.report import advice, variants
 from bench.report.tables import format_loss, format_seconds
 from bench.results import bands
-from bench.results.schema import Outcome, ResultRow, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.schema import ResultRow
 from bench.results.speed import CaseSpeed, name_case
 from bench.results.stats import NOISY_FRACTION, compute_median_of_known
 

@@ -13,7 +13,8 @@ from bench.report import variants
 from bench.report.published import PublishedComparison
 from bench.report.thresholds import Reached, find_first, find_reached
 from bench.results import stats
-from bench.results.schema import Outcome, ResultRow
+from bench.results.journal_lines import Outcome
+from bench.results.schema import ResultRow
 from bench.results.speed import CaseSpeed, name_case
 
 NOT_MEASURED = "–"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bench.errors import InvalidInput, split_list
 from bench.plan.profile import Case
 from bench.results.energy import sum_joules
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 
 _MOST_LEVELS = 4
 """So many thresholds are chosen from the data; a reader compares no more."""

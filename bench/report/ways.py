@@ -9,7 +9,8 @@ from bench.report import variants
 from bench.report.figures import make_drawable
 from bench.report.summary import list_models, select_last_rows
 from bench.report.thresholds import find_curve
-from bench.results.schema import Outcome, ResultRow
+from bench.results.journal_lines import Outcome
+from bench.results.schema import ResultRow
 from bench.results.speed import name_case
 from bench.results.stats import compute_median_of_known
 

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 from bench.host.fingerprint import Fingerprint
-from bench.results.schema import SCHEMA_VERSION, EpochRow, Figures, Identity, Measurement, PhaseRow, ResultRow
+from bench.results.process_schema import EpochRow, PhaseRow
+from bench.results.schema import SCHEMA_VERSION, Figures, Identity, Measurement, ResultRow
 
 _HEAD = f"""\
 # Columns
 
-Made from the row types in `bench/results/schema.py` by `nox -s columns`; do not edit by hand.
+Made from the row types in `bench/results/schema.py` and `process_schema.py` beside it by `nox -s columns`; do not edit
+by hand.
 Schema version {SCHEMA_VERSION}.
 
 CSV: UTF-8, comma, decimal point, a header line, full precision, an empty cell where something was not measured.

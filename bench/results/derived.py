@@ -11,8 +11,9 @@ from bench.plan.profile import Case
 from bench.results import stats
 from bench.results.energy import sum_joules
 from bench.results.epochs import EpochTable
+from bench.results.journal_lines import SweepHeader
 from bench.results.roofline import find_bound
-from bench.results.schema import SweepHeader, YesNo
+from bench.results.schema import YesNo
 from bench.results.speed import ProcessSpeed, estimate_process
 
 _FEWEST_STEADY = 3

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.host.energy import find_update_s
 from bench.results.epochs import EpochTable
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 
 _MOST_UNKNOWN = 0.05
 """Of a sum, at most; a larger fraction would be the counter's steps, not energy."""

@@ -58,8 +58,9 @@ class Columns(Sequence[_Item]):
 
     def get_column(self, name: str) -> list[Any]:
         """One number of each item, or None."""
-        values: list[Any] = self._table[name].tolist()
-        return values
+        values: list[Any] = self._table.data[name].tolist()
+        missing = np.ma.getmaskarray(self._table)[name]  # as a masked array it would take ten times as long
+        return [None if is_missing else value for value, is_missing in zip(values, missing.tolist(), strict=True)]
 
     def iterate_arrays(self) -> Iterator[npt.NDArray[Any]]:
         """All columns, one at a time, with 0 where there is no number."""

@@ -28,7 +28,8 @@ from bench.errors import InvalidInput, strip_controls
 from bench.plan.profile import STORED
 from bench.results.epochs import Columns
 from bench.results.folder import ReportFolder, remove_leftovers, write_whole
-from bench.results.schema import JOURNAL_LINE, Outcome, SweepHeader, check_schema_version
+from bench.results.journal_lines import JOURNAL_LINE, Outcome, SweepHeader
+from bench.results.schema import check_schema_version
 
 _MAX_LINE_BYTES = 256 << 20
 _LONGEST_NAME = 200

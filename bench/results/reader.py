@@ -1,14 +1,12 @@
 """Other people's reports: a results.csv is read as data, checked as a whole, and refused with one message.
 
 Nothing in such a file is run or trusted: its size is bounded before it is read, every cell of every known column must
-be what the row type says, and text loses what a terminal would obey. Cells are checked by column, and each different
-value once, since most columns have the same value in every row.
+be what the row type says (`bench.results.cells`), and text loses what a terminal would obey.
 """
 
 import codecs
 import csv
 import difflib
-import functools
 import io
 import itertools
 import re
@@ -16,43 +14,17 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any
 
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
-
-from bench.errors import InvalidInput, format_count, join_names, make_one_line, quote
+from bench.errors import InvalidInput, format_count, join_names, quote
 from bench.host.fingerprint import Fingerprint
+from bench.results.cells import SHOWN, parse_column
 from bench.results.folder import ReportFolder
 from bench.results.schema import SCHEMA_VERSION, ResultRow, Status, YesNo, check_schema_version
 
 MAX_BYTES = 64 << 20
 """Largest results.csv that is read: some 70,000 rows."""
-_LONGEST_TEXT = 1_000
-_LONGEST = {"error": 100_000, "env_flags": 100_000}
-"""Of columns whose text others wrote: a backend's message, a person's flags of the compiler."""
-_SHOWN = 60
-_DECIMAL_COMMA = " A spreadsheet may have saved it with decimal commas, and changed numbers. Give the original."
 _FEW = 5
-
-_COUNTED: dict[str, Any] = {"ge": 1, "le": 10**12}
-_FROM_NOTHING: dict[str, Any] = {"ge": 0, "le": 10**12}
-_MEASURED: dict[str, Any] = {"gt": 1e-9, "lt": 1e9}
-_LOSS: dict[str, Any] = {"gt": -1e9, "lt": 1e9}
-_ANY: dict[str, Any] = {"ge": -(10**18), "le": 10**18}
-_BOUNDS: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(
-        ("batch_size", "epochs", "run_epochs", "train_samples", "val_samples", "cores_logical", "ram_mib"), _COUNTED
-    ),
-    **dict.fromkeys(("total_s", "epoch_s_median", "epoch_s_quiet", "epoch_s_low", "epoch_s_high"), _MEASURED),
-    "epoch_s_error": {"ge": 0, "lt": 100},
-    **dict.fromkeys(("peak_rss_mib", "peak_anon_mib", "cpu_limit"), _MEASURED),
-    **dict.fromkeys(("reference_gflop_per_s", "reference_gb_per_s", "usual_gb_per_s"), _MEASURED),
-    **dict.fromkeys(("train_loss", "val_loss"), _LOSS),
-    "val_bce": {"ge": 0, "lt": 1e9},
-    **dict.fromkeys(("repeat", "noisy_epochs"), _FROM_NOTHING),
-    **dict.fromkeys(("threads", "usual_hours"), _COUNTED),
-}
-"""Bounds of numbers, so that every ratio of two of them is a number too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +214,7 @@ def _check_header(header: Sequence[str], body: Sequence[Sequence[str]], lines: S
     names = sorted(filter(None, header))
     doubled = [name for name, following in itertools.pairwise(names) if name == following]
     if doubled:
-        raise InvalidInput(f", line {lines[0]}: the column {quote(doubled[0], _SHOWN)!r} is there twice.")
+        raise InvalidInput(f", line {lines[0]}: the column {quote(doubled[0], SHOWN)!r} is there twice.")
     if not body:
         raise InvalidInput(" has a header and no rows: its sweep measured nothing.")
     _check_version(body[0][header.index("schema_version") :], lines[1])
@@ -265,7 +237,7 @@ def _check_version(cells: Sequence[str], line: int) -> None:
     """Refuse another schema version first: its columns may have other names."""
     text = cells[0] if cells else ""
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        expected = f"expected {SCHEMA_VERSION}, got {quote(text, _SHOWN)!r}"
+        expected = f"expected {SCHEMA_VERSION}, got {quote(text, SHOWN)!r}"
         raise InvalidInput(f", line {line}, column schema_version: {expected}.")
     check_schema_version(int(text), file="")
 
@@ -273,14 +245,14 @@ def _check_version(cells: Sequence[str], line: int) -> None:
 def _describe_missing(missing: Sequence[str], header: Sequence[str]) -> str:
     strange = [name for name in header if name not in ResultRow.model_fields]
     close = difflib.get_close_matches(missing[0], strange, n=1)
-    renamed = f"; is it {quote(close[0], _SHOWN)!r}, renamed?" if close else "."
+    renamed = f"; is it {quote(close[0], SHOWN)!r}, renamed?" if close else "."
     others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
     return f"the column {missing[0]}{others} is missing{renamed}"
 
 
 def _note_unknown(header: Sequence[str]) -> tuple[str, ...]:
     """Columns that this aebench does not know are ignored: a later one may have added them."""
-    strange = [quote(name, _SHOWN) for name in header if name and name not in ResultRow.model_fields]
+    strange = [quote(name, SHOWN) for name in header if name and name not in ResultRow.model_fields]
     names = f"ignored columns that this aebench does not know: {join_names(strange, _FEW)}"
     unnamed = f"ignored {format_count(header.count(''), 'column')} without a name, such as a data frame's index"
     return (*([names] if strange else []), *([unnamed] if "" in header else []))
@@ -298,64 +270,9 @@ def _parse_columns(header: Sequence[str], body: Sequence[Sequence[str]], lines: 
                 f", line {line}: {format_count(len(cells), 'cell')}, where the header has {len(header)}.{cut}"
             )
     found = dict(zip(header, zip(*body, strict=True), strict=True))
-    checked = {name: _parse_column(name, found[name], lines) for name in ResultRow.model_fields if name in found}
+    checked = {name: parse_column(name, found[name], lines) for name in ResultRow.model_fields if name in found}
     absent = (name for name in ResultRow.model_fields if name not in found)
     return {**checked, **{name: [None] * len(body) for name in absent}}
-
-
-def _parse_column(name: str, cells: Sequence[str], lines: Sequence[int]) -> list[Any]:
-    """A column's cells as values of its type."""
-    different = list(dict.fromkeys(cells))
-    try:
-        values = _make_adapter(name).validate_python([make_one_line(cell) or None for cell in different])
-    except ValidationError as error:
-        wrong = different[int(error.errors(include_url=False)[0]["loc"][0])]
-        where = f", line {lines[cells.index(wrong)]}, column {name}"
-        got = f"got {quote(wrong, _SHOWN)!r}" if wrong else "the cell is empty"
-        comma = _DECIMAL_COMMA if re.fullmatch(r"-?[0-9]{1,20},[0-9]{1,20}", wrong) else ""
-        raise InvalidInput(f"{where}: expected {_describe_expected(name)}; {got}.{comma}") from error
-    if len(values) == 1:
-        return values * len(cells)
-    value_of = dict(zip(different, values, strict=True))
-    return [value_of[cell] for cell in cells]
-
-
-@functools.cache
-def _make_adapter(name: str) -> TypeAdapter[list[Any]]:
-    annotation: Any = ResultRow.model_fields[name].annotation
-    bounded = [_add_bounds(name, kind) for kind in _list_kinds(annotation)]
-    item: Any = functools.reduce(lambda one, other: one | other, bounded)
-    return TypeAdapter(list[item], config=ConfigDict(allow_inf_nan=False))
-
-
-def _list_kinds(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union; anything else alone."""
-    if annotation is None or get_origin(annotation) is Literal:
-        return (annotation,)
-    return get_args(annotation) or (annotation,)
-
-
-def _add_bounds(name: str, kind: Any) -> Any:
-    if kind in {int, float}:
-        return Annotated[kind, Field(**_BOUNDS.get(name, _ANY))]
-    if kind is str:
-        return Annotated[str, StringConstraints(max_length=_LONGEST.get(name, _LONGEST_TEXT))]
-    return kind
-
-
-def _describe_expected(name: str) -> str:
-    annotation: Any = ResultRow.model_fields[name].annotation
-    kinds = _list_kinds(annotation)
-    nothing = " or nothing" if type(None) in kinds else ""
-    literal = next((kind for kind in kinds if get_origin(kind) is Literal), None)
-    if literal is not None:
-        return "one of " + ", ".join(map(str, get_args(literal))) + nothing
-    words = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
-    word = next(words[kind] for kind in kinds if kind in words)
-    bounds = _BOUNDS.get(name, {})
-    within = " that is plausible" if bounds else ""
-    limit = f" of at most {_LONGEST.get(name, _LONGEST_TEXT):,} characters" if str in kinds else ""
-    return f"{word}{within}{limit}{nothing}"
 
 
 # ------------------------------------------------------------------ the rows
@@ -381,7 +298,7 @@ def _make_report(file: Path, columns: Mapping[str, list[Any]], lines: Sequence[i
 def _check_one_machine(name: str, values: Sequence[Any], lines: Sequence[int]) -> None:
     for value, line in zip(values, lines, strict=True):
         if value != values[0]:
-            both = f"{quote(values[0], _SHOWN)!r} in line {lines[0]}, {quote(value, _SHOWN)!r} here"
+            both = f"{quote(values[0], SHOWN)!r} in line {lines[0]}, {quote(value, SHOWN)!r} here"
             raise InvalidInput(
                 f", line {line}, column {name}: {both}. A results.csv is of one machine and environment; give each its "
                 "own file."

@@ -7,7 +7,9 @@ from typing import Any, get_args
 from bench.host import noise
 from bench.results import derived
 from bench.results.energy import sum_idle_power
-from bench.results.schema import EpochRow, Outcome, PhaseRow, ResultRow, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.process_schema import EpochRow, PhaseRow
+from bench.results.schema import ResultRow
 from bench.worker.protocol import CheckpointEvent, EpochEvent, PhaseEvent, PhaseName
 
 

@@ -1,4 +1,4 @@
-"""The lines of the journal, and the rows of the CSV files that are made of them: every column with its unit.
+"""The rows of results.csv: every column with its unit; and the version of the journal and of all that is made of it.
 
 Schema history:
 
@@ -17,21 +17,11 @@ Schema history:
 1  (before any release) first version: the journal's lines, results.csv and epochs.csv.
 """
 
-from collections.abc import Iterable
-from functools import cached_property
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter
-
-from bench.errors import InvalidInput, strip_controls
+from bench.errors import InvalidInput
 from bench.host.fingerprint import Fingerprint, StrictModel, describe_column
-from bench.host.noise import Interval
-from bench.host.reference_kernels import KernelRates
-from bench.plan.forecast import Forecast
-from bench.plan.profile import Case, Count, Profile
-from bench.results.epochs import Epochs, MemorySamples
 from bench.results.roofline import Bound
-from bench.worker.protocol import CheckpointEvent, EvaluationEvent, PeaksEvent, PhaseEvent, SetupEvent
 
 SCHEMA_VERSION = 6
 
@@ -56,113 +46,6 @@ oom: the kernel ended it because memory was short. timeout: it ran longer than i
 longer than its limit. diverged: a loss became NaN or infinite. invalid: it ended without sending all of its results, or
 sent some that make no sense.
 """
-
-
-# ------------------------------------------------------------------- the journal
-
-
-Printable = Annotated[str, AfterValidator(strip_controls)]
-"""Text of a process or of somebody else's journal, without the colours and commands that a terminal would obey."""
-
-
-class SweepHeader(StrictModel):
-    """The journal's first line: what this folder measures, on what."""
-
-    kind: Literal["header"] = "header"
-    schema_version: int = SCHEMA_VERSION
-    profile: Profile
-    cases: tuple[Case, ...]
-    """What the profile expanded to when the sweep began."""
-    dataset_digest: str
-    dataset_genuine: bool | None
-    dataset_origin: str
-    train_samples: Count
-    val_samples: Count
-    machine_id: str
-    environment_id: str
-    fingerprint: Fingerprint
-    git_commit: str | None
-    git_dirty: bool | None
-    created_at: str
-    forecasts: dict[str, Forecast] = Field(default_factory=dict)
-    """What the reference reports foretold when the sweep began, by the case's name without the repeat."""
-    usual_gb_per_s: float | None = Field(default=None, gt=1e-9, lt=1e9)
-    """Memory bandwidth that is usual here, as earlier sweeps of this machine found it; None where there were none."""
-    usual_hours: int | None = Field(default=None, ge=1, le=1_000_000)
-    """How many hours it is the mean of."""
-
-    @cached_property
-    def first_cases(self) -> dict[str, Case]:
-        """The first planned case of each model: it is trained in the way that others are ways beside."""
-        return {case.model: case for case in reversed(self.cases)}
-
-    @cached_property
-    def last_checkpoints(self) -> dict[str, int]:
-        """The last checkpoint of each planned case, by its name without the repeat."""
-        return {case.name: case.run_epochs for case in self.cases}
-
-    def split_outcomes(self, outcomes: Iterable["Outcome"]) -> tuple[list["Outcome"], list["Outcome"]]:
-        """Return the outcomes of planned cases, and those of further processes, which a sweep with minutes runs."""
-        planned: list[Outcome] = []
-        further: list[Outcome] = []
-        ids = {case.case_id for case in self.cases}
-        for outcome in outcomes:
-            (planned if outcome.case.case_id in ids else further).append(outcome)
-        return planned, further
-
-
-class Timeline(StrictModel):
-    """Resident memory of the process, sampled by the parent."""
-
-    interval_s: float
-    """Seconds between samples; doubled, and every second sample dropped, whenever there are too many to keep."""
-    samples: MemorySamples
-    """Seconds since the process' start, and MiB. Of two samples the larger one is kept."""
-
-
-class Outcome(StrictModel):
-    """All that is known of one case's run, whether it went well or not: one line of the journal."""
-
-    kind: Literal["outcome"] = "outcome"
-    case: Case
-    attempt: int = 1
-    """Which run of the case this was, from 1; an interrupted run has no line and does not count."""
-    status: Status
-    error: Printable | None = None
-    signal: str | None = None
-    exit_code: int | None = None
-    log_tail: Printable | None = None
-    started_at: str
-    """UTC, ISO 8601."""
-    duration_s: float
-    """Wall seconds from the worker's start to its end, as the parent saw them."""
-    setup: SetupEvent | None = None
-    phases: tuple[PhaseEvent, ...] = ()
-    epochs: Epochs = Epochs()
-    checkpoints: tuple[CheckpointEvent, ...] = ()
-    evaluations: tuple[EvaluationEvent, ...] = ()
-    peaks: PeaksEvent | None = None
-    """Measured in this run, or in an earlier one of the sweep with the same backend, loop, precision, threads and batch
-    size."""
-    idle_w: tuple[tuple[str, float], ...] = ()
-    """Each energy counter of the machine, and the watts that it showed before the sweep."""
-    noise: Interval | None = None
-    """The machine's noise indicators from the process' start to its end."""
-    parent_cpu_s: float | None = None
-    """CPU seconds that the parent took meanwhile, for display and sampling."""
-    reference_before: KernelRates | None = None
-    """What the machine's reference kernels reached right before the process began."""
-    reference_after: KernelRates | None = None
-    """The same, right after it ended."""
-    timeline: Timeline | None = None
-    """Resident memory as sampled from outside."""
-
-
-JournalLine = Annotated[SweepHeader | Outcome, Field(discriminator="kind")]
-JOURNAL_LINE: TypeAdapter[JournalLine] = TypeAdapter(JournalLine)
-
-
-# ---------------------------------------------------------------- rows of the CSVs
 
 
 YesNo = Literal["yes", "no", "unknown"]
@@ -455,62 +338,3 @@ class Measurement(Figures):
 
 class ResultRow(Fingerprint, Measurement):
     """A row of results.csv: a case at one of its checkpoints, and the machine that it ran on."""
-
-
-class EpochRow(StrictModel):
-    """A row of epochs.csv: one epoch of one case."""
-
-    case_id: str = describe_column("the case, as in results.csv")
-    epoch: int = describe_column("epoch, from 1")
-    train_s: float = describe_column("training seconds: from the start of the epoch to the start of validation", "s")
-    val_s: float = describe_column("validation seconds", "s")
-    callback_s: float = describe_column("seconds from the end of validation to the end of the epoch", "s")
-    harness_s: float = describe_column("seconds of the harness' own readings, during the epoch and at its end", "s")
-    between_s: float = describe_column("seconds of the harness' own work between the previous epoch and this one", "s")
-    cpu_s: float = describe_column("CPU seconds of the process during the epoch, user and system", "s")
-    train_loss: float | None = describe_column("training loss, as Keras prints it", empty="not finite")
-    val_loss: float | None = describe_column("validation loss, as Keras prints it", empty="not finite")
-    rss_mib: float = describe_column("resident memory at the end of the epoch", "MiB")
-    energy_j: float | None = describe_column(
-        "joules that the machine's energy counters rose by during training, all programs included", "J", "not readable"
-    )
-    cores: int | None = describe_column("CPUs that the process may run on", empty="not readable")
-    steal_percent: float | None = describe_column("part of the CPU time that the hypervisor took", "%", "not readable")
-    own_cores: float | None = describe_column("CPU seconds per second of the process", empty="not readable")
-    other_cores: float | None = describe_column(
-        "CPU seconds per second of all other programs on its CPUs", empty="not readable"
-    )
-    cpu_pressure_percent: float | None = describe_column(
-        "part of the time in which some task waited for a CPU, the process' own threads included", "%", "not readable"
-    )
-    memory_pressure_percent: float | None = describe_column(
-        "part of the time in which some task waited for memory", "%", "not readable"
-    )
-    io_pressure_percent: float | None = describe_column(
-        "part of the time in which some task waited for a disk", "%", "not readable"
-    )
-    involuntary_per_s: float | None = describe_column(
-        "involuntary context switches of the process", "1/s", "not readable"
-    )
-    major_faults: int | None = describe_column("page faults of the process that read a disk", empty="not readable")
-    load: float | None = describe_column("load average over a minute, at the end of the epoch", empty="not readable")
-    mhz: float | None = describe_column("CPU clock at the end of the epoch", "MHz", "not readable")
-    noise: str | None = describe_column(
-        "noise indicators that were out of bounds, separated by spaces", empty="none was"
-    )
-
-
-class PhaseRow(StrictModel):
-    """A row of phases.csv: one phase of one case's process; phases of training up to its last checkpoint."""
-
-    case_id: str = describe_column("the case, as in results.csv")
-    phase: str = describe_column(
-        "interpreter, import, data, build, first_epoch, train (after the first epoch), val; "
-        "harness, evaluation and peaks: the harness' own work between epochs and after the last one, which is in no "
-        "peak of results.csv"
-    )
-    seconds: float = describe_column("wall seconds, summed over all times that the phase ran", "s")
-    peak_mib: float | None = describe_column("peak resident memory during the phase", "MiB", _NO_PHASES)
-    rss_mib: float = describe_column("resident memory at the last end of the phase", "MiB")
-    anon_mib: float | None = describe_column("of it, anonymous memory", "MiB", "the system does not say")
-    file_mib: float | None = describe_column("of it, mapped files and shared memory", "MiB", "the system does not say")

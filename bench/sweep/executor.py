@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from bench.plan.profile import Case
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.worker.protocol import Event
 
 Listener = Callable[[Case, Event | None], None]

@@ -16,7 +16,8 @@ from bench.host.noise import Interval, measure_interval, read_machine_counters
 from bench.host.reference_kernels import measure_reference
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, Status
+from bench.results.journal_lines import Outcome
+from bench.results.schema import Status
 from bench.sweep.executor import Listener
 from bench.sweep.memory_sampler import MemorySampler
 from bench.sweep.process import (

@@ -10,7 +10,7 @@ import time
 import memory_profiler
 import psutil
 
-from bench.results.schema import Timeline
+from bench.results.journal_lines import Timeline
 from bench.sweep.poller import Poller
 
 INTERVAL_S = 0.2

@@ -21,7 +21,7 @@ from bench.plan.estimate import estimate_parts, format_duration
 from bench.plan.forecast import PROBED
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.sweep.executor import Executor
 from bench.sweep.flags import SweepRequest
 from bench.sweep.local import LocalExecutor

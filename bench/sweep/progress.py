@@ -26,7 +26,7 @@ from bench.errors import format_count
 from bench.plan.estimate import Remaining, format_duration
 from bench.plan.profile import Case
 from bench.report.tables import format_within
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.sweep.session import Sweep
 from bench.worker.protocol import EpochEvent, Event
 

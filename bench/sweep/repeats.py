@@ -13,7 +13,7 @@ from bench.errors import format_count
 from bench.host.quietness import describe_noise, observe
 from bench.plan.profile import Case, Profile
 from bench.report.files import make_all_result_rows
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.results.speed import CaseSpeed, estimate_cases
 from bench.sweep.executor import Executor
 from bench.sweep.progress import Display

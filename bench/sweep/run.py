@@ -28,7 +28,7 @@ from bench.report.files import GrowingTables
 from bench.report.report import choose_exit_code, describe_refusal, print_answer, print_tables, write_or_explain
 from bench.results.folder import ReportFolder
 from bench.results.hours import measure_hours
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 from bench.results.usual import describe_usual, keep_hours
 from bench.sweep.executor import Executor
 from bench.sweep.flags import SweepRequest

@@ -13,7 +13,7 @@ from bench.host.signals import hold_signals
 from bench.plan.profile import Case, Profile
 from bench.results import journal
 from bench.results.folder import ReportFolder, is_leftover
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 from bench.sweep.executor import Executor, Listener
 
 

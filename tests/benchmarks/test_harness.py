@@ -13,7 +13,9 @@ from bench.plan.profile import read_profile
 from bench.report.files import format_csv, make_all_result_rows
 from bench.results import journal, rows
 from bench.results.folder import ReportFolder
-from bench.results.schema import EpochRow, Outcome, ResultRow, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.process_schema import EpochRow
+from bench.results.schema import ResultRow
 
 
 @pytest.fixture(scope="module")

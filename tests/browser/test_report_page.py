@@ -17,7 +17,7 @@ import scripted
 from bench.report.contents import SweepReport
 from bench.report.report import write_report
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, Timeline
+from bench.results.journal_lines import Outcome, Timeline
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright

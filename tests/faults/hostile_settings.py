@@ -21,7 +21,7 @@ from bench.datasets.find import find_dataset
 from bench.host.fingerprint import take_fingerprint
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.sweep.local import LocalExecutor
 
 HOSTILE = {

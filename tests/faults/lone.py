@@ -9,7 +9,7 @@ import scripted
 
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.sweep.local import LocalExecutor
 from bench.worker.protocol import Event, FinishedEvent, to_line
 

@@ -20,7 +20,7 @@ from bench.datasets import find
 from bench.host.fingerprint import GitState
 from bench.report import drawings, plots
 from bench.results import journal
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 from bench.sweep import local, run
 from bench.worker.protocol import Event, FinishedEvent, to_line
 

@@ -10,7 +10,7 @@ from bench.datasets.find import find_dataset
 from bench.host import energy
 from bench.plan.profile import Profile
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.sweep import local
 
 ZONE = "sys/class/powercap/intel-rapl:0"

@@ -14,7 +14,7 @@ from bench.datasets.find import find_dataset
 from bench.plan import catalog
 from bench.plan.profile import Profile
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.sweep.local import LocalExecutor
 
 EPOCHS = 12

@@ -1,6 +1,7 @@
 """What the unit tests share. None of them may need TensorFlow or a Keras backend: importing one is an error here."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ from bench.host import fingerprint
 from bench.report import drawings, plots
 from bench.report.figures import Plot
 from bench.results.folder import ReportFolder
-from bench.results.schema import SweepHeader
+from bench.results.journal_lines import SweepHeader
 from bench.sweep import repeats, run, session
 
-hypothesis.settings.register_profile("unit", deadline=None)  # a slow disk is no mistake
+EXAMPLES = 500 if "AEBENCH_EXAMPLES" in os.environ else 40
+"""Of each property; `nox -s long` tries more."""
+hypothesis.settings.register_profile("unit", deadline=None, max_examples=EXAMPLES)  # a slow disk is no mistake
 hypothesis.settings.load_profile("unit")
 
 HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
@@ -61,6 +64,14 @@ def pytest_make_collect_report() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def _barrier() -> Iterator[None]:
     with _without_heavy_libraries():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_waiting_for_disks() -> Iterator[None]:
+    """What is written is on no disk when a test reads it again; tests of just that say how `os.fsync` behaves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _handle: None)
         yield
 
 

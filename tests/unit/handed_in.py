@@ -16,7 +16,7 @@ from bench.host.fingerprint import make_environment_id, make_machine_id
 from bench.plan.profile import Case, Profile
 from bench.reference import verify
 from bench.report.files import write_environment
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 from bench.worker.protocol import PeaksEvent
 
 ROWS_OF_FIRST = (0, 1)

@@ -15,7 +15,7 @@ from bench.report.contents import SweepReport
 from bench.report.dataframes import format_html, format_sweep
 from bench.report.files import write_environment
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.results.speed import estimate_cases
 
 EPOCHS = 8

@@ -11,6 +11,8 @@ from scripted import Script
 
 import bench
 from bench import cli
+from bench.gate import regress
+from bench.gate.regress import RegressRequest
 from bench.plan import catalog
 from bench.plan.profile import DATASET_SIZES, LEARNING_RATES, list_profiles
 from bench.sweep import run
@@ -210,6 +212,34 @@ def test_a_probe_without_a_plan_is_refused_in_one_message(
     assert aebench(monkeypatch, "run", "--probe") == 2
     assert "--probe scales the times that --plan shows" in capsys.readouterr().err
     assert script.ran == []
+
+
+def asked_of_regress(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> RegressRequest:
+    """What the command line makes of its arguments."""
+    requests: list[RegressRequest] = []
+
+    def kept(request: RegressRequest) -> int:
+        requests.append(request)
+        return 5
+
+    monkeypatch.setattr(regress, "regress", kept)
+    assert aebench(monkeypatch, "regress", *arguments) == 5
+    return requests[0]
+
+
+def test_flags_of_regress_are_percent_and_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = asked_of_regress(
+        monkeypatch,
+        *("--base", "HEAD~1", "--minimum-effect", "2.5", "--most-discarded", "45", "--budget", "20"),
+        *("--cases", "basic, deep"),
+    )
+    assert (request.base, request.minimum_effect, request.budget_s) == ("HEAD~1", 0.025, 1200.0)
+    assert request.most_discarded == 0.45
+    assert request.cases == ["basic", "deep"]
+
+
+def test_regress_without_flags_takes_the_merge_base_and_the_sentinels(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked_of_regress(monkeypatch) == RegressRequest()
 
 
 @pytest.mark.parametrize(("command", "shown"), [("models", "variational"), ("datasets", "mnist-5k")])

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import scripted
 
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 
 ROOT = Path(__file__).parents[2]
 TEXT, README = (ROOT.joinpath(name).read_text(encoding="utf-8") for name in ("docs/recipes.md", "README.md"))

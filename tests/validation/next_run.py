@@ -69,7 +69,7 @@ def _check_differences() -> Iterator[tuple[tuple[str, ...], bool]]:
     """Two machines, swept at hours drawn independently: the same machine, and one that takes longer."""
     recorded, rng = _read_processes(processes.FOLDER), np.random.default_rng(0)
     six = _read_processes(processes.SIX_MINUTES)
-    quiet = [each for each in recorded if each.hour in processes.list_quiet_hours(recorded)]
+    quiet = processes.keep_quiet_hours(recorded)
     for what, drawn, epochs, repeats, factor, hours, known in (
         *(
             (
@@ -122,7 +122,7 @@ def _check_sweeps() -> Iterator[tuple[tuple[str, ...], bool]]:
 def _check_hours() -> Iterator[tuple[tuple[str, ...], bool]]:
     """What each hour's bandwidth explains, as all other hours say."""
     recorded = [*_read_processes(processes.FOLDER), *_read_processes(processes.SIX_MINUTES)]
-    quiet = [each for each in recorded if each.hour in processes.list_quiet_hours(recorded)]
+    quiet = processes.keep_quiet_hours(recorded)
     found = recorded_hours.leave_hours_out(quiet)
     cells = (f"hours left out differ by {found.before:.1%}", "all", "12", str(len(found.slopes)))
     slopes = f"slopes {min(found.slopes):.2f} to {max(found.slopes):.2f}"

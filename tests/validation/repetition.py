@@ -12,7 +12,7 @@ from bench.datasets.files import write_npz
 from bench.datasets.find import find_dataset
 from bench.plan.profile import ModelOverride, Profile
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.sweep.local import LocalExecutor
 
 TIMES = 20

@@ -18,7 +18,8 @@ import scripted
 from faults.fuzz import mutations
 from faults.fuzz.mutations import Mutation
 
-from bench.datasets.files import CSV_PAIRS, IDX_FILES, read_data, read_idx, read_npz
+from bench.datasets.files import read_npz
+from bench.datasets.folders import CSV_PAIRS, IDX_FILES, read_data, read_idx
 from bench.errors import InvalidInput
 from bench.plan import profile
 from bench.report import files, pictures

@@ -17,7 +17,8 @@ import pytest
 from bench.datasets import download
 from bench.datasets import find as find_module
 from bench.datasets.download import RemoteFile
-from bench.datasets.files import IDX_FILES, LabelledImages, compute_digest, write_npz
+from bench.datasets.files import LabelledImages, compute_digest, write_npz
+from bench.datasets.folders import IDX_FILES
 from bench.errors import InvalidInput
 
 

@@ -12,7 +12,8 @@ import platformdirs
 import pytest
 
 from bench.datasets import find as find_module
-from bench.datasets.files import IDX_FILES, LabelledImages, compute_digest, load, write_npz
+from bench.datasets.files import LabelledImages, compute_digest, load, write_npz
+from bench.datasets.folders import IDX_FILES
 from bench.errors import InvalidInput
 
 

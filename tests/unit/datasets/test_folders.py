@@ -14,7 +14,8 @@ import pytest
 from unit.arrays import refusal, saved, some_arrays
 
 from bench.datasets import find as find_module
-from bench.datasets.files import IDX_FILES, NAMES, LabelledImages, compute_digest, read_data, read_npz
+from bench.datasets.files import NAMES, LabelledImages, compute_digest, read_npz
+from bench.datasets.folders import IDX_FILES, read_data
 
 NAMES_OF_PIXELS = [f"pixel{number}" for number in range(784)]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from unit.arrays import refusal, saved, some_arrays
 
-from bench.datasets import files
-from bench.datasets.files import compute_digest, read_idx, read_npz
+from bench.datasets.files import compute_digest, read_npz
+from bench.datasets.folders import IDX_FILES, read_idx
 from bench.errors import InvalidInput
 
 
@@ -16,7 +16,7 @@ def idx_folder(folder: Path, **instead: bytes) -> Path:
     """Write the four IDX files, gzipped, but with `instead` as an array's unpacked file."""
     for name, array in some_arrays().items():
         header = struct.pack(f">{1 + array.ndim}I", 0x0800 | array.ndim, *array.shape)
-        (folder / files.IDX_FILES[name]).write_bytes(gzip.compress(instead.get(name, header + array.tobytes())))
+        (folder / IDX_FILES[name]).write_bytes(gzip.compress(instead.get(name, header + array.tobytes())))
     return folder
 
 
@@ -24,7 +24,7 @@ def idx_refusal(folder: Path, name: str) -> str:
     with pytest.raises(InvalidInput) as caught:
         read_idx(folder)
     assert str(caught.value).startswith(str(folder))
-    assert files.IDX_FILES[name] in str(caught.value)
+    assert IDX_FILES[name] in str(caught.value)
     return str(caught.value)
 
 
@@ -37,8 +37,8 @@ def test_an_absent_folder_of_idx_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_idx_file_is_named(tmp_path: Path) -> None:
-    (idx_folder(tmp_path) / files.IDX_FILES["x_test"]).unlink()
-    assert f"without {files.IDX_FILES['x_test']}" in idx_refusal(tmp_path, "x_test")
+    (idx_folder(tmp_path) / IDX_FILES["x_test"]).unlink()
+    assert f"without {IDX_FILES['x_test']}" in idx_refusal(tmp_path, "x_test")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_wrong_idx_file_is_refused(tmp_path: Path, content: bytes, said: str) 
 
 
 def test_a_gzip_file_that_was_cut_off_or_changed_is_refused(tmp_path: Path) -> None:
-    path = idx_folder(tmp_path) / files.IDX_FILES["x_train"]
+    path = idx_folder(tmp_path) / IDX_FILES["x_train"]
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
     assert "damaged" in idx_refusal(tmp_path, "x_train")

@@ -16,7 +16,7 @@ from bench.fleet import messages as say
 from bench.fleet.machine import Here, Machine, answer
 from bench.host.fingerprint import GitState
 from bench.plan.profile import Case
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 
 SWEEP = "0" * 32
 

@@ -13,7 +13,6 @@ import scripted
 import scripted_paired
 from rich.console import Console
 
-from bench import cli
 from bench.datasets import find
 from bench.errors import InvalidInput
 from bench.gate import environment, regress, report, revision
@@ -375,37 +374,3 @@ def test_ci_gets_its_summary_and_annotations(script: Script, out: Path, monkeypa
     script.run(out)
     assert summary.read_text() == (out / "report.md").read_text()
     assert "::error title=basic%3Afit%3A256%3A slower::" in script.said
-
-
-# ------------------------------------------------------------------------------------------------------ command line
-
-
-def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> RegressRequest:
-    """What the command line makes of its arguments."""
-    requests: list[RegressRequest] = []
-
-    def kept(request: RegressRequest) -> int:
-        requests.append(request)
-        return 5
-
-    monkeypatch.setattr(regress, "regress", kept)
-    monkeypatch.setattr(sys, "argv", ["aebench", "regress", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 5
-    return requests[0]
-
-
-def test_flags_are_percent_and_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    request = asked(
-        monkeypatch,
-        *("--base", "HEAD~1", "--minimum-effect", "2.5", "--most-discarded", "45", "--budget", "20"),
-        *("--cases", "basic, deep"),
-    )
-    assert (request.base, request.minimum_effect, request.budget_s) == ("HEAD~1", 0.025, 1200.0)
-    assert request.most_discarded == 0.45
-    assert request.cases == ["basic", "deep"]
-
-
-def test_nothing_given_is_the_merge_base_and_the_sentinels(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked(monkeypatch) == RegressRequest()

@@ -1,15 +1,11 @@
-"""The fingerprint and the harness' revision, read from folders that stand in for / ."""
+"""The fingerprint, read from folders that stand in for / ."""
 
-import importlib.util
 import io
 import os
 import platform
 import re
-import shutil
-import subprocess
 import sys
 from importlib import metadata
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,9 +19,8 @@ from hypothesis import strategies as st
 from unit.system import MIB, V2_MOUNT, cpuinfo, eight_threads, write
 
 import bench
-from bench.errors import InvalidInput
 from bench.host import fingerprint
-from bench.host.fingerprint import Fingerprint, GitState
+from bench.host.fingerprint import Fingerprint
 from bench.host.settings import SETTINGS
 
 
@@ -102,6 +97,21 @@ def test_a_machine_without_proc_is_asked_through_psutil(tmp_path: Path, monkeypa
     assert (found.cores_logical, found.cores_physical, found.cpu_limit, found.ram_mib) == (10, 8, 10, 32768)
     assert (found.cpu_model, found.os, found.ram_limit_mib) == ("Apple M2 Pro", "macOS 14.5", None)
     assert fingerprint.make_label(found) == "apple-m2-pro-10c"
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("flags\t\t: fpu sse2 avx512_bf16", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile", True),
+        ("Features\t: fp asimd bf16", True),
+        ("flags\t\t: fpu avx512f", False),
+        ("model name\t: bf16", False),
+    ],
+)
+def test_bfloat16_is_offered_where_the_processors_flags_have_it(line: str, offers: bool, tmp_path: Path) -> None:
+    write(tmp_path, {"proc/cpuinfo": f"processor\t: 0\n{line}\n"})
+    assert fingerprint.offers_bfloat16(tmp_path) is offers
 
 
 # -------------------------------------------------------------------- stable, and anonymous
@@ -285,60 +295,6 @@ def test_the_label_is_a_short_word_for_folder_names(
     assert fingerprint.make_label(seen(write(root, {"proc/cpuinfo": cpuinfo(8, model)}))) == label
 
 
-# ----------------------------------------------------------------------------- backends
-
-
-def install(monkeypatch: pytest.MonkeyPatch, *names: str, folders: tuple[str, ...] = ()) -> None:
-    """Have these libraries, and folders that only bear a library's name, on the path."""
-
-    def find_spec(name: str) -> ModuleSpec | None:
-        if name in folders:
-            return ModuleSpec(name, None, is_package=True)
-        return ModuleSpec(name, None, origin=f"{name}/__init__.py") if name in names else None
-
-    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
-
-
-def test_backends_are_found_by_the_files_that_an_import_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, "torch", "jax", "keras", folders=("tensorflow",))
-    assert fingerprint.find_backends() == ["jax", "torch"]
-
-
-def test_the_backends_of_this_machine_are_looked_for_without_importing_them() -> None:
-    code = (
-        "import sys; from bench.host import fingerprint; fingerprint.find_backends();"
-        "print({'tensorflow', 'jax', 'torch', 'keras'} & set(sys.modules))"
-    )
-    root = Path(bench.__file__).parent.parent
-    done = subprocess.run((sys.executable, "-c", code), stdout=subprocess.PIPE, check=True, cwd=root)
-    assert done.stdout.decode().strip() == "set()"
-
-
-def test_installed_backends_are_let_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, "jax", "torch")
-    fingerprint.check_backends(("jax", "torch"))
-
-
-def test_a_missing_backend_is_refused_with_what_to_install_and_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, "jax")
-    with pytest.raises(InvalidInput) as refused:
-        fingerprint.check_backends(("jax", "tensorflow"))
-    assert str(refused.value) == (
-        "backend 'tensorflow' is not installed here: `python -m pip install tensorflow` installs what is missing, and "
-        "so does `nox -s bench -- --backends jax,tensorflow` in a checkout. Installed backends: jax. "
-        "Choose with --backends jax."
-    )
-
-
-def test_where_no_backend_is_installed_none_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch)
-    with pytest.raises(InvalidInput) as refused:
-        fingerprint.check_backends(("tensorflow", "torch"))
-    assert "backends 'tensorflow' and 'torch' are not installed" in str(refused.value)
-    assert "`python -m pip install tensorflow torch`" in str(refused.value)
-    assert str(refused.value).endswith("Installed backends: none.")
-
-
 # --------------------------------------------------------------------------------- GPUs
 
 
@@ -400,99 +356,3 @@ def test_a_driver_without_a_gpu_is_not_mentioned() -> None:
 def test_without_the_optional_module_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert fingerprint.find_gpus() == (None, None)
-
-
-# ----------------------------------------------------------------------- the harness' revision
-
-needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    command = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *arguments]
-    return subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True).stdout.strip()
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    folder = write(
-        tmp_path / "checkout",
-        {"aebench/__init__.py": "", "bench/__init__.py": "", "models/basic.py": "", "README.md": ""},
-    )
-    git(folder, "init", "--quiet")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", "first")
-    return folder
-
-
-@needs_git
-def test_a_checkout_reports_its_commit_and_whether_it_was_changed(checkout: Path) -> None:
-    head = git(checkout, "rev-parse", "HEAD")
-    assert fingerprint.read_git_state(checkout) == GitState(head, False)
-    write(checkout, {"models/mine.py": ""})
-    assert fingerprint.read_git_state(checkout) == GitState(head, True)
-
-
-@needs_git
-def test_reports_beside_the_code_do_not_make_a_checkout_dirty(checkout: Path) -> None:
-    write(checkout, {"reports/today/results.csv": "", "README.md": "changed"})
-    assert fingerprint.read_git_state(checkout).dirty is False
-
-
-@needs_git
-def test_a_package_installed_within_somebodys_repository_is_not_that_repository(checkout: Path) -> None:
-    installed = write(checkout / "vendored/aebench", {"__init__.py": "", "bench/__init__.py": ""})
-    assert fingerprint.read_git_state(installed) == GitState()
-    git(checkout, "add", ".")
-    git(checkout, "commit", "--quiet", "--message", "vendored")
-    assert fingerprint.read_git_state(installed) == GitState()
-    untracked = write(checkout.parent / "project", {"aebench/__init__.py": "", "bench/__init__.py": ""})
-    git(untracked, "init", "--quiet")
-    assert fingerprint.read_git_state(untracked) == GitState()
-
-
-@needs_git
-def test_the_environment_of_a_git_hook_does_not_mislead(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_DIR", str(checkout / ".git"))
-    monkeypatch.setenv("GIT_WORK_TREE", str(checkout))
-    assert fingerprint.read_git_state(checkout.parent) == GitState()
-
-
-def test_no_folder_and_no_git_mean_no_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fingerprint.read_git_state(tmp_path / "missing") == GitState()
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert fingerprint.read_git_state(tmp_path) == GitState()
-
-
-@needs_git
-def test_a_checkout_that_git_does_not_read_says_why(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (checkout / ".git" / "HEAD").write_text("torn")
-    assert "not a git repository" in (fingerprint.read_git_state(checkout).problem or "")
-    monkeypatch.setenv("PATH", str(checkout))
-    assert fingerprint.read_git_state(checkout) == GitState(problem="git is not installed, or not on PATH")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="the stand-in for git is a shell script")
-def test_a_git_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, {"git": "#!/bin/sh\nexec sleep 60\n"})
-    (tmp_path / "git").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(fingerprint, "_GIT_SECONDS", 0.1)
-    (tmp_path / ".git").mkdir()
-    assert fingerprint.read_git_state(tmp_path) == GitState(problem="git gave no answer within 0.1 seconds")
-
-
-@pytest.mark.parametrize(
-    ("line", "offers"),
-    [
-        ("flags\t\t: fpu sse2 avx512_bf16", True),
-        ("flags\t\t: fpu amx_bf16 amx_tile", True),
-        ("Features\t: fp asimd bf16", True),
-        ("flags\t\t: fpu avx512f", False),
-        ("model name\t: bf16", False),
-    ],
-)
-def test_bfloat16_is_offered_where_the_processors_flags_have_it(line: str, offers: bool, tmp_path: Path) -> None:
-    write(tmp_path, {"proc/cpuinfo": f"processor\t: 0\n{line}\n"})
-    assert fingerprint.offers_bfloat16(tmp_path) is offers

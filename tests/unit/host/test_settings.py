@@ -5,9 +5,16 @@ from fnmatch import fnmatchcase
 import pytest
 from faults.hostile_settings import HARMLESS, HOSTILE
 
+from bench.host import fingerprint
 from bench.host.fingerprint import take_fingerprint
 from bench.host.settings import FIXED, SETTINGS
 from bench.sweep.process import make_environment
+
+
+@pytest.fixture(autouse=True)
+def _versions_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of a fingerprint's time is spent in looking for versions, which do not change here."""
+    monkeypatch.setattr(fingerprint, "_read_version", lambda *_names: None)
 
 
 @pytest.mark.parametrize("threads", [None, 2])

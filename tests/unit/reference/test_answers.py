@@ -17,7 +17,8 @@ from bench.reference.chosen import list_pictured
 from bench.reference.drawings import is_same
 from bench.reference.references import Group, group_references, read_references
 from bench.report.files import format_csv
-from bench.results.schema import EpochRow, ResultRow
+from bench.results.process_schema import EpochRow
+from bench.results.schema import ResultRow
 
 
 def keep(root: Path, name: str, *rows: ResultRow) -> None:

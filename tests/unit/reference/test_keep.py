@@ -11,8 +11,8 @@ from bench.plan.profile import Profile
 from bench.reference import keep
 from bench.reference.keep import keep_report
 from bench.results.folder import ReportFolder
+from bench.results.journal_lines import SweepHeader
 from bench.results.reader import read_all_columns
-from bench.results.schema import SweepHeader
 
 
 def finish(folder: Path, header: SweepHeader | None = None) -> Path:

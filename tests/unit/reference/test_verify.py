@@ -22,8 +22,8 @@ from bench.report.report import redraw_report
 from bench.results import stats
 from bench.results.bands import Band
 from bench.results.epochs import Epochs
+from bench.results.journal_lines import Outcome
 from bench.results.reader import read_report
-from bench.results.schema import Outcome
 from bench.worker.protocol import PeaksEvent
 
 FIT = "basic.tensorflow.fit.float32.adam-0.001.b4.mnist-5k.s0"

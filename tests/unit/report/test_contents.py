@@ -11,7 +11,7 @@ from bench.console.table import Table
 from bench.host.reference_kernels import KernelRates
 from bench.report.contents import SweepReport
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, Timeline
+from bench.results.journal_lines import Outcome, Timeline
 
 
 def report_on(*ended: Outcome, **choices: Any) -> SweepReport:

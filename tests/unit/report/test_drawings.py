@@ -11,7 +11,7 @@ import scripted
 from bench.report.contents import SweepReport
 from bench.report.drawings import Drawings, ModelPart, draw_report
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.worker.protocol import PeaksEvent
 
 pytestmark = pytest.mark.usefixtures("undrawn")

@@ -4,7 +4,6 @@ import json
 import math
 import random
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,13 +12,14 @@ from typing import Annotated, Any
 import pytest
 import scripted
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter
+from pytest_benchmark import cli as pytest_benchmark_cli
 from pytest_benchmark.stats import Stats
 
 from bench.report import exports
 from bench.report.contents import SweepReport
 from bench.report.report import write_report
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 from bench.worker.protocol import EpochEvent
 
 HEADER = scripted.header()
@@ -67,14 +67,17 @@ Program = Callable[..., str]
 
 
 @pytest.fixture
-def pytest_benchmark(tmp_path: Path) -> Program:
-    """What the real program prints, started in the test's folder; in a process of its own, since it captures output."""
+def pytest_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    """What the real program prints in the test's folder."""
+    monkeypatch.chdir(tmp_path)
 
     def program(*arguments: str) -> str:
-        command = (sys.executable, "-m", "pytest_benchmark", *arguments)
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert "Failed to load" not in done.stdout + done.stderr
-        return done.stdout
+        monkeypatch.setattr(sys, "argv", ["pytest-benchmark", *arguments])
+        untyped: Any = pytest_benchmark_cli
+        untyped.main()
+        printed = capsys.readouterr()
+        assert "Failed to load" not in printed.out + printed.err
+        return printed.out
 
     return program
 

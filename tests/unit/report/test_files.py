@@ -13,7 +13,9 @@ import scripted
 from bench.report import files
 from bench.results import rows
 from bench.results.folder import ReportFolder
-from bench.results.schema import EpochRow, Outcome, ResultRow
+from bench.results.journal_lines import Outcome
+from bench.results.process_schema import EpochRow
+from bench.results.schema import ResultRow
 
 OUTCOMES = [
     scripted.outcome(scripted.case(model="basic")),

@@ -10,7 +10,7 @@ from bench.report.headline import write_answer
 from bench.report.render import Answer, Card
 from bench.report.ways import list_ways
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 
 
 def answer(*outcomes: Outcome) -> Answer:

@@ -21,7 +21,7 @@ from bench.report.pictures import Gallery
 from bench.report.render import Answer
 from bench.report.report import write_report
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 from bench.worker.protocol import PeaksEvent
 
 EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.read_model_settings())))

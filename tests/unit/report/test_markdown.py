@@ -10,7 +10,7 @@ from bench.plan import catalog
 from bench.report.contents import SweepReport
 from bench.report.markdown import format_markdown
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 
 EVERY = scripted.header(profile=scripted.profile(models=tuple(catalog.read_model_settings())))
 

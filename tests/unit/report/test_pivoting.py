@@ -10,7 +10,8 @@ import scripted
 
 from bench.host.fingerprint import Fingerprint
 from bench.report.files import format_csv, make_all_result_rows
-from bench.results.schema import Figures, Identity, Measurement, Outcome, ResultRow
+from bench.results.journal_lines import Outcome
+from bench.results.schema import Figures, Identity, Measurement, ResultRow
 
 WHOLE = scripted.outcome(scripted.case(checkpoints=(1, 2, 12)))
 REPEATED = scripted.outcome(scripted.case(checkpoints=(1, 2, 12), repeat=1))

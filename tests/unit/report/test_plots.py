@@ -20,7 +20,7 @@ from bench.report import figures, files, plots
 from bench.report.figures import Plot
 from bench.report.plots import Run
 from bench.results.epochs import Epochs
-from bench.results.schema import Outcome, Timeline
+from bench.results.journal_lines import Outcome, Timeline
 
 TIMELINE = Timeline(interval_s=0.5, samples=tuple((0.5 * place, 300.0 + place) for place in range(30)))
 KINDS = ["basic-loss", "basic-time", "basic-memory"]
@@ -101,7 +101,7 @@ def test_more_cases_than_colours_are_not_drawn() -> None:
 
 def test_no_name_is_above_another() -> None:
     """All runs are alike, so that their lines end in one place."""
-    svg = drawn(*(run(batch_size=size) for size in range(1, 9)))["basic-loss"].svg
+    svg = drawn_alone(plots._draw_losses, *(run(batch_size=size) for size in range(1, 9))).svg
     heights = sorted(float(y) for y in re.findall(r'y="([\d.]+)">batch \d', svg))
     assert len(heights) == 8
     assert all(above + 8 < below for above, below in pairwise(heights))
@@ -228,7 +228,7 @@ def test_losses_far_apart_have_a_scale_in_steps_with_plain_numbers() -> None:
 def test_ids_are_unique_over_all_figures_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [run(), run(batch_size=8)]
     monkeypatch.setattr(figures, "render_png", lambda _figure: b"")
-    found = [plot.svg for model in ("basic", "deep") for plot in plots.draw_model(model, runs)]
+    found = [plot.svg for plot in (*drawn(*runs).values(), *plots.draw_model("deep", runs))]
     ids = [name for svg in found for name in re.findall(r' id="([^"]+)"', svg)]
     assert len(set(ids)) == len(ids)
     for svg in found:
@@ -242,13 +242,16 @@ def strange(name: str) -> Outcome:
 NAMES = ["<script>alert(1)</script>", '" onload="x', "$x^2$ \\frac", "模型 🙂", "_hidden", "../.."]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_names_of_a_strange_journal_are_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_a_strange_journal_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "render_png", lambda _figure: b"")
-    other = Run(scripted.outcome(scripted.strange_case(model=name), timeline=TIMELINE), None)
-    for plot in plots.draw_model(name, [Run(strange(name), None), other]):
+    model = " ".join(NAMES)
+    other = Run(scripted.outcome(scripted.strange_case(model=model), timeline=TIMELINE), None)
+    found = plots.draw_model(model, [*(Run(strange(name), None) for name in NAMES), other])
+    assert len(found) == len(KINDS)
+    for plot in found:
         elements = list(ET.fromstring(plot.svg.replace("xlink:", "")).iter())  # noqa: S314 - ours
         assert not any(element.tag == "script" or "onload" in element.attrib for element in elements)
+        assert any("$x^2$ \\frac" in (element.text or "") for element in elements), "it is drawn as it is"
         assert re.fullmatch(r"[A-Za-z0-9_-]+", plot.name)
 
 

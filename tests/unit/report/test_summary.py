@@ -9,7 +9,8 @@ from bench.host.reference_kernels import KernelRates
 from bench.plan.forecast import Forecast
 from bench.report import summary
 from bench.results import bands
-from bench.results.schema import Outcome, ResultRow
+from bench.results.journal_lines import Outcome
+from bench.results.schema import ResultRow
 from bench.results.speed import estimate_cases
 
 

@@ -8,7 +8,7 @@ import scripted
 
 from bench.report import thresholds
 from bench.results.epochs import Epochs
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 
 BCE = (0.30, 0.14, 0.118, 0.119, 0.099)
 CHECKPOINTS = (2, 5)

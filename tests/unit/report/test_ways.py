@@ -8,7 +8,7 @@ import scripted
 
 from bench.report.files import make_all_result_rows
 from bench.report.ways import Way, list_ways
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 
 
 def ways(*outcomes: Outcome) -> list[Way]:

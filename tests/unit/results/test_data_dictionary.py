@@ -9,7 +9,8 @@ from pydantic import BaseModel
 import bench
 from bench.host.fingerprint import Fingerprint
 from bench.results import data_dictionary
-from bench.results.schema import EpochRow, PhaseRow, ResultRow
+from bench.results.process_schema import EpochRow, PhaseRow
+from bench.results.schema import ResultRow
 
 PROMISED = """
     schema_version case_id model backend loop precision optimizer batch_size epochs run_epochs dataset dataset_digest

@@ -12,7 +12,8 @@ from bench.results import rows
 from bench.results.energy import sum_joules
 from bench.results.folder import ReportFolder
 from bench.results.journal import read_journal
-from bench.results.schema import Outcome, ResultRow
+from bench.results.journal_lines import Outcome
+from bench.results.schema import ResultRow
 
 RAPL, GPU = "RAPL package-0", "NVML GPU 0"
 

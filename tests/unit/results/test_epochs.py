@@ -14,7 +14,7 @@ from bench.host import noise
 from bench.host.noise import Interval
 from bench.results import epochs as module
 from bench.results.epochs import Epochs, MemorySamples
-from bench.results.schema import JOURNAL_LINE, Outcome, Timeline
+from bench.results.journal_lines import JOURNAL_LINE, Outcome, Timeline
 from bench.worker.protocol import EpochEvent
 
 FLOATS = st.floats(allow_nan=False)

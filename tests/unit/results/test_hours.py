@@ -12,7 +12,8 @@ from unit.machines import narrow
 
 from bench.plan.profile import STORED
 from bench.results.hours import FEWEST_READINGS, compare_with_usual, measure_hours
-from bench.results.schema import ResultRow, SweepHeader
+from bench.results.journal_lines import SweepHeader
+from bench.results.schema import ResultRow
 from bench.results.speed import KNOWN_HOUR_DEVIATION, RATE_SLOPE, CaseSpeed, estimate_cases, find_hour_limit
 
 NOON, AFTERNOON = "2026-01-02T12:00:00+00:00", "2026-01-02T15:00:00+00:00"

@@ -17,7 +17,8 @@ from bench.errors import InvalidInput
 from bench.plan.forecast import Forecast
 from bench.results import journal
 from bench.results.folder import ReportFolder
-from bench.results.schema import SCHEMA_VERSION, Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
+from bench.results.schema import SCHEMA_VERSION
 
 HEADER = scripted.header()
 OUTCOMES = (

@@ -3,6 +3,7 @@
 import itertools
 import statistics
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,19 +37,23 @@ def test_one_process_says_where_the_median_of_all_lies(epochs: int) -> None:
     check([processes.cover_alone(of(case), epochs) for case in CASES])
 
 
+@cache
+def cover(epochs: int, hours: int = 1, known: int = 0) -> list[processes.Coverage]:
+    """Of sweeps of six processes per case, by case: what several tests look at is drawn once."""
+    rng = np.random.default_rng(1)
+    return list(processes.cover_sweeps(RECORDED, epochs, 6, DRAWS, rng, hours=hours, known=known).values())
+
+
 @pytest.mark.parametrize("epochs", [12, 100])
 @pytest.mark.parametrize("hours", [1, 2])
 def test_sweeps_say_where_it_lies(epochs: int, hours: int) -> None:
-    check(list(processes.cover_sweeps(RECORDED, epochs, 6, DRAWS, np.random.default_rng(1), hours=hours).values()))
+    check(cover(epochs, hours))
 
 
 @pytest.mark.parametrize("epochs", [12, 100])
 def test_they_say_it_by_less_where_the_usual_bandwidth_is_known(epochs: int) -> None:
     """Of hours that are not the sweep's. One of them narrows the intervals, four by a fifth."""
-    found = [
-        list(processes.cover_sweeps(RECORDED, epochs, 6, DRAWS, np.random.default_rng(1), known=known).values())
-        for known in (0, 1, 4)
-    ]
+    found = [cover(epochs, 1, known) for known in (0, 1, 4)]
     for each in found[1:]:
         check(each)
     reaches = [statistics.fmean(case.reach for case in each) for each in found]
@@ -57,7 +62,7 @@ def test_they_say_it_by_less_where_the_usual_bandwidth_is_known(epochs: int) -> 
 
 
 def test_an_hours_figures_go_with_its_bandwidth_as_all_other_hours_say() -> None:
-    quiet = [each for each in RECORDED if each.hour in processes.list_quiet_hours(RECORDED)]
+    quiet = processes.keep_quiet_hours(RECORDED)
     found = recorded_hours.leave_hours_out(quiet)
     assert found.slopes == pytest.approx([RATE_SLOPE] * len(found.slopes), abs=0.2)
     assert found.after < 0.5 * found.before
@@ -70,9 +75,15 @@ def check(found: Sequence[processes.Coverage]) -> None:
     assert statistics.fmean(each.width for each in found) <= 1.5
 
 
+@cache
+def compare_twins(epochs: int, twins: int) -> processes.Told:
+    """Compare sweeps of one machine, as far as the longer recordings go; drawn once."""
+    return processes.compare_sweeps(LONG, epochs, 6, DRAWS, np.random.default_rng(1), twins=twins)
+
+
 @pytest.mark.parametrize("epochs", [12, 100])
 def test_a_machine_is_not_told_from_itself(epochs: int) -> None:
-    told = processes.compare_sweeps(LONG, epochs, 6, DRAWS, np.random.default_rng(1))
+    told = compare_twins(epochs, 2)
     assert told.machine == 0
     assert told.case <= 0.05
 
@@ -80,12 +91,12 @@ def test_a_machine_is_not_told_from_itself(epochs: int) -> None:
 @pytest.mark.parametrize("epochs", [12, 100])
 @pytest.mark.parametrize("twins", [2, 6])
 def test_of_one_machine_no_case_is_called_faster_or_slower(epochs: int, twins: int) -> None:
-    told = processes.compare_sweeps(LONG, epochs, 6, DRAWS, np.random.default_rng(1), twins=twins)
+    told = compare_twins(epochs, twins)
     assert told.family <= 0.05
 
 
 def test_cases_of_a_machine_that_is_half_as_fast_are_called_slower() -> None:
-    quiet = [each for each in LONG if each.hour in processes.list_quiet_hours(LONG)]
+    quiet = processes.keep_quiet_hours(LONG)
     told = processes.compare_sweeps(quiet, 100, 6, DRAWS, np.random.default_rng(1), factor=2.0)
     assert told.family == 1
 
@@ -103,7 +114,7 @@ def test_sweeps_of_six_minutes_tell_a_slower_machine_from_itself(hours: int, slo
 
 
 def test_the_usual_bandwidth_tells_more_machines_apart_and_none_from_itself() -> None:
-    quiet = [each for each in RECORDED if each.hour in processes.list_quiet_hours(RECORDED)]
+    quiet = processes.keep_quiet_hours(RECORDED)
     unknown, same, other = (
         processes.compare_sweeps(quiet, 12, None, DRAWS, np.random.default_rng(1), factor=factor, twins=1, known=known)
         for factor, known in ((1.3, 0), (1.0, 4), (1.3, 4))

@@ -10,7 +10,8 @@ import scripted
 from bench.host.reference_kernels import KernelRates
 from bench.results import rows, speed
 from bench.results.epochs import Epochs
-from bench.results.schema import Outcome, ResultRow, Timeline
+from bench.results.journal_lines import Outcome, Timeline
+from bench.results.schema import ResultRow
 from bench.worker.protocol import PeaksEvent
 
 HEADER = scripted.header()

@@ -14,7 +14,7 @@ from rich.live import Live
 
 from bench.plan.estimate import Remaining
 from bench.plan.profile import Case
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.sweep.progress import LiveDisplay, PlainDisplay, describe, show_download, summarize
 
 CASES = scripted.profile(models=("basic", "deep"), epochs=(40,)).list_cases()

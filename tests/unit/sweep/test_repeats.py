@@ -19,7 +19,7 @@ from bench.plan.profile import Case
 from bench.report.report import redraw_report
 from bench.results import journal
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome
+from bench.results.journal_lines import Outcome
 from bench.results.speed import CaseSpeed
 from bench.sweep.repeats import (
     AROUND_S,

@@ -22,7 +22,8 @@ from bench.report import files
 from bench.results import journal, usual
 from bench.results.folder import ReportFolder
 from bench.results.hours import HourRate
-from bench.results.schema import SCHEMA_VERSION, Outcome, ResultRow
+from bench.results.journal_lines import Outcome
+from bench.results.schema import SCHEMA_VERSION, ResultRow
 from bench.sweep import run
 from bench.sweep.executor import Listener
 

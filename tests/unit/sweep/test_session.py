@@ -11,7 +11,7 @@ import scripted
 from bench.errors import InvalidInput
 from bench.results import journal, rows
 from bench.results.folder import ReportFolder
-from bench.results.schema import Outcome, SweepHeader
+from bench.results.journal_lines import Outcome, SweepHeader
 from bench.sweep import session
 
 
