@@ -54,7 +54,7 @@ def start(
 
     Takes what `aebench run` takes, too; --out is needed. --resume goes on as the sweep was begun.
     """
-    from bench.fleet import start as command  # noqa: PLC0415 - pandas and scipy are for those who measure
+    from bench.fleet import start as command  # noqa: PLC0415 - scipy is for those who measure
 
     sweep = _make_sweep_request(context)
     request = command.FleetRequest(sweep, scheduler, spread, machines, lease, on_interrupt, ssh, slurm)
