@@ -2,7 +2,8 @@
 against them.
 
 A band is a prediction interval for one further run of the same training (NIST/SEMATECH e-Handbook of Statistical
-Methods, section 7.1.4): mean ± t · s · √(1 + 1/n).
+Methods, section 7.1.4): mean ± t · s · √(1 + 1/n). Of the reference reports, which have few seeds, s is the most that
+seeds of any model differ by in the default sweep, as a fraction of the loss.
 """
 
 import csv
@@ -10,7 +11,7 @@ import io
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -30,7 +31,12 @@ CONFIDENCE = 0.999
 """A report has dozens of losses: at 95 %, a few of each good one would lie outside."""
 LEAST_REACH = 1e-4
 """nats; equal code on other machines may end so far off, so no band reaches less than this to either side."""
-_PACKAGED = Path(__file__).with_name("bands.csv")
+OF_SEEDS = Path(__file__).with_name("bands.csv")
+"""Made from several seeds of each training of the default sweep."""
+OF_REFERENCES = Path(__file__).with_name("reference_bands.csv")
+"""Made from the reference reports, by `nox -s reference -- answers`."""
+_DECIMALS = 6
+"""Of these, so that they are the same whatever computed Student's t."""
 _MOST_BYTES = 4 << 20
 _FEW = 5
 
@@ -91,8 +97,9 @@ _COLUMNS = [field.name for field in fields(Band)]
 
 
 def read_bands(path: Path | None = None) -> list[Band]:
-    """Read bands from a file that `write_bands` wrote; by default those that come along. Raises `InvalidInput`."""
-    path = path or _PACKAGED
+    """Read bands from a file that `write_bands` wrote; by default all that come along. Raises `InvalidInput`."""
+    if path is None:
+        return [*read_bands(OF_SEEDS), *read_bands(OF_REFERENCES)]
     try:
         with path.open("rb") as stream:
             data = stream.read(_MOST_BYTES + 1)
@@ -139,12 +146,13 @@ def _get_key(of: _Measured | Band) -> tuple[str | float, ...]:
 # ---------------------------------------------------------------------------------------------------------- make them
 
 
-def make_bands(reports: Sequence[Report]) -> tuple[list[Band], dict[str, int]]:
+def make_bands(reports: Sequence[Report], others: Sequence[Band] = ()) -> tuple[list[Band], dict[str, int]]:
     """Make the bands that reports of several seeds allow; returns them, and trainings of too few seeds with how many.
 
     Loops and backends shuffle for themselves, so each pair of these and a seed is a draw of its own; processes of one
     such pair end alike and count once. Weights of one seed begin alike, so the degrees of freedom are those of the
-    seeds, not of the draws.
+    seeds, not of the draws. A training of too few seeds has a band all the same where there are ``others``: as wide,
+    for its loss, as the widest of them.
     """
     found: dict[tuple[str | float, ...], list[tuple[Report, Row]]] = {}
     for report in reports:
@@ -156,8 +164,9 @@ def make_bands(reports: Sequence[Report]) -> tuple[list[Band], dict[str, int]]:
     for key in sorted(found, key=lambda key: (*map(str, key[:3]), key[3], *map(str, key[4:6]), key[6])):
         draws = found[key]
         seeds = len({row.seed for _, row in draws})
-        if seeds >= FEWEST_SEEDS:
-            bands.append(_make_band(draws, seeds))
+        like = None if seeds >= FEWEST_SEEDS else _find_widest(others)
+        if seeds >= FEWEST_SEEDS or like:
+            bands.append(_make_band(draws, seeds, like))
         else:
             row = draws[0][1]
             name = name_briefly(row.model, [row.optimizer], row.batch_size)
@@ -165,10 +174,36 @@ def make_bands(reports: Sequence[Report]) -> tuple[list[Band], dict[str, int]]:
     return bands, few
 
 
-def _make_band(draws: Sequence[tuple[Report, Row]], seeds: int) -> Band:
+def make_reference_bands(reports: Sequence[Report]) -> list[Band]:
+    """Make the bands of the reference reports, those of few seeds as wide as the widest that come along."""
+    made, _few = make_bands(reports, read_bands(OF_SEEDS))
+    return [replace(band, low=round(band.low, _DECIMALS), high=round(band.high, _DECIMALS)) for band in made]
+
+
+def _find_widest(bands: Sequence[Band]) -> Band | None:
+    """Find the band at the last checkpoint whose seeds differ most for its loss; None of none."""
+    last = max((band.epochs for band in bands), default=0)
+    return max((band for band in bands if band.epochs == last), key=_find_deviation, default=None)
+
+
+def _find_deviation(band: Band) -> float:
+    """What one seed differs by from the next, as a fraction of the loss: the width of its band, turned round."""
+    reach = (band.high - band.low) / (band.high + band.low)
+    return reach / (_find_quantile(band.seeds) * math.sqrt(1 + 1 / band.seeds))
+
+
+def _make_band(draws: Sequence[tuple[Report, Row]], seeds: int, like: Band | None = None) -> Band:
+    """Make a band from its own seeds, or, by what seeds differ by in the band ``like``, from fewer."""
     row = draws[0][1]
     values = list({(each.seed, each.backend, each.loop): each.val_bce or 0.0 for _, each in draws}.values())
-    low, high = predict_next(values, seeds)
+    source = _describe_source(draws)
+    if like is None:
+        low, high = predict_next(values, seeds)
+    else:
+        middle = statistics.fmean(values)
+        low, high = _reach(middle, _find_deviation(like) * middle, like.seeds, seeds)
+        where = f"{like.model}, {like.dataset}, batch {like.batch_size}, {format_count(like.epochs, 'epoch')}"
+        source += f"; as wide as {like.seeds} seeds differ by ({where})"
     return Band(
         model=row.model,
         optimizer=row.optimizer,
@@ -180,17 +215,24 @@ def _make_band(draws: Sequence[tuple[Report, Row]], seeds: int) -> Band:
         low=low,
         high=high,
         seeds=seeds,
-        source=_describe_source(draws),
+        source=source,
         dataset_digest=row.dataset_digest,
     )
 
 
 def predict_next(values: Sequence[float], seeds: int) -> tuple[float, float]:
     """The interval in which one further run ends with `CONFIDENCE`, by the runs of so many independent seeds."""
-    middle = statistics.fmean(values)
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1))
-    reach = max(LEAST_REACH, quantile * statistics.stdev(values) * math.sqrt(1 + 1 / seeds))
+    return _reach(statistics.fmean(values), statistics.stdev(values), seeds, seeds)
+
+
+def _reach(middle: float, deviation: float, known_by: int, seeds: int) -> tuple[float, float]:
+    """The interval around the mean of so many seeds, with a deviation that is known by so many."""
+    reach = max(LEAST_REACH, _find_quantile(known_by) * deviation * math.sqrt(1 + 1 / seeds))
     return max(0.0, middle - reach), middle + reach
+
+
+def _find_quantile(seeds: int) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1))
 
 
 def _describe_source(draws: Sequence[tuple[Report, Row]]) -> str:
@@ -201,7 +243,7 @@ def _describe_source(draws: Sequence[tuple[Report, Row]]) -> str:
     )
     prints = [report.fingerprint for report, _ in draws]
     facts = (
-        f"seeds {', '.join(map(str, seeds))}",
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}",
         ", ".join(way.strip() for way in ways),
         f"Keras {', '.join(sorted({each.keras or 'unknown' for each in prints}))}",
         f"aebench {', '.join(sorted({each.aebench for each in prints}))}",
@@ -211,15 +253,20 @@ def _describe_source(draws: Sequence[tuple[Report, Row]]) -> str:
     return quote("; ".join(facts))
 
 
-def write_bands(path: Path, bands: Iterable[Band]) -> None:
-    """Write bands as CSV in full precision. Raises `InvalidInput` where the file cannot be written."""
+def format_bands(bands: Iterable[Band]) -> str:
+    """Format bands as CSV, as precise as they are."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     writer.writerows([getattr(band, name) for name in _COLUMNS] for band in bands)
+    return text.getvalue()
+
+
+def write_bands(path: Path, bands: Iterable[Band]) -> None:
+    """Write bands as CSV in full precision. Raises `InvalidInput` where the file cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text.getvalue())
+        write_whole(path, format_bands(bands))
     except OSError as error:
         raise InvalidInput(f"--out {quote(path)} cannot be written: {error.strerror or error}.") from error
 

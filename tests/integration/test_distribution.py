@@ -77,7 +77,8 @@ def test_the_wheel_has_every_file_of_the_packages(wheel: Path) -> None:
     needed = {f"aebench/{path.relative_to(ROOT).as_posix()}" for path in found if path.parent.name != "__pycache__"}
     assert needed <= contents(wheel).keys()
     assert "aebench/bench/plan/profiles/quick.toml" in needed
-    assert {"aebench/bench/results/bands.csv", "aebench/bench/plan/references.csv"} <= needed
+    tables = ("results/bands.csv", "results/reference_bands.csv", "plan/references.csv")
+    assert {f"aebench/bench/{table}" for table in tables} <= needed
     assert "aebench/py.typed" in contents(wheel)
 
 

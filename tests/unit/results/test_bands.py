@@ -105,6 +105,27 @@ def test_three_seeds_make_a_band_with_its_source(tmp_path: Path) -> None:
     assert (last.low, last.high) == bands.predict_next(LOSSES, 3)
 
 
+def test_of_few_seeds_a_band_is_as_wide_as_the_widest_of_others(tmp_path: Path) -> None:
+    read = [read_report(report(tmp_path / "0", 0, 0.2))]
+    low, high = bands.predict_next(LOSSES, 3)
+    like = band(model="deep", low=low, high=high, seeds=3, batch_size=8, epochs=10, dataset="mnist-5k")
+    narrow, earlier = band(low=0.1019, high=0.1021, epochs=10), band(low=0.01, high=0.9, epochs=1)
+    made, few = bands.make_bands(read, [earlier, narrow, like])
+    assert few == {}
+    assert made[-1].seeds == 1
+    # Wider for a larger loss, and since it is of one seed, not of three.
+    reach = (high - low) / 2 * 0.2 / 0.102 * 2**0.5 / (4 / 3) ** 0.5
+    assert (made[-1].low, made[-1].high) == pytest.approx((0.2 - reach, 0.2 + reach))
+    assert made[-1].source.startswith("seed 0; fit on")
+    assert made[-1].source.endswith("; as wide as 3 seeds differ by (deep, mnist-5k, batch 8, 10 epochs)")
+
+
+def test_reference_bands_are_the_same_whatever_computed_them(tmp_path: Path) -> None:
+    found = bands.make_reference_bands([read_report(report(tmp_path / "0", 0, 0.2))])
+    assert [each.epochs for each in found] == [1, 4]
+    assert all((each.low, each.high) == (round(each.low, 6), round(each.high, 6)) for each in found)
+
+
 def test_processes_of_one_seed_are_one_draw(tmp_path: Path) -> None:
     places = [report(tmp_path / f"{n}", n % 3, LOSSES[n % 3]) for n in range(6)]
     made, _ = bands.make_bands([read_report(place) for place in places])
@@ -143,8 +164,11 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> No
         bands.read_bands(file)
 
 
-def test_the_bands_that_come_along_are_of_the_default_sweep() -> None:
-    found = bands.read_bands()
+def test_the_bands_that_come_along_are_of_the_default_sweep_and_of_the_references() -> None:
+    found = bands.read_bands(bands.OF_SEEDS)
     assert {each.epochs for each in found} == {1, 2, 10}
     assert {each.batch_size for each in found} == {128, 256}
     assert all(each.dataset == "mnist-5k" and each.dataset_digest and each.seeds >= 3 for each in found)
+    of_references = bands.read_bands(bands.OF_REFERENCES)
+    assert any((each.model, each.dataset, each.epochs) == ("basic", "mnist", 500) for each in of_references)
+    assert bands.read_bands() == [*found, *of_references]
