@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bench.errors import format_count
 from bench.plan import catalog
-from bench.plan.forecast import forecast_case
+from bench.plan.forecast import Machine, forecast_case
 from bench.plan.profile import Case
 
 _START_S = 8.0
@@ -35,9 +35,14 @@ def estimate_seconds(case: Case, train_samples: int, val_samples: int) -> float 
     return None if parts is None else parts[0] + case.run_epochs * parts[1]
 
 
-def estimate_parts(case: Case, train_samples: int, val_samples: int) -> tuple[float, float] | None:
-    """Of these, the seconds outside of a case's epochs, and those of an epoch with its validation."""
-    measured = forecast_case(case, train_samples)
+def estimate_parts(
+    case: Case, train_samples: int, val_samples: int, machine: Machine | None = None
+) -> tuple[float, float] | None:
+    """Of these, the seconds outside of a case's epochs, and those of an epoch with its validation.
+
+    Where reports have the case, they are for ``machine``.
+    """
+    measured = forecast_case(case, train_samples, machine=machine)
     if measured is not None:
         return measured.start_s, measured.epoch_s
     settings = catalog.read_model_settings()[case.model]

@@ -1,13 +1,14 @@
-"""What a case will take on the machine of the reference reports: seconds per epoch, its start, and its peak RAM.
+"""What a case will take, by what the reference reports measured: seconds per epoch, its start, and its peak RAM.
 
-`references.csv` has what was measured there; of several machines, the one with the most lines foretells. Between two
-measured batch sizes, or two numbers of images, a forecast is interpolated. Beyond them, and for a way to train that
-nobody measured, there is none.
+`references.csv` has what was measured. A machine of the same processor and cores foretells first, then the others, that
+with the most lines first, scaled by the reference kernels. Between two measured batch sizes, or two numbers of images,
+a forecast is interpolated. Beyond them, and for a way to train that nobody measured, there is none.
 """
 
 import csv
 import functools
 import itertools
+import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ class MeasuredProcess:
     cores: float
     """Cores' worth of time that its process had."""
     gflop_per_s: float | None
-    """What the reference kernel reached before and after it."""
+    """What the matrix product of the reference kernels reached before and after it."""
+    gb_per_s: float | None
+    """The same of the triad through memory."""
     model: str
     backend: str
     loop: str
@@ -65,6 +68,10 @@ class Forecast:
         """Seconds of a process that trains so many epochs."""
         return self.start_s + epochs * self.epoch_s
 
+    def scale(self, factor: float) -> "Forecast":
+        """The same on a machine that takes so many times as long; how good that is, is not known."""
+        return Forecast(factor * self.start_s, factor * self.epoch_s, self.peak_rss_mib)
+
     def compute_errors(
         self, epochs: int, total_s: float | None, peak_rss_mib: float | None
     ) -> tuple[float | None, float | None]:
@@ -77,6 +84,17 @@ class Forecast:
         return time, peak
 
 
+@dataclass(frozen=True)
+class Machine:
+    """A machine that cases are foretold for."""
+
+    cpu_model: str | None
+    cores: float
+    gflop_per_s: float | None = None
+    """What the reference kernels reach; where that is not known, nothing is scaled."""
+    gb_per_s: float | None = None
+
+
 @functools.cache
 def read_measured() -> tuple[MeasuredProcess, ...]:
     """Read what comes with aebench."""
@@ -86,17 +104,20 @@ def read_measured() -> tuple[MeasuredProcess, ...]:
     return adapter.validate_python(lines)
 
 
-def list_main_measured() -> list[MeasuredProcess]:
-    """List the processes of the machine that has the most, the first of equals."""
-    machines: dict[tuple[str, float], list[MeasuredProcess]] = {}
-    for each in read_measured():
+def list_machines(measured: Iterable[MeasuredProcess]) -> list[list[MeasuredProcess]]:
+    """List the processes of each machine, of that with the most first."""
+    machines: dict[_Identity, list[MeasuredProcess]] = {}
+    for each in measured:
         machines.setdefault(_identify(each), []).append(each)
-    return max(machines.values(), key=len, default=[])
+    return sorted(machines.values(), key=len, reverse=True)
 
 
-def _identify(process: MeasuredProcess) -> tuple[str, float]:
+_Identity = tuple[str | None, float]
+
+
+def _identify(of: MeasuredProcess | Machine) -> _Identity:
     """Return what tells a machine from others."""
-    return process.cpu_model, process.cores
+    return of.cpu_model, of.cores
 
 
 def list_measured_on(cpu_model: str | None, cores: float) -> list[MeasuredProcess]:
@@ -104,14 +125,55 @@ def list_measured_on(cpu_model: str | None, cores: float) -> list[MeasuredProces
     return [each for each in read_measured() if (each.cpu_model, each.cores) == (cpu_model, cores)]
 
 
-def forecast_case(case: Case, train_samples: int, measured: Iterable[MeasuredProcess] | None = None) -> Forecast | None:
-    """Foretell a case; None where neither it nor its neighbours on both sides were measured.
+def describe_machine(measured: Sequence[MeasuredProcess]) -> Machine:
+    """Describe the machine of some processes: its kernels reach what they did in the median."""
+    rates = ([getattr(each, name) for each in measured] for name in ("gflop_per_s", "gb_per_s"))
+    known = [[rate for rate in own if rate is not None] for own in rates]
+    return Machine(*_identify(measured[0]), *(statistics.median(own) if own else None for own in known))
 
-    A number of threads that the case sets is another way to train, of which the reference reports have none.
+
+def compare_kernels(machine: Machine, other: Machine) -> float:
+    """How many times as long as on another machine the reference kernels take, in the geometric mean of the two."""
+    rates = (machine.gflop_per_s, machine.gb_per_s, other.gflop_per_s, other.gb_per_s)
+    product, triad, others_product, others_triad = (rate or 0.0 for rate in rates)
+    return math.sqrt(others_product * others_triad / (product * triad)) if all(rates) else 1.0
+
+
+def forecast_case(
+    case: Case,
+    train_samples: int,
+    measured: Iterable[MeasuredProcess] | None = None,
+    machine: Machine | None = None,
+) -> Forecast | None:
+    """Foretell a case for a machine; without one, for that of the most lines.
+
+    None where neither the case nor its neighbours on both sides were measured. A number of threads that the case sets
+    is another way to train, of which the reference reports have none.
     """
     if case.threads is not None:
         return None
-    return _forecast(case, train_samples, list_main_measured() if measured is None else measured)
+    machines = list_machines(read_measured() if measured is None else measured)
+    if machine is None:
+        machines = machines[:1]
+    else:
+        machines.sort(key=lambda own: _identify(own[0]) != _identify(machine))
+    return _forecast_by(case, train_samples, machines, machine)
+
+
+def _forecast_by(
+    case: Case | MeasuredProcess,
+    train_samples: int,
+    machines: Iterable[Sequence[MeasuredProcess]],
+    machine: Machine | None,
+) -> Forecast | None:
+    """Foretell a case by the first of the machines that can."""
+    for own in machines:
+        found = _forecast(case, train_samples, own)
+        if found is not None and machine is not None and _identify(own[0]) != _identify(machine):
+            return found.scale(compare_kernels(machine, describe_machine(own)))
+        if found is not None:
+            return found
+    return None
 
 
 def _forecast(case: Case | MeasuredProcess, train_samples: int, measured: Iterable[MeasuredProcess]) -> Forecast | None:
@@ -173,31 +235,30 @@ PROBED = "basic"
 """The model that a machine is probed with (`aebench run --plan --probe`)."""
 
 
-def foretell_machines(measured: Sequence[MeasuredProcess]) -> list[tuple[float, float]]:
-    """Foretell each machine's cases from each other machine, as a plan with a probe does; empty of one machine.
+def foretell_machines(measured: Sequence[MeasuredProcess], *, probe: bool = False) -> list[tuple[float, float]]:
+    """Foretell each machine's cases from all other machines, as a plan does; empty of one machine.
 
-    How many percent the time per epoch is off, and the peak RAM, for each process of another model than the probe's
-    that can be foretold.
+    Scaled by the reference kernels, and with ``probe`` by what the probe's model takes. How many percent the time per
+    epoch is off, and the peak RAM, for each process that can be foretold; with ``probe``, of other models than that.
     """
-    errors = []
-    for one, other in itertools.permutations(dict.fromkeys(map(_identify, measured)), 2):
-        known = [each for each in measured if _identify(each) == one]
-        wanted = [each for each in measured if _identify(each) == other]
-        factors = _probe(wanted, known)
-        for each in wanted:
-            forecast, factor = _forecast(each, each.train_samples, known), factors.get((each.backend, each.loop))
-            if each.model != PROBED and forecast and factor:
+    errors, machines = [], list_machines(measured)
+    for own in machines:
+        others = [each for each in machines if each is not own]
+        known = [(each, _forecast_by(each, each.train_samples, others, describe_machine(own))) for each in own]
+        factors = _probe(known)
+        for each, forecast in known:
+            factor = factors.get((each.backend, each.loop)) if probe else 1.0
+            if forecast and factor and not (probe and each.model == PROBED):
                 pairs = ((factor * forecast.epoch_s, each.epoch_s), (forecast.peak_rss_mib, each.peak_rss_mib))
                 time, peak = (100 * abs(foretold / was - 1) for foretold, was in pairs)
                 errors.append((time, peak))
     return errors
 
 
-def _probe(wanted: Iterable[MeasuredProcess], known: Sequence[MeasuredProcess]) -> dict[tuple[str, str], float]:
-    """Return how many times as long an epoch of the probe's model takes, by backend and loop."""
+def _probe(known: Iterable[tuple[MeasuredProcess, Forecast | None]]) -> dict[tuple[str, str], float]:
+    """Return how many times as long as foretold an epoch of the probe's model takes, by backend and loop."""
     ratios: dict[tuple[str, str], list[float]] = {}
-    for each in wanted:
-        forecast = _forecast(each, each.train_samples, known) if each.model == PROBED else None
-        if forecast is not None:
+    for each, forecast in known:
+        if each.model == PROBED and forecast is not None:
             ratios.setdefault((each.backend, each.loop), []).append(each.epoch_s / forecast.epoch_s)
     return {loop: statistics.median(found) for loop, found in ratios.items()}

@@ -1,31 +1,31 @@
-"""Make bench/plan/references.csv: `python -m bench.results.forecast_basis REPORT... > bench/plan/references.csv`.
+"""What bench/plan/references.csv has of reports: `nox -s reference -- answers` makes it of the reference reports.
 
-Each report is foretold from the others, where they share cases. How far off that is, is kept in each line, and said on
-standard error.
+Each report is foretold from the others of its machine, where they share cases. How far off that is, is kept in each
+line.
 """
 
 import csv
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+import io
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields, replace
-from pathlib import Path
 
-from bench.errors import InvalidInput, format_count, join_names, quote
-from bench.plan.forecast import MeasuredProcess, find_worst, forecast_case
+from bench.errors import format_count
+from bench.plan.forecast import MeasuredProcess, find_worst, forecast_case, foretell_machines
 from bench.plan.profile import Case
-from bench.results.reader import read_all_columns
 from bench.results.schema import ResultRow
 
 
 def list_measured(reports: Iterable[tuple[str, Sequence[ResultRow]]]) -> list[MeasuredProcess]:
     """List each process of the reports that forecasts can be made from, by its last checkpoint, and foretell it from
-    the other reports. Raises `InvalidInput` where they are of several machines.
+    the other reports of its machine.
     """
     found = [(made, row) for name, rows in reports for row in _select_last(rows) if (made := _make(name, row))]
-    machines = dict.fromkeys(f"{each.cpu_model}, {each.cores:g} cores" for each, _row in found)
-    if len(machines) > 1:
-        raise InvalidInput(f"the reports are of several machines ({join_names(list(machines), 3)}); give those of one.")
-    return [_add_errors(made, row, [each for each, _row in found if each.report != made.report]) for made, row in found]
+    return [_add_errors(made, row, [each for each, _row in found if _is_like(made, each)]) for made, row in found]
+
+
+def _is_like(made: MeasuredProcess, other: MeasuredProcess) -> bool:
+    """Whether another process is of the same machine and of another report."""
+    return (other.cpu_model, other.cores) == (made.cpu_model, made.cores) and other.report != made.report
 
 
 def _select_last(rows: Iterable[ResultRow]) -> Iterable[ResultRow]:
@@ -46,6 +46,7 @@ def _make(report: str, row: ResultRow) -> MeasuredProcess | None:
         cpu_model=row.cpu_model or row.cpu_arch,
         cores=row.cpu_limit,
         gflop_per_s=row.reference_gflop_per_s,
+        gb_per_s=row.reference_gb_per_s,
         model=row.model,
         backend=row.backend,
         loop=row.loop,
@@ -69,45 +70,35 @@ def _add_errors(made: MeasuredProcess, row: ResultRow, others: Sequence[Measured
 
 
 def describe_errors(measured: Sequence[MeasuredProcess]) -> str:
-    """Say how far forecasts of each report from all others are off."""
+    """Say how far forecasts of each report from the others of its machine are off, and of each machine from others."""
     times = [each.time_percent for each in measured if each.time_percent is not None]
     peaks = [each.peak_percent for each in measured if each.peak_percent is not None]
     if not times:
-        return "It is not known how good forecasts are: no report has a case of another one."
-    return (
-        f"{format_count(len(times), 'process')} of {len(measured)} foretold from the other reports: "
-        f"{sum(percent <= 25 for percent in times)} times within 25 %, the worst {find_worst(times):.0f} % off; "
-        f"{sum(percent <= 10 for percent in peaks)} peaks within 10 %, the worst {find_worst(peaks):.1f} % off."
-    )
+        words = "It is not known how good forecasts are: no report has a case of another one of its machine."
+    else:
+        words = (
+            f"{format_count(len(times), 'process')} of {len(measured)} foretold from the other reports: "
+            f"{sum(percent <= 25 for percent in times)} times within 25 %, the worst {find_worst(times):.0f} % off; "
+            f"{sum(percent <= 10 for percent in peaks)} peaks within 10 %, the worst {find_worst(peaks):.1f} % off."
+        )
+    return " ".join([words, *describe_machine_errors(measured)])
 
 
-def _read_reports(paths: Sequence[Path]) -> Iterator[tuple[str, Sequence[ResultRow]]]:
-    """Read each report with a name of its own: that of its folder, and a number where another folder has it too."""
-    folders = [path.resolve() if path.is_dir() else path.resolve().parent for path in paths]
-    for place, (path, folder) in enumerate(zip(paths, folders, strict=True)):
-        before = folders[:place]
-        if folder in before:
-            raise InvalidInput(f"{quote(path)} is given twice, and a report cannot foretell itself: name each once.")
-        namesakes = sum(each.name == folder.name for each in before)
-        yield f"{folder.name} {namesakes + 1}" if namesakes else folder.name, read_all_columns(path)[1]
+def describe_machine_errors(measured: Sequence[MeasuredProcess]) -> list[str]:
+    """Say how far off each machine is where all others foretell it; nothing of one machine."""
+    by_kernels, by_probe = (foretell_machines(measured, probe=probe) for probe in (False, True))
+    if not by_kernels:
+        return []
+    time, peak = (max(percents) for percents in zip(*by_kernels, strict=True))
+    probed = f", with a probe to within {max(percents[0] for percents in by_probe):.0f} %" if by_probe else ""
+    words = f"by the reference kernels to within {time:.0f} %{probed}, and peaks to within {peak:.0f} %"
+    return [f"From all other machines, a machine's time per epoch was foretold {words}."]
 
 
-def main(paths: Sequence[str]) -> int:
-    """Print the file; returns the exit code."""
-    if not paths:
-        sys.stderr.write("No report was given; name report folders or results.csv files of one machine.\n")
-        return 2
-    try:
-        measured = list_measured(_read_reports(list(map(Path, paths))))
-    except InvalidInput as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+def format_measured(measured: Iterable[MeasuredProcess]) -> str:
+    """Format the lines of references.csv, in full precision."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(field.name for field in fields(MeasuredProcess))
     writer.writerows(astuple(each) for each in measured)
-    sys.stderr.write(f"{describe_errors(measured)}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return text.getvalue()

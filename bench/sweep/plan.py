@@ -8,17 +8,22 @@ from bench.console.output import make_console
 from bench.console.table import Table, print_table
 from bench.datasets import find
 from bench.errors import ExitCode, InvalidInput, format_count
+from bench.host.fingerprint import take_fingerprint
+from bench.host.reference_kernels import measure_reference
 from bench.plan import estimate
 from bench.plan.forecast import (
     Forecast,
+    Machine,
+    compare_kernels,
+    describe_machine,
     find_worst,
     forecast_case,
-    foretell_machines,
-    list_main_measured,
+    list_machines,
+    list_measured_on,
     read_measured,
 )
 from bench.plan.profile import DATASET_SIZES
-from bench.results.stats import compute_median_of_known
+from bench.results.forecast_basis import describe_machine_errors
 from bench.sweep import session
 from bench.sweep.flags import SweepRequest
 from bench.sweep.probe import describe_probes, probe_machine
@@ -26,7 +31,7 @@ from bench.sweep.progress import describe
 
 
 def show_plan(request: SweepRequest, console: Console | None = None, *, probe: bool = False) -> int:
-    """Print the cases and the time that they may take; nothing is run, downloaded or written.
+    """Print the cases and the time that they may take; nothing is trained, downloaded or written.
 
     With ``probe`` short processes are run, whose speed scales the times. Raises `InvalidInput`.
     """
@@ -40,15 +45,16 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
         train, val = found.train_samples, found.val_samples
     cases = profile.list_cases()
     session.check_batches(cases, train)
-    probes = probe_machine(request, console) if probe else []
+    machine = measure_machine()
+    probes = probe_machine(request, console, machine) if probe else []
     factors = {each.loop: (each.start_factor, each.factor) for each in probes if each.factor is not None}
     scales = [factors.get((case.backend, case.loop), (1.0, 1.0)) for case in cases]
-    parts = [estimate.estimate_parts(case, train, val) for case in cases]
+    parts = [estimate.estimate_parts(case, train, val, machine) for case in cases]
     seconds = [
         None if part is None else scale[0] * part[0] + case.run_epochs * scale[1] * part[1]
         for case, part, scale in zip(cases, parts, scales, strict=True)
     ]
-    forecasts = [forecast_case(case, train) for case in cases]
+    forecasts = [forecast_case(case, train, machine=machine) for case in cases]
     rows = tuple(
         (
             describe(case),
@@ -64,24 +70,24 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
     print_table(console, Table(title, ("case", "epochs", "optimizer", "about", "s/epoch", "MiB"), rows, labels=3))
     known = [took for took in seconds if took is not None]
     if known:
-        scaled = sum((case.backend, case.loop) in factors for case in cases)
-        where = "this machine" if scaled == len(cases) else "two cores of a server; other machines differ"
-        where += f", and {scaled} of {len(cases)} cases are scaled to this one" if 0 < scaled < len(cases) else ""
+        here = [
+            (case.backend, case.loop) in factors or forecast is not None
+            for case, forecast, took in zip(cases, forecasts, seconds, strict=True)
+            if took is not None
+        ]
+        where = "this machine" if all(here) else "two cores of a server; other machines differ"
+        where += f", and {sum(here)} of {len(cases)} cases are scaled to this one" if any(here) != all(here) else ""
         console.print(f"About {estimate.format_duration(sum(known))} on {where}.")
     for sentence in describe_probes(probes, cases) if probe else []:
         console.print(sentence, markup=False, highlight=False)
     if any(forecasts):
         console.print(
-            f"s/epoch, validation included, and MiB of peak RAM are what reports of {_describe_machine()} say "
+            f"s/epoch, validation included, and MiB of peak RAM are what reports of {_describe_machines(machine)} say "
             "(docs/profiles.md); they are empty where none has such a case."
         )
         console.print(_describe_errors([forecast for forecast in forecasts if forecast is not None]))
-        if across := foretell_machines(read_measured()):
-            time, peak = (max(percents) for percents in zip(*across, strict=True))
-            console.print(
-                f"From one machine to another, with a probe, time per epoch was foretold to within {time:.0f} % and "
-                f"peaks to within {peak:.0f} %."
-            )
+        for sentence in describe_machine_errors(read_measured()):
+            console.print(sentence)
     if profile.minutes is not None:
         console.print(_describe_further(profile.minutes, profile.within_percent, sum(known)))
     if len(known) < len(cases):
@@ -93,12 +99,23 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
     return ExitCode.OK
 
 
-def _describe_machine() -> str:
-    """Name the machine of the reference reports: its processor, its cores and what its reference kernel reached."""
-    measured = list_main_measured()
-    rate = compute_median_of_known(each.gflop_per_s for each in measured)
-    kernel = "" if rate is None else f" whose reference kernel reaches {rate:.0f} GFLOP/s"
-    return f"{format_count(measured[0].cores, 'core')} of {measured[0].cpu_model}{kernel}"
+def measure_machine() -> Machine:
+    """Describe this machine, its reference kernels by the reports of machines like it, or else as they are now."""
+    fingerprint = take_fingerprint()
+    if like := list_measured_on(fingerprint.cpu_model, fingerprint.cpu_limit):
+        return describe_machine(like)
+    rates = measure_reference()
+    return Machine(fingerprint.cpu_model, fingerprint.cpu_limit, rates.gflop_per_s_median, rates.gb_per_s_median)
+
+
+def _describe_machines(machine: Machine) -> str:
+    """Name the machine whose reports foretell, and say what its times are scaled by."""
+    if list_measured_on(machine.cpu_model, machine.cores):
+        return f"{format_count(machine.cores, 'core')} of {machine.cpu_model}, as here,"
+    other = describe_machine(list_machines(read_measured())[0])
+    named = f"{format_count(other.cores, 'core')} of {other.cpu_model}"
+    times = compare_kernels(machine, other)
+    return f"{named}, with times {times:.2g} times as long, since the reference kernels take so long here,"
 
 
 def _describe_errors(forecasts: Sequence[Forecast]) -> str:

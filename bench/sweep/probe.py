@@ -1,4 +1,4 @@
-"""`aebench run --plan --probe`: how many times as long as the plan's machine this one takes, by loop.
+"""`aebench run --plan --probe`: how many times as long as planned this machine takes, by loop.
 
 A short process of the basic model is run for each backend and loop of the plan, on its images and with its batch size.
 What an epoch takes, compared with the plan, scales the plan's epochs; what the start takes, its starts; its memory is
@@ -18,7 +18,7 @@ from bench.errors import format_count, join_names
 from bench.host import signals
 from bench.host.fingerprint import check_backends
 from bench.plan.estimate import estimate_parts, format_duration
-from bench.plan.forecast import PROBED
+from bench.plan.forecast import PROBED, Machine
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
 from bench.results.journal_lines import Outcome
@@ -52,7 +52,7 @@ class Probe:
     """Why it failed."""
 
 
-def probe_machine(request: SweepRequest, console: Console) -> list[Probe]:
+def probe_machine(request: SweepRequest, console: Console, machine: Machine) -> list[Probe]:
     """Run a probe for each backend and loop of a plan that the basic model has an estimate for; nothing of it is kept.
 
     For the main thread.
@@ -65,7 +65,7 @@ def probe_machine(request: SweepRequest, console: Console) -> list[Probe]:
         dataset = find_images(request, profile, console)
         folder = ReportFolder(Path(root))
         with provide_npz(dataset, folder.data):
-            chosen = choose_probes(profile.list_cases(), dataset.train_samples, dataset.val_samples)
+            chosen = choose_probes(profile.list_cases(), dataset.train_samples, dataset.val_samples, machine)
             return list(run_probes(LocalExecutor(folder, _TIMEOUT_S), chosen))
 
 
@@ -73,7 +73,9 @@ Planned = tuple[float, float]
 """Seconds of a case outside of its epochs, and of an epoch."""
 
 
-def choose_probes(cases: Sequence[Case], train_samples: int, val_samples: int) -> dict[Loop, tuple[Case, Planned]]:
+def choose_probes(
+    cases: Sequence[Case], train_samples: int, val_samples: int, machine: Machine | None = None
+) -> dict[Loop, tuple[Case, Planned]]:
     """Choose the case to probe each backend and loop with, and what it is planned to take.
 
     A loop that nobody trained the basic model with has none.
@@ -81,7 +83,7 @@ def choose_probes(cases: Sequence[Case], train_samples: int, val_samples: int) -
     chosen: dict[Loop, tuple[Case, Planned]] = {}
     for case in cases:
         probe = case.model_copy(update={"model": PROBED, "precision": "float32", "threads": None, "repeat": 0})
-        planned = estimate_parts(probe, train_samples, val_samples)
+        planned = estimate_parts(probe, train_samples, val_samples, machine)
         if planned is not None and min(planned) > 0:
             epochs = min(max(round(_TRAINING_S / planned[1]), _FEWEST_EPOCHS), _MOST_EPOCHS)
             short = probe.model_copy(update={"checkpoints": (epochs,)})
@@ -117,7 +119,7 @@ def describe_probes(probes: Sequence[Probe], cases: Sequence[Case]) -> list[str]
             of = _count_cases(cases, [probe.loop])
             sentences.append(f"The probe{name} failed, so the times of {of} are not scaled: {probe.problem}")
         else:
-            took = f"{probe.factor:.2g} times as long here as on the plan's machine"
+            took = f"{probe.factor:.2g} times as long here as planned"
             sentences.append(
                 f"By a probe of {format_duration(probe.seconds)}, an epoch{name} takes {took}, and a start "
                 f"{probe.start_factor:.2g} times as long."

@@ -6,9 +6,10 @@ import pytest
 import scripted
 
 from bench.plan import forecast
-from bench.plan.estimate import estimate_seconds
+from bench.plan.estimate import estimate_parts
 from bench.plan.forecast import (
     Forecast,
+    Machine,
     MeasuredProcess,
     forecast_case,
     foretell_machines,
@@ -21,6 +22,7 @@ MEASURED = MeasuredProcess(
     cpu_model="Scripted CPU",
     cores=2.0,
     gflop_per_s=200.0,
+    gb_per_s=40.0,
     model="basic",
     backend="tensorflow",
     loop="fit",
@@ -90,9 +92,10 @@ def test_what_comes_along_foretells_every_case_that_it_has_and_the_estimate_is_t
     for reference in read_measured():
         axes = ("model", "backend", "loop", "precision", "optimizer", "batch_size")
         case = scripted.case(**{name: getattr(reference, name) for name in axes}, checkpoints=(5,))
-        found = forecast_case(case, reference.train_samples)
+        there = Machine(reference.cpu_model, reference.cores)
+        found = forecast_case(case, reference.train_samples, machine=there)
         assert found is not None
-        assert estimate_seconds(case, reference.train_samples, 1) == found.compute_total(5)
+        assert estimate_parts(case, reference.train_samples, 1, there) == (found.start_s, found.epoch_s)
 
 
 def test_of_several_machines_the_one_with_the_most_lines_foretells(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,15 +108,37 @@ def test_of_several_machines_the_one_with_the_most_lines_foretells(monkeypatch: 
     assert forecast_case(CASE, 1_000) is None
 
 
+def test_a_machine_without_reports_is_foretold_by_others_scaled_by_the_reference_kernels() -> None:
+    other = replace(MEASURED, cpu_model="Other CPU", epoch_s=5.0)
+    measured = [other, MEASURED, MEASURED]
+    slow = Machine("Slow CPU", 4.0, gflop_per_s=100.0, gb_per_s=20.0)
+    assert forecast_case(CASE, 1_000, measured, slow) == Forecast(8.0, 2.0, 800.0)
+    assert forecast_case(CASE, 1_000, measured, Machine("Slow CPU", 4.0)) == Forecast(4.0, 1.0, 800.0)
+    own = forecast_case(CASE, 1_000, measured, Machine("Other CPU", 2.0, gflop_per_s=1.0, gb_per_s=1.0))
+    assert own is not None
+    assert own.epoch_s == 5.0
+    deep = scripted.case(model="deep", batch_size=100, checkpoints=(10,))
+    more = [*measured, replace(MEASURED, model="deep", peak_rss_mib=900.0)]
+    assert forecast_case(deep, 1_000, more, Machine("Other CPU", 2.0, 400.0, 80.0)) == Forecast(2.0, 0.5, 900.0)
+
+
+def test_how_far_off_the_kernels_are_from_machine_to_machine_is_known_of_two() -> None:
+    fast = replace(MEASURED, cpu_model="Fast CPU", gflop_per_s=800.0, gb_per_s=160.0, epoch_s=0.2)
+    # A quarter of 1 s where 0.2 s were measured, and four times 0.2 s where 1 s was.
+    assert foretell_machines([MEASURED, fast]) == [pytest.approx((25.0, 0.0)), pytest.approx((20.0, 0.0))][::-1]
+    assert foretell_machines([MEASURED, fast], probe=True) == []
+    assert foretell_machines([MEASURED]) == []
+
+
 def test_a_machine_is_foretold_from_another_scaled_by_the_probes_model() -> None:
     deep = replace(MEASURED, model="deep", epoch_s=2.0, peak_rss_mib=900.0)
     basic_there = replace(MEASURED, cpu_model="Other CPU", epoch_s=3.0)
     deep_there = replace(deep, cpu_model="Other CPU", epoch_s=5.0, peak_rss_mib=1_000.0)
     # There all is foretold to take 3 times as long: 6 s, not 5; here a third: 5/3 s, not 2.
-    found = foretell_machines([MEASURED, deep, basic_there, deep_there])
-    assert found == [pytest.approx((20.0, 10.0)), pytest.approx((100 / 6, 100 / 9))]
-    assert foretell_machines([MEASURED, deep]) == []
-    assert foretell_machines([MEASURED, deep, deep_there]) == []
+    found = foretell_machines([MEASURED, deep, basic_there, deep_there], probe=True)
+    assert found == [pytest.approx((100 / 6, 100 / 9)), pytest.approx((20.0, 10.0))]
+    assert foretell_machines([MEASURED, deep], probe=True) == []
+    assert foretell_machines([MEASURED, deep, deep_there], probe=True) == []
 
 
 def test_only_machines_with_the_same_processor_and_cores_are_foretold_from() -> None:

@@ -1,13 +1,12 @@
-"""The command that makes bench/plan/references.csv from reports."""
+"""What bench/plan/references.csv has of reports."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import scripted
 
-from bench.errors import InvalidInput
-from bench.results.forecast_basis import describe_errors, list_measured, main
+from bench.plan.forecast import MeasuredProcess
+from bench.results.forecast_basis import describe_errors, format_measured, list_measured
 from bench.results.schema import ResultRow
 
 
@@ -35,10 +34,20 @@ def test_an_epoch_is_the_median_as_it_was_and_the_start_is_apart() -> None:
 
 
 def test_a_process_says_what_machine_it_is_from() -> None:
-    [process] = list_measured([("a", [make_row(reference_gflop_per_s=150.0)])])
-    assert (process.cpu_model, process.cores, process.gflop_per_s) == ("Scripted CPU", 2.0, 150.0)
-    with pytest.raises(InvalidInput, match="several machines"):
-        list_measured([("a", [make_row()]), ("b", [make_row(cpu_limit=4.0)])])
+    [process] = list_measured([("a", [make_row(reference_gflop_per_s=150.0, reference_gb_per_s=40.0)])])
+    assert (process.cpu_model, process.cores) == ("Scripted CPU", 2.0)
+    assert (process.gflop_per_s, process.gb_per_s) == (150.0, 40.0)
+
+
+def test_reports_of_several_machines_are_foretold_from_those_of_their_own() -> None:
+    rows = [make_row(), make_row(peak_rss_mib=900.0), make_row(cpu_limit=4.0, peak_rss_mib=1_000.0)]
+    measured = list_measured(zip("abc", [[row] for row in rows], strict=True))
+    assert [each.cores for each in measured] == [2.0, 2.0, 4.0]
+    assert [each.peak_percent for each in measured] == [pytest.approx(12.5), pytest.approx(100 / 9), None]
+    assert describe_errors(measured).endswith(
+        "From all other machines, a machine's time per epoch was foretold by the reference kernels to within 0 %, and "
+        "peaks to within 25 %."
+    )
 
 
 @pytest.mark.parametrize("changes", [{"val_s_median": None}, {"status": "failed"}, {"threads": 1}])
@@ -62,30 +71,8 @@ def test_reports_without_a_case_in_common_do_not_say_how_good_forecasts_are() ->
         assert describe_errors(measured).startswith("It is not known how good")
 
 
-def test_the_command_prints_a_line_for_each_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = scripted.written_report(tmp_path / "here", [scripted.outcome()])
-    assert main([str(folder.root)]) == 0
-    printed = capsys.readouterr()
-    assert printed.out.splitlines()[0].startswith("report,cpu_model,cores,gflop_per_s,model,")
-    assert printed.out.splitlines()[1].startswith("here,Scripted CPU,2.0,,basic,tensorflow,fit,float32,adam,4,40,")
-    assert "not known how good" in printed.err
-
-
-def test_reports_of_folders_of_one_name_foretell_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folders = [scripted.written_report(tmp_path / each / "here", [scripted.outcome()]).root for each in ("a", "b")]
-    assert main([str(folders[0]), str(folders[1] / "results.csv")]) == 0
-    printed = capsys.readouterr()
-    assert [line.split(",")[0] for line in printed.out.splitlines()[1:]] == ["here", "here 2"]
-    assert "2 processes of 2 foretold" in printed.err
-
-
-def test_a_report_given_twice_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = scripted.written_report(tmp_path / "here", [scripted.outcome()]).root
-    assert main([str(folder), str(folder / "results.csv")]) == 2
-    assert "is given twice" in capsys.readouterr().err
-
-
-def test_a_report_that_is_not_there_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "none")]) == 2
-    assert "no such file" in capsys.readouterr().err
-    assert main([]) == 2
+def test_the_file_has_a_line_for_each_process() -> None:
+    lines = format_measured(list_measured([("here", [make_row(), make_row(case_id="another")])])).splitlines()
+    assert lines[0].startswith("report,cpu_model,cores,gflop_per_s,gb_per_s,model,")
+    assert [line.split(",")[:3] for line in lines[1:]] == [["here", "Scripted CPU", "2.0"]] * 2
+    assert len(lines[1].split(",")) == len(MeasuredProcess.__dataclass_fields__)

@@ -2,16 +2,20 @@
 
 import io
 import re
-import statistics
+from dataclasses import replace
+from typing import Any
 
 import pytest
+import scripted
 from rich.console import Console
 from scripted import Script
 from unit.sweeps import PROFILE, request
 
 from bench.errors import InvalidInput
 from bench.host import fingerprint
-from bench.plan.forecast import Forecast, read_measured
+from bench.host.reference_kernels import KernelRates
+from bench.plan import forecast
+from bench.plan.forecast import Forecast, Machine, MeasuredProcess
 from bench.results.folder import ReportFolder
 from bench.sweep import plan
 
@@ -46,30 +50,64 @@ def test_a_plan_says_where_it_has_no_estimate(folder: ReportFolder, script: Scri
     assert "About" not in words
 
 
-def test_a_plan_foretells_memory_where_a_reference_report_has_the_case(folder: ReportFolder, script: Script) -> None:
-    out, known = io.StringIO(), read_measured()[0]
-    axes = {"models": [known.model, "sequence"], "batch_sizes": [known.batch_size], "loops": [known.loop]}
-    plan.show_plan(request(folder, overrides=PROFILE | axes), Console(file=out, width=160))
-    alike = [
-        each
-        for each in read_measured()
-        if (each.model, each.batch_size, each.loop, each.train_samples, each.optimizer)
-        == (known.model, known.batch_size, known.loop, 4_000, "adam")
-    ]
-    epoch, peak = (statistics.median(getattr(each, name) for each in alike) for name in ("epoch_s", "peak_rss_mib"))
-    cells = {
-        parts[0].strip(): [part.strip() for part in parts[1:]]
-        for line in out.getvalue().splitlines()
-        if len(parts := re.split(r"\s{2,}|[│|]", line.strip(" │|"))) > 3
-    }
-    [own] = [row for name, row in cells.items() if name.startswith(known.model)]
-    [unknown] = [row for name, row in cells.items() if name.startswith("sequence")]
-    assert own[-2:] == [f"{epoch:.3g}", f"{peak:,.0f}"]
-    assert f"{peak:,.0f}" not in unknown
-    assert "are what reports of" in out.getvalue()
-    out.truncate(0)
-    plan.show_plan(request(folder), Console(file=out, width=160))
-    assert "reports of" not in out.getvalue()
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> MeasuredProcess:
+    """The references have one process."""
+    known = next(each for each in forecast.read_measured() if (each.model, each.loop) == ("basic", "fit"))
+    known = replace(known, batch_size=4, optimizer="adam", train_samples=4_000, epoch_s=0.125, peak_rss_mib=876.4)
+    for module in (forecast, plan):
+        monkeypatch.setattr(module, "read_measured", lambda: (known,))
+    return known
+
+
+def show(folder: ReportFolder, **overrides: Any) -> str:
+    out = io.StringIO()
+    plan.show_plan(request(folder, overrides=PROFILE | overrides), Console(file=out, width=300))
+    return out.getvalue()
+
+
+def read_cells(shown: str) -> dict[str, list[str]]:
+    """The cells of a plan's table by the model."""
+    rows = [re.split(r"\s{2,}|[│|]", line.strip(" │|")) for line in shown.splitlines()]
+    return {row[0].split()[0]: [part.strip() for part in row[1:]] for row in rows if len(row) > 3 and " · " in row[0]}
+
+
+def test_a_plan_foretells_memory_where_a_reference_report_has_the_case(
+    folder: ReportFolder, script: Script, known: MeasuredProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "measure_machine", lambda: Machine(known.cpu_model, known.cores))
+    shown = show(folder, models=["basic", "sequence"])
+    cells = read_cells(shown)
+    assert cells["basic"][-2:] == ["0.125", "876"]
+    assert "876" not in cells["sequence"]
+    assert f"are what reports of 2 cores of {known.cpu_model}, as here, say" in shown
+    assert "reports of" not in show(folder, models=["deep"])
+
+
+def test_a_plan_for_another_machine_is_scaled_by_the_reference_kernels(
+    folder: ReportFolder, script: Script, known: MeasuredProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert known.gflop_per_s
+    assert known.gb_per_s
+    slow = Machine("Slow CPU", 4.0, known.gflop_per_s / 3, known.gb_per_s / 3)
+    monkeypatch.setattr(plan, "measure_machine", lambda: slow)
+    shown = show(folder, models=["basic"])
+    assert read_cells(shown)["basic"][-2:] == ["0.375", "876"]
+    assert "with times 3 times as long, since the reference kernels take so long here, say" in shown
+    assert " on this machine." in shown
+
+
+def test_kernels_are_measured_where_no_report_is_of_such_a_machine(
+    known: MeasuredProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = KernelRates(threads=2, gflop_per_s=9.0, gflop_per_s_median=8.0, gb_per_s=5.0, gb_per_s_median=4.0)
+    monkeypatch.setattr(plan, "measure_reference", lambda: rates)
+    monkeypatch.setattr(plan, "take_fingerprint", scripted.fingerprint)
+    there = scripted.fingerprint()
+    assert plan.measure_machine() == Machine(there.cpu_model, there.cpu_limit, 8.0, 4.0)
+    like = replace(known, cpu_model=there.cpu_model or "", cores=there.cpu_limit)
+    monkeypatch.setattr(forecast, "read_measured", lambda: (like,))
+    assert plan.measure_machine() == Machine(there.cpu_model, there.cpu_limit, known.gflop_per_s, known.gb_per_s)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +126,7 @@ def test_a_plan_says_how_good_its_forecasts_are(
     expected: str,
 ) -> None:
     forecasts = iter([Forecast(5.0, 0.1, 900.0, *each) for each in percents])
-    monkeypatch.setattr(plan, "forecast_case", lambda *_: next(forecasts, None))
+    monkeypatch.setattr(plan, "forecast_case", lambda *_, **__: next(forecasts, None))
     out = io.StringIO()
     plan.show_plan(request(folder), Console(file=out, width=200))
     assert expected in " ".join(out.getvalue().split())

@@ -14,7 +14,7 @@ from unit.sweeps import PROFILE, request
 from bench.errors import InvalidInput
 from bench.host import fingerprint
 from bench.plan import forecast
-from bench.plan.forecast import MeasuredProcess
+from bench.plan.forecast import Machine, MeasuredProcess
 from bench.results.folder import ReportFolder
 from bench.sweep import plan, probe
 from bench.sweep.probe import Probe, choose_probes, describe_probes, run_probes
@@ -24,6 +24,7 @@ KNOWN = MeasuredProcess(
     cpu_model="Other CPU",
     cores=2.0,
     gflop_per_s=200.0,
+    gb_per_s=40.0,
     model="basic",
     backend="tensorflow",
     loop="fit",
@@ -43,6 +44,7 @@ def references(monkeypatch: pytest.MonkeyPatch) -> None:
     """The references have the basic model with `fit`."""
     for module in (forecast, plan):
         monkeypatch.setattr(module, "read_measured", lambda: (KNOWN,))
+    monkeypatch.setattr(plan, "measure_machine", lambda: Machine("Scripted CPU", 4.0, 200.0, 40.0))
 
 
 def ran(seconds: float, ending: Mapping[str, Any] | None = None) -> list[Probe]:
@@ -59,8 +61,7 @@ def test_the_factor_is_of_an_epoch_with_its_validation_and_without_the_first() -
     assert found.factor == pytest.approx((0.15 + 0.05) / 0.1)
     [sentence] = describe_probes([found], [scripted.case()])
     assert sentence == (
-        "By a probe of 6 s, an epoch takes 2 times as long here as on the plan's machine, "
-        "and a start 1.8 times as long."
+        "By a probe of 6 s, an epoch takes 2 times as long here as planned, and a start 1.8 times as long."
     )
 
 
@@ -129,7 +130,7 @@ def test_a_probe_scales_the_times_of_a_plan_and_not_its_memory(
     assert "About 23 s on this machine." in after
     assert "0.1 900" in before.replace("│", "")
     assert "0.2 900" in after.replace("│", "")
-    assert "2 cores of Other CPU whose reference kernel reaches 200 GFLOP/s" in after
+    assert "2 cores of Other CPU, with times 1 times as long" in after
 
 
 def test_a_plan_says_how_many_of_its_cases_are_scaled(
