@@ -48,6 +48,8 @@ class Published:
     quantity: Quantity
     value: float
     note: str = ""
+    cause: str = ""
+    """Sentences on why ours is another, in words without figures; a guess is called one."""
 
     @property
     def quantity_title(self) -> str:

@@ -2,17 +2,23 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.console.output import make_console, say
 from bench.errors import ExitCode, InvalidInput, format_count, join_names
 from bench.reference import answers
+from bench.reference.chosen import CHECKPOINTS, split
 from bench.reference.drawings import FOLDER, is_same
 from bench.reference.keep import REFERENCES, keep_report
 from bench.reference.leaderboard import read_tiers, write_leaderboard
-from bench.reference.references import group_references, read_references
+from bench.reference.references import Group, group_references, read_references
+from bench.results.bands import format_bands, make_reference_bands
+from bench.results.forecast_basis import describe_errors, format_measured, list_measured
 
 README, PAGE, LEADERBOARD = Path("README.md"), Path("docs/answers.md"), Path("docs/leaderboard.md")
+BANDS, FORECASTS = Path("bench/results/reference_bands.csv"), Path("bench/plan/references.csv")
 
 
 def run_reference(arguments: list[str]) -> int:
@@ -26,7 +32,9 @@ def run_reference(arguments: list[str]) -> int:
         "--anyway", action="store_true", help="unfinished, with failed cases, uncommitted changes or other data"
     )
     commands.add_parser(
-        "answers", help="write docs/answers.md with its charts, docs/leaderboard.md and README.md's block"
+        "answers",
+        help="write docs/answers.md with its charts, docs/leaderboard.md, README.md's block, reference bands and "
+        "what forecasts are made of",
     )
     commands.add_parser("leaderboard", help="write docs/leaderboard.md alone")
     commands.add_parser("check", help="fail where these are not what the references make")
@@ -44,11 +52,24 @@ def run_reference(arguments: list[str]) -> int:
         pages |= dict.fromkeys([*FOLDER.glob("*.svg"), *FOLDER.glob("*.png")], b"")
         pages |= {README: answers.replace_block(readme, made.block).encode(), PAGE: made.page.encode()}
         pages |= {each.file: each.data for each in made.drawings}
+        if groups:
+            pages |= _make_tables(groups)
     if chosen.command == "check":
         return _check(pages, is_proof=bool(groups))
     if not groups:
         _say(f"{REFERENCES} has no reports yet: there is nothing to write.")
     return _write(pages)
+
+
+def _make_tables(groups: Sequence[Group]) -> dict[Path, bytes]:
+    """Make what later reports are checked against, and what forecasts are made of; say how good those are."""
+    reports = [each.report for group in groups for each in group.references]
+    # After a few epochs seeds differ by more than anybody measured.
+    long = [replace(each, rows=tuple(row for row in each.rows if row.epochs in CHECKPOINTS)) for each in reports]
+    bands = make_reference_bands(long)
+    measured = list_measured((name, rows) for group in groups for name, rows in split(group.rows, "report").items())
+    _say(describe_errors(measured))
+    return {BANDS: format_bands(bands).encode(), FORECASTS: format_measured(measured).encode()}
 
 
 def _write(pages: dict[Path, bytes]) -> int:

@@ -29,7 +29,6 @@ from bench.report.published import PublishedComparison
 from bench.report.summary import format_time
 from bench.report.tables import format_loss, format_seconds
 from bench.report.variants import format_times
-from bench.results.speed import HOUR_DEVIATION
 
 BEGIN, END = "<!-- answers: begin -->", "<!-- answers: end -->"
 _TITLE = "The blog's table, answered"
@@ -41,9 +40,9 @@ _MOST_PICTURES = 3
 _HOW = (
     "Each figure is the median over its processes. Total time is from the start of a process to its last epoch, "
     "imports and compilation included; time of training is that of its epochs alone. Peak RAM is of the whole process. "
-    "Reports are of different hours, and from one hour to another a machine's speed differs by some "
-    f"{100 * HOUR_DEVIATION:.0f} %, so a ratio of two reports is rough."
+    "The loss (bce) is the cross-entropy per pixel of the validation images, without any penalty."
 )
+_LOOPS = "What `fit`, `xla` and the other loops are: [backends.md]({}backends.md#loops)."
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,10 @@ def write_answers(groups: Sequence[Group]) -> Answers:
 
 
 def _write_page(groups: Sequence[Group], machines: Sequence[_Machine]) -> str:
-    names = [each.name for group in groups for each in group.references]
+    names = [each.name for group in groups for each in group.references if choose_full(each.rows)]
     links = ", ".join(f"[{name}](../reports/reference/{name}/report.md)" for name in names)
-    head = f"# {_TITLE}\n\nMade by `nox -s reference -- answers` of the full MNIST in these reports: {links}. {_HOW}"
+    made = f"Made by `nox -s reference -- answers`{f' of the full MNIST in these reports: {links}' if names else ''}."
+    head = f"# {_TITLE}\n\n{made}\n\n{_HOW} {_LOOPS.format('')}"
     chapters = [_write_chapter(machine) for machine in machines]
     return "\n\n".join([head, *(chapters or ["None of these reports answers anything yet."])]) + "\n"
 
@@ -100,7 +100,7 @@ def _write_block(machines: Sequence[_Machine]) -> str:
     if not machines:
         return ""
     first, shown = machines[0], machines[:_MOST_MACHINES]
-    link = "Every machine, with tables of each question: [docs/answers.md](docs/answers.md)."
+    link = "Every machine, with tables and charts of each question: [docs/answers.md](docs/answers.md)."
     described = [f"{_describe_machine(machine)}" for machine in shown]
     if len(shown) > 1:
         described = [f"- {machine.label}: {words}" for machine, words in zip(shown, described, strict=True)]
@@ -109,9 +109,10 @@ def _write_block(machines: Sequence[_Machine]) -> str:
     parts = [_join(f"**{question}**", _list(said)) for question, said in answered if said]
     return _join(
         f"## {_TITLE}",
-        f"The published runs, on the full MNIST with `fit`. {_HOW} {link}",
+        f"The published runs on the full MNIST, with `fit`, and what was published. {link}",
         "\n".join(described),
         tabulate_published([(machine.label, machine.rows) for machine in shown]).to_markdown(),
+        f"{_HOW} {_LOOPS.format('docs/')}",
         which,
         _show(first.charts, NAMES[0], "."),
         *parts,
@@ -266,12 +267,13 @@ def tabulate_ways(rows: Rows) -> Table:
     """Tabulate each model's loops and backends, each beside `fit` at the last checkpoint that both reached."""
     lines: list[tuple[str, ...]] = []
     fit, ways = name_way(choose_backend(rows), "fit"), compare_ways(rows)
-    columns = _choose_columns([row for way in ways for row in (*way.rows, *way.fit)])
+    columns = _choose_columns([row for way in ways for row in (*way.rows, *way.base)])
     for way in ways:
         case = (f"{way.model}, batch {way.batch_size}", f"{way.epochs}")
-        own = (*case, fit, *_format_figures(way.fit, columns), "1", "1")
+        own = (*case, fit, *_format_figures(way.base, columns), "1", "1")
         times = [way.compute_ratio(name) for name in ("epoch_s_median", "total_s")]
-        faster = [_NOTHING if each is None else format_times(each) for each in times]
+        about = "about " if way.is_across else ""
+        faster = [_NOTHING if each is None else f"{about}{format_times(each)}" for each in times]
         lines += [*([] if own in lines else [own]), (*case, way.name, *_format_figures(way.rows, columns), *faster)]
     headers = ("model", "epochs", "loop", *columns, "times as fast per epoch", "over all")
     return Table("Ways to train", headers, tuple(lines), labels=3)

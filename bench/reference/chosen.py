@@ -1,7 +1,7 @@
 """Which rows of a machine answer which question: pure functions on rows of the full MNIST.
 
 Only what was trained alike is compared: the same data, optimizer and checkpoint, in float32, with the backend's own
-threads.
+threads; and within one report, wherever one has both, since a machine's speed differs from hour to hour.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.plan.catalog import DEFAULT_BACKEND, read_model_settings
+from bench.reference.references import ReferenceRow
 from bench.report import variants
-from bench.results.schema import ResultRow
 from bench.results.stats import compute_median_of_known
 
 CHECKPOINTS = (50, 100, 500)
 """The blog's and the field notes'."""
 
-Rows = Sequence[ResultRow]
+Rows = Sequence[ReferenceRow]
 
 
-def choose_full(rows: Iterable[ResultRow]) -> list[ResultRow]:
+def choose_full(rows: Iterable[ReferenceRow]) -> list[ReferenceRow]:
     """Rows of known models on the full MNIST."""
     settings = read_model_settings()
     return [
@@ -37,31 +37,39 @@ def choose_backend(rows: Rows) -> str:
     return DEFAULT_BACKEND if not counts or DEFAULT_BACKEND in counts else max(counts, key=lambda name: counts[name])
 
 
-def choose_published(rows: Rows) -> list[ResultRow]:
+def choose_published(rows: Rows) -> list[ReferenceRow]:
     """Rows that trained with the model's own batch size, optimizer and learning rate."""
+    return [row for row in _choose_optimizer(rows) if _has_own_batch_size(row)]
+
+
+def _choose_optimizer(rows: Rows) -> list[ReferenceRow]:
     settings = read_model_settings()
-    wanted = {name: (each.batch_size, each.optimizer, each.learning_rate) for name, each in settings.items()}
-    return [row for row in rows if (row.batch_size, row.optimizer, row.learning_rate) == wanted[row.model]]
+    wanted = {name: (each.optimizer, each.learning_rate) for name, each in settings.items()}
+    return [row for row in rows if (row.optimizer, row.learning_rate) == wanted[row.model]]
 
 
-def choose_own(rows: Rows) -> list[ResultRow]:
+def _has_own_batch_size(row: ReferenceRow) -> bool:
+    return row.batch_size == read_model_settings()[row.model].batch_size
+
+
+def choose_own(rows: Rows) -> list[ReferenceRow]:
     """Of these, rows that trained with `fit`, on the backend that others are compared with."""
     backend = choose_backend(rows)
     return [row for row in choose_published(rows) if (row.loop, row.backend) == ("fit", backend)]
 
 
-def list_pictured(rows: Iterable[ResultRow]) -> list[ResultRow]:
+def list_pictured(rows: Iterable[ReferenceRow]) -> list[ReferenceRow]:
     """List the rows whose samples a reference needs: of each model as published, the first process with `fit`."""
-    found: dict[tuple[str, int], ResultRow] = {}
+    found: dict[tuple[str, int], ReferenceRow] = {}
     for row in sorted(choose_own(choose_full(rows)), key=lambda row: row.repeat):
         if row.epochs in CHECKPOINTS:
             found.setdefault((row.model, row.epochs), row)
     return list(found.values())
 
 
-def split(rows: Rows, column: str) -> dict[Any, list[ResultRow]]:
+def split(rows: Rows, column: str) -> dict[Any, list[ReferenceRow]]:
     """Rows by a column's values: models in the catalog's order, numbers ascending, others as they come."""
-    groups: dict[Any, list[ResultRow]] = {}
+    groups: dict[Any, list[ReferenceRow]] = {}
     for row in rows:
         groups.setdefault(getattr(row, column), []).append(row)
     if column == "model":
@@ -85,7 +93,7 @@ def name_way(backend: str, loop: str) -> str:
 
 @dataclass(frozen=True)
 class WayRows:
-    """A way to train a model, beside `fit` at the same checkpoint."""
+    """A way to train a model, beside the one that it is compared with, mostly `fit`, at the same checkpoint."""
 
     model: str
     batch_size: int
@@ -93,51 +101,73 @@ class WayRows:
     backend: str
     loop: str
     rows: Rows
-    fit: Rows
-    """Those of `fit` on the backend that others are compared with."""
+    base: Rows
+    """Those of what it is compared with."""
 
     @property
     def name(self) -> str:
         """Its loop, after its backend where that is not TensorFlow."""
         return name_way(self.backend, self.loop)
 
+    @property
+    def is_across(self) -> bool:
+        """Whether the two are of different reports, since no report has both."""
+        return self.rows[0].report != self.base[0].report
+
     def compute_ratio(self, column: str) -> float | None:
-        """What `fit` has of a column, over what this way has."""
-        own, fit = find_median(self.rows, column), find_median(self.fit, column)
-        return fit / own if own and fit else None
+        """What it is compared with has of a column, over what this way has."""
+        own, base = find_median(self.rows, column), find_median(self.base, column)
+        return base / own if own and base else None
 
 
-def compare_ways(rows: Rows) -> list[WayRows]:
-    """Each way to train each model as published beside `fit`, at the last checkpoint that both reached.
+def compare_ways(rows: Rows, loop: str = "fit") -> list[WayRows]:
+    """Each way to train each model beside a loop of the backend that others are compared with, by default `fit`.
 
-    `fit` itself is not among them, nor is a way that has no checkpoint in common with it.
+    In one report, wherever one has both; then with the published batch size, at a published checkpoint, a later one,
+    with more processes. That loop itself is not among them, nor is a way that has no case in common with it.
     """
-    backend, found = choose_backend(rows), []
-    for model, same in split(choose_published(rows), "model").items():
-        ways: dict[tuple[str, str], list[ResultRow]] = {}
+    base, found = (choose_backend(rows), loop), []
+    timed = [row for row in _choose_optimizer(rows) if row.epoch_s_median is not None]
+    for model, same in split(timed, "model").items():
+        ways: dict[tuple[str, str], list[ReferenceRow]] = {}
         for row in same:
             ways.setdefault((row.backend, row.loop), []).append(row)
-        fit = _group_alike(ways.pop((backend, "fit"), []))
-        for (its_backend, loop), own in ways.items():
-            alike = _group_alike(own)
-            keys = [key for key in alike if key in fit]
-            if keys:
-                key = max(keys)
-                size = own[0].batch_size
-                found.append(WayRows(model, size, key[0], its_backend, loop, alike[key], fit[key]))
+        bases = _group_alike(ways.pop(base, []), "batch_size")
+        of_model = []
+        for (its_backend, its_loop), own in ways.items():
+            alike = _group_alike(own, "batch_size")
+            pairs = [
+                (mine, theirs)
+                for key in alike
+                if key in bases
+                for mine in split(alike[key], "report").values()
+                for theirs in split(bases[key], "report").values()
+            ]
+            if pairs:
+                mine, theirs = max(pairs, key=_rank_pair)
+                size, epochs = mine[0].batch_size, mine[0].epochs
+                of_model.append(WayRows(model, size, epochs, its_backend, its_loop, mine, theirs))
+        found += sorted(of_model, key=lambda way: (-way.epochs, way.batch_size, way.base[0].report))
     return found
 
 
-_Alike = tuple[int, str, int, str, float]
+def _rank_pair(pair: tuple[Rows, Rows]) -> tuple[bool, bool, bool, int, int]:
+    """The larger, the better may the two be compared."""
+    (own, *_), base = pair
+    is_one = own.report == base[0].report
+    return is_one, _has_own_batch_size(own), own.epochs in CHECKPOINTS, own.epochs, min(map(len, pair))
+
+
+_Alike = tuple[Any, ...]
 """What is equal where times, memory and losses are compared: the checkpoint, the data, the optimizer."""
 
 
-def _group_alike(rows: Rows) -> dict[_Alike, list[ResultRow]]:
-    groups: dict[_Alike, list[ResultRow]] = {}
+def _group_alike(rows: Rows, *further: str) -> dict[_Alike, list[ReferenceRow]]:
+    """Group rows that may be compared, with the same value in the further columns."""
+    groups: dict[_Alike, list[ReferenceRow]] = {}
+    columns = ("epochs", "dataset_digest", "val_samples", "optimizer", "learning_rate", *further)
     for row in rows:
-        if row.epoch_s_median is not None:
-            key = (row.epochs, row.dataset_digest, row.val_samples, row.optimizer, row.learning_rate)
-            groups.setdefault(key, []).append(row)
+        groups.setdefault(tuple(getattr(row, column) for column in columns), []).append(row)
     return groups
 
 
@@ -153,29 +183,38 @@ def choose_fastest(ways: Sequence[WayRows], model: str) -> WayRows | None:
 
 @dataclass(frozen=True)
 class Scaling:
-    """A model trained in one way with several batch sizes up to the same checkpoint."""
+    """A model trained in one way with several batch sizes up to the same checkpoint, in one report."""
 
     model: str
     backend: str
     loop: str
     epochs: int
-    sizes: dict[int, list[ResultRow]]
+    sizes: dict[int, list[ReferenceRow]]
     """Rows by batch size, ascending."""
+
+    def list_medians(self, column: str) -> dict[int, float]:
+        """The medians of a column by batch size, of those sizes that have it."""
+        found = {size: find_median(rows, column) for size, rows in self.sizes.items()}
+        return {size: value for size, value in found.items() if value}
 
     def compute_change(self, column: str) -> float | None:
         """What the smallest batch size has of a column, over what the largest has."""
-        ends = list(self.sizes.values())
-        one, other = find_median(ends[0], column), find_median(ends[-1], column)
-        return one / other if one and other else None
+        medians, sizes = self.list_medians(column), list(self.sizes)
+        ends = sizes[0], sizes[-1]
+        return medians[ends[0]] / medians[ends[1]] if all(size in medians for size in ends) else None
 
 
 def list_scaling(rows: Rows) -> list[Scaling]:
-    """List each model and loop with the checkpoint that the most batch sizes share, the last one of equals."""
+    """List each model and loop with the report and checkpoint that has the most batch sizes, the last one of equals."""
     found, backend = [], choose_backend(rows)
     for model, same in split([row for row in rows if row.backend == backend], "model").items():
         for loop, own in split(same, "loop").items():
-            groups = {key: split(alike, "batch_size") for key, alike in _group_alike(own).items()}
-            key = max(groups, key=lambda key: (len(groups[key]), key), default=None)
-            if key is not None and len(groups[key]) > 1:
-                found.append(Scaling(model, backend, loop, key[0], groups[key]))
+            groups = [
+                (key[0], split(of_report, "batch_size"))
+                for key, alike in _group_alike(own).items()
+                for of_report in split(alike, "report").values()
+            ]
+            epochs, sizes = max(groups, key=lambda group: (len(group[1]), group[0]))
+            if len(sizes) > 1:
+                found.append(Scaling(model, backend, loop, epochs, sizes))
     return found

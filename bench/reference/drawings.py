@@ -26,7 +26,7 @@ from bench.reference.chosen import (
     split,
 )
 from bench.reference.epochs import ReadEpochs, read_epochs
-from bench.reference.references import Group, Process, Reference, identify
+from bench.reference.references import Group, Process, Reference, ReferenceRow, identify
 from bench.reference.sentences import join_words, list_peaks
 from bench.report.charts import NAMES, draw_charts
 from bench.report.drawings import read_if_there
@@ -34,7 +34,6 @@ from bench.report.figures import make_file_stem, make_svg_file
 from bench.report.pictures import SampleImages, draw_rows, encode_grey_png
 from bench.report.thresholds import join_curve
 from bench.report.ways import Trained, Way, label_way, time_curve
-from bench.results.schema import ResultRow
 
 FOLDER = Path("docs/answers")
 _SCALE = 2
@@ -80,16 +79,21 @@ def draw_answers(group: Group) -> dict[str, Drawing]:
 
 
 def _describe_quality(rows: Rows) -> str:
-    models = join_words(list(split(choose_published(rows), "model")))
+    models = join_words(list(split(_choose_long(rows), "model")))
     return f"The loss (bce) of {models} against training seconds."
+
+
+def _choose_long(rows: Rows) -> Rows:
+    """Rows of the published runs at their checkpoints: ten epochs for a speed say nothing of quality."""
+    return [row for row in choose_published(rows) if row.epochs in CHECKPOINTS]
 
 
 def _list_ways(group: Group, rows: Rows) -> list[Way]:
     """List `fit` and the fastest way of each model, each at its longest run."""
     backend, found = choose_backend(rows), []
     compared = [way for way in compare_ways(rows) if way.epochs in CHECKPOINTS]
-    chosen: list[tuple[str, dict[str, list[ResultRow]]]] = []
-    for model, same in split(choose_published(rows), "model").items():
+    chosen: list[tuple[str, dict[str, list[ReferenceRow]]]] = []
+    for model, same in split(_choose_long(rows), "model").items():
         fastest = choose_fastest(compared, model)
         wanted = [(backend, "fit"), *([(fastest.backend, fastest.loop)] if fastest else [])]
         ways = {name_way(*way): [row for row in same if (row.backend, row.loop) == way] for way in wanted}
@@ -111,7 +115,7 @@ def _list_ways(group: Group, rows: Rows) -> list[Way]:
     return found
 
 
-def _rank(row: ResultRow) -> tuple[int, int]:
+def _rank(row: ReferenceRow) -> tuple[int, int]:
     """The last checkpoint is the largest; of several processes that of the first."""
     return row.epochs, -row.repeat
 
@@ -122,8 +126,11 @@ def _list_scaled(rows: Rows) -> list[Way]:
     for each in scaled:
         name, of_model = name_way(each.backend, each.loop), [other for other in scaled if other.model == each.model]
         cases = tuple(
-            Trained(tuple(own), own[0].case_id, [], (each.epochs,), frozenset(), {}) for own in each.sizes.values()
+            Trained(tuple(each.sizes[size]), each.sizes[size][0].case_id, [], (each.epochs,), frozenset(), {})
+            for size in each.list_medians("epoch_s_median")
         )
+        if not cases:
+            continue
         label = label_way(each.model, name, [other.loop for other in of_model])
         found.append(Way(each.model, name, label, each is of_model[0], cases))
     return found

@@ -9,6 +9,7 @@ from bench.errors import InvalidInput, quote
 from bench.host.fingerprint import make_label
 from bench.reference.archive import pack_epochs, read_files
 from bench.reference.chosen import list_pictured
+from bench.reference.references import name_report
 from bench.reference.verify import judge_report
 from bench.report.pictures import MOST_FILE_BYTES
 from bench.results.folder import ReportFolder
@@ -50,7 +51,8 @@ def keep_report(report: Path, what: str, references: Path = REFERENCES, *, anywa
 
 def _read_samples(folder: ReportFolder, rows: Sequence[ResultRow]) -> dict[str, bytes]:
     """Read the samples that docs/answers.md shows, by their paths in the folder; those of others are not kept."""
-    paths = [folder.locate_sample(row.case_id, row.epochs) for row in list_pictured(rows)]
+    pictured = list_pictured([name_report(row, folder.root.name) for row in rows])
+    paths = [folder.locate_sample(row.case_id, row.epochs) for row in pictured]
     inside = [path for path in paths if path.parent == folder.samples and path.is_file() and not path.is_symlink()]
     return {f"samples/{path.name}": path.read_bytes() for path in inside if path.stat().st_size <= MOST_FILE_BYTES}
 

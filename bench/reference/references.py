@@ -23,6 +23,13 @@ Process = tuple[str, str]
 """Its case, and when it began."""
 
 
+class ReferenceRow(ResultRow):
+    """A row of results.csv, and which report it is from."""
+
+    report: str
+    """The name of its folder."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """One committed report."""
@@ -31,7 +38,7 @@ class Reference:
     """Its folder's."""
     folder: ReportFolder
     report: Report
-    rows: tuple[ResultRow, ...]
+    rows: tuple[ReferenceRow, ...]
     """Those that reached their checkpoint, with all columns."""
 
 
@@ -52,10 +59,10 @@ class Group:
         return self.references[0].report.fingerprint
 
     @cached_property
-    def rows(self) -> tuple[ResultRow, ...]:
+    def rows(self) -> tuple[ReferenceRow, ...]:
         """The rows of all of them, each process' once."""
         rows = (row for reference in self.references for row in reference.rows)
-        found: dict[tuple[Process, int], ResultRow] = {}
+        found: dict[tuple[Process, int], ReferenceRow] = {}
         for row in rows:
             found.setdefault((identify(row), row.epochs), row)
         return tuple(found.values())
@@ -70,11 +77,17 @@ def read_references(folder: Path) -> list[Reference]:
         except InvalidInput as error:
             refusals.append(str(error))
             continue
-        ok = tuple(row for row in rows if row.status == "ok")
-        references.append(Reference(file.parent.name, ReportFolder(file.parent), report, ok))
+        name = file.parent.name
+        ok = tuple(name_report(row, name) for row in rows if row.status == "ok")
+        references.append(Reference(name, ReportFolder(file.parent), report, ok))
     if refusals:
         raise InvalidInput("references that this aebench cannot read:\n" + "\n".join(f"  {each}" for each in refusals))
     return references
+
+
+def name_report(row: ResultRow, report: str) -> ReferenceRow:
+    """Add to a row the name of its report."""
+    return ReferenceRow(**row.model_dump(), report=report)
 
 
 def group_references(references: Sequence[Reference]) -> list[Group]:

@@ -3,7 +3,7 @@
 Pure functions on rows of the full MNIST (`chosen.choose_full`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from bench.plan.catalog import get_backend_title, read_copyable_loops, read_model_settings
@@ -22,10 +22,12 @@ from bench.reference.chosen import (
     name_way,
     split,
 )
+from bench.reference.references import identify
 from bench.report.published import PublishedComparison, compare_with_published
 from bench.report.summary import format_time
 from bench.report.tables import format_loss, format_seconds
 from bench.report.ways import add_up_peaks
+from bench.results.speed import HOUR_DEVIATION
 
 LOSSES = ("train_loss", "val_loss", "val_bce")
 SAME = 1.05
@@ -35,10 +37,13 @@ _MB = (1 << 20) / 1e6
 # ------------------------------------------------------------------ ratios in words
 
 
-def describe_speeds(ratios: Mapping[str, float], who: str, what: str, other: str) -> list[str]:
+def describe_speeds(
+    ratios: Mapping[str, float], who: str, what: str, other: str, across: Collection[str] = ()
+) -> list[str]:
     """Say how many times as fast something is, by models: a sentence each for those faster, slower and as fast.
 
-    "xla trains an epoch 2.6 (deep) to 5.2 times (sparse) as fast as fit."
+    "xla trains an epoch 2.6 (deep) to 5.2 times (sparse) as fast as fit." Of the models in ``across`` the two are of
+    different reports.
     """
     faster = {name: ratio for name, ratio in ratios.items() if ratio >= SAME}
     slower = {name: 1 / ratio for name, ratio in ratios.items() if ratio <= 1 / SAME}
@@ -46,11 +51,23 @@ def describe_speeds(ratios: Mapping[str, float], who: str, what: str, other: str
     found = []
     if faster:
         models, times = describe_range(faster)
-        found.append(f"{who} trains {what}{models} {times} as fast as {other}.")
+        found.append(f"{who} trains {what}{models} {times} as fast as {other}{say_across(faster, across)}.")
     if slower:
         models, times = describe_range(slower)
-        found.append(f"{who} takes {times} as long as {other} for {what}{models}.")
-    return found + ([f"{who} trains {what} of {join_words(alike)} about as fast as {other}."] if alike else [])
+        found.append(f"{who} takes {times} as long as {other} for {what}{models}{say_across(slower, across)}.")
+    if alike:
+        found.append(f"{who} trains {what} of {join_words(alike)} about as fast as {other}{say_across(alike, across)}.")
+    return found
+
+
+def say_across(models: Iterable[str], across: Collection[str]) -> str:
+    """Say of which models two figures are of different reports: ", for deep by reports of different hours…"; or ""."""
+    named = list(models)
+    found = [model for model in named if model in across]
+    if not found:
+        return ""
+    which = "" if len(found) == len(named) else f" for {join_words(found)}"
+    return f",{which} by reports of different hours, which differ by some {100 * HOUR_DEVIATION:.0f} %"
 
 
 def join_words(words: Sequence[str]) -> str:
@@ -80,12 +97,10 @@ def say_epochs(rows: Rows) -> list[str]:
     found, without = [], []
     for model, same in split(choose_published(rows), "model").items():
         plain = (choose_backend(rows), "fit")
-        ways = {(row.backend, row.loop): None for row in same if row.epochs == CHECKPOINTS[-1]}
-        own = {
-            name_way(*way): [row for row in same if (row.backend, row.loop) == way]
-            for way in sorted(ways, key=lambda way: way != plain)
-        }
-        if own:
+        ends = [row for row in same if row.epochs == CHECKPOINTS[-1]]
+        ways = sorted({(row.backend, row.loop): None for row in ends}, key=lambda way: way != plain)
+        if ways:
+            own = {name_way(*way): [row for row in same if (row.backend, row.loop) == way] for way in ways}
             found.append(_say_epochs_of(model, own))
         else:
             without.append(model)
@@ -94,9 +109,18 @@ def say_epochs(rows: Rows) -> list[str]:
     return found
 
 
+def _take_long_runs(rows: Rows, report: str | None) -> Rows:
+    """Rows of the processes that reached the last checkpoint: in this report where it has one, else in the first."""
+    ends = [row for row in rows if row.epochs == CHECKPOINTS[-1]]
+    chosen = report if any(row.report == report for row in ends) else ends[0].report
+    runs = {identify(row) for row in ends if row.report == chosen}
+    return [row for row in rows if row.report == chosen and identify(row) in runs]
+
+
 def _say_epochs_of(model: str, ways: Mapping[str, Rows]) -> str:
     """Say it of a model, by its first way to train, and how long the others take."""
-    first, own = next(iter(ways.items()))
+    first, rows = next(iter(ways.items()))
+    own = _take_long_runs(rows, None)
     at = split([row for row in own if row.epochs in CHECKPOINTS], "epochs")
     last, start = max(at), min(at)
     took = {epochs: find_median(same, "total_s") for epochs, same in at.items()}
@@ -104,8 +128,9 @@ def _say_epochs_of(model: str, ways: Mapping[str, Rows]) -> str:
     seconds, before = took[last], took[start]
     times = f", {seconds / before:.1f} times as long as {start}" if seconds and before and start < last else ""
     also = [
-        f"{format_time(total)} with {name}"
-        for name, its in ways.items()
+        f"{format_time(total)} with {name}{'' if its[0].report == own[0].report else ' in another report'}"
+        for name, rows in ways.items()
+        for its in [_take_long_runs(rows, own[0].report)]
         if name != first and (total := find_median([row for row in its if row.epochs == last], "total_s"))
     ]
     others = f" ({', '.join(also)})" if also else ""
@@ -215,10 +240,12 @@ def say_fit(rows: Rows) -> list[str]:
     fastest = {way.model: way for model in split(rows, "model") if (way := choose_fastest(ways, model))}
     for loop in dict.fromkeys(way.loop for way in fastest.values()):
         chosen = [way for way in fastest.values() if way.loop == loop]
-        found += describe_speeds(_collect(chosen, "epoch_s_median"), f"The fastest loop, {loop},", "an epoch", "fit")
-        found += describe_speeds(
-            _collect(chosen, "total_s"), f"With imports and compilation, {loop}", _describe_runs(chosen), "fit"
-        )
+        who, across = f"The fastest loop, {loop},", _list_across(chosen)
+        found += describe_speeds(_collect(chosen, "epoch_s_median"), who, "an epoch", "fit", across)
+        whole = [way for way in chosen if way.epochs in CHECKPOINTS]
+        if whole:
+            who, what = f"With imports and compilation, {loop}", _describe_runs(whole)
+            found += describe_speeds(_collect(whole, "total_s"), who, what, "fit", across)
     none = [model for model in dict.fromkeys(way.model for way in ways) if model not in fastest]
     found += [f"For {join_words(none)} no loop is faster than fit."] if none else []
     copyable = [loop for loop in read_copyable_loops() if any(way.loop == loop for way in ways)]
@@ -226,7 +253,7 @@ def say_fit(rows: Rows) -> list[str]:
         chosen = [way for way in ways if way.loop == loop]
         if any(fastest.get(way.model) is not way for way in chosen):
             who = f"{loop}, which a script can copy,"
-            found += describe_speeds(_collect(chosen, "epoch_s_median"), who, "an epoch", "fit")
+            found += describe_speeds(_collect(chosen, "epoch_s_median"), who, "an epoch", "fit", _list_across(chosen))
     return found
 
 
@@ -237,48 +264,63 @@ def _describe_runs(ways: Sequence[WayRows]) -> str:
 
 
 def say_backends(rows: Rows) -> list[str]:
-    """Which backend is fastest, with `fit` and with the fastest loop of each."""
+    """Which backend is fastest, with each loop that several have, and of all."""
     basis = choose_backend(rows)
     title, ways = get_backend_title(basis), compare_ways(rows)
     found = []
-    for backend in dict.fromkeys(way.backend for way in ways if way.backend != basis):
-        own = [way for way in ways if way.backend == backend and way.loop == "fit"]
-        name = get_backend_title(backend)
-        found += describe_speeds(_collect(own, "epoch_s_median"), f"With fit, {name}", "an epoch", title)
+    for loop in sorted({row.loop: None for row in rows if row.backend != basis}, key=lambda loop: loop != "fit"):
+        same = [way for way in compare_ways(rows, loop) if way.loop == loop]
+        for backend in dict.fromkeys(way.backend for way in same):
+            own = [way for way in same if way.backend == backend]
+            who, across = f"With {loop}, {get_backend_title(backend)}", _list_across(own)
+            found += describe_speeds(_collect(own, "epoch_s_median"), who, "an epoch", title, across)
     winners: dict[str, list[str]] = {}
     for model in dict.fromkeys(way.model for way in ways if found and way.backend != basis):
-        of_model = [way for way in ways if way.model == model]
-        best = choose_fastest(of_model, model)
-        timed = best.rows if best else of_model[0].fit
+        best = _choose_fastest_of_all(rows, model, basis)
+        timed = best.rows if best else next(way.base for way in ways if way.model == model)
         seconds = format_seconds(find_median(timed, "epoch_s_median"))
         way = f"{get_backend_title(best.backend)} with {best.loop}" if best else f"{title} with fit"
-        winners.setdefault(way, []).append(f"{model} ({seconds} s an epoch)")
+        hours = say_across([model], [model] if best and best.is_across else [])
+        winners.setdefault(way, []).append(f"{model} ({seconds} s an epoch{hours})")
     return found + [f"Fastest of all is {way} for {join_words(names)}." for way, names in winners.items()]
+
+
+def _choose_fastest_of_all(rows: Rows, model: str, basis: str) -> WayRows | None:
+    """The fastest way of a model: the fastest loop of the basis, or another backend's that beats that; None: `fit`."""
+    plain = choose_fastest([way for way in compare_ways(rows) if way.backend == basis], model)
+    ways = compare_ways(rows, plain.loop if plain else "fit")
+    other = choose_fastest([way for way in ways if way.backend != basis], model)
+    is_faster = other is not None and (other.compute_ratio("epoch_s_median") or 0.0) >= SAME
+    return other if is_faster else plain
 
 
 def _collect(ways: Iterable[WayRows], column: str) -> dict[str, float]:
     return {way.model: ratio for way in ways if (ratio := way.compute_ratio(column))}
 
 
+def _list_across(ways: Iterable[WayRows]) -> list[str]:
+    return [way.model for way in ways if way.is_across]
+
+
 # ------------------------------------------------------------------ batch sizes
 
 
 def say_batch_sizes(rows: Rows) -> list[str]:
-    """What the batch size does to time, memory and loss with `fit`."""
-    groups: dict[tuple[int, int, int], list[Scaling]] = {}
+    """What the batch size does to time with each loop, and to memory and loss with `fit`."""
+    groups: dict[tuple[str, int, int, int], list[Scaling]] = {}
     for each in list_scaling(rows):
-        if each.loop == "fit":
-            groups.setdefault((min(each.sizes), max(each.sizes), each.epochs), []).append(each)
+        groups.setdefault((each.loop, min(each.sizes), max(each.sizes), each.epochs), []).append(each)
     found = []
-    for (small, large, epochs), scalings in groups.items():
+    for (loop, small, large, epochs), scalings in sorted(groups.items(), key=lambda group: group[0][0] != "fit"):
         times, memory, losses = (
             {each.model: change for each in scalings if (change := each.compute_change(column))}
             for column in ("epoch_s_median", "peak_rss_mib", "val_bce")
         )
-        who = f"With fit, batch size {large:,}"
-        found += describe_speeds(times, who, "an epoch", f"batch size {small:,}")
-        found += _say_changes(memory, f"At batch size {large:,} the peak RAM is", f"that at {small:,}")
-        found += _say_changes(losses, f"After {epochs} epochs the loss (bce) is", f"that at batch size {small:,}")
+        found += describe_speeds(times, f"With {loop}, batch size {large:,}", "an epoch", f"batch size {small:,}")
+        if loop == "fit":
+            found += _say_changes(memory, f"At batch size {large:,} the peak RAM is", f"that at {small:,}")
+            after = f"After {epochs} epochs with batch size {large:,} the loss (bce) is"
+            found += _say_changes(losses, after, f"that with {small:,}")
     return found
 
 
@@ -297,9 +339,15 @@ def _say_changes(changes: Mapping[str, float], who: str, other: str) -> list[str
 
 
 def compare(rows: Rows) -> list[PublishedComparison]:
-    """Each published figure that was measured here with `fit`."""
-    compared = compare_with_published(choose_own(rows), read_model_settings())
-    return [each for each in compared if each.kind == "measured" and each.ours is not None]
+    """Each published figure that was measured here with `fit`, but not what the figures of another model explain."""
+    own = choose_own(rows)
+    compared = compare_with_published(own, read_model_settings())
+    explained = {f"see {row.model}" for row in own}
+    return [
+        each
+        for each in compared
+        if each.kind == "measured" and each.ours is not None and each.published.note not in explained
+    ]
 
 
 def judge(each: PublishedComparison) -> str:

@@ -4,10 +4,10 @@ from typing import Any
 
 import scripted
 
-from bench.results.schema import ResultRow
+from bench.reference.references import ReferenceRow, name_report
 
 
-def result(model: str = "basic", epochs: int = 50, **changes: Any) -> ResultRow:
+def result(model: str = "basic", epochs: int = 50, *, report: str = "a", **changes: Any) -> ReferenceRow:
     """A row of the blog's own run on the full MNIST."""
     own: dict[str, Any] = {
         "case_id": f"{model}.{changes.get('loop', 'fit')}.{changes.get('batch_size', 256)}.{changes.get('backend')}.r0",
@@ -25,7 +25,8 @@ def result(model: str = "basic", epochs: int = 50, **changes: Any) -> ResultRow:
         "git_dirty": "no",
         "noisy_epochs": 0,
     }
-    return scripted.result_row(**own | scripted.times(changes.pop("seconds", 1.0)) | changes)
+    row = scripted.result_row(**own | scripted.times(changes.pop("seconds", 1.0)) | changes)
+    return name_report(row, report)
 
 
 BASIC = (

@@ -14,9 +14,10 @@ from bench.errors import InvalidInput
 from bench.reference import __main__ as command
 from bench.reference import answers
 from bench.reference.chosen import list_pictured
-from bench.reference.drawings import is_same
+from bench.reference.drawings import draw_answers, is_same
 from bench.reference.references import Group, group_references, read_references
 from bench.report.files import format_csv
+from bench.results.bands import read_bands
 from bench.results.process_schema import EpochRow
 from bench.results.schema import ResultRow
 
@@ -34,6 +35,8 @@ def read_groups(root: Path) -> list[Group]:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    # Charts take seconds, and most tests are of what is written.
+    monkeypatch.setattr(answers, "draw_answers", lambda _: {})
     (tmp_path / "docs").mkdir()
     (tmp_path / "README.md").write_text(f"# aebench\n\n{answers.BEGIN}\n{answers.END}\n\nMore.\n")
     return tmp_path
@@ -71,6 +74,24 @@ def test_a_figure_that_was_changed_is_found(here: Path, capsys: pytest.CaptureFi
     assert "docs/answers.md" not in said
 
 
+def test_bands_and_forecasts_are_made_of_the_references_and_checked(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep(here, "epyc-2c-blog", *BASIC, result(epochs=10, case_id="basic.short.r0"))
+    assert command.run_reference(["answers"]) == 0
+    assert "It is not known how good forecasts are" in capsys.readouterr().out.replace("\n", " ")
+    assert [(band.model, band.epochs) for band in read_bands(here / command.BANDS)] == [("basic", 50), ("basic", 500)]
+    lines = (here / command.FORECASTS).read_text().splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["epyc-2c-blog"] * 2
+    for file in (command.BANDS, command.FORECASTS):
+        before = (here / file).read_text()
+        (here / file).write_text(before.replace("basic", "deep", 1))
+        capsys.readouterr()
+        assert command.run_reference(["check"]) == 3
+        assert f"{file}, line 2" in capsys.readouterr().out.replace("\n", "")
+        (here / file).write_text(before)
+
+
 def add_epochs(root: Path, name: str, *rows: ResultRow) -> None:
     """Add to a reference the epochs of its runs."""
     cases = {row.case_id: max(each.epochs for each in rows if each.case_id == row.case_id) for row in rows}
@@ -99,11 +120,17 @@ def add_samples(root: Path, name: str, *rows: ResultRow) -> None:
         np.savez(folder / f"{row.case_id}-{row.epochs}.npz", **arrays)
 
 
-def test_charts_and_pictures_are_drawn_and_checked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_charts_and_pictures_are_drawn_and_checked(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [*BASIC, result(batch_size=1024, epochs=500, val_bce=0.1), result(epochs=500, loop="xla", seconds=0.5)]
     keep(here, "epyc-2c-blog", *rows)
     add_epochs(here, "epyc-2c-blog", *rows)
     add_samples(here, "epyc-2c-blog", *BASIC)
+    # Drawn once: below, the files change and the references do not.
+    monkeypatch.setattr(answers, "draw_answers", draw_answers)
+    made = answers.write_answers(read_groups(here))
+    monkeypatch.setattr(answers, "write_answers", lambda _: made)
     assert command.run_reference(["answers"]) == 0
     drawn = {file.name: file for file in (here / "docs/answers").iterdir()}
     names = ["basic.png", "batch-sizes.svg", "memory-by-phase.svg", "quality.svg"]
@@ -167,7 +194,8 @@ def test_pictures_are_of_the_first_process_of_the_published_runs() -> None:
     assert list_pictured(rows) == list(BASIC)
 
 
-def test_a_broken_epochs_file_is_one_message(here: Path) -> None:
+def test_a_broken_epochs_file_is_one_message(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "draw_answers", draw_answers)
     keep(here, "epyc-2c-blog", *BASIC)
     (here / "reports/reference/epyc-2c-blog/epochs.csv.gz").write_bytes(b"no gzip")
     with pytest.raises(InvalidInput, match=r"epochs\.csv\.gz is not gzip"):
@@ -199,6 +227,7 @@ def test_small_data_answer_nothing(here: Path) -> None:
     keep(here, "epyc-2c-small", *(row.model_copy(update={"dataset": "mnist-5k"}) for row in BASIC))
     made = answers.write_answers(read_groups(here))
     assert "answers anything yet" in made.page
+    assert "epyc-2c-small" not in made.page
     assert made.block == ""
     assert made.drawings == ()
 

@@ -1,20 +1,22 @@
 """What is said of reference reports: each sentence with its figures, and none of what was not measured."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from unit.references import BASIC, result
 
+from bench.plan.catalog import read_model_settings
 from bench.reference import sentences, unexpected
-from bench.reference.chosen import choose_backend, choose_own
+from bench.reference.chosen import choose_backend, choose_own, compare_ways
+from bench.reference.references import ReferenceRow
 from bench.report.published import PublishedComparison
-from bench.results.schema import ResultRow
 from models.contract import Published
 
 END: dict[str, Any] = {"epochs": 500, "val_bce": 0.1}
 
 
-def say_all(rows: list[ResultRow]) -> str:
+def say_all(rows: list[ReferenceRow]) -> str:
     parts = (
         sentences.say_epochs,
         sentences.say_memory,
@@ -130,6 +132,35 @@ def test_backends_are_compared_with_fit_and_the_fastest_of_all_is_named() -> Non
     ]
 
 
+def test_backends_are_compared_with_each_loop_and_at_the_batch_size_that_one_report_has() -> None:
+    short: dict[str, Any] = {"epochs": 5, "batch_size": 256, "report": "backends"}
+    rows = [
+        result("convolutional", batch_size=128, seconds=10.0),
+        result("convolutional", seconds=9.0, **short),
+        result("convolutional", backend="jax", seconds=18.0, **short),
+        result(loop="xla", seconds=0.5, **short),
+        result(loop="xla", backend="jax", seconds=0.25, **short),
+    ]
+    assert sentences.say_backends(rows)[:2] == [
+        "With fit, JAX takes 2.0 times as long as TensorFlow for an epoch of convolutional.",
+        "With xla, JAX trains an epoch of basic 2.0 times as fast as TensorFlow.",
+    ]
+
+
+def test_the_fastest_of_all_is_found_by_what_one_report_has() -> None:
+    rows = [
+        result(seconds=4.0, report="a"),
+        result(loop="xla", seconds=1.0, report="a"),
+        result(loop="xla", epochs=5, seconds=0.5, report="b"),
+        result(loop="xla", epochs=5, backend="jax", seconds=0.6, report="b"),
+        result(epochs=5, seconds=6.0, report="c"),
+        result(epochs=5, backend="jax", seconds=5.0, report="c"),
+    ]
+    # Of different reports, JAX with xla would take 10 times as fast as fit, and TensorFlow with xla 4 times.
+    assert sentences.say_backends(rows)[-1] == "Fastest of all is TensorFlow with xla for basic (1 s an epoch)."
+    assert "With xla, JAX takes 1.2 times as long as TensorFlow for an epoch of basic." in sentences.say_backends(rows)
+
+
 def test_without_tensorflow_the_backend_of_the_most_rows_is_compared_with() -> None:
     rows = [result(backend="jax"), result(backend="jax", epochs=500), result(backend="torch", seconds=2.0)]
     assert choose_backend(rows) == "jax"
@@ -149,10 +180,74 @@ def test_batch_sizes_are_compared_from_the_smallest_to_the_largest() -> None:
         "With fit, batch size 1,024 trains an epoch of basic 8.0 times as fast as batch size 32.",
         "With fit, batch size 1,024 takes 2.0 times as long as batch size 32 for an epoch of deep.",
         "At batch size 1,024 the peak RAM is 120 % of that at 32 (basic and deep).",
-        "After 10 epochs the loss (bce) is 100 (deep) to 150 % (basic) of that at batch size 32.",
+        "After 10 epochs with batch size 1,024 the loss (bce) is 100 (deep) to 150 % (basic) of that with 32.",
     ]
     slow = "An epoch of basic with fit takes longer at batch size 1,024 (1 s) than at 256 (0.9 s)."
     assert slow in unexpected.say_unexpected(rows)
+    others = [result(batch_size=size, loop="xla", seconds=64 / size, epochs=10) for size in (32, 1024)]
+    assert sentences.say_batch_sizes([*rows, *others])[-1] == (
+        "With xla, batch size 1,024 trains an epoch of basic 32 times as fast as batch size 32."
+    )
+
+
+def test_batch_sizes_are_of_one_report_and_need_no_time() -> None:
+    few = [result(batch_size=size, seconds=None, epochs=3, val_bce=size / 1000, report="few") for size in (128, 512)]
+    assert sentences.say_batch_sizes([*BASIC, *few])[-1] == (
+        "After 3 epochs with batch size 512 the loss (bce) is 400 % of that with 128 (basic)."
+    )
+    assert not any("takes longer" in said for said in unexpected.say_unexpected(few))
+    assert sentences.say_batch_sizes([result(batch_size=size, report=f"{size}") for size in (128, 512)]) == []
+
+
+def test_two_ways_are_compared_within_a_report_that_has_both() -> None:
+    rows = [
+        result(seconds=4.0, total_s=400.0, report="a"),
+        result(seconds=3.0, report="b"),
+        result(loop="xla", seconds=1.0, total_s=200.0, report="b"),
+        result(loop="xla", epochs=500, seconds=0.5, report="c"),
+        result(epochs=500, seconds=3.0, report="d"),
+    ]
+    [way] = compare_ways(rows)
+    assert (way.epochs, way.base, way.rows) == (50, rows[1:2], rows[2:3])
+    assert sentences.say_fit(rows)[0] == "The fastest loop, xla, trains an epoch of basic 3.0 times as fast as fit."
+
+
+def test_where_no_report_has_both_the_sentence_says_that_they_are_of_two() -> None:
+    rows = [
+        result(seconds=4.0, report="a"),
+        result(loop="xla", seconds=1.0, report="b"),
+        result("deep", seconds=4.0, report="a"),
+        result("deep", loop="xla", seconds=2.0, report="a"),
+    ]
+    hours = "by reports of different hours, which differ by some 10 %."
+    assert sentences.say_fit(rows)[0] == (
+        f"The fastest loop, xla, trains an epoch 2.0 (deep) to 4.0 times (basic) as fast as fit, for basic {hours}"
+    )
+    jax = [result(seconds=4.0, report="a"), result(backend="jax", seconds=8.0, report="b")]
+    assert sentences.say_backends(jax)[0] == (
+        f"With fit, JAX takes 2.0 times as long as TensorFlow for an epoch of basic, {hours}"
+    )
+    slow = [result(seconds=4.0, report="a"), result(loop="graph", seconds=8.0, report="b")]
+    assert f"An epoch of basic takes 2.0 times as long with graph as with fit, {hours}" in (
+        unexpected.say_unexpected(slow)
+    )
+
+
+def test_of_one_report_ten_epochs_compare_better_than_fifty_of_two() -> None:
+    rows = [
+        result(report="a"),
+        result(loop="xla", seconds=0.1, report="b"),
+        result(epochs=10, seconds=1.0, report="scaling"),
+        result(loop="xla", epochs=10, seconds=0.5, report="scaling"),
+    ]
+    assert sentences.say_fit(rows) == ["The fastest loop, xla, trains an epoch of basic 2.0 times as fast as fit."]
+
+
+def test_how_long_500_epochs_take_is_of_runs_that_went_so_far() -> None:
+    rows = [*BASIC, result(total_s=30.0, report="b"), result(loop="xla", epochs=500, total_s=200.0, report="b")]
+    assert sentences.say_epochs(rows)[0].startswith(
+        "500 epochs of basic take 10 min 0 s with fit, 10.0 times as long as 50 (3 min 20 s with xla in another report)"
+    )
 
 
 @pytest.mark.parametrize("changes", [{"epochs": 10}, {"dataset_digest": "other"}, {"learning_rate": 0.1}])
@@ -161,23 +256,40 @@ def test_what_was_trained_otherwise_is_not_compared(changes: dict[str, Any]) -> 
     assert sentences.say_fit(rows) == []
 
 
-def test_losses_that_are_not_as_published_are_said_and_a_mean_activation_is_not() -> None:
+def test_what_is_not_as_published_is_said_with_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     row = result(train_loss=0.15, val_loss=0.13, code_mean=9.0)
+    own = read_model_settings()["basic"]
+    causes = {"train_loss": "A guess: chance.", "val_loss": "A guess: chance."}
+    published = tuple(replace(each, cause=causes.get(each.quantity, "")) for each in own.published)
+    monkeypatch.setattr(sentences, "read_model_settings", lambda: {"basic": replace(own, published=published)})
     assert unexpected.say_unexpected([row]) == [
         (
             "basic after 50 epochs: the blog has a training loss of 0.11 and a validation loss of 0.11; here they are "
-            "higher, 0.1500 and 0.1300."
-        )
+            "higher, 0.1500 and 0.1300. A guess: chance."
+        ),
+        "basic after 50 epochs: the blog has a mean code activation of 7.30; here it is higher, 9.0000.",
     ]
+
+
+def test_what_another_model_explains_is_compared_with_that_model_alone() -> None:
+    sparse = result("sparse", 100, train_loss=0.11, val_loss=0.11)
+    summed = result("sparse_batch_sum", 100, train_loss=0.2774, val_loss=0.2773)
+    where = {(each.model, each.published.value) for each in sentences.compare([sparse, summed])}
+    assert ("sparse_batch_sum", 0.27) in where
+    assert ("sparse", 0.27) not in where
+    assert ("sparse", 0.27) in {(each.model, each.published.value) for each in sentences.compare([sparse])}
 
 
 def test_published_times_that_do_not_grow_with_the_epochs_are_said() -> None:
+    as_published: dict[str, Any] = {"train_loss": 0.11, "val_loss": 0.11, "code_mean": 7.3}
     rows = [
-        result(epochs=epochs, train_total_s=float(epochs), val_total_s=0.0, train_loss=0.11, val_loss=0.11)
-        for epochs in (50, 100, 500)
+        result(epochs=epochs, train_total_s=float(epochs), val_total_s=0.0, **as_published) for epochs in (50, 100, 500)
     ]
     said = unexpected.say_unexpected(rows)
-    assert said[0] == "In the field notes 100 epochs of basic take 5.0 times as long as 50; here 2.0 times."
+    assert said[0] == (
+        "In the field notes 100 epochs of basic take 5.0 times as long as 50; here 2.0 times. A guess: other programs "
+        "had that machine too."
+    )
     assert said[1] == "In the field notes 500 epochs of basic take 3.2 times as long as 100; here 5.0 times."
 
 
