@@ -42,6 +42,7 @@ _HOW = (
     "imports and compilation included; time of training is that of its epochs alone. Peak RAM is of the whole process. "
     "The loss (bce) is the cross-entropy per pixel of the validation images, without any penalty."
 )
+_CAUSES = "What was tried to find out why: [research/published.md](research/published.md)."
 _LOOPS = "What `fit`, `xla` and the other loops are: [backends.md]({}backends.md#loops)."
 
 
@@ -167,6 +168,7 @@ def _write_chapter(machine: _Machine) -> str:
     below: dict[_Say, str] = {
         sentences.say_memory: _show(machine.charts, NAMES[2], "docs"),
         sentences.say_fit: _to_markdown(tabulate_ways(rows)),
+        unexpected.say_unexpected: _CAUSES if unexpected.say_unexpected(rows) else "",
         sentences.say_batch_sizes: _join(
             _show(machine.charts, NAMES[1], "docs"), _to_markdown(tabulate_batch_sizes(rows))
         ),
