@@ -24,8 +24,8 @@ WIDEST = 1.5
 """Times what somebody would need who knew by how much processes differ."""
 FALSELY_TOLD, TOLD = 0.05, 0.90
 SLOWER, KNOWN_SLOWER, MUCH_SLOWER = 1.15, 1.25, 1.4
-"""What is wanted of two sweeps of six minutes each, and what they can tell, where the usual bandwidth is known and where
-it is not: hours of one machine differ too."""
+"""How many times as long another machine takes: what is wanted of two sweeps of six minutes each, what they can tell
+where the usual bandwidth is known, and what where it is not. Hours of one machine differ too."""
 FACTORS = (SLOWER, KNOWN_SLOWER, MUCH_SLOWER)
 KNOWN = 4
 """Other hours that the machine's usual memory bandwidth is known from."""
