@@ -235,7 +235,7 @@ class Home:
         await self._fetch_rows(address, account)
         lost = other.case if other is not None and other.life != description.life else None
         if lost is not None and lost.case_id not in account.settled:
-            account.lost[lost.case_id] += 1
+            account.lose(lost.case_id)
             if account.lost[lost.case_id] > header.profile.retries:
                 account.settled.add(lost.case_id)
                 self.tell(f"{label}: its worker died {account.lost[lost.case_id]} times with {lost.title}; left out.")
@@ -321,14 +321,15 @@ class Home:
     def _list_open(self, member: Member) -> Iterator[Case]:
         """What a machine may still run."""
         if self.ledger.file.spread == "machines":
-            yield from (case for case in self.ledger.cases if case.case_id not in member.account.settled)
+            yield from (case for case_id, case in self.ledger.cases.items() if case_id not in member.account.settled)
             return
-        settled = self.ledger.find_settled() | member.account.settled
         others = {each.case.case_id for each in self.members.values() if each.case and each is not member}
         mine = member.case
-        if mine is not None and mine.case_id not in settled:
+        if mine is not None and mine.case_id in self.ledger.open and mine.case_id not in member.account.settled:
             yield mine
-        yield from (case for case in self.ledger.cases if case.case_id not in settled | others)
+        for case_id, case in self.ledger.open.items():
+            if case_id not in others and case_id not in member.account.settled:
+                yield case
 
     def _is_away(self, member: Member) -> bool:
         if member.refusals > self.ledger.file.header.profile.retries:

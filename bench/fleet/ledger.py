@@ -5,7 +5,7 @@ DIR/machines/LABEL/          a report folder like any other; its journal is a co
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +63,8 @@ class Account:
     folder: ReportFolder
     header: SweepHeader
     writer: journal.Writer
+    count: Callable[[str, bool], None]
+    """Hears of each new row, and each case with which the worker died: the case's id, and whether it ended well."""
     statuses: dict[str, str] = field(default_factory=dict)
     """How each case ended last, by its id."""
     runs: Counter[str] = field(default_factory=Counter)
@@ -83,9 +85,15 @@ class Account:
         self.runs[case_id] = outcome.attempt
         self.statuses[case_id] = outcome.status
         self.settled.add(case_id)
+        self.count(case_id, outcome.status == "ok")
         self.took_s += outcome.duration_s
         self.took += 1
         return True
+
+    def lose(self, case_id: str) -> None:
+        """Note that the worker died with a case."""
+        self.lost[case_id] += 1
+        self.count(case_id, False)
 
     @property
     def is_unwell(self) -> bool:
@@ -100,27 +108,21 @@ class Ledger:
         self.out = out
         self.file = file
         self.accounts: dict[str, Account] = {}
+        self.cases: dict[str, Case] = {case.case_id: case for case in file.header.cases}
+        """Those of the sweep, by their ids."""
+        self.open: dict[str, Case] = dict(self.cases)
+        """Those that a machine has to run with ``--spread cases``.
+
+        Of the others, one machine has ended it well, or all together have failed, or died with it, once more than the
+        retries allow: a single machine that is broken does not use up the sweep.
+        """
+        self._tries: Counter[str] = Counter()
         self._open = ExitStack()
 
-    @property
-    def cases(self) -> Sequence[Case]:
-        """Those of the sweep."""
-        return self.file.header.cases
-
-    def find_settled(self) -> set[str]:
-        """Cases that no machine runs any more with ``--spread cases``.
-
-        One of them has ended well, or all together have failed, or died with it, once more than the retries allow: a
-        single machine that is broken does not use up the sweep.
-        """
-        well: set[str] = set()
-        failed: Counter[str] = Counter()
-        for account in self.accounts.values():
-            well |= {case_id for case_id, status in account.statuses.items() if status == "ok"}
-            failed.update(account.runs)
-            failed.update(account.lost)
-        retries = self.file.header.profile.retries
-        return well | {case_id for case_id, count in failed.items() if count > retries}
+    def _count(self, case_id: str, is_well: bool) -> None:
+        self._tries[case_id] += 1
+        if is_well or self._tries[case_id] > self.file.header.profile.retries:
+            self.open.pop(case_id, None)
 
     def open_account(self, label: str, header: SweepHeader) -> Account:
         """Open a machine's folder, with the machine's own header of the sweep. Raises `InvalidInput`."""
@@ -131,7 +133,7 @@ class Ledger:
             is_begun = folder.journal.is_file()
             writer = self._open.enter_context(journal.open_writer(folder, None if is_begun else header))
             stored = journal.read_journal(folder.journal)
-            account = self.accounts[label] = Account(label, folder, stored.header, writer)
+            account = self.accounts[label] = Account(label, folder, stored.header, writer, self._count)
             account.runs = Counter(stored.runs)
             account.statuses = {case_id: outcome.status for case_id, outcome in stored.latest.items()}
             retries = self.file.header.profile.retries
@@ -140,6 +142,8 @@ class Ledger:
                 for case_id, status in account.statuses.items()
                 if status == "ok" or account.runs[case_id] > retries
             }
+            for outcome in stored.outcomes:
+                self._count(outcome.case.case_id, outcome.status == "ok")
         if account.header.environment_id != header.environment_id:
             raise InvalidInput(
                 f"the machine of that label was another one, or had other software: "

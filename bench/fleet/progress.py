@@ -86,6 +86,6 @@ def _estimate_left(home: Home, member: Member) -> str:
         return ""
     missing = len(home.ledger.cases) - len(account.settled)
     if home.ledger.file.spread == "cases":
-        missing = -(-(len(home.ledger.cases) - len(home.ledger.find_settled())) // max(1, len(home.members)))
+        missing = -(-len(home.ledger.open) // max(1, len(home.members)))
     running_s = time.monotonic() - member.begun_at if member.case else 0.0
     return format_duration(max(0.0, missing * account.took_s / account.took - running_s))

@@ -48,6 +48,19 @@ def test_a_case_that_failed_as_often_as_it_may_is_settled(tmp_path: Path) -> Non
         assert ledger.accounts["one"].is_unwell
 
 
+def test_a_case_is_open_to_all_until_it_ended_well_or_failed_once_more_than_it_may(tmp_path: Path) -> None:
+    file = FILE.model_copy(update={"header": scripted.header(profile=scripted.profile(retries=1))})
+    with open_ledger(tmp_path / "out", file, is_new=True) as ledger:
+        one, two = (ledger.open_account(label, HEADER) for label in ("one", "two"))
+        one.add(scripted.outcome(FIRST))
+        one.add(scripted.outcome(SECOND, reached=1))
+        assert list(ledger.open) == [SECOND.case_id]
+        two.lose(SECOND.case_id)
+        assert list(ledger.open) == []
+    with open_ledger(tmp_path / "out", file, is_new=False) as ledger:
+        assert list(ledger.open) == [SECOND.case_id], "what a worker died with is not on the disk"
+
+
 def test_another_machine_of_the_same_label_is_refused_by_what_differs(tmp_path: Path) -> None:
     other = HEADER.model_copy(
         update={"fingerprint": scripted.fingerprint(cpu_model="Other"), "environment_id": "e000000000000"}
