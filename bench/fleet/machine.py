@@ -40,8 +40,10 @@ from bench.plan.forecast import forecast_case, list_measured_on
 from bench.plan.profile import STORED, Case
 from bench.results import journal
 from bench.results.folder import ReportFolder
+from bench.results.hours import measure_hours
 from bench.results.journal_lines import SweepHeader
-from bench.results.usual import describe_usual
+from bench.results.rows import make_result_rows
+from bench.results.usual import describe_usual, keep_hours
 from bench.sweep.local import LocalExecutor
 from bench.sweep.process import start_command
 from bench.sweep.session import open_sweep
@@ -107,7 +109,7 @@ class Machine:
 
     def work(self) -> None:
         """Run cases until home says that this machine is to leave. For the main thread, within `catch_signals`."""
-        with self._open, _let_dask_interrupt():
+        with self._open, self._keep_hours_in_the_end(), _let_dask_interrupt():
             while True:
                 try:
                     job = self._jobs.get()
@@ -119,6 +121,18 @@ class Machine:
                         is_ours, self._is_cancelling = self._is_cancelling, False
                     if not is_ours:
                         raise
+
+    @contextmanager
+    def _keep_hours_in_the_end(self) -> Iterator[None]:
+        """Add to what memory bandwidth is usual here, as `aebench run` does: nothing is measured any more."""
+        try:
+            yield
+        finally:
+            with signals.hold_signals(), suppress(InvalidInput):
+                for sweep in self._sweeps.values():
+                    latest = journal.read_journal(sweep.path).latest.values()
+                    found = [row for outcome in latest for row in make_result_rows(outcome, sweep.header)]
+                    keep_hours(sweep.header.machine_id, list(measure_hours(found).values()))
 
     def _run(self, job: _Job) -> None:
         """Run a case's process to its end; its row is on the disk before anybody hears of it."""

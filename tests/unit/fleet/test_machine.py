@@ -153,6 +153,21 @@ def test_another_machine_cannot_go_on_with_a_sweep(
         later._begin(say.Begin(sweep=SWEEP, header=header))
 
 
+def test_a_worker_that_ends_keeps_the_hours_of_its_sweeps(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[str, list[Any]]] = []
+    monkeypatch.setattr(module, "measure_hours", lambda rows: {0: [row.case_id for row in rows if row.is_last]})
+    monkeypatch.setattr(module, "keep_hours", lambda machine_id, rates: kept.append((machine_id, rates)))
+    header = begin(tmp_path)
+    Gate.opened.set()
+    machine._ask(say.RunCase(sweep=SWEEP, case=header.cases[0], attempt=1))
+    machine._jobs.put(None)
+    machine.work()
+    assert [rates for _, rates in kept] == [[[header.cases[0].case_id]]]
+    assert kept[0][0].startswith("m")
+
+
 def test_a_resume_changes_the_limits_of_a_sweep_that_is_open(machine: Machine, tmp_path: Path) -> None:
     header = begin(tmp_path)
     profile = header.profile.model_copy(update={"timeout_s": 7.0, "stall_s": 5.0})
