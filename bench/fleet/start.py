@@ -103,7 +103,7 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
             home.show = show
             stopped_by = _work(home)
             if isinstance(stopped_by, KeyboardInterrupt):
-                _settle_cases(home, request.on_interrupt, console)
+                _settle_cases(home, request.on_interrupt, hosts, console)
         return report_fleet(ledger, console, again=again, machines=file.machines, stopped_by=stopped_by)
 
 
@@ -171,7 +171,7 @@ def _work(home: Home) -> KeyboardInterrupt | OSError | None:
     return KeyboardInterrupt() if home.stop.is_set() else None
 
 
-def _settle_cases(home: Home, on_interrupt: OnInterrupt, console: Console) -> None:
+def _settle_cases(home: Home, on_interrupt: OnInterrupt, hosts: list[str], console: Console) -> None:
     """After Ctrl-C, end what runs or leave it: outside asyncio, which makes something else of another Ctrl-C."""
     if on_interrupt == "ask":
         on_interrupt = _ask(console) if console.is_terminal else "end"
@@ -180,7 +180,8 @@ def _settle_cases(home: Home, on_interrupt: OnInterrupt, console: Console) -> No
         with contextlib.suppress(OSError, KeyboardInterrupt):  # another Ctrl-C does not wait for them
             asyncio.run(home.end_cases())
     else:
-        say(console, "Leaving: each machine finishes the case that it runs and keeps its row.")
+        but = "; what --ssh started ends now" if hosts else ""
+        say(console, f"Leaving: each machine finishes the case that it runs and keeps its row{but}.")
 
 
 def _ask(console: Console) -> Literal["end", "detach"]:

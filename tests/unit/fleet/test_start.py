@@ -95,6 +95,17 @@ def test_another_ctrl_c_leaves_and_the_report_is_written(
     assert isinstance(asked["stopped_by"], KeyboardInterrupt)
 
 
+def test_who_leaves_hears_that_workers_by_ssh_end() -> None:
+    said = Console(file=io.StringIO(), width=200)
+    start._settle_cases(None, "detach", [], said)  # type: ignore[arg-type]
+    start._settle_cases(None, "detach", ["host1"], said)  # type: ignore[arg-type]
+    assert isinstance(said.file, io.StringIO)
+    first, second = said.file.getvalue().splitlines()
+    assert "finishes the case that it runs" in first
+    assert "ssh" not in first
+    assert "what --ssh started ends now" in second
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 @pytest.mark.usefixtures("_heeded")
 def test_ctrl_c_at_a_collecting_home_reports_what_has_come(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
