@@ -38,8 +38,12 @@ def list_differences(here: Code, there: Code) -> Iterator[str]:
 
 
 def list_other_libraries(known: dict[str, str], there: Fingerprint, backends: tuple[str, ...]) -> Iterator[str]:
-    """Say which libraries have another version there than is known; those that are not known yet become so."""
-    for name in ("numpy", "keras", *backends):
+    """Say which libraries have another version there than is known; those that are not known yet become so.
+
+    NumPy may be another one, as Python may: not every version of it is there for every Python, and training uses it for
+    the images alone.
+    """
+    for name in ("keras", *backends):
         version = getattr(there, name)
         if version is not None and known.setdefault(name, version) != version:
             yield f"{name} {version} there, {known[name]} in the rest of the fleet"
