@@ -68,9 +68,12 @@ def make_all_result_rows(
     return [row for outcome in outcomes for row in rows.make_result_rows(outcome, header, without_noisy=without_noisy)]
 
 
-def write_tables(folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader) -> None:
-    """Write results.csv, epochs.csv and phases.csv."""
-    write_whole(folder.results, iterate_csv(ResultRow, make_all_result_rows(outcomes, header)))
+def write_tables(
+    folder: ReportFolder, outcomes: Sequence[Outcome], header: SweepHeader, results: Sequence[ResultRow] | None = None
+) -> None:
+    """Write results.csv, epochs.csv and phases.csv; ``results`` are the first one's rows, if they are made."""
+    found = make_all_result_rows(outcomes, header) if results is None else results
+    write_whole(folder.results, iterate_csv(ResultRow, found))
     epochs = itertools.chain.from_iterable(map(rows.make_epoch_rows, outcomes))
     write_whole(folder.epochs, iterate_csv(EpochRow, epochs))
     phases = itertools.chain.from_iterable(map(rows.make_phase_rows, outcomes))

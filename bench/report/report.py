@@ -35,7 +35,7 @@ def write_report(report: SweepReport, exit_code: int) -> None:
     The tables come before what is drawn: where a disk is full or a drawing fails, they are there already.
     """
     folder, header, outcomes = report.folder, report.header, report.outcomes
-    write_tables(folder, outcomes, header)
+    write_tables(folder, outcomes, header, report.rows)
     write_environment(folder, header)
     write_exports(report)
     write_whole(folder.report, format_markdown(report))
