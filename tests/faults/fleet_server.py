@@ -4,6 +4,8 @@ The line says what a process is to play: `arguments` for the command line, `envi
 (seconds between a child's events), `network` (a namespace), `busy` (a file that a machine's children lock, and write
 into when they began), `commit`, and `fingerprint`, what of the machine's is another one. Its exit code is written
 beside the output.
+
+With such a line as its argument, and arguments of the command line after it, it plays that itself.
 """
 
 import ctypes
@@ -83,7 +85,8 @@ def play(request: dict[str, Any]) -> None:
     machine_of = machine.Machine
     command = (sys.executable, "-I", "-S", "-c", child)
     vars(worker).update(Machine=lambda folder, label, _command: machine_of(folder, label, command))
-    vars(start).update(ensure_scheduler=lambda *_: None)  # the stage's is there, or will be again
+    # The stage's scheduler is there, or will be again; and loopback is where its machines are.
+    vars(start).update(ensure_scheduler=lambda *_: None, require_reachable=lambda *_: None)
     sys.argv = ["aebench", *request["arguments"]]
     cli.main()
 
@@ -118,6 +121,10 @@ def become(request: dict[str, Any], act: Callable[[dict[str, Any]], None]) -> No
 def main() -> None:
     """Serve."""
     dask_settings.import_distributed()
+    if sys.argv[1:]:
+        request = json.loads(sys.argv[1])
+        play(request | {"arguments": [*sys.argv[2:], *request["arguments"]]})
+        return
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     for line in sys.stdin:
         pid = os.fork()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -40,19 +41,9 @@ class Actor:
     def kill(self) -> None:
         self.send(signal.SIGKILL)
 
-    def has_ended(self) -> bool:
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        return False
-
     def is_connected(self) -> bool:
         """Of a machine: whether it is one of the scheduler's."""
         return "waiting for cases" in self.said()
-
-    def has_connected_or_ended(self) -> bool:
-        return self.is_connected() or self.has_ended()
 
     def code(self, limit_s: float = LIMIT_S) -> int:
         """Wait for the end; the exit code."""
@@ -66,6 +57,17 @@ def wait_for(what: Callable[[], bool], why: Callable[[], str], limit_s: float = 
     while not what():
         assert time.monotonic() < end, why()
         time.sleep(0.02)
+
+
+def find_port(host: str) -> int:
+    """A free port that the system gives to nobody else while the scheduler is dead; who looks for it there might
+    otherwise be connected to itself.
+    """
+    for port in random.sample(range(10_000, 30_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise OSError(f"no port is free on {host}")
 
 
 @dataclass
@@ -86,9 +88,7 @@ class FleetStage:
     actors: list[Actor] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind((self.host, 0))
-            self.port = probe.getsockname()[1]
+        self.port = find_port(self.host)
 
     @property
     def address(self) -> str:
@@ -98,16 +98,20 @@ class FleetStage:
     def out(self) -> Path:
         return self.folder / "out"
 
+    def make_request(self, *arguments: str, **changes: Any) -> dict[str, Any]:
+        """What a process is to play."""
+        return {
+            "arguments": ["fleet", *arguments], "environ": self.environ, "pace": self.pace, "fingerprint": {},
+            "commit": "c" * 40, "network": None,
+        } | changes  # fmt: skip
+
     def play(self, *arguments: str, busy: Path = Path("/dev/null"), **changes: Any) -> Actor:
         self.number += 1
         output = self.folder / f"output-{self.number}-{arguments[0]}"
-        request = {
-            "arguments": ["fleet", *arguments], "environ": self.environ, "output": str(output), "pace": self.pace,
-            "busy": str(busy), "fingerprint": {}, "commit": "c" * 40, "network": None,
-        }  # fmt: skip
+        request = self.make_request(*arguments, output=str(output), busy=str(busy), **changes)
         assert self.server.stdin is not None
         assert self.server.stdout is not None
-        self.server.stdin.write(json.dumps(request | changes) + "\n")
+        self.server.stdin.write(json.dumps(request) + "\n")
         self.server.stdin.flush()
         actor = Actor(int(self.server.stdout.readline()), output)
         self.actors.append(actor)
@@ -184,10 +188,10 @@ class FleetStage:
             actor.send(signal.SIGCONT)
             if "-start" in actor.output.name:
                 actor.kill()
-            if "-worker" in actor.output.name:  # one that still connects would not hear that it is to end
-                wait_for(actor.has_connected_or_ended, self.describe)
-        stop = self.play("stop", "--scheduler", self.address)
-        stop.code()
+        self.play("stop", "--scheduler", self.address).code()
+        for actor in self.actors:
+            if "-worker" in actor.output.name:  # one that was not connected did not hear that it is to end
+                actor.send(signal.SIGTERM)
         left = left_over(self.root, but=self.server.pid)
         assert left == [], self.describe()
 

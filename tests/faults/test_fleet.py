@@ -92,9 +92,9 @@ def test_another_code_is_refused_by_name_before_the_first_case(
     assert fleet.rows_at("strange").total() == 0
 
 
-def test_python_may_differ(fleet: FleetStage) -> None:
-    fleet.machine("one", fingerprint={"python": "CPython 3.11.7"})
-    fleet.machine("two", fingerprint={"python": "CPython 3.13.2"})
+def test_python_and_numpy_may_differ(fleet: FleetStage) -> None:
+    fleet.machine("one", fingerprint={"python": "CPython 3.11.7", "numpy": "2.4.6"})
+    fleet.machine("two", fingerprint={"python": "CPython 3.13.2", "numpy": "2.5.5"})
     assert fleet.home("--machines", "2").code() == 0, fleet.describe()
     fleet.check("one", "two")
 
@@ -155,7 +155,7 @@ def test_a_machine_that_never_comes_back_is_given_up_after_the_lease(fleet: Flee
     fleet.pace = 0.1
     fleet.machine("one")
     gone = fleet.machine("gone")
-    home = fleet.home("--machines", "2", "--lease", "15", "--spread", spread)
+    home = fleet.home("--machines", "2", "--lease", "8", "--spread", spread)
     fleet.wait_for_rows("gone", 1)
     gone.kill()
     assert home.code() == (3 if spread == "machines" else 0), fleet.describe()
