@@ -67,7 +67,7 @@ def _write_machine(account: Account, *, with_page: bool) -> Figures:
     if with_page:
         write_or_explain(report, code)
     else:
-        write_tables(account.folder, outcomes, account.header)
+        write_tables(account.folder, outcomes, account.header, report.rows)
         write_environment(account.folder, account.header)
         write_status(account.folder, account.header, outcomes, code)
     return read_figures(account.label, account.header.machine_id, outcomes, report.rows)
