@@ -254,7 +254,7 @@ def micro(session: nox.Session) -> None:
 
 @nox.session
 def validate(session: nox.Session) -> None:
-    """Compare with known truth; ARGS name subjects: memory, time, bare, repeat, loops, gate, next, advice, fleet."""
+    """Compare with known truth; ARGS: memory, time, bare, repeat, loops, gate, next, advice, fleet, scale."""
     install(session, extras=("tensorflow", "fleet"))
     session.run("python", "tests/validation", *session.posargs)
 

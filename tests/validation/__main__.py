@@ -1,5 +1,5 @@
 """The measurements compared with known truth: ``nox -s validate [-- memory time bare repeat loops gate next advice
-fleet]``.
+fleet scale]``.
 
 Prints Markdown: a table per subject, with its bound and whether it holds. With the full MNIST it takes half an hour;
 run it on an otherwise idle machine, since it says nothing on a busy one.
@@ -22,6 +22,7 @@ SUBJECTS = {
     "next": "next_run",
     "advice": "advice",
     "fleet": "fleet_cost",
+    "scale": "fleet_scale",
 }
 """Module by name; each is imported in its turn, since one imports TensorFlow, and child processes inherit peaks."""
 
