@@ -175,7 +175,9 @@ def _settle_cases(home: Home, on_interrupt: OnInterrupt, hosts: list[str], conso
     """After Ctrl-C, end what runs or leave it: outside asyncio, which makes something else of another Ctrl-C."""
     if on_interrupt == "ask":
         on_interrupt = _ask(console) if console.is_terminal else "end"
-    if on_interrupt == "end":
+    if on_interrupt == "end" and not is_answering(home.ledger.file.scheduler):
+        say(console, "No scheduler answers: each machine finishes the case that it runs and keeps its row.")
+    elif on_interrupt == "end":
         say(console, "Ending what runs on the machines; they stay and wait for other cases.")
         with contextlib.suppress(OSError, KeyboardInterrupt):  # another Ctrl-C does not wait for them
             asyncio.run(home.end_cases())

@@ -23,6 +23,7 @@ from bench.console.output import make_console, say
 from bench.errors import ExitCode, InvalidInput, quote
 from bench.fleet.dask_settings import describe_risk, import_distributed, remove_nanny_variables, split_address
 from bench.fleet.machine import Here, Machine
+from bench.fleet.scheduler import is_answering
 from bench.host import signals
 from bench.host.fingerprint import make_label, take_fingerprint
 from bench.results.folder import write_whole
@@ -197,7 +198,12 @@ async def _serve(distributed: Any, scheduler: str, machine: Machine, tell: Calla
 
 
 async def _try_connection(distributed: Any, scheduler: str) -> None:
-    """Connect for an instant. Raises what a Dask worker would keep for itself, while it tries again for ever."""
+    """Connect for an instant. Raises what a Dask worker would keep for itself, while it tries again for ever.
+
+    Dask would try for ten seconds, ever more rarely, where nobody answers; a scheduler may be back before.
+    """
+    if not await asyncio.to_thread(is_answering, scheduler):
+        raise ConnectionRefusedError("nobody answers there")
     arguments = distributed.Security().get_connection_args("worker")
     comm = await distributed.core.connect(scheduler, timeout=_CONNECT_S, **arguments)
     await comm.close()

@@ -192,7 +192,7 @@ def test_a_home_that_is_killed_resumes_and_asks_for_what_it_lacks(fleet: FleetSt
 
 
 def test_collect_fetches_what_machines_have_and_runs_nothing(fleet: FleetStage) -> None:
-    fleet.pace = 0.3
+    fleet.pace = 0.1
     fleet.machine("one")
     home = fleet.home("--on-interrupt", "detach")
     fleet.wait_for_starts("one", 2)

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from bench.console.table import Table
 from bench.fleet import home, start
+from bench.fleet.report import report_fleet
 from bench.fleet.scheduler import is_answering
 from bench.sweep.flags import SweepRequest
 
@@ -97,13 +98,13 @@ def be_home(address: str, machines: int, directory: str) -> dict[str, Any]:
     header, dataset = scripted.header(profile=profile), scripted.dataset()
     vars(home).update(answer=fleet_crowd.answer)
     vars(start).update(find_images=lambda *_: dataset, make_header=lambda *_: header, ensure_scheduler=lambda *_: None)
-    report, moments = start.report_fleet, [_read_clocks()]
+    moments = [_read_clocks()]
 
-    def report_fleet(*arguments: Any, **options: Any) -> int:
+    def report(*arguments: Any, **options: Any) -> int:
         moments.append(_read_clocks())
-        return report(*arguments, **options)
+        return report_fleet(*arguments, **options)
 
-    vars(start).update(report_fleet=report_fleet)
+    vars(start).update(report_fleet=report)
     out = Path(directory, "fleet")
     sweep = SweepRequest(None, {"epochs": [1, 10]}, None, True, out, False)
     with Path(directory, "said").open("w", encoding="utf-8") as said:

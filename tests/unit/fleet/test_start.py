@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ def _stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "find_images": lambda *_: dataset,
         "ensure_scheduler": lambda *_: None,
         "require_scheduler": lambda _: None,
+        "is_answering": lambda _: True,
         "report_fleet": lambda *_, **asked: asked,
     }.items():
         monkeypatch.setattr(start, name, value)
@@ -93,6 +95,15 @@ def test_another_ctrl_c_leaves_and_the_report_is_written(
     sweep = SweepRequest(None, {}, None, False, tmp_path / "out", True)
     asked: Any = start.start_fleet(FleetRequest(sweep), console)
     assert isinstance(asked["stopped_by"], KeyboardInterrupt)
+
+
+def test_ctrl_c_waits_for_no_scheduler_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "is_answering", lambda _: False)
+    said = Console(file=io.StringIO(), width=200)
+    home: Any = SimpleNamespace(ledger=SimpleNamespace(file=FILE))
+    start._settle_cases(home, "end", [], said)
+    assert isinstance(said.file, io.StringIO)
+    assert said.file.getvalue().startswith("No scheduler answers")
 
 
 def test_who_leaves_hears_that_workers_by_ssh_end() -> None:
