@@ -4,6 +4,7 @@ A fleet uses Dask's connections, their TLS, its list of workers, calls to a work
 tasks: a call to a worker is awaited by whoever made it, so nothing is stolen, run again or given up behind our backs.
 """
 
+import logging
 import os
 import re
 import warnings
@@ -41,8 +42,9 @@ SETTINGS: Mapping[str, Any] = {
     "distributed.worker.http.routes": [],
     # Home asks for the list of workers itself.
     "distributed.client.scheduler-info-interval": "1h",
-    # A line for each call; what a person has to know, the fleet says itself.
-    "logging": dict.fromkeys(("distributed", "distributed.client", "tornado", "bokeh"), "critical"),
+    # A line for each call, and where a home has just ended, a critical traceback for each thing that a machine says to
+    # it; what a person has to know, the fleet says itself.
+    "logging": dict.fromkeys(("distributed", "distributed.client", "tornado", "bokeh"), logging.CRITICAL + 1),
 }
 
 

@@ -1,6 +1,7 @@
 """Addresses, their risk, and what a Dask nanny leaves in the environment."""
 
 import builtins
+import logging
 from typing import Any
 
 import pytest
@@ -57,6 +58,7 @@ def test_what_dask_does_badly_is_off() -> None:
     import_distributed()
     for name, value in SETTINGS.items():
         assert dask.config.get(name) == value, name
+    assert not logging.getLogger("distributed.scheduler").isEnabledFor(logging.CRITICAL)
     assert dask.config.get("distributed.nanny.pre-spawn-environ").keys() == {
         "MALLOC_TRIM_THRESHOLD_",
         "OMP_NUM_THREADS",
