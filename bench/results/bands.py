@@ -151,8 +151,8 @@ def make_bands(reports: Sequence[Report], others: Sequence[Band] = ()) -> tuple[
 
     Loops and backends shuffle for themselves, so each pair of these and a seed is a draw of its own; processes of one
     such pair end alike and count once. Weights of one seed begin alike, so the degrees of freedom are those of the
-    seeds, not of the draws. A training of too few seeds has a band all the same where there are ``others``: as wide,
-    for its loss, as the widest of them.
+    seeds, not of the draws. Where there are ``others``, a training of fewer seeds than the widest of them has a band as
+    wide as that, for its loss: what few seeds differ by is hardly known.
     """
     found: dict[tuple[str | float, ...], list[tuple[Report, Row]]] = {}
     for report in reports:
@@ -161,10 +161,11 @@ def make_bands(reports: Sequence[Report], others: Sequence[Band] = ()) -> tuple[
                 found.setdefault(_get_key(row), []).append((report, row))
     bands: list[Band] = []
     few: dict[str, int] = {}
+    widest = _find_widest(others)
     for key in sorted(found, key=lambda key: (*map(str, key[:3]), key[3], *map(str, key[4:6]), key[6])):
         draws = found[key]
         seeds = len({row.seed for _, row in draws})
-        like = None if seeds >= FEWEST_SEEDS else _find_widest(others)
+        like = widest if widest and seeds < widest.seeds else None
         if seeds >= FEWEST_SEEDS or like:
             bands.append(_make_band(draws, seeds, like))
         else:

@@ -120,6 +120,15 @@ def test_of_few_seeds_a_band_is_as_wide_as_the_widest_of_others(tmp_path: Path) 
     assert made[-1].source.endswith("; as wide as 3 seeds differ by (deep, mnist-5k, batch 8, 10 epochs)")
 
 
+def test_bands_of_three_seeds_are_as_wide_as_one_that_five_know_better(tmp_path: Path) -> None:
+    read = [read_report(report(tmp_path / str(seed), seed, loss)) for seed, loss in enumerate(LOSSES)]
+    like = band(model="deep", low=0.05, high=0.15, seeds=5)
+    (*_, three), _ = bands.make_bands(read, [like])
+    (*_, own), _ = bands.make_bands(read, [replace(like, seeds=3)])
+    assert three.source.endswith("as wide as 5 seeds differ by (deep, mnist-5k, batch 4, 4 epochs)")
+    assert "as wide as" not in own.source
+
+
 def test_reference_bands_are_the_same_whatever_computed_them(tmp_path: Path) -> None:
     found = bands.make_reference_bands([read_report(report(tmp_path / "0", 0, 0.2))])
     assert [each.epochs for each in found] == [1, 4]
