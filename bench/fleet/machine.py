@@ -128,11 +128,12 @@ class Machine:
         try:
             yield
         finally:
-            with signals.hold_signals(), suppress(InvalidInput):
+            with signals.hold_signals():
                 for sweep in self._sweeps.values():
-                    latest = journal.read_journal(sweep.path).latest.values()
-                    found = [row for outcome in latest for row in make_result_rows(outcome, sweep.header)]
-                    keep_hours(sweep.header.machine_id, list(measure_hours(found).values()))
+                    with suppress(InvalidInput, OSError):
+                        latest = journal.read_journal(sweep.path).latest.values()
+                        found = [row for outcome in latest for row in make_result_rows(outcome, sweep.header)]
+                        keep_hours(sweep.header.machine_id, list(measure_hours(found).values()))
 
     def _run(self, job: _Job) -> None:
         """Run a case's process to its end; its row is on the disk before anybody hears of it."""

@@ -175,15 +175,20 @@ def _settle_cases(home: Home, on_interrupt: OnInterrupt, hosts: list[str], conso
     """After Ctrl-C, end what runs or leave it: outside asyncio, which makes something else of another Ctrl-C."""
     if on_interrupt == "ask":
         on_interrupt = _ask(console) if console.is_terminal else "end"
-    if on_interrupt == "end" and not is_answering(home.ledger.file.scheduler):
-        say(console, "No scheduler answers: each machine finishes the case that it runs and keeps its row.")
+    finishes = "each machine finishes the case that it runs and keeps its row"
+    finishes += "; what --ssh started ends now." if hosts else "."
+    try:
+        is_heard = on_interrupt == "end" and is_answering(home.ledger.file.scheduler)
+    except KeyboardInterrupt:  # another Ctrl-C waits for nothing
+        return
+    if on_interrupt == "end" and not is_heard:
+        say(console, f"No scheduler answers: {finishes}")
     elif on_interrupt == "end":
         say(console, "Ending what runs on the machines; they stay and wait for other cases.")
         with contextlib.suppress(OSError, KeyboardInterrupt):  # another Ctrl-C does not wait for them
             asyncio.run(home.end_cases())
     else:
-        but = "; what --ssh started ends now" if hosts else ""
-        say(console, f"Leaving: each machine finishes the case that it runs and keeps its row{but}.")
+        say(console, f"Leaving: {finishes}")
 
 
 def _ask(console: Console) -> Literal["end", "detach"]:

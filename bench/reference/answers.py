@@ -39,7 +39,8 @@ _MOST_PICTURES = 3
 """Of README."""
 _HOW = (
     "Each figure is the median over its processes. Total time is from the start of a process to its last epoch, "
-    "imports and compilation included; time of training is that of its epochs alone. Peak RAM is of the whole process. "
+    "imports and compilation included; time of training is that of its epochs alone. Time per epoch is the quiet "
+    "figure, without noisy epochs and the slower of two speeds. Peak RAM is of the whole process. "
     "The loss (bce) is the cross-entropy per pixel of the validation images, without any penalty."
 )
 _CAUSES = "What was tried to find out why: [research/published.md](research/published.md)."
@@ -247,7 +248,7 @@ def tabulate_checkpoints(rows: Rows) -> Table:
 
 _COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {
     "total time": ("total_s", format_time),
-    "s/epoch": ("epoch_s_median", format_seconds),
+    "s/epoch": ("epoch_s_quiet", format_seconds),
     "peak RAM, MiB": ("peak_rss_mib", lambda mib: f"{mib:,.0f}"),
     "GPU memory, MiB": ("peak_gpu_mib", lambda mib: f"{mib:,.0f}"),
     "J/epoch": ("epoch_j", lambda joules: f"{joules:,.3g}"),
@@ -273,7 +274,7 @@ def tabulate_ways(rows: Rows) -> Table:
     for way in ways:
         case = (f"{way.model}, batch {way.batch_size}", f"{way.epochs}")
         own = (*case, fit, *_format_figures(way.base, columns), "1", "1")
-        times = [way.compute_ratio(name) for name in ("epoch_s_median", "total_s")]
+        times = [way.compute_ratio(name) for name in ("epoch_s_quiet", "total_s")]
         about = "about " if way.is_across else ""
         faster = [_NOTHING if each is None else f"{about}{format_times(each)}" for each in times]
         lines += [*([] if own in lines else [own]), (*case, way.name, *_format_figures(way.rows, columns), *faster)]

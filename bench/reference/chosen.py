@@ -112,7 +112,7 @@ class WayRows:
     @property
     def is_across(self) -> bool:
         """Whether the two are of different reports, since no report has both."""
-        return self.rows[0].report != self.base[0].report
+        return self.rows[0].report not in {row.report for row in self.base}
 
     def compute_ratio(self, column: str) -> float | None:
         """What it is compared with has of a column, over what this way has."""
@@ -123,11 +123,12 @@ class WayRows:
 def compare_ways(rows: Rows, loop: str = "fit") -> list[WayRows]:
     """Each way to train each model beside a loop of the backend that others are compared with, by default `fit`.
 
-    In one report, wherever one has both; then with the published batch size, at a published checkpoint, a later one,
-    with more processes. That loop itself is not among them, nor is a way that has no case in common with it.
+    In one report, wherever one has both, or in all that have both alike; then with the published batch size, at a
+    published checkpoint, a later one, with more processes. That loop itself is not among them, nor is a way that has no
+    case in common with it.
     """
     base, found = (choose_backend(rows), loop), []
-    timed = [row for row in _choose_optimizer(rows) if row.epoch_s_median is not None]
+    timed = [row for row in _choose_optimizer(rows) if row.epoch_s_quiet is not None]
     for model, same in split(timed, "model").items():
         ways: dict[tuple[str, str], list[ReferenceRow]] = {}
         for row in same:
@@ -144,11 +145,22 @@ def compare_ways(rows: Rows, loop: str = "fit") -> list[WayRows]:
                 for theirs in split(bases[key], "report").values()
             ]
             if pairs:
-                mine, theirs = max(pairs, key=_rank_pair)
+                mine, theirs = _join_pairs(pairs)
                 size, epochs = mine[0].batch_size, mine[0].epochs
                 of_model.append(WayRows(model, size, epochs, its_backend, its_loop, mine, theirs))
         found += sorted(of_model, key=lambda way: (-way.epochs, way.batch_size, way.base[0].report))
     return found
+
+
+def _join_pairs(pairs: Sequence[tuple[Rows, Rows]]) -> tuple[Rows, Rows]:
+    """Put the best pair together with those of other reports that are as good and of the same cases."""
+    best = max(pairs, key=_rank_pair)
+    if best[0][0].report != best[1][0].report:
+        return best
+    batch_size = best[0][0].batch_size
+    alike = [pair for pair in pairs if _rank_pair(pair) == _rank_pair(best) and pair[0][0].batch_size == batch_size]
+    mine, theirs = ([row for side in sides for row in side] for sides in zip(*alike, strict=True))
+    return mine, theirs
 
 
 def _rank_pair(pair: tuple[Rows, Rows]) -> tuple[bool, bool, bool, int, int]:
@@ -173,7 +185,7 @@ def _group_alike(rows: Rows, *further: str) -> dict[_Alike, list[ReferenceRow]]:
 
 def choose_fastest(ways: Sequence[WayRows], model: str) -> WayRows | None:
     """The way of a model that trains an epoch fastest, if that is faster than `fit`."""
-    timed = [(ratio, each) for each in ways if each.model == model and (ratio := each.compute_ratio("epoch_s_median"))]
+    timed = [(ratio, each) for each in ways if each.model == model and (ratio := each.compute_ratio("epoch_s_quiet"))]
     ratio, way = max(timed, key=lambda each: each[0], default=(0.0, None))
     return way if ratio > 1 else None
 

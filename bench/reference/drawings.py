@@ -127,7 +127,7 @@ def _list_scaled(rows: Rows) -> list[Way]:
         name, of_model = name_way(each.backend, each.loop), [other for other in scaled if other.model == each.model]
         cases = tuple(
             Trained(tuple(each.sizes[size]), each.sizes[size][0].case_id, [], (each.epochs,), frozenset(), {})
-            for size in each.list_medians("epoch_s_median")
+            for size in each.list_medians("epoch_s_quiet")
         )
         if not cases:
             continue

@@ -240,8 +240,9 @@ def say_fit(rows: Rows) -> list[str]:
     fastest = {way.model: way for model in split(rows, "model") if (way := choose_fastest(ways, model))}
     for loop in dict.fromkeys(way.loop for way in fastest.values()):
         chosen = [way for way in fastest.values() if way.loop == loop]
-        who, across = f"The fastest loop, {loop},", _list_across(chosen)
-        found += describe_speeds(_collect(chosen, "epoch_s_median"), who, "an epoch", "fit", across)
+        tried = {way.loop for way in ways if fastest.get(way.model) in chosen}
+        who, across = f"The fastest loop, {loop}," if len(tried) > 1 else loop, _list_across(chosen)
+        found += describe_speeds(_collect(chosen, "epoch_s_quiet"), who, "an epoch", "fit", across)
         whole = [way for way in chosen if way.epochs in CHECKPOINTS]
         if whole:
             who, what = f"With imports and compilation, {loop}", _describe_runs(whole)
@@ -253,7 +254,7 @@ def say_fit(rows: Rows) -> list[str]:
         chosen = [way for way in ways if way.loop == loop]
         if any(fastest.get(way.model) is not way for way in chosen):
             who = f"{loop}, which a script can copy,"
-            found += describe_speeds(_collect(chosen, "epoch_s_median"), who, "an epoch", "fit", _list_across(chosen))
+            found += describe_speeds(_collect(chosen, "epoch_s_quiet"), who, "an epoch", "fit", _list_across(chosen))
     return found
 
 
@@ -273,25 +274,33 @@ def say_backends(rows: Rows) -> list[str]:
         for backend in dict.fromkeys(way.backend for way in same):
             own = [way for way in same if way.backend == backend]
             who, across = f"With {loop}, {get_backend_title(backend)}", _list_across(own)
-            found += describe_speeds(_collect(own, "epoch_s_median"), who, "an epoch", title, across)
-    winners: dict[str, list[str]] = {}
-    for model in dict.fromkeys(way.model for way in ways if found and way.backend != basis):
-        best = _choose_fastest_of_all(rows, model, basis)
-        timed = best.rows if best else next(way.base for way in ways if way.model == model)
-        seconds = format_seconds(find_median(timed, "epoch_s_median"))
-        way = f"{get_backend_title(best.backend)} with {best.loop}" if best else f"{title} with fit"
-        hours = say_across([model], [model] if best and best.is_across else [])
-        winners.setdefault(way, []).append(f"{model} ({seconds} s an epoch{hours})")
-    return found + [f"Fastest of all is {way} for {join_words(names)}." for way, names in winners.items()]
+            found += describe_speeds(_collect(own, "epoch_s_quiet"), who, "an epoch", title, across)
+    models = dict.fromkeys(way.model for way in ways if found and way.backend != basis)
+    return found + [_say_fastest_of_all(rows, model, basis) for model in models]
 
 
-def _choose_fastest_of_all(rows: Rows, model: str, basis: str) -> WayRows | None:
-    """The fastest way of a model: the fastest loop of the basis, or another backend's that beats that; None: `fit`."""
+def _say_fastest_of_all(rows: Rows, model: str, basis: str) -> str:
+    """Name the fastest way of a model beside the best of another backend, by the rows that the two were compared by."""
     plain = choose_fastest([way for way in compare_ways(rows) if way.backend == basis], model)
-    ways = compare_ways(rows, plain.loop if plain else "fit")
-    other = choose_fastest([way for way in ways if way.backend != basis], model)
-    is_faster = other is not None and (other.compute_ratio("epoch_s_median") or 0.0) >= SAME
-    return other if is_faster else plain
+    loop = plain.loop if plain else "fit"
+    others = [way for way in compare_ways(rows, loop) if way.model == model and way.backend != basis]
+    if plain and not others:
+        seconds = format_seconds(find_median(plain.rows, "epoch_s_quiet"))
+        return f"For {model}, {get_backend_title(basis)} with {loop} is the fastest: {seconds} s an epoch."
+    other = max(others, key=lambda way: way.compute_ratio("epoch_s_quiet") or 0.0)
+    ratio = other.compute_ratio("epoch_s_quiet") or 0.0
+    sides = [(basis, loop, other.base), (other.backend, other.loop, other.rows)]
+    if ratio > 1:
+        sides.reverse()
+    names = [f"{get_backend_title(backend)} with {its_loop}" for backend, its_loop, _ in sides]
+    times = [f"{format_seconds(find_median(timed, 'epoch_s_quiet'))} s" for *_, timed in sides]
+    only = ", of which only fit was tried" if {row.loop for row in rows if row.model == model} == {"fit"} else ""
+    hours = say_across([model], [model] if other.is_across else [])
+    if 1 / SAME < ratio < SAME:
+        return (
+            f"For {model}{only}, {join_words(names)} are the fastest, about alike: {join_words(times)} an epoch{hours}."
+        )
+    return f"For {model}{only}, {names[0]} is the fastest: {times[0]} an epoch, {names[1]} {times[1]}{hours}."
 
 
 def _collect(ways: Iterable[WayRows], column: str) -> dict[str, float]:
@@ -314,11 +323,11 @@ def say_batch_sizes(rows: Rows) -> list[str]:
     for (loop, small, large, epochs), scalings in sorted(groups.items(), key=lambda group: group[0][0] != "fit"):
         times, memory, losses = (
             {each.model: change for each in scalings if (change := each.compute_change(column))}
-            for column in ("epoch_s_median", "peak_rss_mib", "val_bce")
+            for column in ("epoch_s_quiet", "peak_rss_mib", "val_bce")
         )
         found += describe_speeds(times, f"With {loop}, batch size {large:,}", "an epoch", f"batch size {small:,}")
         if loop == "fit":
-            found += _say_changes(memory, f"At batch size {large:,} the peak RAM is", f"that at {small:,}")
+            found += _say_changes(memory, f"With fit, the peak RAM at batch size {large:,} is", f"that at {small:,}")
             after = f"After {epochs} epochs with batch size {large:,} the loss (bce) is"
             found += _say_changes(losses, after, f"that with {small:,}")
     return found

@@ -74,7 +74,7 @@ def _say_slow_loops(rows: Rows) -> list[str]:
     slow: dict[str, dict[str, float]] = {}
     ways = compare_ways(rows)
     for way in ways:
-        ratio = way.compute_ratio("epoch_s_median")
+        ratio = way.compute_ratio("epoch_s_quiet")
         if ratio and ratio < 1 / SAME and way.loop != "fit":
             slow.setdefault(way.name, {})[way.model] = 1 / ratio
     across = {name: [way.model for way in ways if way.name == name and way.is_across] for name in slow}
@@ -89,7 +89,7 @@ def _say_slow_batches(rows: Rows) -> list[str]:
     """Batch sizes with which an epoch takes longer than with a smaller one."""
     found = []
     for each in list_scaling(rows):
-        times = each.list_medians("epoch_s_median")
+        times = each.list_medians("epoch_s_quiet")
         best, last = min(times, key=lambda size: times[size], default=0), max(times, default=0)
         if times and times[last] > SAME * times[best]:
             found.append(

@@ -3,7 +3,7 @@ against them.
 
 A band is a prediction interval for one further run of the same training (NIST/SEMATECH e-Handbook of Statistical
 Methods, section 7.1.4): mean ± t · s · √(1 + 1/n). Of the reference reports, which have few seeds, s is the most that
-seeds of any model differ by in the default sweep, as a fraction of the loss.
+seeds of any model differ by at the end of the default sweep, as a fraction of the loss, or what their own do, if more.
 """
 
 import csv
@@ -194,7 +194,7 @@ def _find_deviation(band: Band) -> float:
 
 
 def _make_band(draws: Sequence[tuple[Report, Row]], seeds: int, like: Band | None = None) -> Band:
-    """Make a band from its own seeds, or, by what seeds differ by in the band ``like``, from fewer."""
+    """Make a band from its own seeds, or from fewer, by what seeds differ by in the band ``like``, or more."""
     row = draws[0][1]
     values = list({(each.seed, each.backend, each.loop): each.val_bce or 0.0 for _, each in draws}.values())
     source = _describe_source(draws)
@@ -202,7 +202,8 @@ def _make_band(draws: Sequence[tuple[Report, Row]], seeds: int, like: Band | Non
         low, high = predict_next(values, seeds)
     else:
         middle = statistics.fmean(values)
-        low, high = _reach(middle, _find_deviation(like) * middle, like.seeds, seeds)
+        own = statistics.stdev(values) if len(values) > 1 else 0.0
+        low, high = _reach(middle, max(own, _find_deviation(like) * middle), like.seeds, seeds)
         where = f"{like.model}, {like.dataset}, batch {like.batch_size}, {format_count(like.epochs, 'epoch')}"
         source += f"; as wide as {like.seeds} seeds differ by ({where})"
     return Band(

@@ -76,7 +76,7 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
             if took is not None
         ]
         where = "this machine" if all(here) else "two cores of a server; other machines differ"
-        where += f", and {sum(here)} of {len(cases)} cases are scaled to this one" if any(here) != all(here) else ""
+        where += f", and {sum(here)} of {len(here)} cases are for this one" if any(here) != all(here) else ""
         console.print(f"About {estimate.format_duration(sum(known))} on {where}.")
     for sentence in describe_probes(probes, cases) if probe else []:
         console.print(sentence, markup=False, highlight=False)
@@ -85,8 +85,7 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
             f"s/epoch, validation included, and MiB of peak RAM are what reports of {_describe_machines(machine)} say "
             "(docs/profiles.md); they are empty where none has such a case."
         )
-        console.print(_describe_errors([forecast for forecast in forecasts if forecast is not None]))
-        for sentence in describe_machine_errors(read_measured()):
+        for sentence in _list_errors(machine, [forecast for forecast in forecasts if forecast is not None]):
             console.print(sentence)
     if profile.minutes is not None:
         console.print(_describe_further(profile.minutes, profile.within_percent, sum(known)))
@@ -115,7 +114,15 @@ def _describe_machines(machine: Machine) -> str:
     other = describe_machine(list_machines(read_measured())[0])
     named = f"{format_count(other.cores, 'core')} of {other.cpu_model}"
     times = compare_kernels(machine, other)
-    return f"{named}, with times {times:.2g} times as long, since the reference kernels take so long here,"
+    return f"{named}, times {times:.2g}, as the reference kernels take {times:.2g} times as long here,"
+
+
+def _list_errors(machine: Machine, forecasts: Sequence[Forecast]) -> list[str]:
+    """Say how good forecasts are on this machine, and from one machine to another."""
+    across = describe_machine_errors(read_measured())
+    if list_measured_on(machine.cpu_model, machine.cores):
+        return [_describe_errors(forecasts), *across]
+    return across or ["How good that is on another machine than theirs is not known."]
 
 
 def _describe_errors(forecasts: Sequence[Forecast]) -> str:

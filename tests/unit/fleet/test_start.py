@@ -117,6 +117,21 @@ def test_who_leaves_hears_that_workers_by_ssh_end() -> None:
     assert "what --ssh started ends now" in second
 
 
+def test_another_ctrl_c_while_a_scheduler_is_looked_for_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_address: str) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(start, "is_answering", interrupt)
+    said = Console(file=io.StringIO(), width=200)
+    home: Any = SimpleNamespace(ledger=SimpleNamespace(file=SimpleNamespace(scheduler="tcp://127.0.0.1:1")))
+    start._settle_cases(home, "end", ["host1"], said)
+    monkeypatch.setattr(start, "is_answering", lambda _address: False)
+    start._settle_cases(home, "end", ["host1"], said)
+    assert isinstance(said.file, io.StringIO)
+    assert said.file.getvalue().startswith("No scheduler answers: each machine finishes")
+    assert said.file.getvalue().endswith("what --ssh started ends now.\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 @pytest.mark.usefixtures("_heeded")
 def test_ctrl_c_at_a_collecting_home_reports_what_has_come(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -129,6 +129,13 @@ def test_bands_of_three_seeds_are_as_wide_as_one_that_five_know_better(tmp_path:
     assert "as wide as" not in own.source
 
 
+def test_few_seeds_that_differ_by_more_than_others_lie_within_their_own_band(tmp_path: Path) -> None:
+    losses = (0.05, 0.1, 0.2)
+    read = [read_report(report(tmp_path / str(seed), seed, loss)) for seed, loss in enumerate(losses)]
+    (*_, wide), _ = bands.make_bands(read, [band(model="deep", seeds=5)])
+    assert all(wide.low <= loss <= wide.high for loss in losses)
+
+
 def test_reference_bands_are_the_same_whatever_computed_them(tmp_path: Path) -> None:
     found = bands.make_reference_bands([read_report(report(tmp_path / "0", 0, 0.2))])
     assert [each.epochs for each in found] == [1, 4]

@@ -93,7 +93,8 @@ def test_a_plan_for_another_machine_is_scaled_by_the_reference_kernels(
     monkeypatch.setattr(plan, "measure_machine", lambda: slow)
     shown = show(folder, models=["basic"])
     assert read_cells(shown)["basic"][-2:] == ["0.375", "876"]
-    assert "with times 3 times as long, since the reference kernels take so long here, say" in shown
+    assert "times 3, as the reference kernels take 3 times as long here, say" in shown
+    assert "How good that is on another machine than theirs is not known." in shown
     assert " on this machine." in shown
 
 

@@ -130,7 +130,7 @@ def test_a_probe_scales_the_times_of_a_plan_and_not_its_memory(
     assert "About 23 s on this machine." in after
     assert "0.1 900" in before.replace("│", "")
     assert "0.2 900" in after.replace("│", "")
-    assert "2 cores of Other CPU, with times 1 times as long" in after
+    assert "2 cores of Other CPU, times 1, as the reference kernels take 1 times as long here" in after
 
 
 def test_a_plan_says_how_many_of_its_cases_are_scaled(
@@ -140,7 +140,7 @@ def test_a_plan_says_how_many_of_its_cases_are_scaled(
     out = io.StringIO()
     profile = PROFILE | {"models": ["basic", "deep"], "loops": ["fit", "xla"]}
     plan.show_plan(request(folder, overrides=profile), Console(file=out, width=200), probe=True)
-    assert "and 2 of 4 cases are scaled to this one" in " ".join(out.getvalue().split())
+    assert "and 2 of 4 cases are for this one" in " ".join(out.getvalue().split())
 
 
 def test_a_probe_needs_its_backend(
