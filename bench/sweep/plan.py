@@ -1,5 +1,6 @@
 """`aebench run --plan`: the cases of a sweep and the time that they may take."""
 
+import math
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -132,7 +133,8 @@ def _describe_errors(forecasts: Sequence[Forecast]) -> str:
         return "It is not known how good these forecasts are: no two reports have these cases."
     unknown = sum(each.time_percent is None for each in forecasts)
     rest = f"; of {format_count(unknown, 'case')} it is not known how good" if unknown else ""
-    return f"Reports foretell each other's times to within {time:.0f} % and peaks to within {peak:.0f} %{rest}."
+    within, of_peaks = math.ceil(time), math.ceil(peak)
+    return f"Reports foretell each other's times to within {within} % and peaks to within {of_peaks} %{rest}."
 
 
 def _describe_further(minutes: float, within_percent: float, planned_s: float) -> str:
