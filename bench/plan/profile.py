@@ -340,23 +340,35 @@ def _make_name(source: str) -> str:
 
 
 _AXES = {"epochs", "batch_sizes", "loops", "backends", "precisions", "threads"}
-"""Flags that make another sweep of a profile: what it adds to its axes, for one model or by `also`, does not belong to
-that one."""
+"""Flags that make another sweep of a profile: what it adds by `also`, or to its loops for one model, does not belong to
+that one. Loops that a model has in place of the profile's do: others may take it a hundred times as long."""
 
 
 def _overlay(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     axes = set(ModelOverride.model_fields) & set(overrides)
-    if set(overrides) & _AXES:
+    if "backends" in overrides:  # loops are a backend's
         axes.add("loops")
+    is_another = bool(set(overrides) & _AXES)
+    if is_another:
         fields = {key: value for key, value in fields.items() if key != "also"}
+    shared = fields.get("loops", Profile.model_fields["loops"].default)
     exceptions = fields.get("model")
-    if axes and isinstance(exceptions, dict):
+    if (axes or is_another) and isinstance(exceptions, dict):
+
+        def is_kept(key: str, value: Any) -> bool:
+            return key not in axes and not (is_another and key == "loops" and _adds(value, shared))
+
         kept = {
-            name: {key: value for key, value in own.items() if key not in axes} if isinstance(own, dict) else own
+            name: {key: value for key, value in own.items() if is_kept(key, value)} if isinstance(own, dict) else own
             for name, own in exceptions.items()
         }
         fields = {**fields, "model": kept}
     return {**fields, **overrides}
+
+
+def _adds(values: Any, shared: Any) -> bool:
+    """Whether a list has all of another, and more. What is no list is refused later."""
+    return isinstance(values, list) and isinstance(shared, list | tuple) and all(each in values for each in shared)
 
 
 def _validate(fields: dict[str, Any], source: str, flags: set[str]) -> Profile:
