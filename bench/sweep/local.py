@@ -1,6 +1,8 @@
 """Runs cases one after another, each in a fresh process on this machine."""
 
+import contextlib
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -46,6 +48,9 @@ from bench.worker.protocol import (
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 _Kind = TypeVar("_Kind")
+_WORKER = start_command("bench.worker")
+_IMPORT = (sys.executable, "-P", "-c", "import keras")
+_IMPORT_LIMIT_S = 300.0
 _SPARE_EVENTS = 32
 """More than a process sends besides its epochs, checkpoints and evaluations."""
 
@@ -59,7 +64,8 @@ class LocalExecutor:
     """Seconds after which a case is ended; None for no limit."""
     stall_s: float | None = None
     """Seconds without an event after which a case is ended; None for no limit."""
-    command: tuple[str, ...] = start_command("bench.worker")
+    command: tuple[str, ...] = _WORKER
+    _imported: set[str] = field(default_factory=set)
     _peaks: dict[tuple[object, ...], PeaksEvent] = field(default_factory=dict)
     """What a process could reach at best, by all that decides it: measured once, since it takes two seconds."""
     _idle_w: tuple[tuple[str, float], ...] | None = None
@@ -70,7 +76,24 @@ class LocalExecutor:
         for case in cases:
             self.folder.logs.mkdir(exist_ok=True)
             listen(case, None)
+            if case.backend not in self._imported and self.command == _WORKER:
+                self._import(case)
             yield self._run_case(case, listen)
+
+    def _import(self, case: Case) -> None:
+        """Import a backend before its first case, in a process that is not measured.
+
+        Libraries that nobody has used lately come from the disk: that case's start, and no other's, would take up to
+        half a minute longer. Why an import fails, the case itself will say.
+        """
+        self._imported.add(case.backend)
+        log = self.folder.locate_log(case.case_id)
+        with (
+            contextlib.suppress(NotStarted),
+            start_process(_IMPORT, make_environment(case.backend, case.threads), log) as child,
+            Watchdog(child, log, timeout_s=_IMPORT_LIMIT_S, stall_s=None),
+        ):
+            child.wait()
 
     def _run_case(self, case: Case, listen: Listener) -> Outcome:
         """Run one case's process to its end, and measure from outside what can be."""

@@ -13,6 +13,7 @@ import scripted
 
 from bench.launch import ROOT
 from bench.results.folder import ReportFolder
+from bench.sweep import local
 from bench.sweep.local import LocalExecutor, _Ending
 from bench.sweep.process import hide_folders, make_environment, read_tail, start_process
 from bench.sweep.reaper import Reaper
@@ -133,3 +134,23 @@ def test_the_threads_of_a_case_reach_its_process_and_its_peaks_are_its_own(tmp_p
     executor._keep_peaks(one, peaks, _Ending("ok", None, 0))
     assert not executor._make_job(scripted.case(threads=1, repeat=1), 0).measures_peaks
     assert executor._make_job(free, 0).measures_peaks, "another number of threads has peaks of its own"
+
+
+def test_a_backend_is_imported_once_before_its_first_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = tmp_path / "ran"
+
+    def note(what: str) -> tuple[str, ...]:
+        code = f"import os; open({str(ran)!r}, 'a').write({what!r} + os.environ['KERAS_BACKEND'] + chr(10))"
+        return (sys.executable, "-I", "-S", "-c", code)
+
+    monkeypatch.setattr(local, "measure_reference", lambda _threads: None)
+    monkeypatch.setattr(local, "_IMPORT", note("import "))
+    monkeypatch.setattr(local, "_WORKER", note("case "))
+    cases = [scripted.case(backend=backend) for backend in ("tensorflow", "jax", "tensorflow")]
+    list(LocalExecutor(ReportFolder(tmp_path), command=note("case ")).run(cases, lambda *_: None))
+    assert ran.read_text().splitlines() == [
+        "import tensorflow", "case tensorflow", "import jax", "case jax", "case tensorflow",
+    ]  # fmt: skip
+    ran.unlink()
+    list(LocalExecutor(ReportFolder(tmp_path), command=note("other ")).run(cases[:1], lambda *_: None))
+    assert ran.read_text().splitlines() == ["other tensorflow"], "what is no training needs no backend"
