@@ -33,7 +33,10 @@ def start(
         typer.Option(help="Every case on all machines (default), or each once on whichever of one kind is free."),
     ] = None,
     machines: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Do not end before so many machines took part; by default 1.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Do not end before so many took part; by default 1, or all of --ssh and --slurm."
+        ),
     ] = None,
     lease: Annotated[
         float,
@@ -43,7 +46,11 @@ def start(
         str | None, typer.Option(metavar="A,B", help="Start a worker on these hosts by ssh, as long as home runs.")
     ] = None,
     slurm: Annotated[
-        str | None, typer.Option(metavar="PARTITION", help="Print a script for sbatch that starts workers.")
+        str | None,
+        typer.Option(
+            metavar="A[:TYPE][:N],B",
+            help="Start a worker on a node of each partition, or on N nodes of a type, as jobs of Slurm.",
+        ),
     ] = None,
     on_interrupt: Annotated[
         Literal["ask", "end", "detach"],

@@ -21,7 +21,7 @@ from bench.datasets.find import Dataset
 from bench.errors import InvalidInput
 from bench.fleet.dask_settings import DEFAULT_SCHEDULER, describe_risk, import_distributed, split_address
 from bench.fleet.home import Home
-from bench.fleet.launchers import make_slurm_script, parse_hosts, require_reachable, start_by_ssh
+from bench.fleet.launchers import parse_hosts, parse_nodes, require_reachable, start_by_slurm, start_by_ssh
 from bench.fleet.ledger import FleetFile, Spread, open_ledger, read_fleet_file
 from bench.fleet.member import DiskRefused, Plan
 from bench.fleet.progress import FleetDisplay
@@ -51,7 +51,7 @@ class FleetRequest:
     ssh: str | None = None
     """Hosts to start a worker on, with commas between them."""
     slurm: str | None = None
-    """A partition, for the script that is printed."""
+    """Types of nodes, as `bench.fleet.launchers.SlurmNodes` has them, with commas between them."""
 
 
 def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
@@ -69,46 +69,55 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
     scheduler = request.scheduler or (stored.scheduler if stored else DEFAULT_SCHEDULER)
     split_address(scheduler)
     hosts = parse_hosts(request.ssh) if request.ssh is not None else []
-    script = make_slurm_script(request.slurm, scheduler) if request.slurm is not None else ""
-    if hosts or script:
+    nodes = parse_nodes(request.slurm) if request.slurm is not None else []
+    if hosts or nodes:
         require_reachable(scheduler, "--ssh" if hosts else "--slurm")
     distributed = import_distributed()
-    file, dataset = _prepare(request, sweep.out, scheduler, stored, console)
+    launched = len(hosts) + sum(each.count for each in nodes)
+    file, dataset = _prepare(request, sweep.out, scheduler, stored, launched, console)
     if risk := describe_risk(scheduler):
         say(console, risk)
     ensure_scheduler(scheduler, console)
     plan = Plan(file.machines, request.lease_s)
-    again = _make_resume_command(sweep.out, sweep.data)
-    with open_ledger(sweep.out, file, is_new=not sweep.resume) as ledger, tempfile.TemporaryDirectory() as scratch:
+    display = FleetDisplay(console)
+    again = _make_resume_command(sweep.out, request)
+    with (
+        open_ledger(sweep.out, file, is_new=not sweep.resume) as ledger,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         say(console, f"{len(file.header.cases)} cases, --spread {file.spread}; machines join with:")
         say(console, f"  aebench fleet worker --scheduler {scheduler}")
-        if script:
-            say(console, f"or on Slurm with this script for sbatch:\n\n{script}")
-        display = FleetDisplay(console)
-        home = Home(
-            distributed=distributed,
-            ledger=ledger,
-            plan=plan,
-            read_images=_make_reader(dataset, Path(scratch)),
-            tell=display.tell,
-            revive=lambda: ensure_scheduler(scheduler, console),
-            finished=display.finish,
-        )
-        with display, start_by_ssh(hosts, scheduler, display.tell) as by_ssh:
+        with (
+            start_by_ssh(hosts, scheduler, display.tell) as by_ssh,
+            start_by_slurm(nodes, scheduler, file.sweep, display.tell) as by_slurm,
+            display,
+        ):
 
             def show(home: Home) -> None:
                 by_ssh.look()
+                by_slurm.look()
                 display.show(home)
 
-            home.show = show
+            home = Home(
+                distributed=distributed,
+                ledger=ledger,
+                plan=plan,
+                read_images=_make_reader(dataset, Path(scratch)),
+                tell=display.tell,
+                revive=lambda: ensure_scheduler(scheduler, console),
+                finished=display.finish,
+                show=show,
+            )
             stopped_by = _work(home)
             if isinstance(stopped_by, KeyboardInterrupt):
-                _settle_cases(home, request.on_interrupt, hosts, console)
+                chosen = _settle_cases(home, request.on_interrupt, hosts, console)
+                if chosen == "detach":
+                    by_slurm.leave()
         return report_fleet(ledger, console, again=again, machines=file.machines, stopped_by=stopped_by)
 
 
 def _prepare(
-    request: FleetRequest, out: Path, scheduler: str, stored: FleetFile | None, console: Console
+    request: FleetRequest, out: Path, scheduler: str, stored: FleetFile | None, launched: int, console: Console
 ) -> tuple[FleetFile, Dataset]:
     """Find out what is measured: what was asked for, or what a folder was begun with."""
     sweep = request.sweep
@@ -117,7 +126,8 @@ def _prepare(
         profile = _without_minutes(sweep.choose_profile())
         dataset = find_images(sweep, profile, console)
         header = make_header(profile, dataset, console)
-        spread, machines = request.spread or "machines", request.machines or 1
+        spread = request.spread or "machines"
+        machines = request.machines or (launched if spread == "machines" and launched else 1)
         file = FleetFile(sweep=uuid4().hex, spread=spread, scheduler=scheduler, machines=machines, header=header)
         return file, dataset
     profile = change_profile(stored.header.profile, sweep.overrides)
@@ -149,10 +159,13 @@ def _make_reader(dataset: Dataset, scratch: Path) -> Callable[[], bytes]:
     return lambda: write().read_bytes()
 
 
-def _make_resume_command(out: Path, data: Path | None = None) -> str:
+def _make_resume_command(out: Path, request: FleetRequest | None = None) -> str:
     """The rest is in `fleet.json`."""
-    words = ["--resume", "--out", str(out), *(["--data", str(data)] if data is not None else [])]
-    return f"aebench fleet start {shlex.join(words)}"
+    flags: dict[str, Path | str | None] = {"--out": out}
+    if request is not None:
+        flags |= {"--data": request.sweep.data, "--ssh": request.ssh, "--slurm": request.slurm}
+    words = (word for flag, value in flags.items() if value is not None for word in (flag, str(value)))
+    return f"aebench fleet start --resume {shlex.join(words)}"
 
 
 def _work(home: Home) -> KeyboardInterrupt | OSError | None:
@@ -171,8 +184,11 @@ def _work(home: Home) -> KeyboardInterrupt | OSError | None:
     return KeyboardInterrupt() if home.stop.is_set() else None
 
 
-def _settle_cases(home: Home, on_interrupt: OnInterrupt, hosts: list[str], console: Console) -> None:
-    """After Ctrl-C, end what runs or leave it: outside asyncio, which makes something else of another Ctrl-C."""
+def _settle_cases(home: Home, on_interrupt: OnInterrupt, hosts: list[str], console: Console) -> OnInterrupt:
+    """After Ctrl-C, end what runs or leave it, and return which was chosen.
+
+    Outside asyncio, which makes something else of another Ctrl-C.
+    """
     if on_interrupt == "ask":
         on_interrupt = _ask(console) if console.is_terminal else "end"
     finishes = "each machine finishes the case that it runs and keeps its row"
@@ -180,7 +196,7 @@ def _settle_cases(home: Home, on_interrupt: OnInterrupt, hosts: list[str], conso
     try:
         is_heard = on_interrupt == "end" and is_answering(home.ledger.file.scheduler)
     except KeyboardInterrupt:  # another Ctrl-C waits for nothing
-        return
+        return on_interrupt
     if on_interrupt == "end" and not is_heard:
         say(console, f"No scheduler answers: {finishes}")
     elif on_interrupt == "end":
@@ -189,6 +205,7 @@ def _settle_cases(home: Home, on_interrupt: OnInterrupt, hosts: list[str], conso
             asyncio.run(home.end_cases())
     else:
         say(console, f"Leaving: {finishes}")
+    return on_interrupt
 
 
 def _ask(console: Console) -> Literal["end", "detach"]:

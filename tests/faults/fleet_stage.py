@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import shlex
 import signal
 import socket
 import subprocess
@@ -140,6 +141,22 @@ class FleetStage:
         arguments = ("worker", "--scheduler", self.address, "--label", label, "--folder", str(place))
         return self.play(*arguments, busy=place / "busy", environ=environ, **changes)
 
+    def write_aebench(self, folder: Path, label: str) -> None:
+        """Write an `aebench` that plays the worker which it is asked for; `label` may have shell variables."""
+        place = self.place(label)
+        request = self.make_request(
+            "--folder", str(place), busy=str(place / "busy"), environ=self.environ | {"TMPDIR": str(place)}
+        )
+        request["arguments"].remove("fleet")
+        environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "HOME": str(self.root), STAGE_VARIABLE: str(self.root)}
+        quoted = json.dumps(request).replace('"', '\\"')
+        write_script(
+            folder / "aebench",
+            *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
+            f'mkdir -p "{place}"',
+            f'exec {shlex.quote(sys.executable)} -m faults.fleet_server "{quoted}" "$@"',
+        )
+
     def home(self, *more: str, resume: bool = False, **changes: Any) -> Actor:
         resumes = resume and (self.out / "fleet.json").exists()
         what = ("--resume",) if resumes else SWEEP
@@ -182,6 +199,11 @@ class FleetStage:
     def check_alone(self, label: str) -> None:
         assert not (self.place(label) / "busy.overlap").exists(), "two cases ran side by side"
 
+    def check_that_the_workers_have_ended(self) -> None:
+        """Of workers that home started: the scheduler alone is left."""
+        scheduler = self.actors[0].pid
+        wait_for(lambda: processes(self.root, but=self.server.pid) == [scheduler], self.describe)
+
     def end(self) -> None:
         """Stop the fleet from outside; nothing of it runs on."""
         for actor in self.actors:
@@ -194,6 +216,12 @@ class FleetStage:
                 actor.send(signal.SIGTERM)
         left = left_over(self.root, but=self.server.pid)
         assert left == [], self.describe()
+
+
+def write_script(path: Path, *lines: str) -> None:
+    """Write what a shell runs."""
+    path.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    path.chmod(0o755)
 
 
 def count_rows(journals: list[Path]) -> Counter[tuple[str, int]]:

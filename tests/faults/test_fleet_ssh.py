@@ -2,7 +2,6 @@
 
 import getpass
 import importlib.util
-import json
 import os
 import shlex
 import shutil
@@ -15,8 +14,7 @@ from pathlib import Path
 
 import pytest
 from faults import fleet_stage
-from faults.fleet_stage import FleetStage
-from faults.stage import ROOT, STAGE_VARIABLE, processes
+from faults.fleet_stage import FleetStage, write_script
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="signals and forks are POSIX's"),
@@ -90,42 +88,23 @@ def is_listening(port: int) -> bool:
     return True
 
 
-def write_script(path: Path, *lines: str) -> None:
-    path.write_text("\n".join(("#!/bin/sh", *lines, "")))
-    path.chmod(0o755)
-
-
 @pytest.fixture
 def fleet(_server: tuple[subprocess.Popen[str], Path], _host: Path, tmp_path: Path) -> Iterator[FleetStage]:
     """A scheduler, and a host whose `aebench` is a scripted machine."""
     server, root = _server
     path = os.pathsep.join((str(_host), os.environ["PATH"]))
     stage = FleetStage(server, root, tmp_path, pace=0.1, environ={"PATH": path})
-    place = stage.place(HOST)
-    place.mkdir(parents=True)
-    request = stage.make_request("--folder", str(place), busy=str(place / "busy"), environ={"TMPDIR": str(place)})
-    request["arguments"].remove("fleet")
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "HOME": str(root), STAGE_VARIABLE: str(root)}
-    write_script(
-        _host / "aebench",
-        *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
-        f'exec {shlex.join((sys.executable, "-m", "faults.fleet_server", json.dumps(request)))} "$@"',
-    )
+    stage.write_aebench(_host, HOST)
     stage.scheduler()
     yield stage
     stage.end()
-
-
-def check_that_the_worker_has_ended(fleet: FleetStage) -> None:
-    scheduler = fleet.actors[0].pid
-    fleet_stage.wait_for(lambda: processes(fleet.root, but=fleet.server.pid) == [scheduler], fleet.describe)
 
 
 def test_home_starts_a_worker_and_ends_it(fleet: FleetStage) -> None:
     home = fleet.home("--ssh", HOST)
     assert home.code() == 0, fleet.describe()
     fleet.check(HOST)
-    check_that_the_worker_has_ended(fleet)
+    fleet.check_that_the_workers_have_ended()
 
 
 def test_ctrl_c_at_home_ends_the_worker_and_what_it_runs(fleet: FleetStage) -> None:
@@ -133,6 +112,6 @@ def test_ctrl_c_at_home_ends_the_worker_and_what_it_runs(fleet: FleetStage) -> N
     fleet.wait_for_starts(HOST, 2)
     home.send(signal.SIGINT)
     assert home.code() == 130, fleet.describe()
-    check_that_the_worker_has_ended(fleet)
+    fleet.check_that_the_workers_have_ended()
     assert fleet.home("--ssh", HOST, resume=True).code() == 0, fleet.describe()
     fleet.check(HOST)

@@ -3,14 +3,45 @@
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bench.errors import InvalidInput
-from bench.fleet.launchers import make_slurm_script, parse_hosts, require_reachable, start_by_ssh
+from bench.fleet import launchers
+from bench.fleet.launchers import (
+    SlurmNodes,
+    make_slurm_script,
+    parse_hosts,
+    parse_nodes,
+    require_reachable,
+    start_by_slurm,
+    start_by_ssh,
+)
 
 ADDRESS = "tcp://10.0.0.5:8790"
+posix = pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")
+
+
+def make_slurm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a stand-in for Slurm on the PATH: `queue` is what squeue prints; with `fails`, nothing works."""
+    script = f"""#!/bin/sh
+cd {folder}
+echo "${{0##*/}} $*" >> asked
+test -e fails && {{ echo "slurm_load_jobs error: tired" >&2; exit 1; }}
+case $0 in
+    *squeue) cat queue 2>/dev/null || true;;
+    *sbatch)
+        grep -q partition=bad && {{ echo "sbatch: error: invalid partition specified: bad" >&2; exit 1; }}
+        echo x >> jobs
+        wc -l < jobs;;
+esac
+"""
+    for name in ("sbatch", "squeue", "scancel"):
+        (folder / name).write_text(script)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
 def test_hosts_are_a_list() -> None:
@@ -32,18 +63,116 @@ def test_other_machines_cannot_reach_loopback() -> None:
             require_reachable(anywhere, "--slurm")
 
 
+def test_nodes_are_a_list_of_partitions_with_types_and_counts() -> None:
+    assert parse_nodes("gpu:a100:4, cpu,gpu:h100,small:12") == [
+        SlurmNodes("gpu", "a100", 4),
+        SlurmNodes("cpu"),
+        SlurmNodes("gpu", "h100"),
+        SlurmNodes("small", None, 12),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "a b", "-p", "a:0", "a:b:c", "a,a:2", "a\n#SBATCH --wrap=evil", "a:b:9999"])
+def test_what_is_no_type_of_node_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="--slurm takes"):
+        parse_nodes(text)
+
+
 def test_the_script_for_slurm_is_a_script(tmp_path: Path) -> None:
-    script = make_slurm_script("gpu", ADDRESS)
+    script = make_slurm_script(SlurmNodes("gpu", "a100", 4), ADDRESS, "aebench-1")
     path = tmp_path / "script"
     path.write_text(script)
     assert subprocess.run(("bash", "-n", str(path)), check=False).returncode == 0
-    assert "#SBATCH --partition=gpu\n" in script
-    assert f'aebench fleet worker --scheduler {ADDRESS} --label "$SLURMD_NODENAME"' in script
-    with pytest.raises(InvalidInput, match="--slurm takes"):
-        make_slurm_script("a\n#SBATCH --wrap=evil", ADDRESS)
+    options = [line.removeprefix("#SBATCH ") for line in script.splitlines() if line.startswith("#SBATCH")]
+    assert options == [
+        "--job-name=aebench-1",
+        "--partition=gpu",
+        "--constraint=a100",
+        "--array=1-4",
+        "--nodes=1",
+        "--exclusive",
+        "--mem=0",
+    ]
+    assert f'exec aebench fleet worker --scheduler {ADDRESS} --label "$SLURMD_NODENAME"' in script
+    alone = make_slurm_script(SlurmNodes("gpu"), ADDRESS, "aebench-1")
+    assert "--array" not in alone
+    assert "--constraint" not in alone
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")
+def look_until(workers: launchers.SlurmWorkers, is_enough: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not is_enough():
+        assert time.monotonic() < end
+        workers.look()
+        time.sleep(0.01)
+
+
+@posix
+def test_slurm_says_why_jobs_wait_and_which_have_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_slurm(tmp_path, monkeypatch)
+    monkeypatch.setattr(launchers, "_SQUEUE_EACH_S", 0.0)
+    told: list[str] = []
+    with start_by_slurm([SlurmNodes("gpu", "a100", 2), SlurmNodes("cpu")], ADDRESS, "f" * 32, told.append) as workers:
+        assert told == ["Submitted to Slurm: 1 (gpu:a100), 2 (cpu)."]
+        (tmp_path / "queue").write_text("1|PENDING|Resources\n1|RUNNING|None\n2|RUNNING|None\nslurm is tired\n")
+        look_until(workers, lambda: len(told) > 1)
+        (tmp_path / "queue").write_text("1|PENDING|Resources\n1|PENDING|Nodes are \x1b[31mdown, or | not\n")
+        look_until(workers, lambda: len(told) > 3)
+    assert told[1:] == [
+        "Slurm's job 1 (gpu:a100) waits: Resources.",
+        "Slurm's job 1 (gpu:a100) waits: Nodes are down, or | not.",
+        "Slurm's job 2 (cpu) has ended; see slurm-2*.out where home was started.",
+        "Slurm's jobs are cancelled: 1.",
+    ]
+    asked = (tmp_path / "asked").read_text()
+    assert "squeue --noheader --name=aebench-ffffffff --format=%F|%T|%r" in asked
+    assert "scancel 1\n" in asked
+
+
+@posix
+def test_a_queue_that_does_not_answer_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_slurm(tmp_path, monkeypatch)
+    monkeypatch.setattr(launchers, "_SQUEUE_EACH_S", 0.0)
+    told: list[str] = []
+    with start_by_slurm([SlurmNodes("cpu")], ADDRESS, "f" * 32, told.append) as workers:
+        (tmp_path / "fails").touch()
+        asked = tmp_path / "asked"
+        look_until(workers, lambda: asked.read_text().count("squeue") > 3)
+    assert told[1:] == ["Slurm's jobs could not be cancelled (slurm_load_jobs error: tired); run: scancel 1"]
+
+
+@posix
+def test_what_slurm_refuses_is_said_and_what_it_took_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_slurm(tmp_path, monkeypatch)
+    told: list[str] = []
+    nodes = [SlurmNodes("cpu"), SlurmNodes("bad")]
+    with (
+        pytest.raises(InvalidInput, match="takes no such job: sbatch: error: invalid partition specified: bad"),
+        start_by_slurm(nodes, ADDRESS, "f" * 32, told.append),
+    ):
+        pytest.fail("it was refused")
+    assert told == ["Slurm's jobs are cancelled: 1."]
+    (tmp_path / "fails").touch()
+    with (
+        pytest.raises(InvalidInput, match="squeue does not say"),
+        start_by_slurm(nodes, ADDRESS, "f" * 32, told.append),
+    ):
+        pytest.fail("it was refused")
+
+
+def test_without_sbatch_the_script_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told: list[str] = []
+    with start_by_slurm([SlurmNodes("gpu")], ADDRESS, "f" * 32, told.append) as workers:
+        workers.look()
+        workers.leave()
+    assert len(told) == 2
+    assert make_slurm_script(SlurmNodes("gpu"), ADDRESS, "aebench-ffffffff") in told[1]
+
+
+@posix
 def test_ssh_runs_a_worker_there_says_how_it_ended_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
