@@ -248,10 +248,13 @@ def _find_jobs(job_name: str) -> dict[str, str]:
 
 
 def _read_queue(job_name: str) -> list[list[str]] | None:
-    """Return the id that all jobs of an array have, the state and why it waits of each job; None without an answer."""
+    """Return the id that all jobs of an array have, the state and why it waits of each job that has not ended.
+
+    None without an answer.
+    """
     answer, problem = _run_slurm(("squeue", "--noheader", f"--name={job_name}", "--format=%F|%T|%r"))
     lines = [line.strip().split("|", 2) for line in answer.splitlines()]
-    return None if problem else [line for line in lines if len(line) == 3]
+    return None if problem else [line for line in lines if len(line) == 3 and line[1] != "COMPLETING"]
 
 
 def _submit(script: str) -> str:
@@ -260,8 +263,7 @@ def _submit(script: str) -> str:
     job = answer.strip().partition(";")[0]
     if problem or not re.fullmatch(r"\d+", job):
         raise InvalidInput(
-            f"Slurm takes no such job: {problem or quote(answer, 200)}. Nothing has run; go on with --resume and "
-            "another --slurm."
+            f"Slurm takes no such job: {problem or quote(answer, 200)}. Go on with --resume and another --slurm."
         )
     return job
 

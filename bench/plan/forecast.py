@@ -41,7 +41,8 @@ class MeasuredProcess:
     batch_size: int
     train_samples: int
     start_s: float
-    """Seconds outside of its epochs (imports, building), and what the first one took longer than the median."""
+    """Seconds outside of its epochs (building, and imports as they usually are on its machine), and what the first one
+    took longer than the median."""
     epoch_s: float
     """Median seconds of an epoch as it was, noise included, with its validation."""
     peak_rss_mib: float

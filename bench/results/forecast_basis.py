@@ -6,7 +6,8 @@ line.
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields, replace
 
 from bench.errors import format_count
@@ -19,7 +20,9 @@ def list_measured(reports: Iterable[tuple[str, Sequence[ResultRow]]]) -> list[Me
     """List each process of the reports that forecasts can be made from, by its last checkpoint, and foretell it from
     the other reports of its machine.
     """
-    found = [(made, row) for name, rows in reports for row in _select_last(rows) if (made := _make(name, row))]
+    last = [(name, row) for name, rows in reports for row in _select_last(rows)]
+    imports = _find_usual_imports(row for _name, row in last)
+    found = [(made, row) for name, row in last if (made := _make(name, row, imports))]
     return [_add_errors(made, row, [each for each, _row in found if _is_like(made, each)]) for made, row in found]
 
 
@@ -33,13 +36,32 @@ def _select_last(rows: Iterable[ResultRow]) -> Iterable[ResultRow]:
     return {row.case_id: row for row in ascending if row.status == "ok"}.values()
 
 
-def _make(report: str, row: ResultRow) -> MeasuredProcess | None:
+_Importer = tuple[str, float, str]
+"""A machine's processor and cores, and a backend."""
+
+
+def _identify(row: ResultRow) -> _Importer:
+    return row.cpu_model or row.cpu_arch, row.cpu_limit, row.backend
+
+
+def _find_usual_imports(rows: Iterable[ResultRow]) -> dict[_Importer, float]:
+    """Find the median seconds that each machine's processes took to import each backend: some read it from the disk."""
+    found: dict[_Importer, list[float]] = {}
+    for row in rows:
+        if row.import_s is not None:
+            found.setdefault(_identify(row), []).append(row.import_s)
+    return {importer: statistics.median(seconds) for importer, seconds in found.items()}
+
+
+def _make(report: str, row: ResultRow, imports: Mapping[_Importer, float]) -> MeasuredProcess | None:
     """Describe a process; None where a figure was not measured, and of threads that somebody set."""
     figures = (row.total_s, row.train_total_s, row.val_total_s, row.first_epoch_s, row.epoch_s_median, row.val_s_median)
     total_s, train_total_s, val_total_s, first_s, train_s, val_s = (figure or 0.0 for figure in figures)
     if None in figures or row.peak_rss_mib is None or row.threads is not None:
         return None
     outside_s = total_s - train_total_s - val_total_s
+    if row.import_s is not None:
+        outside_s += imports[_identify(row)] - row.import_s
     extra_s = max(first_s - train_s, 0.0) + max(val_total_s - row.epochs * val_s, 0.0)  # of the first validation, too
     return MeasuredProcess(
         report=report,

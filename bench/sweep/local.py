@@ -1,6 +1,7 @@
 """Runs cases one after another, each in a fresh process on this machine."""
 
 import contextlib
+import math
 import signal
 import sys
 import time
@@ -51,6 +52,8 @@ _Kind = TypeVar("_Kind")
 _WORKER = start_command("bench.worker")
 _IMPORT = (sys.executable, "-P", "-c", "import keras")
 _IMPORT_LIMIT_S = 300.0
+_READ_AGAIN_S = 120.0
+"""Systems take from memory what was not used for so long: after cases of ten minutes imports took 18 s instead of 4."""
 _SPARE_EVENTS = 32
 """More than a process sends besides its epochs, checkpoints and evaluations."""
 
@@ -65,7 +68,8 @@ class LocalExecutor:
     stall_s: float | None = None
     """Seconds without an event after which a case is ended; None for no limit."""
     command: tuple[str, ...] = _WORKER
-    _imported: set[str] = field(default_factory=set)
+    _imported_at: dict[str, float] = field(default_factory=dict)
+    """When a process began that imports a backend, by its name."""
     _peaks: dict[tuple[object, ...], PeaksEvent] = field(default_factory=dict)
     """What a process could reach at best, by all that decides it: measured once, since it takes two seconds."""
     _idle_w: tuple[tuple[str, float], ...] | None = None
@@ -76,17 +80,16 @@ class LocalExecutor:
         for case in cases:
             self.folder.logs.mkdir(exist_ok=True)
             listen(case, None)
-            if case.backend not in self._imported and self.command == _WORKER:
+            imported_at, now = self._imported_at.get(case.backend, -math.inf), time.monotonic()
+            if now - imported_at > _READ_AGAIN_S and self.command == _WORKER:
                 self._import(case)
+            self._imported_at[case.backend] = time.monotonic()
             yield self._run_case(case, listen)
 
     def _import(self, case: Case) -> None:
-        """Import a backend before its first case, in a process that is not measured.
-
-        Libraries that nobody has used lately come from the disk: that case's start, and no other's, would take up to
-        half a minute longer. Why an import fails, the case itself will say.
+        """Import a case's backend in a process that is not measured: libraries that nobody has used lately come from
+        the disk, and this case's start, but not others', would have that in it. Why it fails, the case itself will say.
         """
-        self._imported.add(case.backend)
         log = self.folder.locate_log(case.case_id)
         with (
             contextlib.suppress(NotStarted),

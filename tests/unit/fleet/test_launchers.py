@@ -116,7 +116,9 @@ def test_slurm_says_why_jobs_wait_and_which_have_ended(tmp_path: Path, monkeypat
         assert told == ["Submitted to Slurm: 1 (gpu:a100), 2 (cpu)."]
         (tmp_path / "queue").write_text("1|PENDING|Resources\n1|RUNNING|None\n2|RUNNING|None\nslurm is tired\n")
         look_until(workers, lambda: len(told) > 1)
-        (tmp_path / "queue").write_text("1|PENDING|Resources\n1|PENDING|Nodes are \x1b[31mdown, or | not\n")
+        (tmp_path / "queue").write_text(
+            "1|PENDING|Resources\n1|PENDING|Nodes are \x1b[31mdown, or | not\n2|COMPLETING|None\n"
+        )
         look_until(workers, lambda: len(told) > 3)
     assert told[1:] == [
         "Slurm's job 1 (gpu:a100) waits: Resources.",

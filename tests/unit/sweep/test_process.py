@@ -136,7 +136,9 @@ def test_the_threads_of_a_case_reach_its_process_and_its_peaks_are_its_own(tmp_p
     assert executor._make_job(free, 0).measures_peaks, "another number of threads has peaks of its own"
 
 
-def test_a_backend_is_imported_once_before_its_first_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_is_imported_before_its_first_case_and_once_it_may_be_out_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ran = tmp_path / "ran"
 
     def note(what: str) -> tuple[str, ...]:
@@ -147,10 +149,15 @@ def test_a_backend_is_imported_once_before_its_first_case(tmp_path: Path, monkey
     monkeypatch.setattr(local, "_IMPORT", note("import "))
     monkeypatch.setattr(local, "_WORKER", note("case "))
     cases = [scripted.case(backend=backend) for backend in ("tensorflow", "jax", "tensorflow")]
-    list(LocalExecutor(ReportFolder(tmp_path), command=note("case ")).run(cases, lambda *_: None))
+    executor = LocalExecutor(ReportFolder(tmp_path), command=note("case "))
+    list(executor.run(cases, lambda *_: None))
     assert ran.read_text().splitlines() == [
         "import tensorflow", "case tensorflow", "import jax", "case jax", "case tensorflow",
     ]  # fmt: skip
+    ran.unlink()
+    monkeypatch.setattr(local, "_READ_AGAIN_S", -1.0)
+    list(executor.run(cases[:1], lambda *_: None))
+    assert ran.read_text().splitlines() == ["import tensorflow", "case tensorflow"]
     ran.unlink()
     list(LocalExecutor(ReportFolder(tmp_path), command=note("other ")).run(cases[:1], lambda *_: None))
     assert ran.read_text().splitlines() == ["other tensorflow"], "what is no training needs no backend"
