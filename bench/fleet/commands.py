@@ -48,8 +48,8 @@ def start(
     slurm: Annotated[
         str | None,
         typer.Option(
-            metavar="A[:TYPE][:N],B",
-            help="Start a worker on a node of each partition, or on N nodes of a type, as jobs of Slurm.",
+            metavar="P[:FEATURE][:N],Q",
+            help="Start workers as jobs of Slurm: on one node of a partition, or on N, which have a feature.",
         ),
     ] = None,
     on_interrupt: Annotated[

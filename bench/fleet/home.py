@@ -58,7 +58,7 @@ class Home:
     _sending: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Datasets on their way: each is in memory meanwhile."""
     _changed_at: float = field(default_factory=time.monotonic)
-    """When a machine joined or a case ended last."""
+    """When a machine joined or a case ended last, or machines were still to come."""
     _is_lost: bool = False
 
     # ------------------------------------------------------------------ connections
@@ -353,6 +353,10 @@ class Home:
                 f"no machine took part within {self.plan.lease_s:g} seconds; start `aebench fleet worker --scheduler "
                 f"{self.ledger.file.scheduler}` on one, and go on with --resume.{why}"
             )
+
+    def extend_lease(self) -> None:
+        """Wait for machines from now on: some are still to come."""
+        self._changed_at = time.monotonic()
 
     def _is_done(self) -> bool:
         """Whether nothing is left that a machine would run."""

@@ -1,25 +1,28 @@
 """Starts workers on other machines: by ssh, or as jobs of Slurm."""
 
 import contextlib
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from bench.errors import InvalidInput, quote, split_list
+from bench.errors import InvalidInput, format_count, quote, split_list
 from bench.fleet.dask_settings import is_loopback, split_address
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _HOST = rf"({_NAME}@)?{_NAME}"
-_NODES = rf"({_NAME})(?::([A-Za-z_][A-Za-z0-9._-]*))?(?::([1-9][0-9]{{0,2}}))?"
-"""What Slurm itself writes in ``--gres``: a name, a type, a number."""
+_NODES = rf"({_NAME})(?::(?![0-9]+(?::|$))({_NAME}))?(?::([1-9][0-9]{{0,2}}))?"
+"""A number alone is how many, and no type."""
+_ALONE = ("--nodes=1", "--exclusive", "--mem=0")
 _ENDING_S = 5.0
 _SLURM_S = 60.0
 """A controller with much to do lets one wait."""
@@ -134,46 +137,80 @@ def parse_nodes(text: str) -> list[SlurmNodes]:
     nodes = [SlurmNodes(match[1], match[2], int(match[3] or 1)) for match in found if match is not None]
     if not nodes or None in found or len({each.title for each in nodes}) < len(nodes):
         raise InvalidInput(
-            "--slurm takes partitions, with the type of node and how many of it where you want, each once, such as "
-            f"gpu or gpu:a100:4,gpu:h100; got {quote(text)!r}."
+            "--slurm takes partitions, with a feature of their nodes and a number of nodes where you want, each once, "
+            f"such as gpu or gpu:a100:4,gpu:h100; got {quote(text)!r}."
         )
     return nodes
 
 
 def make_slurm_script(nodes: SlurmNodes, scheduler: str, job_name: str) -> str:
-    """Make the script for sbatch: a job for each node, so that each starts as soon as there is room for it.
-
-    ``--exclusive`` gives a job all cores and GPUs of its node, and nobody else any of them; ``--mem=0`` all its memory.
-    """
-    constraint = "" if nodes.type is None else f"#SBATCH --constraint={nodes.type}\n"
-    array = "" if nodes.count == 1 else f"#SBATCH --array=1-{nodes.count}\n"
+    """Make the script for sbatch."""
+    options = "".join(f"#SBATCH {option}\n" for option in _list_options(nodes, job_name))
     return f"""#!/bin/bash
-#SBATCH --job-name={job_name}
-#SBATCH --partition={nodes.partition}
-{constraint}{array}#SBATCH --nodes=1
-#SBATCH --exclusive
-#SBATCH --mem=0
-exec aebench fleet worker --scheduler {shlex.quote(scheduler)} --label "$SLURMD_NODENAME"
+{options}exec aebench fleet worker --scheduler {shlex.quote(scheduler)} --label "$SLURMD_NODENAME"
 """
 
 
-class SlurmWorkers:
-    """Workers in jobs of Slurm."""
+def _list_options(nodes: SlurmNodes, job_name: str) -> list[str]:
+    """A job for each node, so that each starts as soon as there is room for it.
 
-    def __init__(self, job_name: str, jobs: dict[str, str], tell: Callable[[str], None]) -> None:
+    ``--exclusive`` gives a job all cores and GPUs of its node, and nobody else any of them; ``--mem=0`` all its memory.
+    """
+    constraint = [] if nodes.type is None else [f"--constraint={nodes.type}"]
+    array = f"--array=1-{nodes.count}"
+    return [f"--job-name={job_name}", f"--partition={nodes.partition}", *constraint, array, *_ALONE]
+
+
+class SlurmWorkers:
+    """Workers in jobs of Slurm, which all have one name."""
+
+    def __init__(self, job_name: str, tell: Callable[[str], None]) -> None:
+        self.is_waiting = False
+        """Whether a job was pending when Slurm was asked last."""
         self._job_name = job_name
-        self._jobs = jobs
-        """What each asked for, by the job's id."""
         self._tell = tell
-        self._told: set[tuple[str, str]] = set()
+        self._has_jobs = False
+        """Whether Slurm may have jobs of that name, also where an answer of sbatch has not come."""
+        self._counts: Counter[str] = Counter()
+        """How many jobs of each type of node there were when Slurm was asked last."""
+        self._reasons: set[str] = set()
         self._thread = ThreadPoolExecutor(1)
-        self._queue: Future[list[list[str]] | None] | None = None
-        self._asks_at = 0.0
+        self._queue: Future[list[_QueuedJob] | None] | None = None
+        self._asks_at = time.monotonic() + _SQUEUE_EACH_S
+
+    def take_over(self) -> None:
+        """Count what an earlier home has submitted as submitted. Raises `InvalidInput` where Slurm does not say."""
+        queue = _read_queue(self._job_name)
+        if queue is None:
+            raise InvalidInput("squeue fails; run it by hand to see why, and go on with --resume.")
+        self._has_jobs = bool(queue)
+        self._counts = Counter(job.title for job in queue)
+        if queue:
+            counts = ", ".join(f"{title}, {format_count(count, 'node')}" for title, count in self._counts.items())
+            self._tell(f"In Slurm's queue from before: {counts}.")
+
+    def submit(self, nodes: Sequence[SlurmNodes], scheduler: str) -> None:
+        """Submit what is not there yet. Raises `InvalidInput` for what Slurm refuses."""
+        for each in nodes:
+            missing = replace(each, count=each.count - self._counts[each.title])
+            if missing.count > 0:
+                self._has_jobs = True
+                options = _list_options(missing, self._job_name)
+                script = make_slurm_script(missing, scheduler, self._job_name)
+                # A person's own variables, such as SBATCH_PARTITION, count for more than what a script says.
+                answer, problem = _run_slurm(("sbatch", "--parsable", *options), script)
+                if problem:
+                    raise InvalidInput(
+                        f"Slurm takes no job for {each.title}: {problem}. Go on with --resume and another --slurm."
+                    )
+                self._counts[each.title] += missing.count
+                job = quote(answer, 40)
+                self._tell(f"Slurm's job {job}: {each.title}, {format_count(missing.count, 'node')}.")
 
     def look(self) -> None:
-        """Say why jobs wait, and which have ended. Slurm is asked twice a minute, and not waited for."""
+        """Say why jobs wait, and how many have ended. Slurm is asked twice a minute, and not waited for."""
         if self._queue is None:
-            if self._jobs and time.monotonic() >= self._asks_at:
+            if self._has_jobs and time.monotonic() >= self._asks_at:
                 self._queue = self._thread.submit(_read_queue, self._job_name)
         elif self._queue.done():
             queue, self._queue = self._queue.result(), None
@@ -181,95 +218,109 @@ class SlurmWorkers:
             if queue is not None:
                 self._tell_changes(queue)
 
-    def _tell_changes(self, queue: Sequence[Sequence[str]]) -> None:
-        for job, asked in list(self._jobs.items()):
-            reasons = {reason for one, state, reason in queue if one == job and state == "PENDING"}
-            if job not in {one for one, _, _ in queue}:
-                self._tell(f"Slurm's job {job} ({asked}) has ended; see slurm-{job}*.out where home was started.")
-                del self._jobs[job]
-            for reason in sorted(reasons):
-                if (job, reason) not in self._told:
-                    self._told.add((job, reason))
-                    self._tell(f"Slurm's job {job} ({asked}) waits: {quote(reason, 80)}.")
+    def _tell_changes(self, queue: Sequence["_QueuedJob"]) -> None:
+        waiting = [job for job in queue if job.state == "PENDING"]
+        self.is_waiting = bool(waiting)
+        for job in waiting:
+            line = f"Slurm's job {job.id} ({job.title}) waits: {quote(job.reason, 80)}."
+            if job.reason not in ("None", "(null)") and line not in self._reasons:
+                self._reasons.add(line)
+                self._tell(line)
+        counts = Counter(job.title for job in queue)
+        for title, ended in (self._counts - counts).items():
+            self._tell(
+                f"{format_count(ended, 'job')} of Slurm for {title} ended; see slurm-*.out where home was started."
+            )
+        self._counts = counts
 
     def leave(self) -> None:
         """Let the jobs run on without home."""
-        if self._jobs:
-            self._tell(f"Slurm's jobs stay: --resume goes on with them, and scancel {' '.join(self._jobs)} ends them.")
-            self._jobs.clear()
+        if self._has_jobs:
+            self._has_jobs = False
+            self._tell(f"Slurm's jobs run on: --resume goes on with them, and {self._cancel_command} ends them.")
 
     def end(self) -> None:
-        """Cancel the jobs."""
-        self._thread.shutdown()
-        if self._jobs:
-            _, problem = _run_slurm(("scancel", *self._jobs))
-            ids = " ".join(self._jobs)
-            self._tell(
-                f"Slurm's jobs could not be cancelled ({problem}); run: scancel {ids}"
-                if problem
-                else f"Slurm's jobs are cancelled: {ids}."
-            )
+        """Cancel the jobs, whatever squeue last said of them."""
+        try:
+            self.cancel()
+        except KeyboardInterrupt:
+            self._tell(f"Slurm's jobs may run on; {self._cancel_command} ends them.")
+            raise
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def cancel(self) -> None:
+        """Cancel all jobs of this sweep that there may be."""
+        if self._has_jobs:
+            _, problem = _run_slurm(shlex.split(self._cancel_command))
+            if problem and _read_queue(self._job_name) != []:
+                self._tell(f"Slurm's jobs could not be cancelled ({problem}); run: {self._cancel_command}")
+            else:
+                self._tell("Slurm's jobs are cancelled.")
+            self._has_jobs = False
+            self._counts.clear()
+
+    @property
+    def _cancel_command(self) -> str:
+        return f"scancel --name={self._job_name}"
 
 
 @contextmanager
 def start_by_slurm(
-    nodes: Sequence[SlurmNodes], scheduler: str, sweep: str, tell: Callable[[str], None]
+    nodes: Sequence[SlurmNodes], scheduler: str, sweep: str, before: str | None, tell: Callable[[str], None]
 ) -> Iterator[SlurmWorkers]:
     """Submit a job for each node; they are cancelled with the context. Without sbatch, scripts for it are printed.
 
-    Jobs that a killed home left in the queue are taken over. Raises `InvalidInput` for what Slurm refuses.
+    Jobs that a killed home left in the queue are taken over, where the scheduler ``before`` is still the one that their
+    workers know; None of a sweep that is new. Raises `InvalidInput` for what Slurm refuses.
     """
     job_name = f"aebench-{sweep[:8]}"
-    jobs: dict[str, str] = {}
-    workers = SlurmWorkers(job_name, jobs, tell)
+    workers = SlurmWorkers(job_name, tell)
     try:
         if nodes and shutil.which("sbatch") is None:
             tell("There is no sbatch here. Submit on the cluster, once each:")
             for each in nodes:
                 tell(f"\n{make_slurm_script(each, scheduler, job_name)}")
         elif nodes:
-            jobs |= _find_jobs(job_name)
-            if jobs:
-                tell(f"In Slurm's queue from before: {', '.join(jobs)}. No more jobs are submitted.")
-            else:
-                for each in nodes:
-                    jobs[_submit(make_slurm_script(each, scheduler, job_name))] = each.title
-                tell(f"Submitted to Slurm: {', '.join(f'{job} ({asked})' for job, asked in jobs.items())}.")
+            if before is not None:
+                workers.take_over()
+            if before not in (None, scheduler):
+                workers.cancel()
+            workers.submit(nodes, scheduler)
         yield workers
     finally:
         workers.end()
 
 
-def _find_jobs(job_name: str) -> dict[str, str]:
-    queue = _read_queue(job_name)
-    if queue is None:
-        raise InvalidInput("squeue does not say what is in Slurm's queue: run it by hand to see why, and try again.")
-    return {job: "from before" for job, _, _ in queue}
+@dataclass(frozen=True)
+class _QueuedJob:
+    """A line of squeue."""
+
+    id: str
+    state: str
+    partition: str
+    feature: str
+    reason: str
+
+    @property
+    def title(self) -> str:
+        """As `SlurmNodes` has it."""
+        return self.partition if self.feature == "(null)" else f"{self.partition}:{self.feature}"
 
 
-def _read_queue(job_name: str) -> list[list[str]] | None:
-    """Return the id that all jobs of an array have, the state and why it waits of each job that has not ended.
-
-    None without an answer.
-    """
-    answer, problem = _run_slurm(("squeue", "--noheader", f"--name={job_name}", "--format=%F|%T|%r"))
-    lines = [line.strip().split("|", 2) for line in answer.splitlines()]
-    return None if problem else [line for line in lines if len(line) == 3 and line[1] != "COMPLETING"]
-
-
-def _submit(script: str) -> str:
-    """Submit a job; returns its id. Raises `InvalidInput`."""
-    answer, problem = _run_slurm(("sbatch", "--parsable"), script)
-    job = answer.strip().partition(";")[0]
-    if problem or not re.fullmatch(r"\d+", job):
-        raise InvalidInput(
-            f"Slurm takes no such job: {problem or quote(answer, 200)}. Go on with --resume and another --slurm."
-        )
-    return job
+def _read_queue(job_name: str) -> list[_QueuedJob] | None:
+    """Return the jobs that have not ended, each of an array for itself; None without an answer."""
+    words = ("squeue", "--noheader", "--array", "--all", f"--name={job_name}", "--format=%i|%T|%P|%f|%r")
+    answer, problem = _run_slurm(words)
+    lines = [line.strip().split("|", 4) for line in answer.splitlines()]
+    jobs = [_QueuedJob(*line) for line in lines if len(line) == len(fields(_QueuedJob))]
+    return None if problem else [job for job in jobs if job.state != "COMPLETING"]
 
 
 def _run_slurm(words: Sequence[str], text: str | None = None) -> tuple[str, str]:
     """Run one of Slurm's commands; returns what it printed, and what went wrong, if anything did."""
+    # Filters that a person has for themselves would hide jobs from us.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     try:
         done = subprocess.run(
             words,
@@ -279,6 +330,7 @@ def _run_slurm(words: Sequence[str], text: str | None = None) -> tuple[str, str]
             errors="replace",
             timeout=_SLURM_S,
             check=False,
+            env=environ,
             **_OWN_GROUP,
         )
     except OSError as error:

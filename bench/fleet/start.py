@@ -57,7 +57,7 @@ class FleetRequest:
 def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
     """Run a sweep on all machines that come; returns the exit code, as `aebench run` does.
 
-    Raises `InvalidInput` for what cannot be done, before anything is written.
+    Raises `InvalidInput` for what cannot be done, before anything is written; what Slurm refuses, after fleet.json is.
     """
     console = console or make_console()
     sweep = request.sweep
@@ -89,13 +89,17 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
         say(console, f"  aebench fleet worker --scheduler {scheduler}")
         with (
             start_by_ssh(hosts, scheduler, display.tell) as by_ssh,
-            start_by_slurm(nodes, scheduler, file.sweep, display.tell) as by_slurm,
+            start_by_slurm(
+                nodes, scheduler, file.sweep, stored.scheduler if stored else None, display.tell
+            ) as by_slurm,
             display,
         ):
 
             def show(home: Home) -> None:
                 by_ssh.look()
                 by_slurm.look()
+                if by_slurm.is_waiting:
+                    home.extend_lease()
                 display.show(home)
 
             home = Home(
@@ -110,7 +114,7 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
             )
             stopped_by = _work(home)
             if isinstance(stopped_by, KeyboardInterrupt):
-                chosen = _settle_cases(home, request.on_interrupt, hosts, console)
+                chosen = _settle_cases(home, request.on_interrupt, console, ssh=bool(hosts), slurm=bool(nodes))
                 if chosen == "detach":
                     by_slurm.leave()
         return report_fleet(ledger, console, again=again, machines=file.machines, stopped_by=stopped_by)
@@ -127,7 +131,7 @@ def _prepare(
         dataset = find_images(sweep, profile, console)
         header = make_header(profile, dataset, console)
         spread = request.spread or "machines"
-        machines = request.machines or (launched if spread == "machines" and launched else 1)
+        machines = request.machines or _count_machines(spread, launched) or 1
         file = FleetFile(sweep=uuid4().hex, spread=spread, scheduler=scheduler, machines=machines, header=header)
         return file, dataset
     profile = change_profile(stored.header.profile, sweep.overrides)
@@ -139,8 +143,14 @@ def _prepare(
             f"{out} was begun on other images: digest {stored.header.dataset_digest[:12]}…, now {dataset.digest[:12]}…"
         )
     header = stored.header.model_copy(update={"profile": profile})
-    now = {"scheduler": scheduler, "machines": request.machines or stored.machines, "header": header}
+    machines = request.machines or _count_machines(stored.spread, launched) or stored.machines
+    now = {"scheduler": scheduler, "machines": machines, "header": header}
     return stored.model_copy(update=now), dataset
+
+
+def _count_machines(spread: Spread, launched: int) -> int:
+    """How many machines have to take part where a person has not said so: all that home starts, if each runs all."""
+    return launched if spread == "machines" else 0
 
 
 def _without_minutes(profile: Profile) -> Profile:
@@ -164,6 +174,7 @@ def _make_resume_command(out: Path, request: FleetRequest | None = None) -> str:
     flags: dict[str, Path | str | None] = {"--out": out}
     if request is not None:
         flags |= {"--data": request.sweep.data, "--ssh": request.ssh, "--slurm": request.slurm}
+        flags["--lease"] = None if request.lease_s == FleetRequest.lease_s else f"{request.lease_s:g}"
     words = (word for flag, value in flags.items() if value is not None for word in (flag, str(value)))
     return f"aebench fleet start --resume {shlex.join(words)}"
 
@@ -184,15 +195,18 @@ def _work(home: Home) -> KeyboardInterrupt | OSError | None:
     return KeyboardInterrupt() if home.stop.is_set() else None
 
 
-def _settle_cases(home: Home, on_interrupt: OnInterrupt, hosts: list[str], console: Console) -> OnInterrupt:
-    """After Ctrl-C, end what runs or leave it, and return which was chosen.
+def _settle_cases(
+    home: Home, on_interrupt: OnInterrupt, console: Console, *, ssh: bool = False, slurm: bool = False
+) -> OnInterrupt:
+    """After Ctrl-C, end what runs or leave it, and return which was chosen; what home started itself ends after this.
 
     Outside asyncio, which makes something else of another Ctrl-C.
     """
     if on_interrupt == "ask":
-        on_interrupt = _ask(console) if console.is_terminal else "end"
-    finishes = "each machine finishes the case that it runs and keeps its row"
-    finishes += "; what --ssh started ends now." if hosts else "."
+        on_interrupt = _ask(console, slurm=slurm) if console.is_terminal else "end"
+    started = [flag for flag, is_given in (("--ssh", ssh), ("--slurm", slurm and on_interrupt == "end")) if is_given]
+    also = f"; what {' and '.join(started)} started ends now." if started else "."
+    finishes = f"each machine finishes the case that it runs and keeps its row{also}"
     try:
         is_heard = on_interrupt == "end" and is_answering(home.ledger.file.scheduler)
     except KeyboardInterrupt:  # another Ctrl-C waits for nothing
@@ -200,7 +214,7 @@ def _settle_cases(home: Home, on_interrupt: OnInterrupt, hosts: list[str], conso
     if on_interrupt == "end" and not is_heard:
         say(console, f"No scheduler answers: {finishes}")
     elif on_interrupt == "end":
-        say(console, "Ending what runs on the machines; they stay and wait for other cases.")
+        say(console, f"Ending what runs on the machines; they stay and wait for other cases{also}")
         with contextlib.suppress(OSError, KeyboardInterrupt):  # another Ctrl-C does not wait for them
             asyncio.run(home.end_cases())
     else:
@@ -208,11 +222,13 @@ def _settle_cases(home: Home, on_interrupt: OnInterrupt, hosts: list[str], conso
     return on_interrupt
 
 
-def _ask(console: Console) -> Literal["end", "detach"]:
+def _ask(console: Console, *, slurm: bool) -> Literal["end", "detach"]:
     """Ask once what Ctrl-C was meant to do; another Ctrl-C leaves."""
+    nodes = " Slurm's jobs keep their nodes if you leave." if slurm else ""
     try:
         answer = console.input(
-            "\nEnd the cases that run now (e), or leave and let the machines finish them (l)? [e/l] "
+            f"\nEnd the cases that run now (e), or leave and let the machines finish them (l)?{nodes} [e/l] ",
+            markup=False,
         )
     except (KeyboardInterrupt, EOFError):
         return "detach"

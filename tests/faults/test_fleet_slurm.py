@@ -19,8 +19,13 @@ pytestmark = [
 SBATCH = """
 job=$(($(ls *.script 2>/dev/null | wc -l) + 1))
 cat > $job.script
-count=$(sed -n 's/^#SBATCH --array=1-//p' $job.script)
-for task in $(seq ${count:-1}); do
+for option in "$@"; do
+    case $option in
+        --job-name=*) echo ${option#*=} > $job.name;;
+        --array=1-*) count=${option#--array=1-};;
+    esac
+done
+for task in $(seq $count); do
     SLURMD_NODENAME=node-$job-$task setsid bash $job.script > $job.out 2>&1 < /dev/null &
     echo $! >> $job.pids
 done
@@ -28,15 +33,18 @@ echo "$job;here"
 """
 SQUEUE = """
 for each in *.pids; do
-    for pid in $(cat $each 2>/dev/null); do
-        case $(ps -o stat= -p $pid) in ""|Z*) ;; *) echo "${each%.pids}|RUNNING|None";; esac
+    job=${each%.pids}
+    case " $* " in *" --name=$(cat $job.name) "*) ;; *) continue;; esac
+    for pid in $(cat $each); do
+        case $(ps -o stat= -p $pid) in ""|Z*) ;; *) echo "${job}_$pid|RUNNING|part|(null)|None";; esac
     done
 done
 """
 SCANCEL = """
-for job in "$@"; do
-    echo $job >> cancelled
-    kill $(cat $job.pids)
+for each in *.name; do
+    case $1 in --name=$(cat $each)) ;; *) continue;; esac
+    echo ${each%.name} >> cancelled
+    kill $(cat ${each%.name}.pids)
 done
 """
 NODES = ("node-1-1", "node-1-2")
@@ -78,7 +86,7 @@ def list_cancelled(cluster: Path) -> list[str]:
 def test_home_submits_a_job_per_node_and_cancels_all(fleet: FleetStage, cluster: Path) -> None:
     home = fleet.home("--slurm", "part:2")
     assert home.code() == 0, fleet.describe()
-    assert "Submitted to Slurm: 1 (part)." in home.said()
+    assert "Slurm's job 1;here: part, 2 nodes." in home.said()
     fleet.check(*NODES)
     assert list_cancelled(cluster) == ["1"]
     fleet.check_that_the_workers_have_ended()
@@ -90,7 +98,8 @@ def test_jobs_of_a_home_that_was_killed_are_taken_over(fleet: FleetStage, cluste
     home.kill()
     again = fleet.home("--slurm", "part:2", resume=True)
     assert again.code() == 0, fleet.describe()
-    assert "In Slurm's queue from before: 1. No more jobs are submitted." in again.said()
+    assert "In Slurm's queue from before: part, 2 nodes." in again.said()
+    assert not (cluster / "2.script").exists()
     fleet.check(*NODES)
     assert list_cancelled(cluster) == ["1"]
     fleet.check_that_the_workers_have_ended()
@@ -111,7 +120,7 @@ def test_who_leaves_lets_the_jobs_run(fleet: FleetStage, cluster: Path) -> None:
     fleet.wait_for_starts(NODES[0], 2)
     home.send(signal.SIGINT)
     assert home.code() == 130, fleet.describe()
-    assert "scancel 1 ends them" in home.said().replace("\n", " ")
+    assert "Slurm's jobs run on: --resume goes on with them, and scancel --name=" in home.said().replace("\n", " ")
     assert list_cancelled(cluster) == []
     assert fleet.home("--slurm", "part:2", resume=True).code() == 0, fleet.describe()
     fleet.check(*NODES)

@@ -74,7 +74,7 @@ def resume(monkeypatch: pytest.MonkeyPatch, out: Path, **asked: object) -> Fleet
 def test_another_ctrl_c_leaves_and_the_report_is_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, while_ending: bool
 ) -> None:
-    def press(*_: object) -> str:
+    def press(*_: object, **_flags: object) -> str:
         if while_ending:
             return "e"
         signal.raise_signal(signal.SIGINT)
@@ -101,15 +101,15 @@ def test_ctrl_c_waits_for_no_scheduler_that_is_gone(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(start, "is_answering", lambda _: False)
     said = Console(file=io.StringIO(), width=200)
     home: Any = SimpleNamespace(ledger=SimpleNamespace(file=FILE))
-    start._settle_cases(home, "end", [], said)
+    start._settle_cases(home, "end", said)
     assert isinstance(said.file, io.StringIO)
     assert said.file.getvalue().startswith("No scheduler answers")
 
 
 def test_who_leaves_hears_that_workers_by_ssh_end() -> None:
     said = Console(file=io.StringIO(), width=200)
-    start._settle_cases(None, "detach", [], said)  # type: ignore[arg-type]
-    start._settle_cases(None, "detach", ["host1"], said)  # type: ignore[arg-type]
+    start._settle_cases(None, "detach", said)  # type: ignore[arg-type]
+    start._settle_cases(None, "detach", said, ssh=True, slurm=True)  # type: ignore[arg-type]
     assert isinstance(said.file, io.StringIO)
     first, second = said.file.getvalue().splitlines()
     assert "finishes the case that it runs" in first
@@ -124,12 +124,12 @@ def test_another_ctrl_c_while_a_scheduler_is_looked_for_waits_for_nothing(monkey
     monkeypatch.setattr(start, "is_answering", interrupt)
     said = Console(file=io.StringIO(), width=200)
     home: Any = SimpleNamespace(ledger=SimpleNamespace(file=SimpleNamespace(scheduler="tcp://127.0.0.1:1")))
-    start._settle_cases(home, "end", ["host1"], said)
+    start._settle_cases(home, "end", said, ssh=True, slurm=True)
     monkeypatch.setattr(start, "is_answering", lambda _address: False)
-    start._settle_cases(home, "end", ["host1"], said)
+    start._settle_cases(home, "end", said, ssh=True, slurm=True)
     assert isinstance(said.file, io.StringIO)
     assert said.file.getvalue().startswith("No scheduler answers: each machine finishes")
-    assert said.file.getvalue().endswith("what --ssh started ends now.\n")
+    assert said.file.getvalue().endswith("what --ssh and --slurm started ends now.\n")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
