@@ -346,8 +346,6 @@ that one. Loops that a model has in place of the profile's do: others may take i
 
 def _overlay(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     axes = set(ModelOverride.model_fields) & set(overrides)
-    if "backends" in overrides:  # loops are a backend's
-        axes.add("loops")
     is_another = bool(set(overrides) & _AXES)
     if is_another:
         fields = {key: value for key, value in fields.items() if key != "also"}
@@ -356,7 +354,8 @@ def _overlay(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
     if (axes or is_another) and isinstance(exceptions, dict):
 
         def is_kept(key: str, value: Any) -> bool:
-            return key not in axes and not (is_another and key == "loops" and _adds(value, shared))
+            is_dropped = key == "loops" and is_another and (_adds(value, shared) or not _run_on(value, overrides))
+            return key not in axes and not is_dropped
 
         kept = {
             name: {key: value for key, value in own.items() if is_kept(key, value)} if isinstance(own, dict) else own
@@ -366,9 +365,16 @@ def _overlay(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
     return {**fields, **overrides}
 
 
-def _adds(values: Any, shared: Any) -> bool:
-    """Whether a list has all of another, and more. What is no list is refused later."""
-    return isinstance(values, list) and isinstance(shared, list | tuple) and all(each in values for each in shared)
+def _adds(loops: Any, shared: Any) -> bool:
+    """Whether a model has all loops of the profile. What is no list is refused later."""
+    return isinstance(loops, list) and isinstance(shared, list | tuple) and all(each in loops for each in shared)
+
+
+def _run_on(loops: Any, overrides: Mapping[str, Any]) -> bool:
+    """Whether a model's loops run on all backends that a flag names."""
+    known = catalog.read_loop_backends()
+    wanted = set(overrides.get("backends", ()))
+    return not isinstance(loops, list) or all(wanted <= set(known.get(str(loop), wanted)) for loop in loops)
 
 
 def _validate(fields: dict[str, Any], source: str, flags: set[str]) -> Profile:

@@ -162,13 +162,17 @@ def test_a_flag_that_names_an_axis_leaves_out_loops_that_the_profile_adds(flag: 
     assert {case.loop for case in read_profile("quick", {"models": ["basic"], **flag}).list_cases()} == {"fit"}
 
 
-@pytest.mark.parametrize("flag", [{"epochs": [3]}, {"batch_sizes": [8]}, {"precisions": ["float32"]}])
+@pytest.mark.parametrize(
+    "flag", [{"epochs": [3]}, {"batch_sizes": [8]}, {"precisions": ["float32"]}, {"backends": ["tensorflow"]}]
+)
 def test_a_flag_that_names_an_axis_keeps_loops_that_a_model_has_in_place_of_the_profiles(flag: dict[str, Any]) -> None:
     changed = read_profile("scaling", {"models": ["basic", "convolutional"], **flag})
     ways = {(case.model, case.loop) for case in changed.list_cases()}
     assert ways == {("basic", "fit"), ("basic", "xla"), ("convolutional", "fit"), ("convolutional", "graph")}
     asked = read_profile("scaling", {"models": ["convolutional"], "loops": ["xla"], **flag})
     assert {case.loop for case in asked.list_cases()} == {"xla"}
+    elsewhere = read_profile("scaling", {"models": ["convolutional"], "backends": ["jax"]})
+    assert {case.loop for case in elsewhere.list_cases()} == {"fit", "xla"}, "graph is TensorFlow's"
 
 
 # --- threads and additions -------------------------------------------------------------------------------------------
