@@ -3,7 +3,6 @@
 import contextlib
 import math
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -50,7 +49,7 @@ from bench.worker.protocol import (
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 _Kind = TypeVar("_Kind")
 _WORKER = start_command("bench.worker")
-_IMPORT = (sys.executable, "-P", "-c", "import keras")
+_IMPORT = start_command("bench.worker.imports")
 _IMPORT_LIMIT_S = 300.0
 _READ_AGAIN_S = 120.0
 """Systems take from memory what was not used for so long: after cases of ten minutes imports took 18 s instead of 4."""

@@ -33,6 +33,21 @@ def test_an_epoch_is_the_median_as_it_was_and_the_start_is_apart() -> None:
     assert process.peak_rss_mib == 800
 
 
+def test_a_start_has_the_imports_that_are_usual_on_its_machine() -> None:
+    """One read its backend from the disk; the other machine, and the other backend, have their own."""
+    rows = [
+        make_row(import_s=4.0, case_id="a"),
+        make_row(import_s=18.0, total_s=77.0, case_id="b"),
+        make_row(import_s=5.0, case_id="c"),
+        make_row(import_s=9.0, cpu_limit=4.0, case_id="d"),
+        make_row(import_s=3.0, backend="jax", case_id="e"),
+        make_row(import_s=None, case_id="f"),
+    ]
+    outside_s = 63.0 - 54.0 - 5.5 + 2.0 + 0.5
+    starts = [each.start_s for each in list_measured([("report", rows)])]
+    assert starts == pytest.approx([outside_s + 1.0, outside_s + 1.0, outside_s, outside_s, outside_s, outside_s])
+
+
 def test_a_process_says_what_machine_it_is_from() -> None:
     [process] = list_measured([("a", [make_row(reference_gflop_per_s=150.0, reference_gb_per_s=40.0)])])
     assert (process.cpu_model, process.cores) == ("Scripted CPU", 2.0)
