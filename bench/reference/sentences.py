@@ -32,6 +32,8 @@ from bench.results.speed import HOUR_DEVIATION
 LOSSES = ("train_loss", "val_loss", "val_bce")
 SAME = 1.05
 """Figures are called the same where they differ by less than this factor."""
+RISEN = 1.01
+"""A loss of validation counts as risen from this factor on: seeds differ by less."""
 _MB = (1 << 20) / 1e6
 
 # ------------------------------------------------------------------ ratios in words
@@ -135,7 +137,7 @@ def _say_epochs_of(model: str, ways: Mapping[str, Rows]) -> str:
     ]
     others = f" ({', '.join(also)})" if also else ""
     time = f"take {format_time(seconds)} with {first}{times}{others}" if seconds else f"were trained with {first}"
-    return f"{last} epochs of {model} {time}{_say_gain(losses)}."
+    return f"{last} epochs of {model} {time}{_say_gain(losses)}{_say_overfitting(at[start], at[last])}."
 
 
 def _say_gain(losses: Mapping[int, float | None]) -> str:
@@ -149,6 +151,17 @@ def _say_gain(losses: Mapping[int, float | None]) -> str:
     if two < one and start < CHECKPOINTS[1] and middle is not None and two <= middle <= one:
         said += f", and {100 * (one - middle) / (one - two):.0f} % of that comes by epoch {CHECKPOINTS[1]}"
     return said
+
+
+def _say_overfitting(early: Rows, late: Rows) -> str:
+    """Say that a model overfits where the loss of validation rises while the same loss of training falls."""
+    (one, two), (before, after) = (
+        [find_median(rows, name) for rows in (early, late)] for name in ("val_loss", "train_loss")
+    )
+    if one is None or two is None or before is None or after is None or two < RISEN * one or after >= before:
+        return ""
+    training = f"the training loss falls from {format_loss(before)} to {format_loss(after)}"
+    return f"; it overfits: {training}, and that of validation rises from {format_loss(one)} to {format_loss(two)}"
 
 
 # ------------------------------------------------------------------ memory

@@ -55,6 +55,23 @@ def test_a_model_that_only_a_faster_loop_trained_to_500_epochs_has_its_sentence(
     assert sentences.say_epochs(worse)[0].endswith("the loss (bce) rises from 0.1017 at 50 to 0.2000.")
 
 
+OVERFITS = (
+    "; it overfits: the training loss falls from 0.1036 to 0.0900, and that of validation rises from 0.1100 to 0.2000."
+)
+
+
+@pytest.mark.parametrize(
+    ("val_loss", "train_loss", "said"),
+    [(0.2, 0.09, OVERFITS), (0.2, 0.11, "to 0.0921."), (0.1101, 0.09, "to 0.0921.")],
+)
+def test_a_model_overfits_whose_losses_part(val_loss: float, train_loss: float, said: str) -> None:
+    early = BASIC[0].model_copy(update={"val_loss": 0.11})
+    late = BASIC[1].model_copy(update={"val_loss": val_loss, "train_loss": train_loss})
+    sentence = sentences.say_epochs([early, late])[0]
+    assert sentence.endswith(said)
+    assert ("overfits" in sentence) == said.startswith(";")
+
+
 def test_memory_is_said_by_what_needs_it() -> None:
     peaks = {"peak_rss_import_mib": 600.0, "peak_rss_data_mib": 700.0, "peak_rss_build_mib": 705.0}
     peaks |= {"peak_rss_first_epoch_mib": 900.0, "peak_rss_train_mib": 900.0, "peak_rss_val_mib": 880.0}
