@@ -166,7 +166,7 @@ class SlurmWorkers:
 
     def __init__(self, job_name: str, tell: Callable[[str], None]) -> None:
         self.is_waiting = False
-        """Whether a job was pending when Slurm was asked last."""
+        """Whether a job was pending when Slurm was asked last, or has just been submitted."""
         self._job_name = job_name
         self._tell = tell
         self._has_jobs = False
@@ -203,6 +203,7 @@ class SlurmWorkers:
                     raise InvalidInput(
                         f"Slurm takes no job for {each.title}: {problem}. Go on with --resume and another --slurm."
                     )
+                self.is_waiting = True
                 self._counts[each.title] += missing.count
                 job = quote(answer, 40)
                 self._tell(f"Slurm's job {job}: {each.title}, {format_count(missing.count, 'node')}.")
@@ -215,15 +216,14 @@ class SlurmWorkers:
         elif self._queue.done():
             queue, self._queue = self._queue.result(), None
             self._asks_at = time.monotonic() + _SQUEUE_EACH_S
+            self.is_waiting = queue is not None and any(job.state == "PENDING" for job in queue)
             if queue is not None:
                 self._tell_changes(queue)
 
     def _tell_changes(self, queue: Sequence["_QueuedJob"]) -> None:
-        waiting = [job for job in queue if job.state == "PENDING"]
-        self.is_waiting = bool(waiting)
-        for job in waiting:
+        for job in queue:
             line = f"Slurm's job {job.id} ({job.title}) waits: {quote(job.reason, 80)}."
-            if job.reason not in ("None", "(null)") and line not in self._reasons:
+            if job.state == "PENDING" and job.reason not in ("None", "(null)") and line not in self._reasons:
                 self._reasons.add(line)
                 self._tell(line)
         counts = Counter(job.title for job in queue)

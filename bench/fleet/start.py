@@ -66,7 +66,8 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
     if {"minutes", "within_percent"} & sweep.overrides.keys():
         raise InvalidInput("a fleet runs every case --repeats times; --minutes and --within are for `aebench run`.")
     stored = read_fleet_file(sweep.out) if sweep.resume else None
-    scheduler = request.scheduler or (stored.scheduler if stored else DEFAULT_SCHEDULER)
+    before = stored.scheduler if stored else None
+    scheduler = request.scheduler or before or DEFAULT_SCHEDULER
     split_address(scheduler)
     hosts = parse_hosts(request.ssh) if request.ssh is not None else []
     nodes = parse_nodes(request.slurm) if request.slurm is not None else []
@@ -89,9 +90,7 @@ def start_fleet(request: FleetRequest, console: Console | None = None) -> int:
         say(console, f"  aebench fleet worker --scheduler {scheduler}")
         with (
             start_by_ssh(hosts, scheduler, display.tell) as by_ssh,
-            start_by_slurm(
-                nodes, scheduler, file.sweep, stored.scheduler if stored else None, display.tell
-            ) as by_slurm,
+            start_by_slurm(nodes, scheduler, file.sweep, before, display.tell) as by_slurm,
             display,
         ):
 

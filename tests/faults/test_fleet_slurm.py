@@ -26,7 +26,11 @@ for option in "$@"; do
     esac
 done
 for task in $(seq $count); do
-    SLURMD_NODENAME=node-$job-$task setsid bash $job.script > $job.out 2>&1 < /dev/null &
+    (
+        sleep $(cat wait 2>/dev/null || echo 0)
+        export SLURMD_NODENAME=node-$job-$task
+        exec setsid bash $job.script
+    ) > $job.out 2>&1 < /dev/null &
     echo $! >> $job.pids
 done
 echo "$job;here"
@@ -90,6 +94,13 @@ def test_home_submits_a_job_per_node_and_cancels_all(fleet: FleetStage, cluster:
     fleet.check(*NODES)
     assert list_cancelled(cluster) == ["1"]
     fleet.check_that_the_workers_have_ended()
+
+
+def test_home_waits_for_jobs_that_wait(fleet: FleetStage, cluster: Path) -> None:
+    (cluster / "wait").write_text("6")
+    home = fleet.home("--slurm", "part:2", "--lease", "2")
+    assert home.code() == 0, fleet.describe()
+    fleet.check(*NODES)
 
 
 def test_jobs_of_a_home_that_was_killed_are_taken_over(fleet: FleetStage, cluster: Path) -> None:

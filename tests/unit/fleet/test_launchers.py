@@ -127,12 +127,12 @@ def test_slurm_says_why_jobs_wait_and_how_many_have_ended(tmp_path: Path, monkey
         assert told == ["Slurm's job 1: gpu:a100, 2 nodes.", "Slurm's job 2: cpu, 1 node."]
         gpu, cpu = "1_1|{}|gpu|a100|{}\n1_2|RUNNING|gpu|a100|None\n", "2_1|RUNNING|cpu|(null)|None\n"
         (tmp_path / "queue").write_text(gpu.format("PENDING", "None") + cpu + "slurm is tired\n")
-        look_until(workers, lambda: workers.is_waiting)
+        look_until(workers, lambda: len(list_asked(tmp_path, "squeue")) > 1)
+        assert workers.is_waiting
         (tmp_path / "queue").write_text(gpu.format("PENDING", "Nodes \x1b[31mdown, or | not") + cpu)
         look_until(workers, lambda: len(told) > 2)
         (tmp_path / "queue").write_text("1_1|COMPLETING|gpu|a100|None\n1_2|RUNNING|gpu|a100|None\n")
-        look_until(workers, lambda: len(told) > 4)
-        assert not workers.is_waiting
+        look_until(workers, lambda: len(told) > 4 and not workers.is_waiting)
     assert told[2:] == [
         "Slurm's job 1_1 (gpu:a100) waits: Nodes down, or | not.",
         "1 job of Slurm for gpu:a100 ended; see slurm-*.out where home was started.",
@@ -154,6 +154,7 @@ def test_a_queue_that_does_not_answer_ends_nothing(tmp_path: Path, monkeypatch: 
     with start_by_slurm([SlurmNodes("cpu")], ADDRESS, "f" * 32, None, told.append) as workers:
         (tmp_path / "fails").touch()
         look_until(workers, lambda: len(list_asked(tmp_path, "squeue")) > 3)
+        assert not workers.is_waiting, "home would wait for ever"
     assert told[1:] == [
         "Slurm's jobs could not be cancelled (slurm_load_jobs error: tired); run: scancel --name=aebench-ffffffff"
     ]
