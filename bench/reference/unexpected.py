@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from bench.reference.chosen import CHECKPOINTS, Rows, compare_ways, find_median, list_scaling
+from bench.reference.references import identify
 from bench.reference.sentences import LOSSES, SAME, compare, describe_range, judge, say_across
 from bench.report.published import PublishedComparison
 from bench.report.tables import format_loss, format_seconds
@@ -62,11 +63,18 @@ def _say_uneven_times(rows: Rows) -> list[str]:
         f"{one.published.epochs}; here {ours:.1f} times.{_add_causes([two])}"
         for model, those in times.items()
         for one, two in pairwise(sorted(those, key=lambda each: each.published.epochs))
-        for published, ours in [
-            (two.published.value / one.published.value, (two.ours or 0.0) / (one.ours or 1.0)),
-        ]
+        for published in [two.published.value / one.published.value]
+        for ours in [_compute_growth(rows, one, two)]
         if max(published, ours) > 1.5 * min(published, ours)
     ]
+
+
+def _compute_growth(rows: Rows, one: PublishedComparison, two: PublishedComparison) -> float:
+    """How many times as long two's epochs take as one's, in the processes that trained for both: hours differ."""
+    runs = {identify(row) for row in rows if (row.model, row.epochs) == (two.model, two.published.epochs)}
+    both = compare([row for row in rows if identify(row) in runs])
+    times = {each.published.epochs: each.ours or 0.0 for each in both if each.published.quantity == "fit_s"}
+    return times[two.published.epochs] / (times[one.published.epochs] or 1.0)
 
 
 def _say_slow_loops(rows: Rows) -> list[str]:

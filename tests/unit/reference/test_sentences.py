@@ -304,6 +304,11 @@ def test_published_times_that_do_not_grow_with_the_epochs_are_said() -> None:
     rows = [
         result(epochs=epochs, train_total_s=float(epochs), val_total_s=0.0, **as_published) for epochs in (50, 100, 500)
     ]
+    # Another process, of a faster hour, was not trained so long.
+    rows += [
+        result(epochs=epochs, train_total_s=epochs / 2, val_total_s=0.0, started_at="later", **as_published)
+        for epochs in (50, 100)
+    ]
     said = unexpected.say_unexpected(rows)
     assert said[0] == (
         "In the field notes 100 epochs of basic take 5.0 times as long as 50; here 2.0 times. A guess: other programs "
