@@ -220,7 +220,7 @@ def list_scaling(rows: Rows) -> list[Scaling]:
     """List each model and loop with the report and checkpoint that has the most batch sizes, the last one of equals."""
     found, backend = [], choose_backend(rows)
     for model, same in split([row for row in rows if row.backend == backend], "model").items():
-        for loop, own in split(same, "loop").items():
+        for loop, own in sorted(split(same, "loop").items(), key=lambda loop: loop[0] != "fit"):
             groups = [
                 (key[0], split(of_report, "batch_size"))
                 for key, alike in _group_alike(own).items()

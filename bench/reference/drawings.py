@@ -125,10 +125,12 @@ def _list_scaled(rows: Rows) -> list[Way]:
     scaled, found = list_scaling(rows), []
     for each in scaled:
         name, of_model = name_way(each.backend, each.loop), [other for other in scaled if other.model == each.model]
-        cases = tuple(
-            Trained(tuple(each.sizes[size]), each.sizes[size][0].case_id, [], (each.epochs,), frozenset(), {})
+        # The chart draws medians as they were; the table beside it, and the sentences, have the quiet figures.
+        quiet = {
+            size: tuple(row.model_copy(update={"epoch_s_median": row.epoch_s_quiet}) for row in each.sizes[size])
             for size in each.list_medians("epoch_s_quiet")
-        )
+        }
+        cases = tuple(Trained(own, own[0].case_id, [], (each.epochs,), frozenset(), {}) for own in quiet.values())
         if not cases:
             continue
         label = label_way(each.model, name, [other.loop for other in of_model])

@@ -12,7 +12,7 @@ from unit.references import BASIC, result
 
 from bench.errors import InvalidInput
 from bench.reference import __main__ as command
-from bench.reference import answers
+from bench.reference import answers, drawings
 from bench.reference.chosen import list_pictured
 from bench.reference.drawings import draw_answers, is_same
 from bench.reference.references import Group, group_references, read_references
@@ -118,6 +118,17 @@ def add_samples(root: Path, name: str, *rows: ResultRow) -> None:
             "output": images + 9,
         }
         np.savez(folder / f"{row.case_id}-{row.epochs}.npz", **arrays)
+
+
+def test_the_chart_of_batch_sizes_has_quiet_figures_and_fit_first() -> None:
+    rows = [
+        result(loop=loop, batch_size=size, epoch_s_median=4.0, epoch_s_quiet=1.0)
+        for loop in ("xla", "fit")
+        for size in (32, 64)
+    ]
+    ways = drawings._list_scaled(rows)
+    assert [(way.name, way.is_first) for way in ways] == [("fit", True), ("xla", False)]
+    assert {case.find_median("epoch_s_median") for way in ways for case in way.cases} == {1.0}
 
 
 def test_charts_and_pictures_are_drawn_and_checked(
