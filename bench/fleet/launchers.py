@@ -205,7 +205,7 @@ class SlurmWorkers:
                     )
                 self.is_waiting = True
                 self._counts[each.title] += missing.count
-                job = quote(answer, 40)
+                job = quote(answer.partition(";")[0], 40)  # what follows is the cluster's name
                 self._tell(f"Slurm's job {job}: {each.title}, {format_count(missing.count, 'node')}.")
 
     def look(self) -> None:

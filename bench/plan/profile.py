@@ -351,7 +351,7 @@ def _overlay(fields: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
         fields = {key: value for key, value in fields.items() if key != "also"}
     shared = fields.get("loops", Profile.model_fields["loops"].default)
     exceptions = fields.get("model")
-    if (axes or is_another) and isinstance(exceptions, dict):
+    if isinstance(exceptions, dict):
 
         def is_kept(key: str, value: Any) -> bool:
             is_dropped = key == "loops" and is_another and (_adds(value, shared) or not _run_on(value, overrides))

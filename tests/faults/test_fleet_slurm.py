@@ -90,7 +90,7 @@ def list_cancelled(cluster: Path) -> list[str]:
 def test_home_submits_a_job_per_node_and_cancels_all(fleet: FleetStage, cluster: Path) -> None:
     home = fleet.home("--slurm", "part:2")
     assert home.code() == 0, fleet.describe()
-    assert "Slurm's job 1;here: part, 2 nodes." in home.said()
+    assert "Slurm's job 1: part, 2 nodes." in home.said()
     fleet.check(*NODES)
     assert list_cancelled(cluster) == ["1"]
     fleet.check_that_the_workers_have_ended()
