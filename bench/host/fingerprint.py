@@ -48,7 +48,9 @@ def describe_column(description: str, unit: str = "", empty: str = "") -> Any:
 class Fingerprint(StrictModel):
     """Stable facts of machine and software; no host name, no user, no path, so that rows can be passed on."""
 
-    cpu_model: str | None = describe_column("the processor's name", empty="unknown")
+    cpu_model: str | None = describe_column(
+        "the processor's name; with its family and model where the name has no number", empty="unknown"
+    )
     cpu_arch: str = describe_column("instruction set, as `uname -m` names it")
     cores_physical: int | None = describe_column("physical cores", empty="unknown")
     cores_logical: int = describe_column("hardware threads of the machine")
@@ -181,7 +183,7 @@ def make_label(machine: Fingerprint) -> str:
 
 def name_processor(machine: Fingerprint) -> str:
     """What its maker calls the processor, in letters, digits and hyphens: `Xeon`, `Ryzen-9-7950X`."""
-    model = re.sub(r"\((r|tm)\)|@.*|\bwith\b.*|\b\d+-core\b", " ", machine.cpu_model or "", flags=re.IGNORECASE)
+    model = re.sub(r"\((r|tm)\)|@[^(]*|\bwith\b.*|\b\d+-core\b", " ", machine.cpu_model or "", flags=re.IGNORECASE)
     words = [word for word in re.findall(r"[A-Za-z0-9]+", model) if not re.fullmatch(_NO_NAME, word.lower())]
     name = "-".join(words) or re.sub(r"[^A-Za-z0-9]+", "-", machine.cpu_arch).strip("-")
     return name[:32].strip("-") or "CPU"
@@ -195,10 +197,18 @@ _NO_NAME = r"intel|amd|arm|cpu|processor|gen|\d+(st|nd|rd|th)"
 
 
 def _read_cpu_model(root: Path) -> str | None:
-    """The processor's name; py-cpuinfo starts processes and takes a second, so /proc comes first."""
+    """The processor's name; py-cpuinfo starts processes and takes a second, so /proc comes first.
+
+    Clouds cut names down to "AMD EPYC", which several generations then share: family and model tell them apart.
+    """
     fields = dict(read_cpuinfo(root))
     found = fields.get("model name") or _ask_cpuinfo() or fields.get("Hardware") or fields.get("cpu model")
-    return " ".join(found.split()) if found else None
+    if not found:
+        return None
+    name = " ".join(found.split())
+    family, model = fields.get("cpu family", ""), fields.get("model", "")
+    says_which = re.search(r"\d", name.partition("@")[0]) or not (family.isdigit() and model.isdigit())
+    return name if says_which else f"{name} (family {family}, model {model})"
 
 
 def _ask_cpuinfo() -> str | None:

@@ -23,6 +23,8 @@ from bench.host import fingerprint
 from bench.host.fingerprint import Fingerprint
 from bench.host.settings import SETTINGS
 
+XEON = "Intel(R) Xeon(R) CPU @ 2.20GHz"
+
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -293,6 +295,33 @@ def test_the_label_is_a_short_word_for_folder_names(
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     assert fingerprint.make_label(seen(write(root, {"proc/cpuinfo": cpuinfo(8, model)}))) == label
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "label"),
+    [
+        ("AMD EPYC", "AMD EPYC (family 25, model 1)", "epyc-family-25-model-1-8c"),
+        (XEON, f"{XEON} (family 25, model 1)", "xeon-family-25-model-1-8c"),
+        ("AMD EPYC 7763 64-Core Processor", "AMD EPYC 7763 64-Core Processor", "epyc-7763-8c"),
+    ],
+)
+def test_a_name_without_a_number_is_told_from_others_by_family_and_model(
+    root: Path, name: str, expected: str, label: str
+) -> None:
+    def seen_with(model: int) -> Fingerprint:
+        facts = f"model name\t: {name}\ncpu family\t: 25\nmodel\t\t: {model}\n\n"
+        return seen(write(root, {"proc/cpuinfo": "".join(f"processor\t: {n}\n{facts}" for n in range(8))}))
+
+    milan, genoa = seen_with(1), seen_with(17)
+    assert (milan.cpu_model, fingerprint.make_label(milan)) == (expected, label)
+    same = fingerprint.make_machine_id(milan) == fingerprint.make_machine_id(genoa)
+    assert same is (name == expected)
+
+
+@pytest.mark.parametrize("facts", ["", "cpu family\t: 25\n", "cpu family\t: ?\nmodel\t: ?\n"])
+def test_a_name_without_a_number_stays_where_the_system_says_no_more(root: Path, facts: str) -> None:
+    write(root, {"proc/cpuinfo": f"processor\t: 0\nmodel name\t: AMD EPYC\n{facts}"})
+    assert seen(root).cpu_model == "AMD EPYC"
 
 
 # --------------------------------------------------------------------------------- GPUs
