@@ -13,6 +13,7 @@ from bench.datasets.files import LabelledImages
 from bench.datasets.find import Dataset
 from bench.host.fingerprint import Fingerprint
 from bench.host.noise import Interval
+from bench.host.reference_kernels import KernelRates
 from bench.plan.profile import Case, Profile
 from bench.report.files import write_tables
 from bench.results import journal, rows
@@ -41,6 +42,8 @@ QUIET = Interval(
 """A quiet epoch."""
 NOISY = replace(QUIET, other_cores=1.0, cpu_pressure_percent=60.0)
 """An epoch beside a program that takes a core."""
+KERNEL_RATES = KernelRates(threads=2, gflop_per_s=90.0, gflop_per_s_median=80.0, gb_per_s=20.0, gb_per_s_median=18.0)
+"""What the reference kernels reach."""
 INEXACT = 0.1 + 0.2
 """0.30000000000000004: a number that no rounding leaves as it is."""
 

@@ -35,8 +35,9 @@ from bench.host.fingerprint import (
     read_git_state,
     take_fingerprint,
 )
+from bench.host.machine import measure_machine
 from bench.launch import ROOT
-from bench.plan.forecast import forecast_case, list_measured_on
+from bench.plan import forecast
 from bench.plan.profile import STORED, Case
 from bench.results import journal
 from bench.results.folder import ReportFolder
@@ -92,6 +93,8 @@ class Machine:
         self._command = command
         self._life = uuid4().hex
         self._code = read_code()
+        self._kernels = measure_machine(take_fingerprint())
+        """Measured now, while no case is timed."""
         self._sweeps: dict[str, _Sweep] = {}
         self._open = ExitStack()
         self._opening = asyncio.Lock()
@@ -255,7 +258,7 @@ class Machine:
         images = self._locate_images(wanted.dataset_digest)
         if not images.is_file():
             raise InvalidInput(f"the dataset {wanted.dataset_digest[:12]}… has not arrived")
-        header = _describe_here(wanted)
+        header = _describe_here(wanted, self._kernels)
         sweep = self._open.enter_context(open_sweep(folder, header, resume=is_begun))
         _link(images, folder.data)
         executor = LocalExecutor(folder, header.profile.timeout_s, header.profile.stall_s, self._command)
@@ -306,11 +309,9 @@ class Machine:
                 signals.interrupt_main_thread()
 
 
-def _describe_here(wanted: SweepHeader) -> SweepHeader:
+def _describe_here(wanted: SweepHeader, kernels: forecast.Machine) -> SweepHeader:
     """Home's header of a sweep, with this machine in it."""
     fingerprint = take_fingerprint(sets_threads=all(case.threads is not None for case in wanted.cases))
-    like = list_measured_on(fingerprint.cpu_model, fingerprint.cpu_limit)
-    forecasts = {case.name: forecast_case(case, wanted.train_samples, like) for case in wanted.cases}
     state, now = read_git_state(ROOT), datetime.now(UTC)
     return wanted.model_copy(
         update={
@@ -321,7 +322,7 @@ def _describe_here(wanted: SweepHeader) -> SweepHeader:
             "git_dirty": state.dirty,
             "created_at": now.isoformat(timespec="seconds"),
             **describe_usual(fingerprint, now),
-            "forecasts": {name: forecast for name, forecast in forecasts.items() if forecast is not None},
+            "forecasts": forecast.forecast_cases(wanted.cases, wanted.train_samples, kernels),
         }
     )
 

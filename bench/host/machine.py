@@ -11,7 +11,8 @@ from bench.console.table import Table, print_table
 from bench.errors import format_count
 from bench.host import energy, quietness
 from bench.host.fingerprint import Fingerprint, make_environment_id, make_machine_id, take_fingerprint
-from bench.host.reference_kernels import KernelRates
+from bench.host.reference_kernels import KernelRates, measure_reference
+from bench.plan.forecast import Machine, describe_machine, list_measured_on
 
 
 def show_machine(threads: int | None = None, console: Console | None = None) -> None:
@@ -32,6 +33,16 @@ def show_machine(threads: int | None = None, console: Console | None = None) -> 
     found = quietness.judge(references, intervals, fingerprint, quietness.read_conditions())
     console.print(Text(found.word, "bold"), *(f"- {sentence}" for sentence in found.advice), sep="\n", highlight=False)
     console.print(Text(f"\n{energy.describe_counters()}"))
+
+
+def measure_machine(fingerprint: Fingerprint) -> Machine:
+    """Describe this machine for forecasts: its reference kernels by the reports of machines like it, or else as they
+    are now, which takes half a second.
+    """
+    if like := list_measured_on(fingerprint.cpu_model, fingerprint.cpu_limit):
+        return describe_machine(like)
+    rates = measure_reference()
+    return Machine(fingerprint.cpu_model, fingerprint.cpu_limit, rates.gflop_per_s_median, rates.gb_per_s_median)
 
 
 def tabulate_machine(title: str, machine_id: str, environment_id: str, fingerprint: Fingerprint) -> Table:

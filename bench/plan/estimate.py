@@ -6,12 +6,13 @@ somebody measured it. Where nobody did there is no guess, since any would mislea
 10 to 150 times slower than other loops do on a processor (docs/research/loops.md).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bench.errors import format_count
 from bench.plan import catalog
-from bench.plan.forecast import Machine, forecast_case
+from bench.plan.forecast import Forecast
 from bench.plan.profile import Case
 
 _START_S = 8.0
@@ -26,25 +27,24 @@ _BASIS = (catalog.DEFAULT_BACKEND, "fit", "float32")
 """What a model's `epoch_s` was measured with."""
 
 
-def estimate_seconds(case: Case, train_samples: int, val_samples: int) -> float | None:
-    """Seconds that a case may take on two cores of a server; other machines differ by a factor that a sweep shows.
+def estimate_seconds(
+    case: Case, train_samples: int, val_samples: int, forecast: Forecast | None = None
+) -> float | None:
+    """Seconds that a case may take: as foretold, or else on two cores of a server; other machines differ by a factor
+    that a sweep shows.
 
     None where nobody has measured that way to train that model.
     """
-    parts = estimate_parts(case, train_samples, val_samples)
+    parts = estimate_parts(case, train_samples, val_samples, forecast)
     return None if parts is None else parts[0] + case.run_epochs * parts[1]
 
 
 def estimate_parts(
-    case: Case, train_samples: int, val_samples: int, machine: Machine | None = None
+    case: Case, train_samples: int, val_samples: int, forecast: Forecast | None = None
 ) -> tuple[float, float] | None:
-    """Of these, the seconds outside of a case's epochs, and those of an epoch with its validation.
-
-    Where reports have the case, they are for ``machine``.
-    """
-    measured = forecast_case(case, train_samples, machine=machine)
-    if measured is not None:
-        return measured.start_s, measured.epoch_s
+    """Of these, the seconds outside of a case's epochs, and those of an epoch with its validation."""
+    if forecast is not None:
+        return forecast.start_s, forecast.epoch_s
     settings = catalog.read_model_settings()[case.model]
     way = (case.backend, case.loop, case.precision)
     factor = 1.0 if way == _BASIS else settings.epoch_factors.get(way)
@@ -93,8 +93,17 @@ class Remaining:
     are not counted.
     """
 
-    def __init__(self, cases: Iterable[Case], train_samples: int, val_samples: int) -> None:
-        self._planned = {case.case_id: estimate_seconds(case, train_samples, val_samples) for case in cases}
+    def __init__(
+        self,
+        cases: Iterable[Case],
+        train_samples: int,
+        val_samples: int,
+        forecasts: Mapping[str, Forecast] = MappingProxyType({}),
+    ) -> None:
+        """``forecasts`` are by the cases' names."""
+        self._planned = {
+            case.case_id: estimate_seconds(case, train_samples, val_samples, forecasts.get(case.name)) for case in cases
+        }
         self._waiting = dict(self._planned)
         """Cases that have not begun."""
         self._running: _Running | None = None

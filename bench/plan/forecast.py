@@ -1,8 +1,8 @@
 """What a case will take, by what the reference reports measured: seconds per epoch, its start, and its peak RAM.
 
-`references.csv` has what was measured. A machine of the same processor and cores foretells first, then the others, that
-with the most lines first, scaled by the reference kernels. Between two measured batch sizes, or two numbers of images,
-a forecast is interpolated. Beyond them, and for a way to train that nobody measured, there is none.
+`references.csv` has what was measured. A machine of the same processor and cores foretells first, then the others,
+scaled by the reference kernels, of which those first that are most alike. Between two measured batch sizes, or two
+numbers of images, a forecast is interpolated. Beyond them, and for a way to train that nobody measured, there is none.
 """
 
 import csv
@@ -64,6 +64,8 @@ class Forecast:
     """How far off the whole time of such cases was at most, where reports foretold each other; None: not known."""
     peak_percent: float | None = None
     """The same of their peak RAM."""
+    is_scaled: bool = False
+    """Whether it is by reports of another machine."""
 
     def compute_total(self, epochs: int) -> float:
         """Seconds of a process that trains so many epochs."""
@@ -71,7 +73,7 @@ class Forecast:
 
     def scale(self, factor: float) -> "Forecast":
         """The same on a machine that takes so many times as long; how good that is, is not known."""
-        return Forecast(factor * self.start_s, factor * self.epoch_s, self.peak_rss_mib)
+        return Forecast(factor * self.start_s, factor * self.epoch_s, self.peak_rss_mib, is_scaled=True)
 
     def compute_errors(
         self, epochs: int, total_s: float | None, peak_rss_mib: float | None
@@ -140,6 +142,28 @@ def compare_kernels(machine: Machine, other: Machine) -> float:
     return math.sqrt(others_product * others_triad / (product * triad)) if all(rates) else 1.0
 
 
+def order_machines(measured: Iterable[MeasuredProcess], machine: Machine | None) -> list[list[MeasuredProcess]]:
+    """List the processes of each machine, in the order in which they foretell for a machine; None: that of the most.
+
+    Itself, then those whose reference kernels are most alike, of these those with the most processes.
+    """
+    machines = list_machines(measured)
+    if machine is None:
+        return machines[:1]
+
+    def measure_distance(own: Sequence[MeasuredProcess]) -> tuple[bool, float]:
+        other = describe_machine(own)
+        return _identify(other) != _identify(machine), abs(math.log(compare_kernels(machine, other)))
+
+    return sorted(machines, key=measure_distance)
+
+
+def forecast_cases(cases: Iterable[Case], train_samples: int, machine: Machine) -> dict[str, Forecast]:
+    """Foretell cases for a machine, by their names; those that cannot be foretold are left out."""
+    found = {case.name: forecast_case(case, train_samples, machine=machine) for case in cases}
+    return {name: forecast for name, forecast in found.items() if forecast is not None}
+
+
 def forecast_case(
     case: Case,
     train_samples: int,
@@ -153,11 +177,7 @@ def forecast_case(
     """
     if case.threads is not None:
         return None
-    machines = list_machines(read_measured() if measured is None else measured)
-    if machine is None:
-        machines = machines[:1]
-    else:
-        machines.sort(key=lambda own: _identify(own[0]) != _identify(machine))
+    machines = order_machines(read_measured() if measured is None else measured, machine)
     return _forecast_by(case, train_samples, machines, machine)
 
 
@@ -242,10 +262,11 @@ def foretell_machines(measured: Sequence[MeasuredProcess], *, probe: bool = Fals
     Scaled by the reference kernels, and with ``probe`` by what the probe's model takes. How many percent the time per
     epoch is off, and the peak RAM, for each process that can be foretold; with ``probe``, of other models than that.
     """
-    errors, machines = [], list_machines(measured)
-    for own in machines:
-        others = [each for each in machines if each is not own]
-        known = [(each, _forecast_by(each, each.train_samples, others, describe_machine(own))) for each in own]
+    errors = []
+    for own in list_machines(measured):
+        machine = describe_machine(own)
+        others = order_machines([each for each in measured if _identify(each) != _identify(machine)], machine)
+        known = [(each, _forecast_by(each, each.train_samples, others, machine)) for each in own]
         factors = _probe(known)
         for each, forecast in known:
             factor = factors.get((each.backend, each.loop)) if probe else 1.0

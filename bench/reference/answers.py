@@ -103,6 +103,8 @@ def _write_block(machines: Sequence[_Machine]) -> str:
         return ""
     first, shown = machines[0], machines[:_MOST_MACHINES]
     link = "Every machine, with tables and charts of each question: [docs/answers.md](docs/answers.md)."
+    if len(machines) > 1:
+        link += " Machine against machine: [docs/leaderboard.md](docs/leaderboard.md)."
     described = [f"{_describe_machine(machine)}" for machine in shown]
     if len(shown) > 1:
         described = [f"- {machine.label}: {words}" for machine, words in zip(shown, described, strict=True)]

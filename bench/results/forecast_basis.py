@@ -111,10 +111,19 @@ def describe_machine_errors(measured: Sequence[MeasuredProcess]) -> list[str]:
     by_kernels, by_probe = (foretell_machines(measured, probe=probe) for probe in (False, True))
     if not by_kernels:
         return []
-    time, peak = (max(percents) for percents in zip(*by_kernels, strict=True))
-    probed = f", with a probe to within {max(percents[0] for percents in by_probe):.0f} %" if by_probe else ""
-    words = f"by the reference kernels to within {time:.0f} %{probed}, and peaks to within {peak:.0f} %"
-    return [f"From all other machines, a machine's time per epoch was foretold {words}."]
+    times, peaks = zip(*by_kernels, strict=True)
+    probed = [percents[0] for percents in by_probe]
+    words = (
+        f"scaled by the reference kernels {_count_within(times, 25.0)}"
+        f"{f' (with a probe {_count_within(probed, 25.0)})' if probed else ''}, and peaks {_count_within(peaks, 10.0)}"
+    )
+    return [f"Each machine foretold from the others: times per epoch {words}."]
+
+
+def _count_within(percents: Sequence[float], most: float) -> str:
+    """Say how many errors are at most so many percent, and how large the worst one is."""
+    within = sum(percent <= most for percent in percents)
+    return f"within {most:g} % for {within} of {len(percents)}, the worst {max(percents):.0f} % off"
 
 
 def format_measured(measured: Iterable[MeasuredProcess]) -> str:

@@ -10,7 +10,7 @@ from bench.console.table import Table, print_table
 from bench.datasets import find
 from bench.errors import ExitCode, InvalidInput, format_count
 from bench.host.fingerprint import take_fingerprint
-from bench.host.reference_kernels import measure_reference
+from bench.host.machine import measure_machine
 from bench.plan import estimate
 from bench.plan.forecast import (
     Forecast,
@@ -18,9 +18,9 @@ from bench.plan.forecast import (
     compare_kernels,
     describe_machine,
     find_worst,
-    forecast_case,
-    list_machines,
+    forecast_cases,
     list_measured_on,
+    order_machines,
     read_measured,
 )
 from bench.plan.profile import DATASET_SIZES
@@ -46,16 +46,17 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
         train, val = found.train_samples, found.val_samples
     cases = profile.list_cases()
     session.check_batches(cases, train)
-    machine = measure_machine()
+    machine = measure_machine(take_fingerprint())
+    foretold = forecast_cases(cases, train, machine)
     probes = probe_machine(request, console, machine) if probe else []
     factors = {each.loop: (each.start_factor, each.factor) for each in probes if each.factor is not None}
     scales = [factors.get((case.backend, case.loop), (1.0, 1.0)) for case in cases]
-    parts = [estimate.estimate_parts(case, train, val, machine) for case in cases]
+    parts = [estimate.estimate_parts(case, train, val, foretold.get(case.name)) for case in cases]
     seconds = [
         None if part is None else scale[0] * part[0] + case.run_epochs * scale[1] * part[1]
         for case, part, scale in zip(cases, parts, scales, strict=True)
     ]
-    forecasts = [forecast_case(case, train, machine=machine) for case in cases]
+    forecasts = [foretold.get(case.name) for case in cases]
     rows = tuple(
         (
             describe(case),
@@ -82,8 +83,9 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
     for sentence in describe_probes(probes, cases) if probe else []:
         console.print(sentence, markup=False, highlight=False)
     if any(forecasts):
+        whose = _describe_machines(machine, list(foretold.values()))
         console.print(
-            f"s/epoch, validation included, and MiB of peak RAM are what reports of {_describe_machines(machine)} say "
+            f"s/epoch, validation included, and MiB of peak RAM are what reports of {whose} say "
             "(docs/profiles.md); they are empty where none has such a case."
         )
         for sentence in _list_errors(machine, [forecast for forecast in forecasts if forecast is not None]):
@@ -99,20 +101,13 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
     return ExitCode.OK
 
 
-def measure_machine() -> Machine:
-    """Describe this machine, its reference kernels by the reports of machines like it, or else as they are now."""
-    fingerprint = take_fingerprint()
-    if like := list_measured_on(fingerprint.cpu_model, fingerprint.cpu_limit):
-        return describe_machine(like)
-    rates = measure_reference()
-    return Machine(fingerprint.cpu_model, fingerprint.cpu_limit, rates.gflop_per_s_median, rates.gb_per_s_median)
-
-
-def _describe_machines(machine: Machine) -> str:
+def _describe_machines(machine: Machine, forecasts: Sequence[Forecast]) -> str:
     """Name the machine whose reports foretell, and say what its times are scaled by."""
     if list_measured_on(machine.cpu_model, machine.cores):
-        return f"{format_count(machine.cores, 'core')} of {machine.cpu_model}, as here,"
-    other = describe_machine(list_machines(read_measured())[0])
+        scaled = sum(each.is_scaled for each in forecasts)
+        others = f" (for {format_count(scaled, 'case')} those of others, scaled by the reference kernels)"
+        return f"{format_count(machine.cores, 'core')} of {machine.cpu_model}, as here{others if scaled else ','}"
+    other = describe_machine(order_machines(read_measured(), machine)[0])
     named = f"{format_count(other.cores, 'core')} of {other.cpu_model}"
     times = compare_kernels(machine, other)
     return f"{named}, times {times:.2g}, as the reference kernels take {times:.2g} times as long here,"

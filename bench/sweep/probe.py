@@ -18,7 +18,7 @@ from bench.errors import format_count, join_names
 from bench.host import signals
 from bench.host.fingerprint import check_backends
 from bench.plan.estimate import estimate_parts, format_duration
-from bench.plan.forecast import PROBED, Machine
+from bench.plan.forecast import PROBED, Machine, forecast_case
 from bench.plan.profile import Case
 from bench.results.folder import ReportFolder
 from bench.results.journal_lines import Outcome
@@ -83,7 +83,8 @@ def choose_probes(
     chosen: dict[Loop, tuple[Case, Planned]] = {}
     for case in cases:
         probe = case.model_copy(update={"model": PROBED, "precision": "float32", "threads": None, "repeat": 0})
-        planned = estimate_parts(probe, train_samples, val_samples, machine)
+        forecast = forecast_case(probe, train_samples, machine=machine)
+        planned = estimate_parts(probe, train_samples, val_samples, forecast)
         if planned is not None and min(planned) > 0:
             epochs = min(max(round(_TRAINING_S / planned[1]), _FEWEST_EPOCHS), _MOST_EPOCHS)
             short = probe.model_copy(update={"checkpoints": (epochs,)})

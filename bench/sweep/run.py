@@ -19,9 +19,10 @@ from bench.host.fingerprint import (
     read_git_state,
     take_fingerprint,
 )
+from bench.host.machine import measure_machine
 from bench.launch import ROOT
 from bench.plan import estimate
-from bench.plan.forecast import forecast_case, list_measured_on
+from bench.plan.forecast import forecast_cases
 from bench.plan.profile import Profile
 from bench.report.contents import SweepReport
 from bench.report.files import GrowingTables
@@ -60,7 +61,9 @@ def run_sweep(
         executor = LocalExecutor(folder, profile.timeout_s, profile.stall_s)
         try:
             with open_sweep(folder, header, resume=request.resume) as sweep, find.provide_npz(dataset, folder.data):
-                remaining = estimate.Remaining(sweep.pending, header.train_samples, header.val_samples)
+                remaining = estimate.Remaining(
+                    sweep.pending, header.train_samples, header.val_samples, sweep.header.forecasts
+                )
                 print_start(sweep, remaining, console)
                 display = choose_display(sweep, remaining, console, as_json=request.json)
                 outcomes, stopped_by = measure_cases(sweep, executor, display, rank)
@@ -114,8 +117,6 @@ def make_header(profile: Profile, dataset: find.Dataset, console: Console) -> Sw
     """Describe the sweep: what is measured, on which images, machine and commit; a note says what git does not tell."""
     cases = tuple(profile.list_cases())
     fingerprint = take_fingerprint(sets_threads=all(case.threads is not None for case in cases))
-    like = list_measured_on(fingerprint.cpu_model, fingerprint.cpu_limit)
-    forecasts = {case.name: forecast_case(case, dataset.train_samples, like) for case in cases}
     now = datetime.now(UTC)
     state = read_git_state(ROOT)
     if state.problem is not None:
@@ -135,7 +136,7 @@ def make_header(profile: Profile, dataset: find.Dataset, console: Console) -> Sw
         git_commit=state.commit,
         git_dirty=state.dirty,
         created_at=now.isoformat(timespec="seconds"),
-        forecasts={name: forecast for name, forecast in forecasts.items() if forecast is not None},
+        forecasts=forecast_cases(cases, dataset.train_samples, measure_machine(fingerprint)),
         **describe_usual(fingerprint, now),
     )
 

@@ -15,7 +15,7 @@ import pytest
 import scripted
 
 from bench.datasets import find
-from bench.host import fingerprint
+from bench.host import fingerprint, machine
 from bench.report import drawings, plots
 from bench.report.figures import Plot
 from bench.results.folder import ReportFolder
@@ -125,6 +125,7 @@ def script(monkeypatch: pytest.MonkeyPatch, undrawn: None, tmp_path: Path) -> sc
     monkeypatch.setattr(find, "find_dataset", script.find)
     monkeypatch.setattr(platformdirs, "user_state_path", lambda *_, **__: tmp_path / "state")
     monkeypatch.setattr(run, "take_fingerprint", lambda **_: script.fingerprint)
+    monkeypatch.setattr(machine, "measure_reference", lambda: scripted.KERNEL_RATES)
     monkeypatch.setattr(fingerprint, "find_backends", lambda: ["tensorflow", "jax", "torch"])
     monkeypatch.setattr(run, "read_git_state", lambda _folder: fingerprint.GitState("0123456789abcdef", False))
     return script

@@ -15,6 +15,7 @@ from bench.fleet import machine as module
 from bench.fleet import messages as say
 from bench.fleet.machine import Here, Machine, answer
 from bench.host.fingerprint import GitState
+from bench.plan import forecast
 from bench.plan.profile import Case
 from bench.results.journal_lines import Outcome
 
@@ -29,6 +30,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         "read_git_state": lambda _: GitState(),
         "check_backends": lambda _: None,
         "LocalExecutor": Gate,
+        "measure_machine": lambda _: forecast.Machine("Scripted CPU", 2.0),
     }.items():
         monkeypatch.setattr(module, name, value)
     Gate.opened.clear()

@@ -6,12 +6,12 @@ import pytest
 import scripted
 
 from bench.plan import forecast
-from bench.plan.estimate import estimate_parts
 from bench.plan.forecast import (
     Forecast,
     Machine,
     MeasuredProcess,
     forecast_case,
+    forecast_cases,
     foretell_machines,
     list_measured_on,
     read_measured,
@@ -88,14 +88,15 @@ def test_how_far_off_a_forecast_was_is_in_percent_of_what_was_measured() -> None
     assert Forecast(5.0, 1.0, 900.0).compute_errors(10, None, None) == (None, None)
 
 
-def test_what_comes_along_foretells_every_case_that_it_has_and_the_estimate_is_the_same() -> None:
+def test_what_comes_along_foretells_every_case_that_it_has() -> None:
     for reference in read_measured():
         axes = ("model", "backend", "loop", "precision", "optimizer", "batch_size")
         case = scripted.case(**{name: getattr(reference, name) for name in axes}, checkpoints=(5,))
         there = Machine(reference.cpu_model, reference.cores)
-        found = forecast_case(case, reference.train_samples, machine=there)
-        assert found is not None
-        assert estimate_parts(case, reference.train_samples, 1, there) == (found.start_s, found.epoch_s)
+        unknown = scripted.case(model="basic", loop="unheard-of")
+        found = forecast_cases([case, unknown], reference.train_samples, there)
+        assert list(found) == [case.name]
+        assert not found[case.name].is_scaled
 
 
 def test_of_several_machines_the_one_with_the_most_lines_foretells(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,14 +113,27 @@ def test_a_machine_without_reports_is_foretold_by_others_scaled_by_the_reference
     other = replace(MEASURED, cpu_model="Other CPU", epoch_s=5.0)
     measured = [other, MEASURED, MEASURED]
     slow = Machine("Slow CPU", 4.0, gflop_per_s=100.0, gb_per_s=20.0)
-    assert forecast_case(CASE, 1_000, measured, slow) == Forecast(8.0, 2.0, 800.0)
-    assert forecast_case(CASE, 1_000, measured, Machine("Slow CPU", 4.0)) == Forecast(4.0, 1.0, 800.0)
+    assert forecast_case(CASE, 1_000, measured, slow) == Forecast(8.0, 2.0, 800.0, is_scaled=True)
+    unknown = Machine("Slow CPU", 4.0)
+    assert forecast_case(CASE, 1_000, measured, unknown) == Forecast(4.0, 1.0, 800.0, is_scaled=True)
     own = forecast_case(CASE, 1_000, measured, Machine("Other CPU", 2.0, gflop_per_s=1.0, gb_per_s=1.0))
     assert own is not None
-    assert own.epoch_s == 5.0
+    assert (own.epoch_s, own.is_scaled) == (5.0, False)
     deep = scripted.case(model="deep", batch_size=100, checkpoints=(10,))
     more = [*measured, replace(MEASURED, model="deep", peak_rss_mib=900.0)]
-    assert forecast_case(deep, 1_000, more, Machine("Other CPU", 2.0, 400.0, 80.0)) == Forecast(2.0, 0.5, 900.0)
+    fast = Machine("Other CPU", 2.0, 400.0, 80.0)
+    assert forecast_case(deep, 1_000, more, fast) == Forecast(2.0, 0.5, 900.0, is_scaled=True)
+
+
+def test_of_other_machines_that_with_kernels_most_alike_foretells() -> None:
+    like = replace(MEASURED, cpu_model="Old CPU", gflop_per_s=100.0, gb_per_s=20.0, epoch_s=3.0)
+    measured = [MEASURED, MEASURED, like]
+    slow, fast = (Machine("Another CPU", 2.0, gflop, gflop / 5) for gflop in (90.0, 300.0))
+    by_like, by_most = (forecast_case(CASE, 1_000, measured, machine) for machine in (slow, fast))
+    assert by_like is not None
+    assert by_most is not None
+    assert by_like.epoch_s == pytest.approx(3.0 / 0.9)
+    assert by_most.epoch_s == pytest.approx(1.0 / 1.5)
 
 
 def test_how_far_off_the_kernels_are_from_machine_to_machine_is_known_of_two() -> None:

@@ -292,6 +292,7 @@ def test_each_machine_has_its_columns_in_readme_and_its_chapter_on_the_page(here
     only = next(line for line in made.block.splitlines() if "500 epochs: peak RAM" in line)
     assert only.endswith("| 944 MB | 1.7 times the memory | – |  |")
     assert "What follows is of scripted-2c." in made.block
+    assert "docs/leaderboard.md" in made.block
     assert made.page.count("\n## ") == 2
     assert "NVIDIA H100" in made.page
 

@@ -6,14 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import scripted
 from rich.console import Console
 from scripted import Script
 from unit.sweeps import PROFILE, request
 
 from bench.errors import InvalidInput
 from bench.host import fingerprint
-from bench.host.reference_kernels import KernelRates
 from bench.plan import forecast
 from bench.plan.forecast import Forecast, Machine, MeasuredProcess
 from bench.results.folder import ReportFolder
@@ -75,13 +73,18 @@ def read_cells(shown: str) -> dict[str, list[str]]:
 def test_a_plan_foretells_memory_where_a_reference_report_has_the_case(
     folder: ReportFolder, script: Script, known: MeasuredProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "measure_machine", lambda: Machine(known.cpu_model, known.cores))
+    monkeypatch.setattr(plan, "measure_machine", lambda _: Machine(known.cpu_model, known.cores))
     shown = show(folder, models=["basic", "sequence"])
     cells = read_cells(shown)
     assert cells["basic"][-2:] == ["0.125", "876"]
     assert "876" not in cells["sequence"]
     assert f"are what reports of 2 cores of {known.cpu_model}, as here, say" in shown
     assert "reports of" not in show(folder, models=["deep"])
+    other = replace(known, cpu_model="Other CPU", model="deep")
+    for module in (forecast, plan):
+        monkeypatch.setattr(module, "read_measured", lambda: (known, other))
+    shown = show(folder, models=["basic", "deep"])
+    assert "as here (for 1 case those of others, scaled by the reference kernels) say" in shown
 
 
 def test_a_plan_for_another_machine_is_scaled_by_the_reference_kernels(
@@ -90,25 +93,12 @@ def test_a_plan_for_another_machine_is_scaled_by_the_reference_kernels(
     assert known.gflop_per_s
     assert known.gb_per_s
     slow = Machine("Slow CPU", 4.0, known.gflop_per_s / 3, known.gb_per_s / 3)
-    monkeypatch.setattr(plan, "measure_machine", lambda: slow)
+    monkeypatch.setattr(plan, "measure_machine", lambda _: slow)
     shown = show(folder, models=["basic"])
     assert read_cells(shown)["basic"][-2:] == ["0.375", "876"]
     assert "times 3, as the reference kernels take 3 times as long here, say" in shown
     assert "How good that is on another machine than theirs is not known." in shown
     assert " on this machine." in shown
-
-
-def test_kernels_are_measured_where_no_report_is_of_such_a_machine(
-    known: MeasuredProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rates = KernelRates(threads=2, gflop_per_s=9.0, gflop_per_s_median=8.0, gb_per_s=5.0, gb_per_s_median=4.0)
-    monkeypatch.setattr(plan, "measure_reference", lambda: rates)
-    monkeypatch.setattr(plan, "take_fingerprint", scripted.fingerprint)
-    there = scripted.fingerprint()
-    assert plan.measure_machine() == Machine(there.cpu_model, there.cpu_limit, 8.0, 4.0)
-    like = replace(known, cpu_model=there.cpu_model or "", cores=there.cpu_limit)
-    monkeypatch.setattr(forecast, "read_measured", lambda: (like,))
-    assert plan.measure_machine() == Machine(there.cpu_model, there.cpu_limit, known.gflop_per_s, known.gb_per_s)
 
 
 @pytest.mark.parametrize(
@@ -122,12 +112,18 @@ def test_kernels_are_measured_where_no_report_is_of_such_a_machine(
 def test_a_plan_says_how_good_its_forecasts_are(
     folder: ReportFolder,
     script: Script,
+    known: MeasuredProcess,
     monkeypatch: pytest.MonkeyPatch,
     percents: list[tuple[float | None, float | None]],
     expected: str,
 ) -> None:
+    monkeypatch.setattr(plan, "measure_machine", lambda _: Machine(known.cpu_model, known.cores))
     forecasts = iter([Forecast(5.0, 0.1, 900.0, *each) for each in percents])
-    monkeypatch.setattr(plan, "forecast_case", lambda *_, **__: next(forecasts, None))
+    monkeypatch.setattr(
+        plan,
+        "forecast_cases",
+        lambda cases, *_: {case.name: each for case, each in zip(cases, forecasts, strict=False)},
+    )
     out = io.StringIO()
     plan.show_plan(request(folder), Console(file=out, width=200))
     assert expected in " ".join(out.getvalue().split())

@@ -44,7 +44,7 @@ def references(monkeypatch: pytest.MonkeyPatch) -> None:
     """The references have the basic model with `fit`."""
     for module in (forecast, plan):
         monkeypatch.setattr(module, "read_measured", lambda: (KNOWN,))
-    monkeypatch.setattr(plan, "measure_machine", lambda: Machine("Scripted CPU", 4.0, 200.0, 40.0))
+    monkeypatch.setattr(plan, "measure_machine", lambda _: Machine("Scripted CPU", 4.0, 200.0, 40.0))
 
 
 def ran(seconds: float, ending: Mapping[str, Any] | None = None) -> list[Probe]:

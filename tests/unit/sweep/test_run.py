@@ -301,14 +301,17 @@ def test_a_checkout_that_git_does_not_read_leaves_git_commit_empty_with_one_note
     assert pd.read_csv(folder.results)["git_commit"].isna().all()
 
 
+@pytest.mark.parametrize(("is_scaled", "whose"), [(False, ""), (True, ", by reports of another machine")])
 def test_a_sweep_keeps_what_was_foretold_of_its_cases_and_says_how_good_it_was(
-    folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch
+    folder: ReportFolder, script: Script, monkeypatch: pytest.MonkeyPatch, is_scaled: bool, whose: str
 ) -> None:
-    foretold = Forecast(10.0, 1.0, 604.0)
-    monkeypatch.setattr(run, "forecast_case", lambda case, *_given: foretold if case.model == "basic" else None)
+    foretold = Forecast(10.0, 1.0, 604.0, is_scaled=is_scaled)
+    monkeypatch.setattr(
+        run, "forecast_cases", lambda cases, *_: {case.name: foretold for case in cases if case.model == "basic"}
+    )
     _code, printed = measured(folder)
     assert list(journal.read_header(folder.journal).forecasts.values()) == [foretold]
-    sentence = "Forecast: the time within 25 %, the peak within 10 %; 1 of 3 cases had one."
-    assert sentence in printed
+    sentence = f"Forecast: the time within 25 %, the peak within 10 %{whose}; 1 of 3 cases had one."
+    assert sentence in " ".join(printed.split())
     assert sentence in folder.report.read_text(encoding="utf-8")
     assert sentence in folder.page.read_text(encoding="utf-8")
