@@ -101,7 +101,8 @@ def _write_block(machines: Sequence[_Machine]) -> str:
     """Write the published table of all machines, and what the first of them, the one with most rows, says."""
     if not machines:
         return ""
-    first, shown = machines[0], machines[:_MOST_MACHINES]
+    first, others = machines[0], [machine for machine in machines[1:] if sentences.compare(machine.rows)]
+    shown = [first, *others[: _MOST_MACHINES - 1]]
     link = "Every machine, with tables and charts of each question: [docs/answers.md](docs/answers.md)."
     if len(machines) > 1:
         link += " Machine against machine: [docs/leaderboard.md](docs/leaderboard.md)."

@@ -65,8 +65,9 @@ def draw_answers(group: Group) -> dict[str, Drawing]:
     rows = choose_full(group.rows)
     plots = {each.name: each for each in draw_charts(_list_ways(group, rows)) if each.name != NAMES[1]}
     plots |= {each.name: each for each in draw_charts(_list_scaled(rows)) if each.name == NAMES[1]}
+    models = list(split(_choose_long(rows), "model"))
     alts = (
-        _describe_quality(rows),
+        f"The loss (bce) of {join_words(models)} against training seconds." if models else "",
         "Seconds per epoch against the batch size.",
         "Peak RAM of each model, by the parts of a process' life.",
     )
@@ -76,11 +77,6 @@ def draw_answers(group: Group) -> dict[str, Drawing]:
         for name, alt in zip(NAMES, alts, strict=True)
         if name in plots
     }
-
-
-def _describe_quality(rows: Rows) -> str:
-    models = join_words(list(split(_choose_long(rows), "model")))
-    return f"The loss (bce) of {models} against training seconds."
 
 
 def _choose_long(rows: Rows) -> Rows:

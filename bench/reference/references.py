@@ -100,8 +100,7 @@ def group_references(references: Sequence[Reference]) -> list[Group]:
             groups.append([reference])
         else:
             group.append(reference)
-    prints = [group[0].report.fingerprint for group in groups]
-    labels = _number_equals([_label(each, prints) for each in prints])
+    labels = _number_equals([_label(each, groups) for each in groups])
     return [Group(label, tuple(group)) for label, group in zip(labels, groups, strict=True)]
 
 
@@ -114,24 +113,35 @@ def _is_alike(one: Reference, other: Reference) -> bool:
     """Whether two reports are of one machine, with the same software as far as both used it."""
     backends = read_backends()
     sides = [each.report.fingerprint.model_dump(exclude=set(backends)) for each in (one, other)]
-    used = [{row.backend for row in each.rows} for each in (one, other)]
+    used = [_list_backends([each]) for each in (one, other)]
     common = [name for name in backends if all(name in names for names in used)]
     versions = [[getattr(each.report.fingerprint, name) for name in common] for each in (one, other)]
     return one.report.machine_id == other.report.machine_id and sides[0] == sides[1] and versions[0] == versions[1]
 
 
-def _label(machine: Fingerprint, machines: Sequence[Fingerprint]) -> str:
+def _label(group: Sequence[Reference], groups: Sequence[Sequence[Reference]]) -> str:
     """Name the machine, and what distinguishes it from those of the same processor and cores."""
+    machine = group[0].report.fingerprint
     label = make_label(machine)
-    alike = [each for each in machines if make_label(each) == label]
-    names = [name for name in Fingerprint.model_fields if len({getattr(each, name) for each in alike}) > 1]
-    facts = ", ".join(_describe_fact(name, getattr(machine, name)) for name in names)
+    alike = [each for each in groups if make_label(each[0].report.fingerprint) == label]
+    unused = {name for name in read_backends() for each in alike if name not in _list_backends(each)}
+    prints = [each[0].report.fingerprint for each in alike]
+    fields = [name for name in Fingerprint.model_fields if name not in unused]
+    names = [name for name in fields if len({getattr(each, name) for each in prints}) > 1]
+    facts = ", ".join(filter(None, (_describe_fact(name, getattr(machine, name)) for name in names)))
     return f"{label} ({facts})" if facts else label
+
+
+def _list_backends(references: Sequence[Reference]) -> set[str]:
+    """List the backends that reports trained on: the versions of others change nothing in them."""
+    return {row.backend for each in references for row in each.rows}
 
 
 def _describe_fact(name: str, value: Any) -> str:
     # A label stands in headings and tables of Markdown.
     text = re.sub(r"[^\w .:=+-]+", " ", quote(value, _LONGEST_FACT))
+    if name == "env_flags":  # each has its own name, and most machines have none
+        return "" if value is None else text
     return f"no {name}" if value is None else f"{name} {text}"
 
 

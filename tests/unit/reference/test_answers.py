@@ -268,6 +268,13 @@ def test_reports_that_used_other_backends_are_of_one_environment(here: Path) -> 
     groups = read_groups(here)
     assert [[each.name for each in group.references] for group in groups] == [["a-tensorflow", "b-jax"], ["c-newer"]]
     assert "TensorFlow 2.20.0, JAX 0.9.0" in answers.write_answers(groups[:1]).page
+    set_here = {"environment_id": "e4", "env_flags": "TF_X=1", "jax": "0.1.0"}
+    keep(here, "d-set", *(row.model_copy(update=set_here) for row in BASIC))
+    assert [group.label for group in read_groups(here)] == [
+        "scripted-2c (tensorflow 2.20.0)",
+        "scripted-2c (tensorflow 2.99.0)",
+        "scripted-2c (tensorflow 2.20.0, TF_X=1)",
+    ]
 
 
 def test_a_report_that_was_kept_twice_counts_once(here: Path) -> None:
@@ -293,6 +300,10 @@ def test_each_machine_has_its_columns_in_readme_and_its_chapter_on_the_page(here
     assert only.endswith("| 944 MB | 1.7 times the memory | – |  |")
     assert "What follows is of scripted-2c." in made.block
     assert "docs/leaderboard.md" in made.block
+    keep(here, "c", result(epochs=60, machine_id="m3", environment_id="e3", cpu_model="Apple M4"))
+    again = answers.write_answers(read_groups(here))
+    assert "apple-m4-2c" in again.page
+    assert "apple-m4-2c" not in again.block, "it has nothing that was published"
     assert made.page.count("\n## ") == 2
     assert "NVIDIA H100" in made.page
 
