@@ -247,6 +247,17 @@ def offers_bfloat16(root: Path = ROOT) -> bool:
     )
 
 
+_ONEDNN, ONEDNN_SETTING = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile"}, "TF_ENABLE_ONEDNN_OPTS"
+"""Where an x86 processor has one of these, TensorFlow on Linux uses oneDNN without being asked by that setting
+(`DefaultOneDnnPolicy` in its tensorflow/core/util/port.cc)."""
+
+
+def leaves_onednn_out(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether TensorFlow trains without oneDNN on this x86 processor, and nobody has decided so."""
+    flags = dict(read_cpuinfo(root)).get("flags")
+    return ONEDNN_SETTING not in environ and flags is not None and not _ONEDNN & set(flags.split())
+
+
 # ----------------------------------------------------------------------------- software
 
 

@@ -128,6 +128,7 @@ def fast_jit(script: Script, monkeypatch: pytest.MonkeyPatch) -> Script:
         return real(of, **{"epochs": epochs, **changes})
 
     monkeypatch.setattr(scripted, "outcome", end)
+    monkeypatch.setattr(advise, "leaves_onednn_out", lambda: False)
     return script
 
 
@@ -145,6 +146,26 @@ def test_the_answer_alone_is_on_standard_output(
     assert str(tmp_path / "report" / "report.html") in out
     assert "[1/" not in out
     assert "[1/" in err
+
+
+@pytest.mark.parametrize(
+    ("leaves_out", "backends", "is_said"),
+    [(True, ["tensorflow"], True), (True, ["jax"], False), (False, ["tensorflow"], False)],
+)
+def test_what_cannot_be_tried_is_hinted_at(
+    tmp_path: Path,
+    fast_jit: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    leaves_out: bool,
+    backends: list[str],
+    is_said: bool,
+) -> None:
+    monkeypatch.setattr(advise, "leaves_onednn_out", lambda: leaves_out)
+    run(tmp_path / "text", as_json=False, batch_sizes=[4], backends=backends)
+    assert ("Put TF_ENABLE_ONEDNN_OPTS=1 before" in capsys.readouterr().out) is is_said
+    run(tmp_path / "json", as_json=True, batch_sizes=[4], backends=backends)
+    assert bool(json.loads(capsys.readouterr().out)["hint"]) is is_said
 
 
 def test_the_minutes_that_are_left_go_to_what_the_advice_is_made_of(tmp_path: Path, fast_jit: Script) -> None:
