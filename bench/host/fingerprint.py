@@ -177,18 +177,22 @@ def _digest(fields: Mapping[str, Any]) -> str:
 
 
 def make_label(machine: Fingerprint) -> str:
-    """A short word for folder names, from processor and usable cores: `xeon-2c`, `ryzen-9-7950x-32c`."""
+    """A short word for folder names, from processor and usable cores: `epyc-9r14-2c`, `ryzen-9-7950x-32c`."""
     return f"{name_processor(machine).lower()}-{machine.cpu_limit:g}c"
 
 
 def name_processor(machine: Fingerprint) -> str:
-    """What its maker calls the processor, in letters, digits and hyphens: `Xeon`, `Ryzen-9-7950X`."""
-    model = re.sub(r"\((r|tm)\)|@[^(]*|\bwith\b.*|\b\d+-core\b", " ", machine.cpu_model or "", flags=re.IGNORECASE)
+    """What its maker calls the processor, in letters, digits and hyphens: `EPYC-9R14`, `Xeon-family-6-model-85`."""
+    given, _, family = (machine.cpu_model or "").partition(_FAMILY)
+    model = re.sub(r"\((r|tm)\)|@.*|\bwith\b.*|\b\d+-core\b", " ", given, flags=re.IGNORECASE)
     words = [word for word in re.findall(r"[A-Za-z0-9]+", model) if not re.fullmatch(_NO_NAME, word.lower())]
     name = "-".join(words) or re.sub(r"[^A-Za-z0-9]+", "-", machine.cpu_arch).strip("-")
-    return name[:32].strip("-") or "CPU"
+    name = name[:32].strip("-") or "CPU"
+    return "-".join([name, *(["family", *re.findall(r"[A-Za-z0-9]+", family)] if family else [])])
 
 
+_FAMILY = " (family "
+"""What follows it distinguishes processors whose name does not."""
 _NO_NAME = r"intel|amd|arm|cpu|processor|gen|\d+(st|nd|rd|th)"
 """Words of a processor's name that say nothing, or nothing that the others do not."""
 
@@ -208,7 +212,7 @@ def _read_cpu_model(root: Path) -> str | None:
     name = " ".join(found.split())
     family, model = fields.get("cpu family", ""), fields.get("model", "")
     says_which = re.search(r"\d", name.partition("@")[0]) or not (family.isdigit() and model.isdigit())
-    return name if says_which else f"{name} (family {family}, model {model})"
+    return name if says_which else f"{name}{_FAMILY}{family}, model {model})"
 
 
 def _ask_cpuinfo() -> str | None:

@@ -42,7 +42,8 @@ def measure_machine(fingerprint: Fingerprint) -> Machine:
     if like := list_measured_on(fingerprint.cpu_model, fingerprint.cpu_limit):
         return describe_machine(like)
     rates = measure_reference()
-    return Machine(fingerprint.cpu_model, fingerprint.cpu_limit, rates.gflop_per_s_median, rates.gb_per_s_median)
+    # Those of reports are of the best repeats, too.
+    return Machine(fingerprint.cpu_model, fingerprint.cpu_limit, rates.gflop_per_s, rates.gb_per_s)
 
 
 def tabulate_machine(title: str, machine_id: str, environment_id: str, fingerprint: Fingerprint) -> Table:

@@ -47,6 +47,14 @@ def read_model_settings() -> dict[str, Settings]:
     return dict(sorted(settings.items(), key=lambda item: (item[1].position or len(settings) + 1, item[0])))
 
 
+def has_convolutions(model: str) -> bool:
+    """Whether a model's file names one of Keras' convolutions: only a worker can build the model and look."""
+    return (
+        re.search(r"\bConv\w*\(", (Path(next(iter(models.__path__))) / f"{model}.py").read_text(encoding="utf-8"))
+        is not None
+    )
+
+
 @functools.cache
 def read_backends() -> dict[str, Backend]:
     """The Keras backends by Keras' name for them, the default one first, then by name."""

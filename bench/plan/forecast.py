@@ -145,7 +145,8 @@ def compare_kernels(machine: Machine, other: Machine) -> float:
 def order_machines(measured: Iterable[MeasuredProcess], machine: Machine | None) -> list[list[MeasuredProcess]]:
     """List the processes of each machine, in the order in which they foretell for a machine; None: that of the most.
 
-    Itself, then those whose reference kernels are most alike, of these those with the most processes.
+    Itself, then those whose reference kernels are most alike, of these those with the most processes; last those of
+    which no kernels are known.
     """
     machines = list_machines(measured)
     if machine is None:
@@ -153,7 +154,9 @@ def order_machines(measured: Iterable[MeasuredProcess], machine: Machine | None)
 
     def measure_distance(own: Sequence[MeasuredProcess]) -> tuple[bool, float]:
         other = describe_machine(own)
-        return _identify(other) != _identify(machine), abs(math.log(compare_kernels(machine, other)))
+        pairs = ((machine.gflop_per_s, other.gflop_per_s), (machine.gb_per_s, other.gb_per_s))
+        logs = [abs(math.log(here / there)) if here and there else math.inf for here, there in pairs]
+        return _identify(other) != _identify(machine), sum(logs)
 
     return sorted(machines, key=measure_distance)
 

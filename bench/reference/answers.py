@@ -98,7 +98,7 @@ def _write_page(groups: Sequence[Group], machines: Sequence[_Machine]) -> str:
 
 
 def _write_block(machines: Sequence[_Machine]) -> str:
-    """Write the published table of all machines, and what the first of them, the one with most rows, says."""
+    """Write the published table of the first machines, and what the first of them, the one with most rows, says."""
     if not machines:
         return ""
     first, others = machines[0], [machine for machine in machines[1:] if sentences.compare(machine.rows)]

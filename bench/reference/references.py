@@ -124,10 +124,15 @@ def _label(group: Sequence[Reference], groups: Sequence[Sequence[Reference]]) ->
     machine = group[0].report.fingerprint
     label = make_label(machine)
     alike = [each for each in groups if make_label(each[0].report.fingerprint) == label]
-    unused = {name for name in read_backends() for each in alike if name not in _list_backends(each)}
-    prints = [each[0].report.fingerprint for each in alike]
-    fields = [name for name in Fingerprint.model_fields if name not in unused]
-    names = [name for name in fields if len({getattr(each, name) for each in prints}) > 1]
+    used = [_list_used_fields(each) for each in alike]
+    names = [
+        name
+        for name in _list_used_fields(group)
+        if len(
+            {getattr(each[0].report.fingerprint, name) for each, own in zip(alike, used, strict=True) if name in own}
+        )
+        > 1
+    ]
     facts = ", ".join(filter(None, (_describe_fact(name, getattr(machine, name)) for name in names)))
     return f"{label} ({facts})" if facts else label
 
@@ -135,6 +140,12 @@ def _label(group: Sequence[Reference], groups: Sequence[Sequence[Reference]]) ->
 def _list_backends(references: Sequence[Reference]) -> set[str]:
     """List the backends that reports trained on: the versions of others change nothing in them."""
     return {row.backend for each in references for row in each.rows}
+
+
+def _list_used_fields(references: Sequence[Reference]) -> list[str]:
+    """List a fingerprint's fields without the versions of backends that the reports did not train on."""
+    unused = set(read_backends()) - _list_backends(references)
+    return [name for name in Fingerprint.model_fields if name not in unused]
 
 
 def _describe_fact(name: str, value: Any) -> str:

@@ -203,10 +203,10 @@ def _describe_forecasts(header: SweepHeader, lines: Sequence[_Line]) -> list[str
     """Say how good the forecasts of the cases were; nothing where there was none."""
     times: list[float | None] = []
     peaks: list[float | None] = []
-    by_another = False
+    by_others = 0
     for line in lines:
         if forecast := header.forecasts.get(name_case(line[0])):
-            by_another = by_another or forecast.is_scaled
+            by_others += forecast.is_scaled
             took, held = (
                 compute_median_of_known(getattr(row, name) for row in line) for name in ("total_s", "peak_rss_mib")
             )
@@ -216,7 +216,8 @@ def _describe_forecasts(header: SweepHeader, lines: Sequence[_Line]) -> list[str
     parts = [*_count_good(times, _TIME_PERCENT, "time"), *_count_good(peaks, _PEAK_PERCENT, "peak")]
     cases = len({name_case(line[0]) for line in lines})
     some = f"; {len(times)} of {format_count(cases, 'case')} had one" if len(times) < cases else ""
-    whose = ", by reports of another machine" if by_another else ""
+    count = "" if by_others == len(times) else f"{by_others} of {len(times)} "
+    whose = f", {count}by reports of another machine" if by_others else ""
     return [f"Forecast: {', '.join(parts)}{whose}{some}."] if parts else []
 
 

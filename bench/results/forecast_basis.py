@@ -54,10 +54,10 @@ def _find_usual_imports(rows: Iterable[ResultRow]) -> dict[_Importer, float]:
 
 
 def _make(report: str, row: ResultRow, imports: Mapping[_Importer, float]) -> MeasuredProcess | None:
-    """Describe a process; None where a figure was not measured, and of threads that somebody set."""
+    """Describe a process; None where a figure was not measured, and of threads or settings that somebody chose."""
     figures = (row.total_s, row.train_total_s, row.val_total_s, row.first_epoch_s, row.epoch_s_median, row.val_s_median)
     total_s, train_total_s, val_total_s, first_s, train_s, val_s = (figure or 0.0 for figure in figures)
-    if None in figures or row.peak_rss_mib is None or row.threads is not None:
+    if None in figures or row.peak_rss_mib is None or row.threads is not None or row.env_flags is not None:
         return None
     outside_s = total_s - train_total_s - val_total_s
     if row.import_s is not None:
@@ -113,17 +113,18 @@ def describe_machine_errors(measured: Sequence[MeasuredProcess]) -> list[str]:
         return []
     times, peaks = zip(*by_kernels, strict=True)
     probed = [percents[0] for percents in by_probe]
-    words = (
-        f"scaled by the reference kernels {_count_within(times, 25.0)}"
-        f"{f' (with a probe {_count_within(probed, 25.0)})' if probed else ''}, and peaks {_count_within(peaks, 10.0)}"
-    )
-    return [f"Each machine foretold from the others: times per epoch {words}."]
+    parts = [
+        _count_within("times per epoch", times, 25.0),
+        *([_count_within("with a probe", probed, 25.0)] if probed else []),
+        _count_within("peaks", peaks, 10.0),
+    ]
+    return [f"Each machine foretold from the others, scaled by the reference kernels: {'; '.join(parts)}."]
 
 
-def _count_within(percents: Sequence[float], most: float) -> str:
+def _count_within(what: str, percents: Sequence[float], most: float) -> str:
     """Say how many errors are at most so many percent, and how large the worst one is."""
     within = sum(percent <= most for percent in percents)
-    return f"within {most:g} % for {within} of {len(percents)}, the worst {max(percents):.0f} % off"
+    return f"{what} {within} of {len(percents)} within {most:g} %, the worst {max(percents):.0f} % off"
 
 
 def format_measured(measured: Iterable[MeasuredProcess]) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from bench.console.output import make_console
 from bench.console.table import Table, print_table
 from bench.datasets import find
-from bench.errors import ExitCode, InvalidInput, format_count
+from bench.errors import ExitCode, InvalidInput, format_count, join_names
 from bench.host.fingerprint import take_fingerprint
 from bench.host.machine import measure_machine
 from bench.plan import estimate
@@ -29,6 +29,9 @@ from bench.sweep import session
 from bench.sweep.flags import SweepRequest
 from bench.sweep.probe import describe_probes, probe_machine
 from bench.sweep.progress import describe
+
+_MOST_NAMED = 3
+"""Machines whose reports foretell."""
 
 
 def show_plan(request: SweepRequest, console: Console | None = None, *, probe: bool = False) -> int:
@@ -103,14 +106,18 @@ def show_plan(request: SweepRequest, console: Console | None = None, *, probe: b
 
 def _describe_machines(machine: Machine, forecasts: Sequence[Forecast]) -> str:
     """Name the machine whose reports foretell, and say what its times are scaled by."""
-    if list_measured_on(machine.cpu_model, machine.cores):
-        scaled = sum(each.is_scaled for each in forecasts)
-        others = f" (for {format_count(scaled, 'case')} those of others, scaled by the reference kernels)"
-        return f"{format_count(machine.cores, 'core')} of {machine.cpu_model}, as here{others if scaled else ','}"
-    other = describe_machine(order_machines(read_measured(), machine)[0])
-    named = f"{format_count(other.cores, 'core')} of {other.cpu_model}"
-    times = compare_kernels(machine, other)
-    return f"{named}, times {times:.2g}, as the reference kernels take {times:.2g} times as long here,"
+    machines = [describe_machine(own) for own in order_machines(read_measured(), machine)]
+    like = list_measured_on(machine.cpu_model, machine.cores)
+    others = machines[1:] if like else machines
+    factors = sorted(compare_kernels(machine, each) for each in others)
+    times = " to ".join(dict.fromkeys(f"{each:.2g}" for each in (*factors[:1], *factors[-1:])))
+    scaled = f"times {times}, as the reference kernels take {times} times as long here"
+    if like:
+        count = sum(each.is_scaled for each in forecasts)
+        rest = f" (for {format_count(count, 'case')} those of others, {scaled})" if count else ","
+        return f"{format_count(machine.cores, 'core')} of {machine.cpu_model}, as here{rest}"
+    named = join_names([f"{format_count(each.cores, 'core')} of {each.cpu_model}" for each in others], _MOST_NAMED)
+    return f"{named}, {scaled},"
 
 
 def _list_errors(machine: Machine, forecasts: Sequence[Forecast]) -> list[str]:

@@ -176,3 +176,18 @@ def test_a_resume_changes_the_limits_of_a_sweep_that_is_open(machine: Machine, t
     machine._begin(say.Begin(sweep=SWEEP, header=header.model_copy(update={"profile": profile})))
     executor = machine._sweeps[SWEEP].executor
     assert (executor.timeout_s, executor.stall_s) == (7.0, 5.0)
+
+
+def test_cases_are_foretold_by_what_the_machine_reached_at_its_start(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foretold, given = forecast.Forecast(5.0, 1.0, 800.0), []
+
+    def foretell(cases: Sequence[Case], _samples: int, here: forecast.Machine) -> dict[str, forecast.Forecast]:
+        given.append(here)
+        return {cases[0].name: foretold}
+
+    monkeypatch.setattr(forecast, "forecast_cases", foretell)
+    header = begin(tmp_path)
+    assert given == [forecast.Machine("Scripted CPU", 2.0)]
+    assert machine._sweeps[SWEEP].header.forecasts == {header.cases[0].name: foretold}

@@ -24,6 +24,8 @@ from bench.host.fingerprint import Fingerprint
 from bench.host.settings import SETTINGS
 
 XEON = "Intel(R) Xeon(R) CPU @ 2.20GHz"
+IBPB, QEMU = "AMD EPYC Processor (with IBPB)", "Intel Xeon Processor (SapphireRapids, long enough to cut)"
+"""As QEMU names some."""
 
 
 @pytest.fixture
@@ -320,6 +322,8 @@ def test_the_label_is_a_short_word_for_folder_names(
     [
         ("AMD EPYC", "AMD EPYC (family 25, model 1)", "epyc-family-25-model-1-8c"),
         (XEON, f"{XEON} (family 25, model 1)", "xeon-family-25-model-1-8c"),
+        (IBPB, f"{IBPB} (family 25, model 1)", "epyc-family-25-model-1-8c"),
+        (QEMU, f"{QEMU} (family 25, model 1)", "xeon-sapphirerapids-long-enough-family-25-model-1-8c"),
         ("AMD EPYC 7763 64-Core Processor", "AMD EPYC 7763 64-Core Processor", "epyc-7763-8c"),
     ],
 )

@@ -31,7 +31,7 @@ def test_both_identities_and_the_figures_of_the_kernels_are_printed(monkeypatch:
 def test_kernels_are_measured_where_no_report_is_of_such_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "measure_reference", lambda: scripted.KERNEL_RATES)
     here = scripted.fingerprint()
-    assert machine.measure_machine(here) == Machine(here.cpu_model, here.cpu_limit, 80.0, 18.0)
+    assert machine.measure_machine(here) == Machine(here.cpu_model, here.cpu_limit, 90.0, 20.0)
     like = replace(
         forecast.read_measured()[0], cpu_model=here.cpu_model or "", cores=here.cpu_limit, gflop_per_s=7.0, gb_per_s=3.0
     )

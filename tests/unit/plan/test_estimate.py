@@ -5,6 +5,7 @@ import scripted
 
 from bench.plan import catalog
 from bench.plan.estimate import Remaining, estimate_seconds, format_duration
+from bench.plan.forecast import Forecast
 from bench.plan.profile import Case
 
 CASES = scripted.profile(models=("basic", "deep", "convolutional"), epochs=(10,), batch_sizes=(100,)).list_cases()
@@ -50,6 +51,12 @@ def test_a_loop_takes_as_much_longer_or_shorter_as_it_was_measured_to() -> None:
 def test_convolutions_under_xla_have_no_estimate(model: str) -> None:
     for backend in ("tensorflow", "jax"):
         assert estimate_seconds(scripted.case(model=model, loop="xla", backend=backend), 4_000, 1_000) is None
+
+
+def test_what_was_foretold_of_a_case_is_its_plan() -> None:
+    case = scripted.case(checkpoints=(10,))
+    remaining = Remaining([case], 60_000, 10_000, {case.name: Forecast(5.0, 1.0, 800.0)})
+    assert remaining.compute_seconds() == 15.0
 
 
 def test_every_model_has_an_estimate_as_the_blog_trains_it() -> None:

@@ -134,6 +134,12 @@ def test_of_other_machines_that_with_kernels_most_alike_foretells() -> None:
     assert by_most is not None
     assert by_like.epoch_s == pytest.approx(3.0 / 0.9)
     assert by_most.epoch_s == pytest.approx(1.0 / 1.5)
+    # Its product is twice and its triad half of MEASURED's, which is not alike, though their mean is the same.
+    odd = replace(MEASURED, cpu_model="Odd CPU", gflop_per_s=400.0, gb_per_s=20.0, epoch_s=7.0)
+    unknown = replace(MEASURED, cpu_model="Unknown CPU", gflop_per_s=None, epoch_s=9.0)
+    same = forecast_case(CASE, 1_000, [odd, odd, unknown, unknown, MEASURED], Machine("Another CPU", 2.0, 200.0, 40.0))
+    assert same is not None
+    assert same.epoch_s == 1.0
 
 
 def test_how_far_off_the_kernels_are_from_machine_to_machine_is_known_of_two() -> None:

@@ -194,5 +194,12 @@ def test_the_answer_says_how_good_the_forecast_was(forecasts: list[tuple[float, 
     assert expected in sentences(*rows, forecasts=foretold)
 
 
+def test_the_answer_says_which_forecasts_are_by_reports_of_another_machine() -> None:
+    rows = [row(name, case_id=f"{name}.r0", repeat=0, **FAST_FIGURES) for name in ("basic", "deep")]
+    own, scaled = Forecast(2.34, 1.25, 700.0), Forecast(2.34, 1.25, 700.0, is_scaled=True)
+    expected = "Forecast: all times within 25 %, all peaks within 10 %, 1 of 2 by reports of another machine."
+    assert expected in sentences(*rows, forecasts={"basic": own, "deep": scaled})
+
+
 def test_without_a_forecast_the_answer_says_nothing_of_one() -> None:
     assert not [each for each in sentences(SLOW, FAST) if each.startswith("Forecast")]

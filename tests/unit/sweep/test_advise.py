@@ -149,8 +149,14 @@ def test_the_answer_alone_is_on_standard_output(
 
 
 @pytest.mark.parametrize(
-    ("leaves_out", "backends", "is_said"),
-    [(True, ["tensorflow"], True), (True, ["jax"], False), (False, ["tensorflow"], False)],
+    ("leaves_out", "backends", "models", "gpu", "is_said"),
+    [
+        (True, ["tensorflow"], ["basic", "convolutional"], None, True),
+        (True, ["tensorflow"], ["basic"], None, False),
+        (True, ["tensorflow"], ["convolutional"], "NVIDIA L4", False),
+        (True, ["jax"], ["convolutional"], None, False),
+        (False, ["tensorflow"], ["convolutional"], None, False),
+    ],
 )
 def test_what_cannot_be_tried_is_hinted_at(
     tmp_path: Path,
@@ -159,12 +165,16 @@ def test_what_cannot_be_tried_is_hinted_at(
     capsys: pytest.CaptureFixture[str],
     leaves_out: bool,
     backends: list[str],
+    models: list[str],
+    gpu: str | None,
     is_said: bool,
 ) -> None:
+    fast_jit.fingerprint = scripted.fingerprint(gpu=gpu)
+    flags: dict[str, Any] = {"batch_sizes": [4], "backends": backends, "models": models}
     monkeypatch.setattr(advise, "leaves_onednn_out", lambda: leaves_out)
-    run(tmp_path / "text", as_json=False, batch_sizes=[4], backends=backends)
+    run(tmp_path / "text", as_json=False, **flags)
     assert ("Put TF_ENABLE_ONEDNN_OPTS=1 before" in capsys.readouterr().out) is is_said
-    run(tmp_path / "json", as_json=True, batch_sizes=[4], backends=backends)
+    run(tmp_path / "json", as_json=True, **flags)
     assert bool(json.loads(capsys.readouterr().out)["hint"]) is is_said
 
 

@@ -83,8 +83,14 @@ def test_a_plan_foretells_memory_where_a_reference_report_has_the_case(
     other = replace(known, cpu_model="Other CPU", model="deep")
     for module in (forecast, plan):
         monkeypatch.setattr(module, "read_measured", lambda: (known, other))
+    assert known.gflop_per_s
+    assert known.gb_per_s
+    slow = Machine(known.cpu_model, known.cores, known.gflop_per_s / 2, known.gb_per_s / 2)
+    monkeypatch.setattr(plan, "measure_machine", lambda _: slow)
     shown = show(folder, models=["basic", "deep"])
-    assert "as here (for 1 case those of others, scaled by the reference kernels) say" in shown
+    assert (
+        "as here (for 1 case those of others, times 2, as the reference kernels take 2 times as long here) say" in shown
+    )
 
 
 def test_a_plan_for_another_machine_is_scaled_by_the_reference_kernels(
@@ -99,6 +105,12 @@ def test_a_plan_for_another_machine_is_scaled_by_the_reference_kernels(
     assert "times 3, as the reference kernels take 3 times as long here, say" in shown
     assert "How good that is on another machine than theirs is not known." in shown
     assert " on this machine." in shown
+    near = replace(known, cpu_model="Near CPU", model="deep", gflop_per_s=slow.gflop_per_s, gb_per_s=slow.gb_per_s)
+    for module in (forecast, plan):
+        monkeypatch.setattr(module, "read_measured", lambda: (known, near))
+    shown = show(folder, models=["basic", "deep"])
+    named = f"2 cores of Near CPU, 2 cores of {known.cpu_model}"
+    assert f"reports of {named}, times 1 to 3, as the reference kernels take 1 to 3 times as long here, say" in shown
 
 
 @pytest.mark.parametrize(
