@@ -49,10 +49,8 @@ def read_model_settings() -> dict[str, Settings]:
 
 def has_convolutions(model: str) -> bool:
     """Whether a model's file names one of Keras' convolutions: only a worker can build the model and look."""
-    return (
-        re.search(r"\bConv\w*\(", (Path(next(iter(models.__path__))) / f"{model}.py").read_text(encoding="utf-8"))
-        is not None
-    )
+    source = (Path(next(iter(models.__path__))) / f"{model}.py").read_text(encoding="utf-8")
+    return re.search(r"\bConv\w*\(", source) is not None
 
 
 @functools.cache

@@ -124,15 +124,11 @@ def _label(group: Sequence[Reference], groups: Sequence[Sequence[Reference]]) ->
     machine = group[0].report.fingerprint
     label = make_label(machine)
     alike = [each for each in groups if make_label(each[0].report.fingerprint) == label]
-    used = [_list_used_fields(each) for each in alike]
-    names = [
-        name
-        for name in _list_used_fields(group)
-        if len(
-            {getattr(each[0].report.fingerprint, name) for each, own in zip(alike, used, strict=True) if name in own}
-        )
-        > 1
-    ]
+
+    def list_values(name: str) -> set[Any]:
+        return {getattr(each[0].report.fingerprint, name) for each in alike if name in _list_used_fields(each)}
+
+    names = [name for name in _list_used_fields(group) if len(list_values(name)) > 1]
     facts = ", ".join(filter(None, (_describe_fact(name, getattr(machine, name)) for name in names)))
     return f"{label} ({facts})" if facts else label
 

@@ -65,16 +65,20 @@ def _say_uneven_times(rows: Rows) -> list[str]:
         for one, two in pairwise(sorted(those, key=lambda each: each.published.epochs))
         for published in [two.published.value / one.published.value]
         for ours in [_compute_growth(rows, one, two)]
-        if max(published, ours) > 1.5 * min(published, ours)
+        if ours is not None and max(published, ours) > 1.5 * min(published, ours)
     ]
 
 
-def _compute_growth(rows: Rows, one: PublishedComparison, two: PublishedComparison) -> float:
-    """How many times as long two's epochs take as one's, in the processes that trained for both: hours differ."""
+def _compute_growth(rows: Rows, one: PublishedComparison, two: PublishedComparison) -> float | None:
+    """How many times as long two's epochs take as one's, in the processes that trained for both: hours differ.
+
+    None where no process did.
+    """
     runs = {identify(row) for row in rows if (row.model, row.epochs) == (two.model, two.published.epochs)}
     both = compare([row for row in rows if identify(row) in runs])
     times = {each.published.epochs: each.ours or 0.0 for each in both if each.published.quantity == "fit_s"}
-    return times[two.published.epochs] / (times[one.published.epochs] or 1.0)
+    began = times.get(one.published.epochs)
+    return times[two.published.epochs] / began if began else None
 
 
 def _say_slow_loops(rows: Rows) -> list[str]:

@@ -317,6 +317,15 @@ def test_published_times_that_do_not_grow_with_the_epochs_are_said() -> None:
     assert said[1] == "In the field notes 500 epochs of basic take 3.2 times as long as 100; here 5.0 times."
 
 
+def test_how_times_grow_is_not_said_where_no_process_trained_for_both() -> None:
+    as_published: dict[str, Any] = {"train_loss": 0.11, "val_loss": 0.11, "code_mean": 7.3}
+    rows = [
+        result(epochs=epochs, train_total_s=float(epochs), val_total_s=0.0, started_at=f"{epochs}", **as_published)
+        for epochs in (50, 100)
+    ]
+    assert not [each for each in unexpected.say_unexpected(rows) if "times as long as" in each]
+
+
 def test_another_loss_in_another_loop_is_said() -> None:
     rows = [result(**END), result(**END | {"loop": "xla", "val_bce": 0.12})]
     assert "After 500 epochs of basic the loss (bce) is 0.1200 with xla and 0.1000 with fit." in (
